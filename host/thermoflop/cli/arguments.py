@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from thermoflop.cli.parser import bandwidth, length
+from thermoflop.cli.parser import bandwidth, length, share
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -50,6 +50,7 @@ class Offered(tuple[str, ...]):
 
 # option -> its description, as ``add_argument`` takes it
 _SHARED: dict[str, dict[str, Any]] = {
+    "--budget": {"type": length, "metavar": "N", "help": "tokens in a step (the engine's)"},
     "--duration": {
         "dest": "duration_s", "type": duration_s, "metavar": "T",
         "help": "stop after 60s, 5m or 1h",
@@ -63,6 +64,10 @@ _SHARED: dict[str, dict[str, Any]] = {
     "--images": {"metavar": "NxWxH", "help": "images in each prompt, such as 2x1024x768"},
     "--json": {"action": "store_true", "help": "one JSON object"},
     "--label": {"action": "append", "default": [], "metavar": "KEY=VALUE"},
+    "--lengths": {
+        "choices": ("fixed", "uniform", "lognormal"), "default": "fixed",
+        "help": "how prompts and outputs spread around their means (fixed)",
+    },
     "--network-bandwidth": {
         "type": bandwidth, "dest": "network_gb_s", "metavar": "GB/s",
         "help": "of a device to other nodes (default by device, 50 of an H100)",
@@ -74,6 +79,9 @@ _SHARED: dict[str, dict[str, Any]] = {
     "--page": {"type": length, "metavar": "N", "help": "tokens in a page of the cache"},
     "--plain": {"action": "store_true", "help": "plain lines on a terminal, too"},
     "--port": {"metavar": "P", "help": "port, sim://... or socket://host:port"},
+    "--prefix-hit": {
+        "type": share, "default": 0.0, "metavar": "S", "help": "share of prompts cached (0)",
+    },
     "--profile": {"metavar": "P", "help": "vllm, llama.cpp, mine, ... or a JSON file"},
     "--wait": {
         "type": duration_s, "default": 5.0, "metavar": "T", "help": "wait for a first line (5s)",
@@ -92,18 +100,22 @@ _OLD_NAMES = {
 }
 
 
-def add_option(parser: argparse._ActionsContainer, option: str, **description: Any) -> None:
+def add_option(
+    parser: argparse._ActionsContainer, option: str, **description: Any
+) -> argparse.Action:
     """Add an option; where it had another name before, that too, hidden."""
     action = parser.add_argument(option, **description)
     if option in _OLD_NAMES:
         hidden = {"dest": action.dest, "default": argparse.SUPPRESS, "help": argparse.SUPPRESS}
         parser.add_argument(_OLD_NAMES[option], **{**description, **hidden})
+    return action
 
 
-def add_shared(parser: argparse._ActionsContainer, *options: str, **changes: Any) -> None:
+def add_shared(
+    parser: argparse._ActionsContainer, *options: str, **changes: Any
+) -> list[argparse.Action]:
     """Add options that other commands have too; ``changes`` replace parts of the description."""
-    for option in options:
-        add_option(parser, option, **{**_SHARED[option], **changes})
+    return [add_option(parser, option, **{**_SHARED[option], **changes}) for option in options]
 
 
 def json_text(data: object, *, indented: bool = False) -> str:

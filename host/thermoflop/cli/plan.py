@@ -7,7 +7,7 @@ import argparse
 from thermoflop.cli.arguments import add_shared, print_result
 from thermoflop.cli.cost_options import choose_device, hardware_named
 from thermoflop.cli.model_options import add_model, load_all
-from thermoflop.cli.parser import length, share, svg_path
+from thermoflop.cli.parser import length, svg_path
 from thermoflop.cli.serving import add_targets
 
 TYPE_CHECKING = False
@@ -44,18 +44,15 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def _add_serving(parser: argparse.ArgumentParser) -> list[argparse.Action]:
     """Add the options of serving alone."""
-    add = parser.add_argument_group("serving").add_argument
+    serving = parser.add_argument_group("serving")
+    add = serving.add_argument
     return [
         add("--prompt", type=length, metavar="N", help="mean tokens of a prompt (1024)"),
         add("--generate", type=length, metavar="N", help="mean tokens of an output (256)"),
-        add("--lengths", choices=("fixed", "uniform", "lognormal"), default="fixed",
-            help="how they spread (fixed)"),
-        add("--prefix-hit", type=share, default=0.0, metavar="S",
-            help="share of prompts cached (0)"),
+        *add_shared(serving, "--lengths", "--prefix-hit", "--budget"),
         add("--users", type=int, metavar="N", help="users at once who must be served"),
         add("--rate", type=float, metavar="R", help="requests a second that must be answered"),
         add("--kv-dtype", metavar="F", help="the cache: bf16, fp8, ..."),
-        add("--budget", type=length, metavar="N", help="tokens in a step (the engine's)"),
         add("--disaggregate", action="store_true", help="try pools of prefill and decode too"),
         add("--svg", type=svg_path, metavar="FILE",
             help="draw the frontier: tokens/s a device against a user's"),

@@ -7,7 +7,7 @@ import argparse
 from thermoflop.cli.arguments import add_option, add_shared, duration_s, print_result
 from thermoflop.cli.cost_options import add_inference, inference_options
 from thermoflop.cli.model_options import add_model, load, say_format
-from thermoflop.cli.parser import length, share
+from thermoflop.cli.parser import share
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -31,14 +31,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="users who ask again once answered (as many as meet the targets, else 1)",
     )
     add("--rate", type=float, metavar="R", help="requests a second, at random")
-    add("--lengths", choices=("fixed", "uniform", "lognormal"), default="fixed",
-        help="how prompts and outputs spread around their means (fixed)")  # fmt: skip
+    add_shared(load_group, "--lengths")
     add("--trace", metavar="FILE", help="recorded requests: a CSV or JSON (Azure, Mooncake, "
         "BurstGPT, Vidur, or columns such as arrival_s, prompt, generate)")  # fmt: skip
-    add("--prefix-hit", type=share, default=0.0, metavar="S", help="share of prompts cached (0)")
+    add_shared(load_group, "--prefix-hit")
     engine = parser.add_argument_group("engine")
     add = engine.add_argument
-    add("--budget", type=length, metavar="N", help="tokens in a step (the engine's)")
+    add_shared(engine, "--budget")
     add("--slots", type=int, metavar="N", help="sequences at once in a replica (the engine's)")
     add("--draft", metavar="MODEL", help="a model that drafts, or mtp")
     add_option(engine, "--draft-tokens", type=int, default=0, metavar="K", help="tokens drafted")

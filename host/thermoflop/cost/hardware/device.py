@@ -16,6 +16,7 @@ A machine that ``thermoflop calibrate`` measured is a device under the name of i
 from __future__ import annotations
 
 from thermoflop.base.messages import expected
+from thermoflop.base.plain import is_between
 from thermoflop.base.record import record
 from thermoflop.cost.hardware.fabric import Network, default_network
 from thermoflop.errors import InputError, UsageError
@@ -280,7 +281,7 @@ def _scaled(value: float | None, factor: float) -> float | None:
 def _check_field(where: str, key: str, value: Any) -> None:
     """InputError for a key that is unknown or a value that makes no sense."""
     if key in _NUMBERS:
-        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < 1e9:
+        if not is_between(value, 0, 1e9):
             raise InputError(f"{where}: {key}={value!r:.40} makes no sense: expected a number > 0")
     elif key == "dense_tflops":
         if not isinstance(value, dict):
@@ -291,7 +292,7 @@ def _check_field(where: str, key: str, value: Any) -> None:
                     f"{where}: dense_tflops of {name!r:.40}, which is no format: "
                     f"{expected(name, sorted(_PEAKS))}"
                 )
-            if isinstance(peak, bool) or not isinstance(peak, int | float) or not 0 < peak < 1e9:
+            if not is_between(peak, 0, 1e9):
                 raise InputError(f"{where}: {name}={peak!r:.40} TFLOP/s makes no sense")
     elif key not in _WORDS and key not in ("read", "aliases"):
         known = ", ".join(sorted(_NUMBERS | _WORDS | {"dense_tflops"}))

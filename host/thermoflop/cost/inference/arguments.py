@@ -84,6 +84,13 @@ def validate_arguments(
     return known, device, Workload(**carried, page=page, media=media)
 
 
+def check_replicas(batch: Number, dp: int) -> None:
+    """UsageError where sequences cannot be shared out evenly."""
+    if kind_of(batch) == "int" and batch % dp:
+        multiple = f"expected a multiple, such as batch={-(-batch // dp) * dp}"
+        raise UsageError(f"dp={dp} does not divide batch={batch}: {multiple}")
+
+
 def written(name: str, size: Any) -> Any:
     """A size as a number where it is written as on the command line: ``32k`` tokens are 32,768, a
     batch of ``2k`` is 2,000. What says no number is left for its check to refuse."""

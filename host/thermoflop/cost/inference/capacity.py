@@ -11,6 +11,7 @@ from thermoflop.cost.catalogue.cards import alike, named_cards
 from thermoflop.cost.engines.budget import Budget, budget_text
 from thermoflop.cost.engines.footprint import Load
 from thermoflop.cost.inference.arguments import (
+    check_replicas,
     checked_whole,
     unread_source,
     validate_arguments,
@@ -214,9 +215,7 @@ def fit(
         prompt, generate, 0, page, images=images, audio=audio,
     )  # fmt: skip
     sequences = workload.batch
-    if sequences % dp:
-        multiple = f"expected a multiple, such as batch={-(-sequences // dp) * dp}"
-        raise UsageError(f"dp={dp} does not divide batch={sequences}: {multiple}")
+    check_replicas(sequences, dp)
     known = as_downloaded(known, profile, dtype)
     room = room_of(known, device, dtype, kv_dtype, page, profile, engine_options)
     load = Load(sequences // dp, workload.prompt, workload.prompt + workload.generate)

@@ -22,7 +22,6 @@ from thermoflop.cost.roofline.decode import decode_s
 from thermoflop.cost.roofline.span import Span
 from thermoflop.cost.work.share import check_degrees, choose_layout
 from thermoflop.cost.work.steps import CONVENTIONS, OF_ENCODERS, middle_context
-from thermoflop.errors import UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -137,6 +136,7 @@ def estimate(
         (3,)
     """
     from thermoflop.cost.inference.arguments import (
+        check_replicas,
         checked_size,
         validate_arguments,
         written,
@@ -162,15 +162,8 @@ def estimate(
         known, device, plan, precision, find_profile(profile), checkpoint,
         prefix=workload.prefix, chunk=chunk, media=workload.media,
     )  # fmt: skip
-    _check_replicas(workload.batch, dp)
+    check_replicas(workload.batch, dp)
     return in_blocks(setting, workload)
-
-
-def _check_replicas(batch: Number, dp: int) -> None:
-    """UsageError where sequences cannot be shared out evenly."""
-    if kind_of(batch) == "int" and batch % dp:
-        multiple = f"expected a multiple, such as batch={-(-batch // dp) * dp}"
-        raise UsageError(f"dp={dp} does not divide batch={batch}: {multiple}")
 
 
 def in_blocks(setting: Setting, workload: Workload) -> Estimate:

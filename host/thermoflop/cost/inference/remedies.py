@@ -6,6 +6,7 @@ from bisect import bisect_left
 from functools import cache
 from typing import TYPE_CHECKING
 
+from thermoflop.base.plain import is_number
 from thermoflop.base.record import record, replace
 from thermoflop.base.units import gigabytes
 from thermoflop.cost.engines.budget import engine_memory
@@ -222,8 +223,7 @@ def checked_bandwidth(host_gb_s: float | None) -> None:
     """UsageError for a bandwidth of the host's memory that makes no sense."""
     if host_gb_s is None:
         return
-    number = isinstance(host_gb_s, int | float) and not isinstance(host_gb_s, bool)
-    if not number or not 0 < host_gb_s <= LARGEST_HOST_BANDWIDTH:
+    if not is_number(host_gb_s) or not 0 < host_gb_s <= LARGEST_HOST_BANDWIDTH:
         raise UsageError(
             f"host_bandwidth={host_gb_s!r:.40} makes no sense: expected GB a second above 0"
         )

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from thermoflop.base.messages import expected
+from thermoflop.base.plain import is_number
 from thermoflop.base.record import plain, record, replace
 from thermoflop.base.units import digits, gigabytes, seconds, table
 from thermoflop.cost.catalogue.cards import pooled, splits_layers
@@ -167,8 +168,7 @@ def pick(
     """
     if sort not in SORTS:
         raise UsageError(f"sort={sort!r:.40} is no order: {expected(str(sort), SORTS)}")
-    plain_number = isinstance(at_least, int | float) and not isinstance(at_least, bool)
-    if not plain_number or not 0 <= at_least < float("inf"):
+    if not is_number(at_least) or not 0 <= at_least < float("inf"):
         raise UsageError(f"at_least={at_least!r:.40} makes no sense: expected tokens a second")
     room_for = checked_whole("context", written("context", context), 1, 10**9)
     checked_whole("top", top, 1, 1000)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from thermoflop.base.messages import reason
+from thermoflop.base.plain import is_between
 from thermoflop.base.record import record
 from thermoflop.cost.catalogue.devices import find_device
 from thermoflop.errors import InputError, UsageError
@@ -39,7 +40,7 @@ def prices_of(price: float | str | None, devices: list[Device]) -> dict[str, Pri
         if missing:
             raise InputError(f"{price} has no price of {missing[0]}: expected {ENTRIES}")
         return {device.name: listed[device.name] for device in devices}
-    if isinstance(price, bool) or not isinstance(price, int | float) or not 0 < price < 1e6:
+    if not is_between(price, 0, 1e6):
         raise UsageError(f"price={price!r:.40} makes no sense: expected dollars above 0, or a file")
     return {device.name: Price(float(price)) for device in devices}
 
@@ -70,7 +71,7 @@ def read_prices(path: str) -> dict[str, Price]:
 
 def _entry(path: str, entry: Any) -> tuple[str, Price]:
     dollars = entry.get("dollars_per_hour") if isinstance(entry, dict) else None
-    if isinstance(dollars, bool) or not isinstance(dollars, int | float) or not 0 < dollars < 1e6:
+    if not is_between(dollars, 0, 1e6):
         raise InputError(f"{path}: {entry!r:.60} is no price: expected {ENTRIES}")
     device = find_device(str(entry.get("device", "")))
     return device.name, Price(

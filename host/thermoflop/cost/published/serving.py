@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from thermoflop.base.plain import is_between
 from thermoflop.cost.catalogue.devices import find_device
 from thermoflop.cost.engines.engine import find_engine
 from thermoflop.cost.inference.arguments import Workload
@@ -126,7 +127,7 @@ def _precision(raw: dict[str, Any], device: Device, model: Model) -> Precision:
 
 
 def _positive(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < 1e15
+    return is_between(value, 0, 1e15)
 
 
 def _device(row: dict[str, Any]) -> Device:

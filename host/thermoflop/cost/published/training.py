@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from thermoflop.base.plain import is_number
 from thermoflop.base.record import replace
 from thermoflop.cost.catalogue.devices import find_device
 from thermoflop.cost.hardware.nodes import with_network
@@ -260,7 +261,7 @@ def _seconds(
 ) -> float:
     """Seconds of one iteration."""
     metric, value = str(row.get("metric")), row.get("value")
-    if not isinstance(value, int | float) or isinstance(value, bool) or not value > 0:
+    if not is_number(value) or not value > 0:
         raise Skipped("no measured value")
     if row.get("iteration_time_s") or metric == "iteration_time_s":
         return float(row.get("iteration_time_s") or value)

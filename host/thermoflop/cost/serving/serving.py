@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from thermoflop.base.plain import is_between
 from thermoflop.base.record import replace
 from thermoflop.cost.catalogue.cards import pooled
 from thermoflop.cost.catalogue.profiles import find_profile
@@ -216,7 +217,7 @@ def generating(model: Model, generate: int | None) -> Model:
 def _load(users: int | None, rate: float | None, burstiness: float, trace: str | None) -> Arrivals:
     """Users or a rate, and how requests come."""
     checked_load(users, rate)
-    if not _positive(burstiness):
+    if not is_between(burstiness, 0, 1e12):
         raise UsageError(f"burstiness={burstiness!r:.40} makes no sense: expected a number above 0")
     recorded = None if trace is None else read_trace(trace)
     if recorded is not None and users is None and rate is None:
@@ -235,12 +236,8 @@ def checked_load(users: int | None, rate: float | None) -> None:
         raise UsageError("users and rate are two questions: give one of them")
     if users is not None:
         checked_whole("users", users, 1, 10**9)
-    if rate is not None and not _positive(rate):
+    if rate is not None and not is_between(rate, 0, 1e12):
         raise UsageError(f"rate={rate!r:.40} makes no sense: expected requests/s, 0 < rate < 10^12")
-
-
-def _positive(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < 1e12
 
 
 def _checked(budget: int | None, slots: int | None) -> tuple[int | None, int | None]:
@@ -252,7 +249,7 @@ def _checked(budget: int | None, slots: int | None) -> tuple[int | None, int | N
 
 def checked_target(name: str, value: float | None) -> float | None:
     """A target as it is. UsageError for one that makes no sense."""
-    if value is not None and not _positive(value):
+    if value is not None and not is_between(value, 0, 1e12):
         raise UsageError(f"{name}={value!r:.40} makes no sense: expected seconds, 0 < s < 10^12")
     return value
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from thermoflop.base.plain import is_number
 from thermoflop.base.progress import tracked
 from thermoflop.base.record import record
 from thermoflop.base.units import table
@@ -102,7 +103,7 @@ def memory_row(raw: dict[str, Any]) -> MemoryRow:
     kind, value = str(raw.get("kind")), raw.get("value")
     if raw.get("memory_gb_per_gpu"):  # a row of training that states its memory besides
         kind, value = MEASURED_TRAINING, raw["memory_gb_per_gpu"] * 1e9 / GIB
-    if not isinstance(value, int | float) or isinstance(value, bool) or not value > 0:
+    if not is_number(value) or not value > 0:
         raise Skipped("no value")
     unit, predict = _predictor(kind, raw)
     engine = str(raw.get("engine") or "-")

@@ -18,6 +18,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from thermoflop.base.number import Number
     from thermoflop.model.architecture.description import Stack
     from thermoflop.model.architecture.parts import Part
     from thermoflop.model.config.keys import Config
@@ -35,10 +36,12 @@ def pooled(*parts: Part) -> tuple[Placed, ...]:
     return tuple(Placed(part, "pooled") for part in parts)
 
 
-def ending(stack: Stack, *tail: Placed, merge: int = 1) -> Stack:
-    """The stack with more parts at its end; ``merge`` patches of a side become one token."""
-    left = stack.pooled // merge**2
-    return replace(stack, tail=(*stack.tail, *tail), pooled=left)
+def ending(stack: Stack, *tail: Part | Placed, merge: int = 1, left: Number | None = None) -> Stack:
+    """The stack with more parts at its end, on what is left of the patches unless they say where;
+    ``merge`` patches of a side become one token, or ``left`` are left in all."""
+    placed = (part if isinstance(part, Placed) else Placed(part, "pooled") for part in tail)
+    left = stack.pooled // merge**2 if left is None else left
+    return replace(stack, tail=(*stack.tail, *placed), pooled=left)
 
 
 def two_layers(inputs: int, hidden: int, bias: bool = True) -> tuple[Linear, Linear]:
@@ -62,20 +65,20 @@ def mlp(config: Config, _tower: Config, stack: Stack, hidden: int) -> Stack:
     """LLaVA: two matrices on the states of the chosen layers."""
     seen = stack.hidden * chosen_layers(config)
     bias = config.get("multimodal_projector_bias", True)
-    return ending(stack, *pooled(*two_layers(seen, hidden, bias)))
+    return ending(stack, *two_layers(seen, hidden, bias))
 
 
 def single(config: Config, _tower: Config, stack: Stack, _hidden: int) -> Stack:
     """PaliGemma: one matrix to ``projection_dim``."""
     width = config["projection_dim"]
-    return ending(stack, *pooled(linear("linear", stack.hidden, width)))
+    return ending(stack, linear("linear", stack.hidden, width))
 
 
 def gemma3(config: Config, _tower: Config, stack: Stack, hidden: int) -> Stack:
     """Gemma 3: pooled to a fixed number of tokens, a norm, and a matrix without a module."""
     project = Linear("mm_projection", "other", "mm_projection", stack.hidden, hidden)
-    tail = pooled(Norm("mm_norm", stack.hidden), project)
-    return replace(ending(stack, *tail), pooled=config["mm_tokens_per_image"])
+    norm = Norm("mm_norm", stack.hidden)
+    return ending(stack, norm, project, left=config["mm_tokens_per_image"])
 
 
 def mistral3(config: Config, _tower: Config, stack: Stack, hidden: int) -> Stack:
@@ -87,7 +90,7 @@ def mistral3(config: Config, _tower: Config, stack: Stack, hidden: int) -> Stack
     )
     merging = linear("merging_layer", seen * merge**2, seen, bias=False)
     both = two_layers(seen * chosen_layers(config), hidden, bias)
-    return ending(stack, Placed(Norm("norm", seen), "patch"), *pooled(merging, *both), merge=merge)
+    return ending(stack, Placed(Norm("norm", seen), "patch"), merging, *both, merge=merge)
 
 
 def shuffled(config: Config, _tower: Config, stack: Stack, hidden: int) -> Stack:
@@ -95,7 +98,7 @@ def shuffled(config: Config, _tower: Config, stack: Stack, hidden: int) -> Stack
     merge = inverse(config["downsample_ratio"], "downsample_ratio")
     seen = stack.hidden * merge**2
     both = two_layers(seen, hidden)
-    return ending(stack, *pooled(layer_norm("layer_norm", seen), *both), merge=merge)
+    return ending(stack, layer_norm("layer_norm", seen), *both, merge=merge)
 
 
 def inverse(ratio: Any, key: str) -> int:
@@ -114,15 +117,13 @@ def llama4(_config: Config, tower: Config, stack: Stack, hidden: int) -> Stack:
         linear("adapter fc2", out, out, False, "mlp"),
     )
     last = linear("linear_1", tower["vision_output_dim"], hidden, False)
-    return ending(stack, *pooled(*adapter, last), merge=merge)
+    return ending(stack, *adapter, last, merge=merge)
 
 
 def connector(config: Config, _tower: Config, stack: Stack, hidden: int) -> Stack:
     """Idefics 3 and SmolVLM: neighbouring patches side by side through one matrix."""
     merge = config["scale_factor"]
-    return ending(
-        stack, *pooled(linear("proj", stack.hidden * merge**2, hidden, False)), merge=merge
-    )
+    return ending(stack, linear("proj", stack.hidden * merge**2, hidden, False), merge=merge)
 
 
 def lfm2(config: Config, _tower: Config, stack: Stack, hidden: int) -> Stack:
@@ -133,7 +134,7 @@ def lfm2(config: Config, _tower: Config, stack: Stack, hidden: int) -> Stack:
     seen = stack.hidden * merge**2
     norm = (layer_norm("layer_norm", seen),) if config["projector_use_layernorm"] else ()
     both = linear("linear_1", seen, width, bias), linear("linear_2", width, hidden, bias)
-    return ending(stack, *pooled(*norm, *both), merge=merge)
+    return ending(stack, *norm, *both, merge=merge)
 
 
 def kimi(config: Config, tower: Config, stack: Stack, hidden: int) -> Stack:
@@ -141,8 +142,8 @@ def kimi(config: Config, tower: Config, stack: Stack, hidden: int) -> Stack:
     height, width = sides(tower["merge_kernel_size"] or 2, "merge_kernel_size")
     seen = stack.hidden * height * width
     norm = Placed(layer_norm("pre_norm", config["projection_hidden_size"]), "patch")
-    both = pooled(linear("in_proj", seen, seen), linear("out_proj", seen, hidden))
-    return replace(ending(stack, norm, *both), pooled=stack.patches // (height * width))
+    both = linear("in_proj", seen, seen), linear("out_proj", seen, hidden)
+    return ending(stack, norm, *both, left=stack.patches // (height * width))
 
 
 def kimi_k3(_config: Config, tower: Config, stack: Stack, hidden: int) -> Stack:
@@ -150,14 +151,14 @@ def kimi_k3(_config: Config, tower: Config, stack: Stack, hidden: int) -> Stack:
     height, width = tower["merge_kernel_size"] or (2, 2)
     seen = stack.hidden * height * width
     parts = (linear("in_proj", seen, seen, False), linear("out_proj", seen, hidden, False))
-    tail = pooled(*parts, Norm("post_norm", hidden))
-    return replace(ending(stack, *tail), pooled=stack.patches // (height * width))
+    norm = Norm("post_norm", hidden)
+    return ending(stack, *parts, norm, left=stack.patches // (height * width))
 
 
 def step(config: Config, _tower: Config, stack: Stack, hidden: int) -> Stack:
     """Step: one matrix on what two convolutions leave, four times as wide."""
     project = linear("multi_modal_projector", 4 * stack.hidden, hidden, config["projector_bias"])
-    return ending(stack, *pooled(project))
+    return ending(stack, project)
 
 
 def minimax(config: Config, tower: Config, stack: Stack, hidden: int) -> Stack:
@@ -169,14 +170,14 @@ def minimax(config: Config, tower: Config, stack: Stack, hidden: int) -> Stack:
         linear("merge_linear_2", width, hidden),
     )
     first = (Placed(part, "patch") for part in alone)
-    return ending(stack, *first, *pooled(*merged), merge=merge)
+    return ending(stack, *first, *merged, merge=merge)
 
 
 def embedder(_config: Config, _tower: Config, stack: Stack, hidden: int) -> Stack:
     """Gemma 4: a norm without weights and one matrix, which the records count with the patches."""
     norm = Norm("embedding_pre_projection_norm", stack.hidden, weight=False)
     project = linear("embedding_projection", stack.hidden, hidden, False, "patch_embed")
-    return ending(stack, *pooled(norm, project))
+    return ending(stack, norm, project)
 
 
 def gemma3n(config: Config, tower: Config, stack: Stack, hidden: int) -> Stack:
@@ -189,8 +190,8 @@ def gemma3n(config: Config, tower: Config, stack: Stack, hidden: int) -> Stack:
     hard = Placed(Norm("hard_embedding_norm", seen), "none")
     post = Norm("embedding_post_projection_norm", hidden, weight=False)
     project = linear("embedding_projection", seen, hidden, False)
-    tail = pooled(Norm("soft_embedding_norm", seen), project, post)
-    ended = ending(stack, Placed(table, "none"), hard, *tail)
+    soft = Norm("soft_embedding_norm", seen)
+    ended = ending(stack, Placed(table, "none"), hard, soft, project, post)
     if stack.role == "image":
         return ended
     return replace(ended, tokens=config["audio_soft_tokens_per_image"])
@@ -205,13 +206,12 @@ def heard(_config: Config, tower: Config, stack: Stack, hidden: int) -> Stack:
     """Voxtral: positions side by side, as wide as the tower's MLP, through two matrices."""
     inner = tower["encoder_ffn_dim"]
     left = stack.pooled * stack.hidden // inner
-    return replace(ending(stack, *pooled(*two_layers(inner, hidden, False))), pooled=left)
+    return ending(stack, *two_layers(inner, hidden, False), left=left)
 
 
 def heard_in_pairs(_config: Config, _tower: Config, stack: Stack, hidden: int) -> Stack:
     """Qwen2-Audio: the mean of two positions, a norm (in the tower), and one matrix."""
-    tail = pooled(linear("linear", stack.hidden, hidden))
-    return replace(ending(stack, *tail), pooled=stack.pooled // 2)
+    return ending(stack, linear("linear", stack.hidden, hidden), left=stack.pooled // 2)
 
 
 def phi_eyes(_config: Config, _tower: Config, stack: Stack, hidden: int) -> Stack:
@@ -221,7 +221,7 @@ def phi_eyes(_config: Config, _tower: Config, stack: Stack, hidden: int) -> Stac
         linear("up", stack.hidden, hidden, group="other"),
         linear("down", hidden, hidden, group="other"),
     )
-    return ending(stack, ends, *pooled(*both), merge=2)
+    return ending(stack, ends, *both, merge=2)
 
 
 def phi_ears(_config: Config, _tower: Config, stack: Stack, hidden: int) -> Stack:
@@ -231,12 +231,12 @@ def phi_ears(_config: Config, _tower: Config, stack: Stack, hidden: int) -> Stac
         linear("down", hidden, hidden, group="other"),
     )
     beside = (Placed(replace(part, name=f"{part.name} beside images"), "none") for part in both)
-    return ending(stack, *pooled(*both), *beside)
+    return ending(stack, *both, *beside)
 
 
 def mllama(_config: Config, tower: Config, stack: Stack, hidden: int) -> Stack:
     """Llama 3.2: one matrix from the states of several layers; the text looks on, as a source."""
-    return ending(stack, *pooled(linear("projector", tower["vision_output_dim"], hidden)))
+    return ending(stack, linear("projector", tower["vision_output_dim"], hidden))
 
 
 def gated(config: Config, _tower: Config, stack: Stack, hidden: int) -> Stack:
@@ -246,23 +246,23 @@ def gated(config: Config, _tower: Config, stack: Stack, hidden: int) -> Stack:
     inner = config["alignment_intermediate_size"] or hidden
     norm = (layer_norm("layernorm", seen),) if aya else ()
     both = linear("linear_1", seen, inner), linear("linear_2", inner // 2, hidden)
-    return ending(stack, *pooled(*norm, *both), merge=merge)
+    return ending(stack, *norm, *both, merge=merge)
 
 
 def normed(config: Config, _tower: Config, stack: Stack, hidden: int) -> Stack:
     """ViP-LLaVA: the states of several layers side by side, a norm, two matrices."""
     seen = stack.hidden * chosen_layers(config)
-    return ending(stack, *pooled(layer_norm("norm", seen), *two_layers(seen, hidden)))
+    return ending(stack, layer_norm("norm", seen), *two_layers(seen, hidden))
 
 
 def aligner(_config: Config, _tower: Config, stack: Stack, hidden: int) -> Stack:
     """DeepSeek-VL and VideoLLaMA 3: two matrices on each patch."""
-    return ending(stack, *pooled(*two_layers(stack.hidden, hidden)))
+    return ending(stack, *two_layers(stack.hidden, hidden))
 
 
 def one_more(_config: Config, tower: Config, stack: Stack, hidden: int) -> Stack:
     """HyperCLOVA X: one matrix behind the tower's own merger."""
-    return ending(stack, *pooled(linear("projector", tower["out_hidden_size"], hidden)))
+    return ending(stack, linear("projector", tower["out_hidden_size"], hidden))
 
 
 def merged(_config: Config, tower: Config, stack: Stack, hidden: int) -> Stack:
@@ -270,7 +270,7 @@ def merged(_config: Config, tower: Config, stack: Stack, hidden: int) -> Stack:
     merge = tower["spatial_merge_size"]
     seen = stack.hidden * merge**2
     norm = Placed(layer_norm("pre_norm", stack.hidden), "patch")
-    both = pooled(linear("linear_1", seen, seen), linear("linear_2", seen, hidden))
+    both = linear("linear_1", seen, seen), linear("linear_2", seen, hidden)
     return ending(stack, norm, *both, merge=merge)
 
 
@@ -278,4 +278,4 @@ def embedded_sound(_config: Config, tower: Config, stack: Stack, hidden: int) ->
     """Gemma 4: a norm without weights and one matrix, behind the tower's own."""
     seen = tower["output_proj_dims"]
     norm = Norm("embedding_pre_projection_norm", seen, weight=False)
-    return ending(stack, *pooled(norm, linear("embedding_projection", seen, hidden, False)))
+    return ending(stack, norm, linear("embedding_projection", seen, hidden, False))

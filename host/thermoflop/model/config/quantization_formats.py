@@ -12,6 +12,7 @@ each for scale and zero point, and 64 bits for 16 groups; outliers left out).
 from __future__ import annotations
 
 from thermoflop.base.messages import quote_value
+from thermoflop.base.plain import is_number
 from thermoflop.base.record import replace
 from thermoflop.errors import InputError
 from thermoflop.model.architecture.quantization import Stored
@@ -113,7 +114,7 @@ def grouped(method: str, block: Block) -> Stored:
         block = {**block, **inner["weight_quant_params"]}
     old = {"bits": "w_bit", "group_size": "q_group_size"}  # AutoAWQ's own names
     found = block.get(bits_key, block.get(old.get(bits_key, ""), bits))
-    if isinstance(found, bool) or not isinstance(found, int | float) or not 0 < found <= 16:
+    if not is_number(found) or not 0 < found <= 16:
         raise InputError(f"{bits_key} is {quote_value(found)} where 1 to 16 bits are expected")
     taken = _BITS_TAKEN.get(method)
     if taken and found not in taken:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from thermoflop.base.plain import is_between
 from thermoflop.base.units import table as text_table
 from thermoflop.report.html.tables import DASH, escaped, number, seconds, table
 
@@ -129,5 +130,4 @@ def _prediction(
 
 def _float(data: dict[str, Any], key: str) -> float | None:
     value = data.get(key)
-    known = isinstance(value, int | float) and not isinstance(value, bool) and value > 0
-    return float(value) if known and value is not None else None
+    return float(value) if is_between(value, 0, float("inf")) else None

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from thermoflop.base.plain import finite
 from thermoflop.errors import InputError
 from thermoflop.pico.ports import is_simulated
 from thermoflop.pico.track import HostEvent
@@ -227,5 +228,4 @@ def _disbelieve(gpus: dict[int, dict[str, Column]], run: dict[str, Any]) -> dict
 
 
 def _number(data: Any, key: str) -> float | None:
-    value = data.get(key) if isinstance(data, dict) else None
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+    return finite(data.get(key)) if isinstance(data, dict) else None

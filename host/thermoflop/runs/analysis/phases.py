@@ -18,6 +18,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from thermoflop.base.plain import is_number
 from thermoflop.pico.track import HostEvent
 from thermoflop.runs.analysis.data import RunData
 
@@ -158,20 +159,16 @@ def _unsaid(mark: HostEvent, trial: Window) -> Mapping[str, Any]:
 
 def _note(t_s: float, detail: Mapping[str, Any]) -> Note:
     values = _dict(detail.get("values"))
-    numbers = {k: float(v) for k, v in values.items() if _is_number(v)}
+    numbers = {k: float(v) for k, v in values.items() if is_number(v)}
     if "lines" not in detail:
         return Note(t_s, values, numbers, dict.fromkeys(numbers, 1))
     sums, counts = _dict(detail.get("sums")), _dict(detail.get("counts"))
-    keys = [k for k in sums if _is_number(sums[k]) and isinstance(counts.get(k), int)]
+    keys = [k for k in sums if is_number(sums[k]) and isinstance(counts.get(k), int)]
     return Note(t_s, values, {k: float(sums[k]) for k in keys}, {k: counts[k] for k in keys})
 
 
 def _dict(value: Any) -> dict[str, Any]:
     return dict(value) if isinstance(value, dict) else {}
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def add_note(window: Window, note: Note) -> None:

@@ -15,6 +15,7 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from thermoflop.base.plain import finite
 from thermoflop.runs.analysis.quantity import NAMES, SCALED, Compared
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ def compared(analysis: Analysis) -> list[Compared]:
         given = quantities.get(key)
         if isinstance(given, dict):
             bound, expected, low, high = (
-                _number(given.get(end)) for end in ("bound", "expected", "low", "high")
+                finite(given.get(end)) for end in ("bound", "expected", "low", "high")
             )
             value, how = measured.get(key, (None, _why_not(key, analysis)))
             rows.append(Compared(key, phase, name, unit, bound, expected, low, high, value, how))
@@ -56,9 +57,9 @@ def unlike(analysis: Analysis) -> list[str]:
     said = [trial.window.last for trial in analysis.trials if _counts(trial.window)]
     texts = []
     for last in said:
-        requests = _number(last.get("requests")) or 1.0
+        requests = finite(last.get("requests")) or 1.0
         for key, size, what in _SIZES:
-            now, then = _number(last.get(key)), _number(predicted.get(size))
+            now, then = finite(last.get(key)), finite(predicted.get(size))
             if now is not None and then and abs(now / requests - then) > _SAME * then:
                 texts.append(f"its {what} of {now / requests:g} tokens were predicted as {then:g}")
         name, dtype = last.get("format"), predicted.get("dtype")
@@ -85,8 +86,8 @@ def assume_work(window: Window, predictions: Any) -> None:
         return
     for kind in ("flops", "bytes"):
         given = (
-            _number(phase_work.get(f"{kind}_per_token")),
-            _number(work.get(f"peak_{kind}_per_s")),
+            finite(phase_work.get(f"{kind}_per_token")),
+            finite(work.get(f"peak_{kind}_per_s")),
         )
         if given[0] and given[1] and kind not in window.sums:
             window.last.setdefault(f"{kind}_per_token", given[0])
@@ -98,12 +99,12 @@ class _Measured:
 
     def __init__(self, analysis: Analysis, predicted: dict[str, Any]) -> None:
         self._analysis = analysis
-        self._batch = _number(predicted.get("batch")) or 1.0
-        self._prompt = _number(predicted.get("prompt")) or 1.0
-        self._generate = _number(predicted.get("generate")) or 0.0
+        self._batch = finite(predicted.get("batch")) or 1.0
+        self._prompt = finite(predicted.get("prompt")) or 1.0
+        self._generate = finite(predicted.get("generate")) or 0.0
         is_real = not analysis.data.label("GPU")
         self._reads_gpus = is_real and bool(predicted.get("reads_gpus", True))
-        self._devices = int(_number(predicted.get("devices")) or 1)
+        self._devices = int(finite(predicted.get("devices")) or 1)
         self._trials = [t for t in analysis.trials if _counts(t.window)]
         phases = [p for p in analysis.phases if _counts(p.window) and not p.window.untimed]
         self._prefill = [p for p in phases if p.window.name.lower() == "prefill"]
@@ -274,7 +275,7 @@ def _noted(
     sums, n = [], 0
     for window in windows:
         for note in window.notes:
-            value = _number(note.sums.get(key))
+            value = finite(note.sums.get(key))
             elsewhere = any(other.start_s <= note.t_s <= other.end_s for other in outside)
             if value is not None and value > 0 and not elsewhere:
                 sums.append(value)
@@ -307,8 +308,3 @@ def _tokens(rows: Sequence[WindowFigures]) -> float:
 
 def _seconds(rows: Sequence[WindowFigures]) -> float:
     return math.fsum(row.window.duration_s for row in rows)
-
-
-def _number(value: Any) -> float | None:
-    known = isinstance(value, int | float) and not isinstance(value, bool)
-    return float(value) if known and math.isfinite(value) else None

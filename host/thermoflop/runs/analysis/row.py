@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import contextlib
 import json
-import math
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from thermoflop import __version__
 from thermoflop.base.files import read_json, write_text
+from thermoflop.base.plain import finite
 from thermoflop.errors import InputError, StorageError
 from thermoflop.runs.folder.store import RUN, SAMPLES, is_being_written
 
@@ -105,7 +105,7 @@ def kept_row(folder: Path) -> RunRow | None:
         return None
     if data.pop("of", None) != _state(folder) or data.keys() != set(RunRow.__slots__):
         return None
-    return RunRow(*(_number(data[key]) for key in RunRow.__slots__))
+    return RunRow(*(finite(data[key]) for key in RunRow.__slots__))
 
 
 def _state(folder: Path) -> list[Any] | None:
@@ -115,11 +115,6 @@ def _state(folder: Path) -> list[Any] | None:
     except OSError:
         return None
     return [__version__, *(n for file in files for n in (file.st_size, file.st_mtime_ns))]
-
-
-def _number(value: Any) -> float | None:
-    known = isinstance(value, int | float) and not isinstance(value, bool)
-    return float(value) if known and math.isfinite(value) else None
 
 
 def _mean(values: Sequence[float | None]) -> float | None:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
+from thermoflop.base.plain import finite
 from thermoflop.runs.analysis.phases import Window
 from thermoflop.runs.gpu.throttle import ThrottleSpan, within
 
@@ -160,7 +161,7 @@ def _amounts(values: dict[str, Any], last: dict[str, Any]) -> tuple[float, float
 
 def _amount(values: dict[str, Any], key: str) -> float:
     value = values.get(key, 0.0)
-    return float(value) if isinstance(value, int | float) and math.isfinite(value) else 0.0
+    return finite(value) or 0.0
 
 
 def lost_to_throttling(

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from thermoflop.base.plain import is_between
 from thermoflop.errors import InputError, StorageError
 from thermoflop.runs.folder.reader import read_run
 from thermoflop.runs.folder.store import SAMPLES, is_being_written
@@ -38,7 +39,7 @@ class Entry:
         """From start to end; None of a run without an end, or with one that makes no sense."""
         ended = self.run.get("ended")
         value = ended.get("duration_s") if isinstance(ended, dict) else None
-        return float(value) if isinstance(value, int | float) and abs(value) < 1e12 else None
+        return float(value) if is_between(value, -1e12, 1e12) else None
 
     @property
     def state(self) -> str:

@@ -23,6 +23,7 @@ from contextlib import suppress
 from functools import partial
 from typing import Any
 
+from thermoflop.base.plain import is_number
 from thermoflop.runs.gpu.other_makers import why_not_recorded
 from thermoflop.runs.gpu.sample import GpuSample
 
@@ -314,11 +315,9 @@ def _code(error: BaseException) -> int:
 
 def as_number(raw: Any, least: float = 0) -> float:
     """A reading as the number that it is; ValueError when it stands for none."""
-    is_number = isinstance(raw, int | float) and not isinstance(raw, bool)
-    if not is_number or raw in _NO_VALUE or not least <= raw < math.inf:
+    if not is_number(raw) or raw in _NO_VALUE or not least <= raw < math.inf:
         raise ValueError(f"{raw!r:.40} is no reading")
-    number: float = raw
-    return number
+    return raw
 
 
 def _field_value(value: Any) -> float | None:

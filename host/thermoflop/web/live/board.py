@@ -15,6 +15,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from thermoflop.base.plain import is_between
 from thermoflop.base.rolling import RollingRate
 from thermoflop.errors import BoardError, BoardRefused
 from thermoflop.pico.client import COUNT_S, LAST_FORM, REPLY_S
@@ -325,4 +326,4 @@ class BoardSource:
 
 def _number(value: object) -> float | None:
     """A finite number, or None: a board may send 1e999."""
-    return float(value) if isinstance(value, int | float) and abs(value) < 1e9 else None
+    return float(value) if is_between(value, -1e9, 1e9) else None

@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
+from thermoflop.base.plain import is_between
 from thermoflop.errors import InputError, StorageError, ThermoflopError
 from thermoflop.pico.wire import printable
 from thermoflop.runs.command import WAIT
@@ -88,7 +89,7 @@ class Recording:
         """Start, in Unix time."""
         started = self.run.get("started")
         value = started.get("wall_s") if isinstance(started, dict) else None
-        return float(value) if isinstance(value, int | float) and abs(value) < 1e12 else None
+        return float(value) if is_between(value, -1e12, 1e12) else None
 
     @property
     def elapsed_s(self) -> float:

@@ -128,8 +128,7 @@ def _phi_eyes(_config: Config, _tower: Config, stack: Stack, hidden: int) -> Sta
     """Neighbouring patches side by side through two matrices, and learned separators."""
     seen = 4 * stack.hidden
     separators = Placed(Vector("separators", "other", 2 * seen), "none")
-    maps = projectors.pooled(*projectors.two_layers(seen, hidden))
-    return projectors.ending(stack, *maps, separators, merge=2)
+    return projectors.ending(stack, *projectors.two_layers(seen, hidden), separators, merge=2)
 
 
 def _phi_text(_config: Config) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from thermoflop.model.config.family import (
     Section,
     mapping,
 )
-from thermoflop.model.config.projectors import ending, linear, pooled
+from thermoflop.model.config.projectors import ending, linear
 from thermoflop.model.config.sam import neck
 
 TYPE_CHECKING = False
@@ -61,7 +61,7 @@ def _both(config: Config, _tower: Config, stack: Stack, hidden: int) -> Stack:
         linear("high_res_vision_proj", 4 * out, hidden // 2),
         linear("proj", hidden, hidden),
     )
-    return replace(stack, tail=(*stack.tail, *pooled(*maps)))
+    return ending(stack, *maps)
 
 
 _LOW = eyes_of("siglip_vision_model")
@@ -125,9 +125,8 @@ def _routes(config: Config, tower: Config, stack: Stack, _hidden: int) -> Stack:
             linear("router fc1", hidden, router),
             linear("router fc2", router, 1),
         ]
-    tail = (Placed(layer_norm("ln_in", hidden)), *pooled(*coarse, *last))
-    kept = (Placed(part, "none") for part in idle)
-    return ending(stack, *tail, *kept, merge=factor)
+    norm, kept = Placed(layer_norm("ln_in", hidden)), (Placed(part, "none") for part in idle)
+    return ending(stack, norm, *coarse, *last, *kept, merge=factor)
 
 
 wrapper(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from thermoflop.base.record import replace
 from thermoflop.model.config import projectors
 from thermoflop.model.config.blocks import layer_norm
 from thermoflop.model.config.families import listening_towers  # noqa: F401 - sections are there
@@ -33,8 +32,7 @@ def _merged(
             projectors.linear("linear_1", inputs, inner, biased),
             projectors.linear("linear_2", inner, hidden, biased),
         )
-        tail = projectors.pooled(*maps)
-        return replace(projectors.ending(stack, *tail), pooled=stack.pooled // several)
+        return projectors.ending(stack, *maps, left=stack.pooled // several)
 
     return project
 
@@ -97,8 +95,7 @@ _PACKED = _merged(
 
 def _packed_and_normed(config: Config, tower: Config, stack: Stack, hidden: int) -> Stack:
     """MOSS: four positions side by side through two matrices, and a norm."""
-    norm = projectors.pooled(layer_norm("norm", hidden))
-    return projectors.ending(_PACKED(config, tower, stack, hidden), *norm)
+    return projectors.ending(_PACKED(config, tower, stack, hidden), layer_norm("norm", hidden))
 
 
 wrapper(

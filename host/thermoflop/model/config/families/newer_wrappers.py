@@ -49,8 +49,7 @@ def _ovis(config: Config, tower: Config, stack: Stack, _hidden: int) -> Stack:
     left = words - tower["num_visual_indicator_tokens"]
     head = projectors.linear("head_linear", stack.hidden * merge**2, left, False)
     table = projectors.linear("visual_embeddings_table", words, config["hidden_size"], False)
-    tail = projectors.pooled(head, layer_norm("head_norm", left), table)
-    return projectors.ending(stack, *tail, merge=merge)
+    return projectors.ending(stack, head, layer_norm("head_norm", left), table, merge=merge)
 
 
 wrapper(
@@ -69,7 +68,7 @@ def _janus(_config: Config, tower: Config, stack: Stack, _hidden: int) -> Stack:
     width = tower["projection_dim"]
     first = projectors.linear("aligner", stack.hidden, width)
     more = [projectors.linear("aligner", width, width)] * (tower["depth"] - 1)
-    return projectors.ending(stack, *projectors.pooled(first, *more))
+    return projectors.ending(stack, first, *more)
 
 
 def _janus_codes(config: Config, _hidden: int) -> list[Any]:
@@ -99,8 +98,8 @@ def _edge(config: Config, tower: Config, stack: Stack, hidden: int) -> Stack:
     merge, width = tower["spatial_merge_size"], config["projector_hidden_size"]
     norm = Placed(layer_norm("norm", stack.hidden), "patch")
     first = projectors.linear("linear_fc1", stack.hidden * merge**2, width)
-    both = projectors.pooled(first, projectors.linear("linear_fc2", width, hidden))
-    return projectors.ending(stack, norm, *both, merge=merge)
+    last = projectors.linear("linear_fc2", width, hidden)
+    return projectors.ending(stack, norm, first, last, merge=merge)
 
 
 wrapper(
@@ -150,7 +149,7 @@ def joined_moments(_config: Config, tower: Config, stack: Stack, hidden: int) ->
         )
     ]
     last = projectors.linear("mlp", seen, hidden), Norm("after_norm", hidden)
-    return projectors.ending(stack, *projectors.pooled(*parts, *last), merge=merge)
+    return projectors.ending(stack, *parts, *last, merge=merge)
 
 
 wrapper(
@@ -204,7 +203,7 @@ def _muse(config: Config, tower: Config, stack: Stack, hidden: int) -> Stack:
         projectors.linear("fc2", width, width, False),
         projectors.linear("vision_projection", width, hidden, False),
     )
-    return projectors.ending(stack, *projectors.pooled(*maps), merge=merge)
+    return projectors.ending(stack, *maps, merge=merge)
 
 
 wrapper(
@@ -231,7 +230,7 @@ def _embedded(_config: Config, tower: Config, stack: Stack, hidden: int) -> Stac
     seen = tower.get("output_proj_dims", stack.hidden)
     norm = Norm("embedding_pre_projection_norm", seen, weight=False)
     project = projectors.linear("embedding_projection", seen, hidden, False)
-    return projectors.ending(stack, *projectors.pooled(norm, project))
+    return projectors.ending(stack, norm, project)
 
 
 wrapper(
@@ -256,7 +255,7 @@ def _radio(config: Config, _tower: Config, stack: Stack, hidden: int) -> Stack:
     seeing_ahead = config.nested["text_config"].raw.get("num_nextn_predict_layers")
     norm = layer_norm("final_layernorm", config["vision_hidden_size"])
     before = (Placed(norm),) if seeing_ahead else ()
-    return projectors.ending(stack, *before, *projectors.pooled(*parts), merge=merge)
+    return projectors.ending(stack, *before, *parts, merge=merge)
 
 
 wrapper(
@@ -316,13 +315,13 @@ def _one_matrix(config: Config, _tower: Config, stack: Stack, hidden: int) -> St
     """ModernVBERT: neighbouring patches side by side through one matrix."""
     merge = config["pixel_shuffle_factor"]
     project = projectors.linear("modality_projection", stack.hidden * merge**2, hidden, False)
-    return projectors.ending(stack, *projectors.pooled(project), merge=merge)
+    return projectors.ending(stack, project, merge=merge)
 
 
 def _matrix_and_norm(config: Config, tower: Config, stack: Stack, hidden: int) -> Stack:
     """UltraVBERT: the same, and a norm."""
     stack = _one_matrix(config, tower, stack, hidden)
-    return replace(stack, tail=(*stack.tail, *projectors.pooled(Norm("connector_norm", hidden))))
+    return projectors.ending(stack, Norm("connector_norm", hidden))
 
 
 wrapper(

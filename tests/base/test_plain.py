@@ -1,0 +1,21 @@
+"""What is a number among the values of a file."""
+
+from __future__ import annotations
+
+from math import inf, nan
+
+import pytest
+from thermoflop.base.plain import finite, is_between, is_number
+
+
+@pytest.mark.parametrize(
+    ("value", "number", "between", "known"),
+    [
+        (2, True, True, 2.0), (2.5, True, True, 2.5), (1, True, False, 1.0), (3, True, False, 3.0),
+        (inf, True, False, None), (nan, True, False, None), (True, False, False, None),
+        (False, False, False, None), ("2", False, False, None), (None, False, False, None),
+        ([2], False, False, None),
+    ],
+)  # fmt: skip
+def test_truth_and_words_are_no_numbers_and_ends_lie_not_between(value, number, between, known):
+    assert (is_number(value), is_between(value, 1, 3), finite(value)) == (number, between, known)
