@@ -39,8 +39,7 @@ def with_ahead(config: Config, described: Description) -> Description:
         )
     text = config
     if config.family.reader == "wrapper":
-        inner = read_section(config, config.family.traits["text"])
-        text = config if inner is None else inner
+        text = read_section(config, config.family.traits["text"]) or config
     traits = Traits(text, DEFAULTS)
     hidden = stack.hidden
     front = (

@@ -16,14 +16,27 @@ if TYPE_CHECKING:
 LARGEST_COUNT = 10**12
 # Layers are listed one by one before equal ones are merged: a bound on time and memory.
 LARGEST_LAYER_COUNT = 10**5
+LARGEST_FACTOR = 1000
 LAYER_KEYS = ("layers", "layer")
 # Keys that one refusal names with their values.
 MOST_SHOWN = 6
 
 
+def is_factor(value: object) -> TypeGuard[float]:
+    """Whether a value is a number of times that one size may be another."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    return 0 < value < LARGEST_FACTOR
+
+
 def is_count(value: object) -> TypeGuard[int]:
     """Whether a value is a whole number that something may be as many as."""
     return type(value) is int and 0 < value < LARGEST_COUNT
+
+
+def is_layer_count(value: object) -> TypeGuard[int]:
+    """Whether a value is a whole number that layers may be as many as."""
+    return type(value) is int and 0 < value <= LARGEST_LAYER_COUNT
 
 
 class Config:

@@ -10,6 +10,7 @@ from thermoflop.errors import InputError
 from thermoflop.model.architecture.description import Description, Run
 from thermoflop.model.config.architectures import built, class_name
 from thermoflop.model.config.encoder import read_encoder
+from thermoflop.model.config.keys import is_layer_count
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ def block_sizes(config: Config) -> list[tuple[int, int]]:
         raise InputError(
             f"block_sizes and block_repeats are not lists of one length, up to {MOST_BLOCKS}"
         )
-    if not all(0 < each < 10**4 for each in (*sizes, *repeats)):
+    if not all(map(is_layer_count, (*sizes, *repeats))):
         raise InputError("block_sizes and block_repeats hold a count that makes no sense")
     return list(zip(sizes, repeats, strict=True))
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from itertools import chain
+
 from thermoflop.base.messages import quote_value
 from thermoflop.errors import InputError
 from thermoflop.model.architecture.description import Description, Layer, Placed, Run, Stack
 from thermoflop.model.architecture.parts import Convolution, Linear, Table, Vector
 from thermoflop.model.config.architectures import built, label_count
 from thermoflop.model.config.blocks import biased_attention, biased_mlp, classifier, layer_norm
+from thermoflop.model.config.keys import is_count
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -67,7 +70,7 @@ def _sizes(config: Config) -> tuple[list[int], list[int]]:
     counts = {len(each or ()) for each in lists}
     if len(counts) != 1 or not 0 < counts.pop() <= MOST_CONVOLUTIONS:
         raise InputError("conv_dim, conv_kernel and conv_stride are not lists of one length")
-    if any(not 0 < value < 10**6 for each in lists for value in each):
+    if not all(map(is_count, chain(*lists))):
         raise InputError("conv_dim, conv_kernel and conv_stride hold a size that makes no sense")
     return lists[0], lists[1]
 

@@ -13,6 +13,7 @@ from thermoflop.model.architecture.description import Description, Layer, Placed
 from thermoflop.model.architecture.parts import Convolution, Linear, Table, Vector
 from thermoflop.model.config.architectures import built, label_count
 from thermoflop.model.config.blocks import biased_attention, biased_mlp, classifier, layer_norm
+from thermoflop.model.config.keys import is_layer_count
 from thermoflop.model.config.tower import ratio_of, sides
 
 TYPE_CHECKING = False
@@ -50,7 +51,7 @@ def _stages(config: Config) -> list[tuple[int, int]]:
     depths, heads = config["depths"], config["num_heads"]
     if not 0 < len(depths) == len(heads) <= MOST_STAGES:
         raise InputError("depths and num_heads do not name as many stages each")
-    if not all(0 < count < 10**5 for count in (*depths, *heads)):
+    if not all(map(is_layer_count, (*depths, *heads))):
         raise InputError("depths and num_heads hold a count that makes no sense")
     return list(zip(depths, heads, strict=True))
 

@@ -11,7 +11,7 @@ from thermoflop.model.architecture.parts import Convolution, Linear, Norm, Probe
 from thermoflop.model.config import decoder
 from thermoflop.model.config.blocks import biased_mlp, layer_norm
 from thermoflop.model.config.family import use
-from thermoflop.model.config.keys import Traits, is_count
+from thermoflop.model.config.keys import Traits, is_count, is_factor
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ def read_tower(config: Config) -> Stack:
 def ratio_of(config: Config) -> float:
     """``mlp_ratio``: neurons for each element of the hidden state."""
     ratio: Any = config["mlp_ratio"]
-    if type(ratio) not in (int, float) or not 0 < ratio < 10**4:
+    if not is_factor(ratio):
         raise InputError(f"mlp_ratio is {quote_value(ratio)} where a number above 0 is expected")
     return float(ratio)
 

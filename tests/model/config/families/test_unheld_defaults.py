@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import thermoflop as tf
 from thermoflop.errors import InputError
-from thermoflop.model.config.keys import is_count
+from thermoflop.model.config.keys import is_count, is_factor, is_layer_count
 
 DORY = {"model_type": "dory", "hidden_size": 64, "intermediate_size": 96, "num_attention_heads": 4,
         "num_key_value_heads": 2, "head_dim": 16, "vocab_size": 100, "sliding_window": 10,
@@ -64,6 +64,16 @@ def test_glm_5_3_attends_to_whole_pools_and_the_tokens_that_fill_none_yet(tail, 
 def test_a_count_is_a_whole_number_from_one_below_a_million_million() -> None:
     assert [is_count(each) for each in (1, 10**12 - 1)] == [True, True]
     assert not any(map(is_count, (0, -1, 10**12, True, 1.0, "1", None)))
+
+
+def test_a_factor_is_a_number_above_zero_and_below_a_thousand() -> None:
+    assert all(map(is_factor, (0.001, 1, 2.5, 999.9)))
+    assert not any(map(is_factor, (0, -1, 1000, True, "2", None, float("nan"), float("inf"))))
+
+
+def test_layers_are_a_hundred_thousand_at_most() -> None:
+    assert [is_layer_count(each) for each in (1, 10**5)] == [True, True]
+    assert not any(map(is_layer_count, (0, -1, 10**5 + 1, True, 1.0, None)))
 
 
 def test_hunyuan_has_one_number_of_experts_a_token_in_all_layers() -> None:

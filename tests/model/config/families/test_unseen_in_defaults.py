@@ -159,3 +159,24 @@ def test_a_minicpm_v_reads_on_with_the_model_of_its_version(
     })  # fmt: skip
     mixer = model.description.stacks[-1].runs[0].layer.mixer
     assert (mixer.q_bias, mixer.q_norm is not None) == (biased, normed)
+
+
+@pytest.mark.parametrize(("stated", "rank"), [("auto", 7), (None, 7), (5, 5)])
+def test_a_mambas_step_has_the_rank_that_is_stated_or_a_sixteenth(
+    stated: str | int | None, rank: int
+) -> None:
+    """``ceil(hidden_size / 16)`` of MambaConfig: 100 / 16 is 6.25."""
+    config = {"model_type": "mamba", "hidden_size": 100, "num_hidden_layers": 1,
+              "time_step_rank": stated}  # fmt: skip
+    (run,) = tf.load_model(config).description.stacks[0].runs
+    assert run.layer.mixer.dt_rank == rank
+
+
+def test_nomics_mixtures_are_the_second_of_every_so_many_layers() -> None:
+    """NomicBertBlock: ``layer_idx % moe_every_n_layers == 1``; of six layers the second and the
+    fifth have eight experts of two matrices."""
+    config = {"model_type": "nomic_bert", "num_hidden_layers": 6, "hidden_size": 64,
+              "num_attention_heads": 4, "intermediate_size": 96, "num_experts": 8, "moe_top_k": 2,
+              "moe_every_n_layers": 3, "hidden_act": "gelu"}  # fmt: skip
+    groups = tf.load_model(config).params_by_group
+    assert groups["router"] == 2 * 8 * 64

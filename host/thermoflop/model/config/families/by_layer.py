@@ -11,6 +11,7 @@ from thermoflop.errors import InputError
 from thermoflop.model.config.families import dense  # noqa: F401 - llama is defined there
 from thermoflop.model.config.families.patterns import sparse_by_mlp_types, words
 from thermoflop.model.config.family import anything, family, indices, mapping, names, use
+from thermoflop.model.config.keys import is_factor
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -208,7 +209,7 @@ def _openelm_shapes(config: Config) -> Sequence[Mapping[str, Any]]:
             "openelm needs num_query_heads, num_kv_heads and ffn_multipliers, one for each of "
             f"{layers} layers"
         )
-    if any(type(each) not in (int, float) or not 0 < each < 1000 for each in mults):
+    if not all(map(is_factor, mults)):
         raise InputError(f"ffn_multipliers is {quote_value(mults)}: expected positive numbers")
     return [
         {"heads": heads, "kv_heads": kv, "inner": _divisible(mult * hidden, config)}

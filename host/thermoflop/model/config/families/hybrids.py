@@ -21,6 +21,7 @@ from thermoflop.model.config.family import (
     names,
     use,
 )
+from thermoflop.model.config.keys import is_factor
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ def _lfm2_inner(config: Config) -> int:
     inner, factor = int(2 * inner / 3), config["block_ffn_dim_multiplier"]
     if factor is None:
         return inner
-    if type(factor) not in (int, float) or not 0 < factor < 1000:
+    if not is_factor(factor):
         raise InputError(
             f"block_ffn_dim_multiplier is {quote_value(factor)} where a positive number is expected"
         )

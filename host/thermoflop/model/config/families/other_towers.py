@@ -12,7 +12,7 @@ from thermoflop.model.config.decoder import head_width
 from thermoflop.model.config.families.towers import SPARE, VIT
 from thermoflop.model.config.family import anything, at_least_zero, family, indices, use
 from thermoflop.model.config.hearing import gemma_stack, omni_stack, phi_stack, whisper_stack
-from thermoflop.model.config.keys import Traits
+from thermoflop.model.config.keys import Traits, is_factor
 from thermoflop.model.config.tower import DEFAULTS as TOWER
 from thermoflop.model.config.tower import layer_runs, patch_grid, tower_front
 
@@ -189,7 +189,7 @@ family(
 def _step_inner(config: Config) -> int:
     """Neurons: ``mlp_ratio`` times the hidden size, cut to a whole number as the class does."""
     ratio = 8960 / 1536 if config["mlp_ratio"] is None else config["mlp_ratio"]
-    if type(ratio) not in (int, float) or not 0 < ratio < 1000:
+    if not is_factor(ratio):
         raise InputError(f"mlp_ratio is {quote_value(ratio)} where a positive number is expected")
     return max(1, int(config["hidden_size"] * ratio))
 

@@ -12,6 +12,7 @@ from thermoflop.model.config.architectures import class_name
 from thermoflop.model.config.decoder import head_width
 from thermoflop.model.config.families import encoders  # noqa: F401 - a parent is there
 from thermoflop.model.config.family import family, indices, names, use
+from thermoflop.model.config.keys import is_count
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -251,7 +252,7 @@ def _axial(config: Config) -> tuple[Placed, ...]:
     sides, widths = config["axial_pos_shape"], config["axial_pos_embds_dim"]
     sides = (64, 64) if sides is None else sides
     widths = (64, 192) if widths is None else widths
-    if len(sides) != 2 or len(widths) != 2 or not all(0 < n < 10**6 for n in (*sides, *widths)):
+    if len(sides) != 2 or len(widths) != 2 or not all(map(is_count, (*sides, *widths))):
         raise InputError("axial_pos_shape and axial_pos_embds_dim are not two counts each")
     if sum(widths) != config["hidden_size"]:
         raise InputError(f"axial_pos_embds_dim adds up to {sum(widths)}, not to hidden_size")

@@ -20,7 +20,7 @@ from thermoflop.model.config.family import (
     mapping,
     use,
 )
-from thermoflop.model.config.keys import is_count
+from thermoflop.model.config.keys import is_count, is_factor
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -329,7 +329,7 @@ def _nas_inner(ffn: Mapping[str, Any], hidden: int) -> int:
     if ffn.get("intermediate_size") is not None:
         return _nas_count(ffn, "intermediate_size")
     mult: Any = ffn.get("ffn_mult")
-    if type(mult) not in (int, float) or not 0 < mult < 1000:
+    if not is_factor(mult):
         raise InputError(f"ffn_mult is {quote_value(mult)} in block_configs: expected a number")
     return _multiple(int(2 * mult * hidden / 3), 256)
 

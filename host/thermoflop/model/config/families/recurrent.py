@@ -12,7 +12,7 @@ from thermoflop.model.architecture.mixers import Mamba, Mamba2
 from thermoflop.model.config.families import mixtures  # noqa: F401 - parents are defined there
 from thermoflop.model.config.families.patterns import LAYER_KINDS
 from thermoflop.model.config.family import anything, at_least_zero, family, maybe, names, use
-from thermoflop.model.config.keys import is_count
+from thermoflop.model.config.keys import is_count, is_factor
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def _rank(value: Any, hidden: int) -> int:
 
 def _expanded(value: Any, hidden: int) -> int:
     """``expand`` times the hidden size; the classes cut it to a whole number."""
-    if type(value) not in (int, float) or not 0 < value < 10**6:
+    if not is_factor(value):
         raise InputError(f"expand is {quote_value(value)} where a positive number is expected")
     return int(value * hidden)
 
