@@ -52,6 +52,11 @@ _MATRICES = {
     "lm_head": "lm_head head output embed_out",
     "embed_tokens": "embed_tokens embed wte word_embeddings",
 }
+# Names of maps that some classes make one of, by those of the maps alone.
+_MERGED = {
+    "gate_up_proj": (_FEED, ("gate_proj", "up_proj")),
+    "qkv_proj": (_ATTENTION, ("q_proj", "k_proj", "v_proj")),
+}
 _TOWERS = {
     "image": ("vision_tower", "visual", "vision_model", "vision_embed_tokens"),
     "audio": ("audio_tower", "audio_encoder", "audio_model"),
@@ -126,8 +131,29 @@ def _joined(globs: tuple[str, ...]) -> re.Pattern[str]:
     for glob in dict.fromkeys(globs):
         body = translate(glob).removeprefix("(?s:").removesuffix(r")\Z").removesuffix(r")\z")
         start = "" if glob.startswith("layers.") else r"(?:.*\.)?"
-        choices.append(rf"{start}{body}(?:\..*)?")
+        choice = rf"{start}{body}(?:\..*)?"
+        choices.append(f"{_not_merged(choice)}{choice}" if "*" in glob else choice)
     return re.compile(rf"(?s:{'|'.join(choices)})\Z")
+
+
+def _not_merged(choice: str) -> str:
+    """Nothing; of a pattern that means some maps alone and not others (``*up_proj``), that it is
+    not the name of all of them together, which ends in the same letters."""
+    expression = re.compile(rf"(?s:{choice})\Z")
+    wrong = []
+    for merged, (places, alone) in _MERGED.items():
+        found = {
+            name: any(expression.match(f"layers.#.{place}.{name}") for place in places)
+            for name in (merged, *alone)
+        }
+        if found[merged] and len({found[name] for name in alone}) > 1:
+            wrong.append(merged)
+    return rf"(?!(?:.*\.)?(?:{'|'.join(wrong)})(?:\.|\Z))" if wrong else ""
+
+
+def is_understood(pattern: str) -> bool:
+    """Whether a name or pattern is one that can be matched here."""
+    return bool(re.search(OTHER_EXPERTS, pattern) or len(pattern) > 1000 or _globs(pattern))
 
 
 def _globs(pattern: str) -> list[str]:
@@ -140,6 +166,8 @@ def _globs(pattern: str) -> list[str]:
     text = pattern.removeprefix("re:")
     if text == pattern and not re.search(r"[\\(|$^]", pattern):
         return [pattern]
+    if "(?" in text.replace("(?:", ""):  # what looks ahead or behind
+        return []
     text = text.removeprefix("^").removesuffix("$").replace(r"\.", "\0")
     text = re.sub(r"\.[*+]\??|\\d[*+]?|\[0-9\][*+]?", "*", text)
     pieces = [piece.split("|") for piece in re.split(r"\((?:\?:)?([^()]*)\)", text)]

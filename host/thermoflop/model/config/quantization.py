@@ -15,7 +15,7 @@ import re
 
 from thermoflop.base.messages import quote_value
 from thermoflop.errors import InputError
-from thermoflop.model.architecture.module_names import OTHER_EXPERTS
+from thermoflop.model.architecture.module_names import OTHER_EXPERTS, is_understood
 from thermoflop.model.architecture.quantization import Quantization, Stored
 from thermoflop.model.config.quantization_formats import (
     GROUPED,
@@ -54,10 +54,14 @@ def read_quantization(
     not understood, so that nobody knows the format of the weights: "" where it is known."""
     try:
         block = _block_of(raw, beside)
-        found = None if block is None else _read(block, raw)
-        if block is not None and found is None:
-            return None, fault or "what is said of quantization names no format of weights", ""
-        return found, fault, ""
+        if block is None:
+            return None, fault, ""
+        found, zeros = _read(block, raw), _zeros(block)
+        if found is not None or zeros:
+            return found, "; ".join(filter(None, (fault, zeros))), ""
+        if _cache(block) is None:
+            raise InputError("it names no format of weights")
+        return None, fault or "what is said of quantization names no format of weights", ""
     except InputError as error:
         return None, f"the quantization is left out: {error}", str(error)
 
@@ -72,6 +76,8 @@ def _block_of(raw: Block, beside: Block | None) -> dict[str, Any] | None:
                 block = each[key]
                 if not isinstance(block, dict):
                     raise InputError(f"{key} is {quote_value(block)}: expected an object")
+                inside = block.get("quantization")  # as hf_quant_config.json has it
+                block = {**block, **(inside if isinstance(inside, dict) else {})}
                 found = {"quant_method": "mlx" if "bits" in block else None, **block}
                 found[_TEXT_ALONE] = place == "text_config"
     if beside is None:
@@ -109,7 +115,7 @@ def _read(block: Block, raw: Block) -> Quantization | None:
     named = tuple((stored, modules) for stored, modules in targets if modules)
     if default is None and not named:
         return None
-    _check_length([*wide, *skipped, *(module for _, modules in named for module in modules)])
+    _check_modules([*wide, *skipped, *(module for _, modules in named for module in modules)])
     outside = _outside(str(method), block, targets)
     return Quantization(str(method), default, named, wide + skipped, _cache(block), outside)
 
@@ -122,8 +128,22 @@ MOST_MODULES, LONGEST_MODULE = 3000, 200
 _OVERLAID = {"fp8": ("ignore", "exclude_modules")}
 
 
-def _check_length(modules: list[str]) -> None:
-    """InputError for lists that would take seconds; the longest published one has 712 modules."""
+def _zeros(block: Block) -> str:
+    """A sentence on weights of which a part is zero, which other bytes may hold."""
+    said = mapping(block, "sparsity_config")
+    structure = said.get("sparsity_structure")
+    if said.get("format") in (None, "dense") and structure in (None, "unstructured"):
+        return ""
+    named = f"{structure} of sparsity_config" if isinstance(structure, str) else "sparsity_config"
+    return f"the zeros that {named[:60]} names are counted as other weights"
+
+
+def _check_modules(modules: list[str]) -> None:
+    """InputError for patterns that are none or not understood, and for lists that would take
+    seconds; the longest published one has 712 modules."""
+    for module in modules:
+        if not is_understood(module):
+            raise InputError(f"{quote_value(module)} is no pattern of modules that is understood")
     own = [module for module in modules if not re.search(OTHER_EXPERTS, module)]
     if len(own) > MOST_MODULES or any(len(module) > LONGEST_MODULE for module in own):
         raise InputError(
