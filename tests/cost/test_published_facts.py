@@ -306,7 +306,7 @@ def sent(name, **options):
     return sum(
         phase.weight * work.times * work.activation_bytes
         for phase in trained(found.question)
-        for work in (*phase.works, *phase.behind)
+        for work in (*phase.works, *(sent for sent, _ in phase.behind))
         if work.kind == "network" and work.name == name
     )
 
