@@ -234,23 +234,18 @@ _OF_SPAN: dict[str, Callable[[Estimate, str], Explanation]] = {
 
 
 def _rate(estimate: Estimate, which: str) -> Explanation:
-    batch = f"{estimate.batch:,}"
-    if which == "prefill":
-        value = f"{three_digits(estimate.prefill_tokens_per_s)} tokens/s"
-        time = seconds(estimate.first_token.expected_s)
-        lines = ("batch x prompt / first token", f"  = {batch} x {estimate.prompt:,} / {time}")
-        return Explanation("prompt tokens a second", value, (*lines, f"  = {value}"))
-    if estimate.generate < 2:
+    if which != "prefill" and estimate.generate < 2:
         raise UsageError(f"rate.{which} has no number: fewer than two tokens are generated")
-    if which == "decode":
-        value = f"{three_digits(estimate.decode_tokens_per_s)} tokens/s"
-        lines = ("batch / each token", f"  = {batch} / {seconds(estimate.per_token.expected_s)}")
-        return Explanation(
-            "generated tokens a second while decoding", value, (*lines, f"  = {value}")
-        )
-    value = f"{three_digits(estimate.tokens_per_s)} tokens/s"
-    time = seconds(estimate.total.expected_s)
-    lines = ("batch x generated / all", f"  = {batch} x {estimate.generate:,} / {time}")
-    return Explanation(
-        "generated tokens a second, prompt included", value, (*lines, f"  = {value}")
-    )
+    batch = f"{estimate.batch:,}"
+    title, formula, tokens, span, rate = {
+        "prefill": ("prompt tokens a second", "batch x prompt / first token",
+                    f"{batch} x {estimate.prompt:,}", estimate.first_token,
+                    estimate.prefill_tokens_per_s),
+        "decode": ("generated tokens a second while decoding", "batch / each token",
+                   batch, estimate.per_token, estimate.decode_tokens_per_s),
+        "all": ("generated tokens a second, prompt included", "batch x generated / all",
+                f"{batch} x {estimate.generate:,}", estimate.total, estimate.tokens_per_s),
+    }[which]  # fmt: skip
+    value = f"{three_digits(rate)} tokens/s"
+    lines = (formula, f"  = {tokens} / {seconds(span.expected_s)}", f"  = {value}")
+    return Explanation(title, value, lines)

@@ -21,6 +21,14 @@ if TYPE_CHECKING:
     from thermoflop.model.config.keys import Config
 
 
+def _layer(config: Config, kind: str, **attention: bool) -> Layer:
+    """A layer of Whisper's encoder."""
+    hidden, heads = config["d_model"], config["encoder_attention_heads"]
+    mlp = biased_mlp(hidden, config["encoder_ffn_dim"], config["activation_function"])
+    norms = (layer_norm("self_norm", hidden), layer_norm("output_norm", hidden))
+    return Layer(kind, hidden, norms, biased_attention(hidden, heads, **attention), feed=mlp)
+
+
 def whisper_stack(config: Config) -> Stack:
     """Two convolutions over mel frames, positions, layers without a bias on the keys, a norm."""
     hidden, source = config["d_model"], config["max_source_positions"]
@@ -30,10 +38,7 @@ def whisper_stack(config: Config) -> Stack:
         Placed(Convolution("conv2", role, role, hidden, hidden, 3, bias=True)),
         Placed(Table("embed_positions", "embed_pos", source, hidden, lookups=False)),
     )
-    attention = biased_attention(hidden, config["encoder_attention_heads"], k_bias=False)
-    mlp = biased_mlp(hidden, config["encoder_ffn_dim"], config["activation_function"])
-    norms = (layer_norm("self_norm", hidden), layer_norm("output_norm", hidden))
-    layer = Layer("attention + MLP", hidden, norms, attention, feed=mlp)
+    layer = _layer(config, "attention + MLP", k_bias=False)
     runs = (Run(layer, config["encoder_layers"]),)
     tail = (Placed(layer_norm("final_norm", hidden)),)
     return Stack("audio", hidden, runs, front, tail, False, positions=source, pooled=source)
@@ -105,10 +110,7 @@ def strided_stack(config: Config) -> Stack:
         conv = Convolution(f"conv{at + 1}", *where, inputs, channels, 9, bias=True)
         front.append(Placed(conv, "token", size * 4 // 2**at))
     front.append(Placed(Linear("conv_out", "other", "other", channels * size, hidden)))
-    attention = biased_attention(hidden, config["encoder_attention_heads"], near=True)
-    mlp = biased_mlp(hidden, config["encoder_ffn_dim"], config["activation_function"])
-    norms = (layer_norm("self_norm", hidden), layer_norm("output_norm", hidden))
-    layer = Layer("windowed attention + MLP", hidden, norms, attention, feed=mlp)
+    layer = _layer(config, "windowed attention + MLP", near=True)
     role, out = "projector", config["output_dim"]
     tail = (
         Placed(layer_norm("final_norm", hidden)),

@@ -8,9 +8,8 @@ from __future__ import annotations
 from thermoflop.model.config.families.patterns import (
     after_max_window_layers,
     all_sliding,
+    by_rotation,
     every,
-    from_layer_types,
-    rotated_layers,
     switched_window,
 )
 from thermoflop.model.config.family import (
@@ -25,8 +24,6 @@ from thermoflop.model.config.family import (
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from thermoflop.model.config.keys import Config
 
 ATTENTION_BIAS = {"q_bias": use("attention_bias"), "o_bias": use("attention_bias")}
@@ -237,14 +234,6 @@ family(
 )
 
 
-def _smollm3_kinds(config: Config) -> Sequence[str]:
-    """Layers without rotation slide, where ``use_sliding_window`` says so."""
-    layers = config["num_hidden_layers"]
-    return from_layer_types(config, layers) or [
-        "full" if rotated else "sliding" for rotated in rotated_layers(config)
-    ]
-
-
 family(
     "smollm3",
     "llama",
@@ -261,6 +250,6 @@ family(
         "no_rope_layer_interval": 4,
         "layer_types": names(),
     },
-    traits={"kinds": _smollm3_kinds, "window": switched_window},
+    traits={"kinds": by_rotation("full", "sliding"), "window": switched_window},
     ignored=("max_window_layers",),
 )

@@ -11,7 +11,7 @@ from thermoflop.model.architecture.mixers import Mamba2
 from thermoflop.model.architecture.parts import Linear
 from thermoflop.model.architecture.side_by_side import ShortConvolution, SideBySide
 from thermoflop.model.config.families import mixtures  # noqa: F401 - granitemoe is defined there
-from thermoflop.model.config.families.patterns import from_layer_types, layer_indices
+from thermoflop.model.config.families.patterns import at_indices, from_layer_types, layer_indices
 from thermoflop.model.config.family import (
     anything,
     at_least_zero,
@@ -225,16 +225,11 @@ BAMBA_KEYS: dict[str, Any] = {
 }
 
 
-def _bamba_kinds(config: Config) -> Sequence[str]:
-    attends = set(layer_indices(config, "attn_layer_indices"))
-    return ["full" if n in attends else "mamba" for n in range(config["num_hidden_layers"])]
-
-
 family(
     "bamba",
     "llama",
     keys={**BAMBA_KEYS, "attn_layer_indices": indices()},
-    traits={"kinds": _bamba_kinds, "recurrent": _mamba2},
+    traits={"kinds": at_indices("attn_layer_indices", "full", "mamba"), "recurrent": _mamba2},
     ignored=("attn_rotary_emb", "mamba_chunk_size", "layer_types", "layers_block_type"),
 )
 

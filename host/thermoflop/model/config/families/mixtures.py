@@ -10,10 +10,10 @@ from thermoflop.errors import InputError
 from thermoflop.model.config.families import dense  # noqa: F401 - llama is defined there
 from thermoflop.model.config.families.patterns import (
     all_sliding,
+    by_rotation,
     every,
     from_layer_types,
     layer_indices,
-    rotated_layers,
     sparse_after_first,
     sparse_by_step,
     switched_window,
@@ -278,14 +278,6 @@ family(
 )
 
 
-def _llama4_kinds(config: Config) -> Sequence[str]:
-    """Layers with rotation attend in chunks, the others to everything."""
-    layers = config["num_hidden_layers"]
-    return from_layer_types(config, layers) or [
-        "chunked" if rotated else "full" for rotated in rotated_layers(config)
-    ]
-
-
 def _llama4_sparse(config: Config) -> Sequence[bool]:
     """The layers named in ``moe_layers``, or every ``interleave_moe_layer_step``-th."""
     layers, step = config["num_hidden_layers"], config["interleave_moe_layer_step"]
@@ -330,7 +322,7 @@ family(
         "shared_inner": use("intermediate_size"),
         "experts": use("num_local_experts"),
         "top_k": use("num_experts_per_tok"),
-        "kinds": _llama4_kinds,
+        "kinds": by_rotation("chunked", "full"),
         "chunk": use("attention_chunk_size"),
         "sparse": _llama4_sparse,
         "qk_norm": lambda config: "l2" if config["use_qk_norm"] else None,

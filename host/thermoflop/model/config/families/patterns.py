@@ -101,6 +101,28 @@ def rotated_layers(config: Config) -> Sequence[int]:
     return rotated
 
 
+def by_rotation(rotated: str, others: str) -> Callable[[Config], Sequence[str]]:
+    """Layers with rotation are of one kind, those without of another, unless each is named."""
+
+    def kinds(config: Config) -> Sequence[str]:
+        layers = config["num_hidden_layers"]
+        return from_layer_types(config, layers) or [
+            rotated if turns else others for turns in rotated_layers(config)
+        ]
+
+    return kinds
+
+
+def at_indices(key: str, named: str, others: str) -> Callable[[Config], Sequence[str]]:
+    """The layers whose numbers stand under a key are of one kind, all others of another."""
+
+    def kinds(config: Config) -> Sequence[str]:
+        listed = set(layer_indices(config, key))
+        return [named if at in listed else others for at in range(config["num_hidden_layers"])]
+
+    return kinds
+
+
 def switched_window(config: Config) -> int | None:
     """``sliding_window``, where ``use_sliding_window`` switches it on."""
     window: int | None = config["sliding_window"] if config["use_sliding_window"] else None

@@ -6,12 +6,12 @@ from thermoflop.model.architecture.mixers import Attention
 from thermoflop.model.architecture.parts import Norm, Vector
 from thermoflop.model.config.decoder import head_width
 from thermoflop.model.config.families import by_vendor, mixtures  # noqa: F401 - defined there
-from thermoflop.model.config.families.patterns import layer_indices
+from thermoflop.model.config.families.patterns import at_indices
 from thermoflop.model.config.family import Key, at_least_zero, family, maybe
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     from thermoflop.model.config.keys import Config
 
@@ -80,12 +80,6 @@ family(
 )
 
 
-def _cross_layers(config: Config) -> Sequence[str]:
-    """Llama 3.2: the layers named attend to the image instead of the text."""
-    crossing = set(layer_indices(config, "cross_attention_layers"))
-    return ["cross" if at in crossing else "full" for at in range(config["num_hidden_layers"])]
-
-
 def _cross_mixer(config: Config) -> Mapping[str, tuple[Attention, str]]:
     """Attention to an image, with norms on queries and keys, and gates on both branches."""
     hidden, heads = config["hidden_size"], config["num_attention_heads"]
@@ -112,7 +106,7 @@ family(
         "o_bias": False,
         "up_bias": False,
         "head_dim": None,
-        "kinds": _cross_layers,
+        "kinds": at_indices("cross_attention_layers", "cross", "full"),
         "mixers": _cross_mixer,
         "embed_rows": lambda config: config["vocab_size"] + 8,
     },
