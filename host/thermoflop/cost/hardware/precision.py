@@ -99,6 +99,8 @@ class Precision:
         form: where each matrix has a format of its own, as which the weights are kept, such as
             ``mxfp4 as published``; ``weight_bits`` is then the mean of those that are quantized.
             Empty (default): all matrices in layers alike.
+        said: where another format is counted than was asked for, or products in another one, a
+            sentence on that. Empty (default): as asked.
 
     Example:
         >>> import thermoflop as tf  # a scale of 16 and a zero of 4 bits for 64 elements
@@ -115,6 +117,7 @@ class Precision:
     compute: str
     family: str
     form: str = ""
+    said: str = ""
 
     @property
     def label(self) -> str:

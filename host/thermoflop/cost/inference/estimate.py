@@ -156,7 +156,7 @@ def estimate(
     known = as_downloaded(known, profile, dtype)
     check_engine(profile, device, dtype, kv_dtype, known)
     check_layout(profile, plan)
-    precision, checkpoint = choose_formats(known, device, dtype, kv_dtype)
+    precision, checkpoint = choose_formats(known, device, dtype, kv_dtype, profile)
     chunk = None if chunk is None else checked_size("chunk", written("chunk", chunk), 1)
     setting = Setting(
         known, device, plan, precision, find_profile(profile), checkpoint,

@@ -42,6 +42,10 @@ _COMPUTED = {
 }  # fmt: skip
 # A name's format as a form, so that a device that lacks its products multiplies in 16 bits.
 _FORMS = {"fp8": "fp8-tensor", "nvfp4": "modelopt-nvfp4"}
+# Engines that multiply narrow weights by inputs of 16 bits on NVIDIA's devices since Ampere where
+# these lack the products, for any model that --quantization narrows (Marlin; "FP8 W8A16" in
+# docs/features/quantization of vLLM 0.10, fp8_utils and marlin_utils_fp4 of both).
+_ALONE = ("vllm", "sglang")
 # Files beyond this ratio to what the configuration counts are those of another model, or of a part.
 _APART = 1.25
 _FILES = "safetensors"  # as a method: what nothing is said of but by the files
@@ -54,7 +58,7 @@ _PLAIN_BYTES = {"BF16": 2.0, "F16": 2.0, "F32": 4.0, "F64": 8.0}
 
 
 def choose_formats(
-    model: Model, device: Device, dtype: str | None, kv_dtype: str | None
+    model: Model, device: Device, dtype: str | None, kv_dtype: str | None, profile: object = None
 ) -> tuple[Precision, Checkpoint | None]:
     """The widths of a run, and the formats matrix by matrix where they are published ones.
 
@@ -68,7 +72,9 @@ def choose_formats(
             publication; the name of a published form, such as ``gptq-int4-g128``, is that form of
             this model.
         kv_dtype: a format of the cache. None: as wide as the activations.
+        profile: whose engine may read narrow weights where the device lacks their products.
     """
+    asked = dtype
     dtype = in_16_bits(device, spelled(dtype)) if isinstance(dtype, str) else dtype
     named = model.named_format if dtype is None and model.stored is None else None
     if named in _WIDE:  # whichever of them the device computes in
@@ -87,12 +93,31 @@ def choose_formats(
     if quantization is None:
         dtype = default_format(device) if dtype is None else dtype
         check_4_bits(device, dtype)
-        return choose_precision(dtype, kv_dtype), None
+        return _of_name(device, dtype, asked, kv_dtype, profile), None
     checkpoint = _as_published(quantization)
     precision = _precision(model, device, checkpoint, kv_dtype)
-    asked = dtype is not None and not is_precision(dtype)
-    form = str(dtype) if asked else f"{precision.name} as published"
+    by_form = dtype is not None and not is_precision(dtype)
+    form = str(dtype) if by_form else f"{precision.name} as published"
     return replace(precision, form=form), checkpoint
+
+
+def _of_name(
+    device: Device, dtype: str, asked: str | None, kv_dtype: str | None, profile: object
+) -> Precision:
+    """One width for all, and what is to be said where the device lacks the format."""
+    found = choose_precision(dtype, kv_dtype)
+    lacks = f"{device.name} does not compute in"
+    if asked is not None and spelled(asked) == "bf16" != dtype:
+        return replace(found, said=f"{lacks} bf16: {dtype} is counted, as engines take it there")
+    alone = device.vendor == "NVIDIA" and "bf16" in device.peaks and profile is not None
+    if dtype not in _FORMS or device.has_peak(found.compute) or not alone:
+        return found
+    engine = _engine_of(profile).name
+    if engine not in _ALONE:
+        return found
+    said = f"{lacks} {dtype}: {engine} reads weights in it, and multiplies in 16 bits (Marlin)"
+    family = "8w" if found.weight_bits >= NARROWEST_8 else "4w"
+    return replace(found, compute="bf16", family=family, said=said)
 
 
 def check_understood(model: Model) -> None:
@@ -238,8 +263,10 @@ def published_form(name: str) -> Quantization:
 
 
 def formats_line(model: Model, checkpoint: Checkpoint | None, precision: Precision) -> str:
-    """A line on how the weights are kept; empty where all matrices in layers are alike and the
-    model's name says nothing about it."""
+    """A line on how the weights are kept; empty where all matrices in layers are alike, as asked,
+    and the model's name says nothing about it."""
+    if precision.said:
+        return precision.said
     if checkpoint is None:
         named = model.named_format
         meant = precision.name == named or (named in _WIDE and precision.name in _WIDE)

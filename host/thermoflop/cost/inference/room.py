@@ -154,7 +154,7 @@ def room_of(
     options: Mapping[str, Any] | None,
 ) -> Room:
     """The room of a question. UsageError for an engine's option that it does not know."""
-    precision, checkpoint = choose_formats(model, device, dtype, kv_dtype)
+    precision, checkpoint = choose_formats(model, device, dtype, kv_dtype, profile)
     engine, splits = None, "heads"
     if profile is not None:
         check_engine(profile, device, dtype, kv_dtype, model)

@@ -196,10 +196,10 @@ def speculate(
     rates = find_profile(profile)
     for each in (large, small):
         check_engine(profile, device, dtype, None, each)
-    formats = choose_formats(large, device, dtype, None)
+    formats = choose_formats(large, device, dtype, None, profile)
     big = Setting(large, device, choose_layout(devices, tp, pp), formats[0], rates, formats[1])
     layout = choose_layout(devices if ahead else 1)
-    formats = choose_formats(small, device, dtype, None)
+    formats = choose_formats(small, device, dtype, None, profile)
     little = Setting(small, device, layout, formats[0], rates, formats[1])
     middle = middle_context(workload.prompt, workload.generate)
     check = big.works(big.check_step(drafted + 1, workload.batch, middle))

@@ -160,7 +160,7 @@ def plan(
     lacks = "" if tried.choices else blocked(question, tried, solve, () if dtypes else named)
     result = _result(context, tried, lacks)
     if wanted is dtypes or not tried.choices:
-        return result
+        return replace(result, notes=(*result.notes, *_said(tried))) if dtypes else result
     said = f"note: nothing in {' or '.join(named[:-1])} fits: so in 4 bits"
     return replace(result, notes=(said, *result.notes))
 
@@ -179,6 +179,17 @@ def _tried(every: list[Unit], context: Context, pools: bool, top: int) -> Tried:
         if len(choices) == top:
             break
     return Tried(every, found, choices)
+
+
+def _said(tried: Tried) -> list[str]:
+    """A sentence on the format of the best choice, where another is counted than was asked for."""
+    best = tried.choices[:1]
+    kinds = [(each.device, each.dtype) for each in best]
+    found = (unit.setting for unit in tried.units)
+    said = {
+        each.precision.said for each in found if (each.device.name, each.precision.name) in kinds
+    }
+    return [f"note: {each}" for each in said if each]
 
 
 def _result(context: Context, tried: Tried, nearest: str) -> PlanResult:

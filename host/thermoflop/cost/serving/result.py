@@ -138,6 +138,7 @@ def serving_text(served: Serving) -> str:
     lines = [
         head + f"{served.precision.name}, {engine}",
         f"{asked}{digits(served.rate)} requests/s; {sizes}",
+        *([wrapped(served.precision.said)] if served.precision.said else []),
         *_verdict(served),
         "",
         *(hanging(f"{name}  {value}  ", more) for name, value, more in _aligned(rows)),

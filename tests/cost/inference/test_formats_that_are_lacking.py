@@ -1,0 +1,57 @@
+"""Formats that a device does not compute in, and what engines make of them there."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import thermoflop as tf
+from thermoflop.errors import UsageError
+
+MODEL = "llama-3.1-8b"
+
+
+def made(gpu: str, dtype: str, profile: str = "vllm", **how: Any) -> tf.Estimate:
+    return tf.estimate(MODEL, gpu, dtype=dtype, profile=profile, **how)
+
+
+def test_fp8_asked_of_ampere_takes_as_long_as_weights_published_so() -> None:
+    asked, published = made("a100", "fp8"), made("a100", "fp8-tensor")
+    assert asked.first_token.expected_s == pytest.approx(published.first_token.expected_s, rel=1e-3)
+    assert asked.per_token.expected_s == pytest.approx(published.per_token.expected_s, rel=1e-3)
+    assert asked.memory.weight_bytes == pytest.approx(published.memory.weight_bytes, rel=1e-3)
+
+
+def test_narrow_weights_of_a_device_that_lacks_them_meet_inputs_of_16_bits() -> None:
+    found = made("4090", "nvfp4", "sglang").precision
+    assert (found.compute, found.family, found.weight_bits) == ("bf16", "4w", 4.5)
+    assert made("h100", "fp8").precision.compute == "fp8"
+
+
+@pytest.mark.parametrize("profile", ["tensorrt-llm", "transformers"])
+def test_engines_without_such_kernels_refuse_a_format_that_the_device_lacks(profile: str) -> None:
+    with pytest.raises(UsageError, match="does not compute in fp8"):
+        made("a100", "fp8", profile)
+
+
+@pytest.mark.parametrize("gpu", ["v100", "mi210"])
+def test_marlin_is_for_ampere_and_later(gpu: str) -> None:
+    with pytest.raises(UsageError, match="does not compute in fp8"):
+        made(gpu, "fp8")
+
+
+def test_a_format_that_stands_for_another_is_said_once() -> None:
+    said = "V100-SXM2-32GB does not compute in bf16: fp16 is counted"
+    assert str(made("v100", "bf16")).count(said) == 1
+    assert str(tf.fit(MODEL, "v100", dtype="bf16")).count(said) == 1
+    assert said not in str(made("v100", "fp16"))
+    assert said not in str(tf.estimate(MODEL, "v100"))
+
+
+def test_server_and_plan_say_that_products_are_wider_than_weights() -> None:
+    said = "A100-SXM-80GB does not compute in fp8: vllm reads weights in it"
+    assert said in str(tf.serving(MODEL, "a100", users=4, dtype="fp8", profile="vllm"))
+    planned = tf.plan(MODEL, ["a100"], dtypes=["fp8"], max_devices=1, top=1)
+    assert said in " ".join(planned.notes)
+    usual = tf.plan(MODEL, ["v100"], max_devices=1, top=1)
+    assert "does not compute" not in " ".join(usual.notes)
