@@ -215,6 +215,11 @@ def test_prompts_limit_a_server_whose_best_rate_is_of_fewer_sequences(steps_s, l
     assert _limit(replica, within, Arrivals(9.0), state, False) == "target"
     assert _limit(replica, Targets(), Arrivals(9.0), state, False) == "rate"
     assert _limit(replica, Targets(), Arrivals(9.0), state, True) == limit
+    for tokens in (1.0, 2.0):  # two tokens of a step come half as far apart
+        replica.lengths = replace(replica.lengths, step_tokens=tokens)
+        for share, expected in ((0.99, "target"), (1.01, limit)):
+            apart = Targets(None, share * steps_s[-1] / tokens)
+            assert _limit(replica, apart, Arrivals(users=9), state, False) == expected
 
 
 def test_a_group_has_a_table_of_at_most_48_numbers_of_sequences():
