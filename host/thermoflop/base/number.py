@@ -86,6 +86,11 @@ def _extreme(name: str, left: Number, right: Number) -> Number:
     return getattr(sympy, name)(left, right)
 
 
+def one_where(test: Number) -> Number:
+    """1.0 where a comparison holds and 0.0 elsewhere, element by element."""
+    return test * 1.0
+
+
 def where_zero(test: Number, if_zero: Number, otherwise: Number) -> Number:
     """``if_zero`` where ``test`` is 0, else ``otherwise``; a symbol is taken to be positive."""
     kind = kind_of(test)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from math import log2
 
-from thermoflop.base.number import kind_of, maximum, minimum
+from thermoflop.base.number import kind_of, maximum, minimum, one_where
 from thermoflop.base.record import replace
 from thermoflop.cost.work.work import Work
 
@@ -171,7 +171,7 @@ def _dequantized(work: Work, engine: Engine) -> list[Work]:
         return [work]
     if work.element_bytes >= WIDE_BYTES:  # a matrix that its checkpoint leaves wide
         return [work]
-    many = (work.flops / work.row_flops >= (engine.dequantizes or 0)) * 1.0
+    many = one_where(work.flops / work.row_flops >= (engine.dequantizes or 0))
     if not _any(many > 0):
         return [work]
     elements = many * work.weight_bytes / work.element_bytes

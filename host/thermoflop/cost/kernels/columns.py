@@ -113,7 +113,7 @@ def _experts(numbers: Columns, words: Columns) -> dict[str, Array]:
         **named,
         "inner": numbers["inter"],
         "matrices": np.where(plain, 2.0, 3.0),
-        "skewed": (words["distribution"] != "balanced") * 1.0,
+        "skewed": (words["distribution"] != "balanced").astype(float),
         "weight_bytes": _of_format(words, "weight_bytes"),
     }
 

@@ -131,7 +131,7 @@ def kernels_of(
     if "devices" in sizes:
         # a switch adds up all-reduces alone, of engines and of NCCL, among more than two
         adds = np.array([is_switched(device) for device in used]) & (sizes["devices"] > 2)
-        sizes["switched"] = adds * (sizes["passes"] == 2) * 1.0
+        sizes["switched"] = (adds & (sizes["passes"] == 2)).astype(float)
     labels = {
         "engine": words["backend"],
         "version": words["version"],

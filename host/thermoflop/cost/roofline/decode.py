@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from math import ceil, floor
 
-from thermoflop.base.number import kind_of, maximum, minimum
+from thermoflop.base.number import kind_of, maximum, minimum, one_where
 from thermoflop.base.record import record
 
 TYPE_CHECKING = False
@@ -108,7 +108,7 @@ class Pace:
         """Seconds of one step, and how fast they grow there."""
         computing = self.computing.first + self.computing.rise * step
         moving = self.moving.first + self.moving.rise * step
-        first = (computing > moving) * 1.0
+        first = one_where(computing > moving)
         rise = first * self.computing.rise + (1 - first) * self.moving.rise
         return self.times * (maximum(computing, moving) + self.gap_s), self.times * rise
 
@@ -171,7 +171,7 @@ def _waiting_s(paces: list[Pace], host: Number, count: Number) -> Number:
     """
     end = maximum(count - 1, 0)
     place, device = end, _device_at(paces, end)
-    slower = (device[0] > host) * 1.0
+    slower = one_where(device[0] > host)
     for _ in paces:
         over = maximum(device[0] - host, 0.0)
         moved = maximum(place - over / maximum(device[1], 1e-300), 0)

@@ -68,7 +68,7 @@ def closed_loop(mixing: Mixing, lengths: Lengths, users: Any, slots: Any, policy
         return _static(mixing, lengths, users, slots)
     users, beside = np.asarray(users, float), policy.name != "passes"
     most = np.minimum(users, slots)
-    sequences = most * 1.0
+    sequences = most
     for _ in range(ROUNDS):
         seen = at_sequences(mixing, lengths, sequences, beside)
         wanted = most * sequences / seen.users

@@ -4,7 +4,7 @@ fits, predictions and explanations are made of, under the conventions that fused
 
 from __future__ import annotations
 
-from thermoflop.base.number import kind_of, maximum
+from thermoflop.base.number import kind_of, maximum, one_where
 from thermoflop.model.operators.step import Step
 
 TYPE_CHECKING = False
@@ -58,7 +58,7 @@ def prompt_steps(
         return [(1.0, prefill_step(new, batch, cached, logits))]
     whole = new // chunk
     rest = new - whole * chunk
-    some_left = (rest > 0) * 1.0
+    some_left = one_where(rest > 0)
     count = maximum(whole + some_left, 1)
     overlap = (count + stages - 1) / (count * stages)
     middle = cached + maximum(whole - 1, 0) * chunk / 2
