@@ -7,6 +7,8 @@ from types import SimpleNamespace
 import pytest
 from kit.made_up_rows import row
 from thermoflop.base.record import replace
+from thermoflop.cost.data import published
+from thermoflop.cost.published.row import rows_of
 from thermoflop.cost.validate import times
 from thermoflop.cost.validate.compared import Compared
 from thermoflop.cost.validate.times import _bound_only, _new, _profile_of
@@ -79,3 +81,17 @@ def test_a_carried_row_in_a_file_is_judged_by_the_fit_without_it(
     assert (report.rows, len(report.skipped)) == (2, 2)
     assert report.compared[0] == replace(held, row_id=known.row_id)
     assert report.compared[1] == times._new(new)
+
+
+def test_iterations_that_differ_in_a_size_are_two_measurements() -> None:
+    (known, *_), _ = rows_of(published("training"), times.training_row)
+    same = replace(known, measured_s=known.measured_s * (1 + 1e-7))
+    assert times.identity(same) == times.identity(known)
+    question = known.question
+    for name, value in (
+        ("global_batch", question.global_batch + 1), ("micro_batch", question.micro_batch + 1),
+        ("sequence", question.sequence + 1), ("recompute", "another"),
+        ("plan", replace(question.plan, dp=question.plan.dp + 1)),
+    ):  # fmt: skip
+        other = replace(known, question=replace(question, **{name: value}))
+        assert times.identity(other) != times.identity(known), name

@@ -230,7 +230,7 @@ def _bits(model: Model, dtype: str | None) -> float:
     if quantization is None:
         return choose_precision(dtype or "bf16").weight_bits
     common = _common(model.description, quantization)
-    return 16.0 if common is None else common.bits
+    return choose_precision("bf16").weight_bits if common is None else common.bits
 
 
 def _engine_of(profile: object) -> Engine:

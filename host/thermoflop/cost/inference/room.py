@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from typing import TYPE_CHECKING
 
 from thermoflop.base.record import record, replace
@@ -132,16 +133,11 @@ class Room:
 
 def largest(holds: Callable[[int], bool], most: int = LARGEST) -> int:
     """The largest whole number for which something holds that holds for all smaller ones; or 0."""
-    if not holds(1):
-        return 0
-    low, high = 1, 2
-    while high <= most and holds(high):
-        low, high = high, 2 * high
-    high = min(high, most + 1)
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (middle, high) if holds(middle) else (low, middle)
-    return low
+    beyond = 1
+    while beyond <= most and holds(beyond):
+        beyond += beyond
+    smaller = range(1, min(beyond, most + 1))
+    return bisect_left(smaller, True, key=lambda number: not holds(number))
 
 
 def room_of(
