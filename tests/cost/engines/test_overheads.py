@@ -93,6 +93,7 @@ def test_devices_wait_for_the_one_whose_experts_are_chosen_most(sets, ep, most):
     [
         ("sglang@0.4", "attention", 5.0, 3.0 * 5),  # a group of five heads, each padded by itself
         ("sglang@0.4", "attention", 16.0, 3.0 * 16),
+        ("sglang@0.4", "attention", 32.0, 3.0),
         ("sglang@0.4", "attention", 128.0, 3.0),  # a latent of all heads: rows of one tile
         ("sglang@0.4", "scan", 5.0, 3.0),
         ("sglang", "attention", 5.0, 3.0),
