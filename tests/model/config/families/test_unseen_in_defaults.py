@@ -180,3 +180,15 @@ def test_nomics_mixtures_are_the_second_of_every_so_many_layers() -> None:
               "moe_every_n_layers": 3, "hidden_act": "gelu"}  # fmt: skip
     groups = tf.load_model(config).params_by_group
     assert groups["router"] == 2 * 8 * 64
+
+
+@pytest.mark.parametrize(("kind", "heads"), [("full_attention", 4), ("sliding_attention", 6)])
+def test_a_step_that_predicts_further_has_the_heads_of_its_kind(kind: str, heads: int) -> None:
+    """The entry of ``layer_types`` beyond the last layer; four heads see all, six a window."""
+    config = {"model_type": "step3p5", "num_hidden_layers": 1, "hidden_size": 64,
+              "num_attention_heads": 4, "num_sliding_attention_heads": 6,
+              "num_key_value_heads": 2, "head_dim": 16, "num_nextn_predict_layers": 1,
+              "layer_types": ["full_attention", kind]}  # fmt: skip
+    ahead = tf.load_model(config, mtp=True).description.stacks[-1]
+    assert ahead.role == "mtp"
+    assert [run.layer.mixer.heads for run in ahead.runs] == [heads]
