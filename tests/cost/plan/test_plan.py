@@ -13,7 +13,7 @@ from thermoflop.cli import main
 from thermoflop.cost.data import read_data
 from thermoflop.cost.plan.layouts import powers
 from thermoflop.cost.plan.prices import read_prices
-from thermoflop.cost.plan.unit import Loads, up_to
+from thermoflop.cost.plan.unit import Loads, grid, up_to
 from thermoflop.errors import InputError, UsageError
 
 FLAGS = read_data("launch_flags")
@@ -110,6 +110,7 @@ def started_with(profile, choice):
 def test_the_longest_sequence_is_that_of_the_lengths(lengths, times):
     found = tf.plan("llama-3-8b", "h100", max_devices=1, lengths=lengths, profile="vllm", top=1)
     assert f"--max-model-len {times * (1024 + 256)} " in f"{found.choices[0].launch} "
+    assert found.candidates == 2 * len(grid())  # each load of bf16 and of fp8 on one device
 
 
 def test_a_long_prompt_is_split_over_devices_where_its_first_token_is_asked_soon():

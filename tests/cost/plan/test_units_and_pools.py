@@ -15,6 +15,7 @@ from thermoflop.cost.plan.choice import (
     Pools,
     Question,
     _limit,
+    _refined,
     at_load,
     best_load,
     cost,
@@ -434,3 +435,11 @@ def test_the_nearest_misses_its_targets_least(unit):
     assert loads.token_s[0] == pytest.approx(STEP_S, rel=0.01)
     assert nearest([slower, unit], Targets(1e-3, None))[0] is unit
     assert nearest([], ANY) is None
+
+
+def test_between_two_loads_thirty_two_parts_are_tried():
+    """Of the next number of sequences, too; the last one has none behind it."""
+    unit, known = SimpleNamespace(loads=list), SimpleNamespace(sequences=np.array([1.0, 321, 385]))
+    assert _refined(unit, known, 0) == list(range(1, 322, 10))
+    assert _refined(unit, known, 1) == list(range(321, 386, 2))
+    assert _refined(unit, known, 2) == [385]
