@@ -355,7 +355,7 @@ def test_an_uploaded_config_is_answered_and_travels_in_the_address(page: Page) -
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b'{"model_type": "gpt9"}', "model_type 'gpt9' is not known; the nearest family is gptj"),
+        (b'{"model_type": "gpt9"}', "model_type 'gpt9' is not known; the nearest family is gpt2"),
         (b'{"model_type": "gpt2", "n_lair": 3}', "n_lair = 3 is not understood"),
         (b"\x89PNG", "bad.json is not text in UTF-8"),
         (b"{" + b" " * 1_000_001 + b"}", "expected a .json file of at most 1,000,000 bytes"),

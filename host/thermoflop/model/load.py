@@ -234,10 +234,9 @@ def _model_type(raw: Mapping[str, Any]) -> str:
 
 def _unknown_family(raw: Mapping[str, Any]) -> UnknownModel:
     """The refusal of a family: what is nearest, and what would have to be added."""
-    from thermoflop.base.messages import nearest
     from thermoflop.model.config.refused import REFUSED
 
-    name = str(raw["model_type"])
+    name = own_type(str(raw["model_type"]), raw)
     if name in REFUSED:
         return UnknownModel(f"model_type {name!r} is not counted: {REFUSED[name]}")
     from thermoflop.model.config.as_family import fitting_families
@@ -248,7 +247,9 @@ def _unknown_family(raw: Mapping[str, Any]) -> UnknownModel:
             f"model_type {name[:60]!r} is not known, but its keys are exactly those of "
             f"{' or '.join(fits)}: --as {fits[0]} (family={fits[0]!r}) counts it so, if its code is"
         )
-    near = nearest(name, FAMILY_NAMES) or "llama"
+    from thermoflop.model.config.near import near_family
+
+    near = near_family(name)
     inner = raw.get("text_config")
     if isinstance(inner, dict) and inner.get("model_type") in FAMILY_NAMES:
         return UnknownModel(
@@ -256,8 +257,9 @@ def _unknown_family(raw: Mapping[str, Any]) -> UnknownModel:
             f"({inner['model_type']}) is: pass that alone"
         )
     return UnknownModel(
-        f"model_type {name[:60]!r} is not known; the nearest family is {near}. To add it, write "
-        "its keys, defaults and traits in thermoflop/model/config/families (see CONTRIBUTING)"
+        f"model_type {name[:60]!r} is not known; "
+        f"{f'the nearest family is {near}' if near else 'no family is near'}. To add it, write its "
+        "keys, defaults and traits in thermoflop/model/config/families (see CONTRIBUTING)"
     )
 
 

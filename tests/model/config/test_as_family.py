@@ -66,7 +66,7 @@ def test_a_size_is_never_taken_from_the_familys_defaults(key: str) -> None:
     raw = {name: value for name, value in OTHER.items() if name != key}
     with pytest.raises(UnknownModel, match=f"{key} is missing"):
         tf.load_model(raw, family="llama")
-    with pytest.raises(UnknownModel, match="the nearest family is"):
+    with pytest.raises(UnknownModel, match="is not known; no family is near"):
         tf.load_model(raw)
 
 
@@ -94,3 +94,32 @@ def test_a_name_that_wins_over_a_key_states_its_size() -> None:
     inner = sizes.pop("intermediate_size")
     assert misfit(family, sizes, frozenset()) == "intermediate_size is missing"
     assert misfit(family, {**sizes, "block_ff_dim": inner}, frozenset()) == ""
+
+
+@pytest.mark.parametrize(
+    ("name", "near"),
+    [
+        ("molmo3", "molmo2"),
+        ("jet_nemotron2", "nemotron"),
+        ("gpt9", "gpt2"),
+        ("LLaMA", "llama"),
+        ("mistrl", "mistral"),
+        ("csm2", None),
+        ("ultravox2", None),
+        ("arctic2", None),
+        ("vibevoice", None),
+        ("newcorp", None),
+        ("my_model", None),
+        ("x", None),
+    ],
+)
+def test_the_nearest_family_is_kin_or_typed_almost_so(name: str, near: str | None) -> None:
+    """Letters alone make csm no kin of esm, and arctic none of bart."""
+    said = f"the nearest family is {near}." if near else "no family is near."
+    with pytest.raises(UnknownModel, match=f"{name!r} is not known; {said}"):
+        tf.load_model({"model_type": name, "use_magic": True})
+
+
+def test_grok_2_calls_itself_git_and_is_refused_as_what_it_is() -> None:
+    with pytest.raises(UnknownModel, match="'grok-2' is not counted: a dense feed-forward"):
+        tf.load_model({"model_type": "git", "architectures": ["Grok1ForCausalLM"]})

@@ -29,11 +29,12 @@ def chosen_family(raw: Mapping[str, Any], wanted: str, ignored: frozenset[str]) 
     UsageError for a type that is known; UnknownModel for a name that is no family, and for keys
     that are not exactly the family's.
     """
-    from thermoflop.base.messages import nearest
+    from thermoflop.model.config.near import near_family
 
     if wanted not in FAMILY_NAMES:
-        near = nearest(str(wanted), FAMILY_NAMES) or "llama"
-        raise UnknownModel(f"{wanted!r:.60} is no family that is known; the nearest is {near}")
+        near = near_family(str(wanted))
+        hint = f"; the nearest is {near}" if near else ""
+        raise UnknownModel(f"{wanted!r:.60} is no family that is known{hint}")
     own = raw.get("model_type")
     if own in FAMILY_NAMES and own != wanted:
         raise UsageError(f"model_type {own!r} is known and counted as what it is, not as {wanted}")

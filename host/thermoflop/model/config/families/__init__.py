@@ -69,7 +69,7 @@ MODULES = {
     " qwen3_5_moe qwen3_vl qwen3_vl_moe smolvlm video_llava voxtral",
     "early_wrappers": "aria blip blip-2 fuyu git idefics idefics2 instructblip instructblipvideo"
     " kosmos-2 kosmos-2.5",
-    "served": "Dream minimax_m1 minimax_text_01 sdar sdar_moe",
+    "served": "Dream llada minimax_m1 minimax_text_01 sdar sdar_moe",
     "served_wrappers": "deepseek_ocr_vision deepseek_vl_v2 dots_ocr dots_vision kimi_vl",
     "beside_wrappers": "intern_vit_6b interns1 internvl_chat lfm2-vl minicpmv phi3_v",
     "listening_wrappers": "audioflamingo3 glmasr moss_transcribe_diarize musicflamingo qwen3_asr"
@@ -157,4 +157,6 @@ def own_type(name: str, raw: Mapping[str, Any]) -> str:
         return "jina_bert"
     if name == "xlm-roberta" and raw.get("position_embedding_type") == "rotary":
         return "jina_embeddings_v3"
+    if name == "git" and raw.get("architectures") == ["Grok1ForCausalLM"]:
+        return "grok-2"  # as xAI's file has it
     return name

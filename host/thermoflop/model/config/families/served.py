@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from thermoflop.errors import UnknownModel
 from thermoflop.model.config.families import dense, linear, mixtures  # noqa: F401 - parents
-from thermoflop.model.config.family import at_least_zero, family
+from thermoflop.model.config.family import at_least_zero, family, use
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -36,6 +36,54 @@ for _name in ("minimax_m1", "minimax_text_01"):
     )
 # models of language that write by removing masks: Qwen's layers, without a causal mask
 family("Dream", "qwen2", traits={"whole": ("DreamModel",)})
+
+
+def _plain(config: Config) -> bool:
+    """LLaDA's code can build other blocks; its published ones are Llama's."""
+    for key, word in (("block_type", "llama"), ("layer_norm_type", "rms")):
+        if config[key] != word:
+            raise UnknownModel(f"{key} other than {word} is not described for llada")
+    return True
+
+
+# LLaDA (arXiv 2502.09992): its keys are OLMo's, its blocks Llama's
+family(
+    "llada",
+    "llama",
+    keys={
+        "intermediate_size": None,
+        "embedding_size": None,
+        "mlp_ratio": 4,
+        "block_type": "llama",
+        "layer_norm_type": "rms",
+        "layer_norm_with_affine": True,
+        "rope": True,
+    },
+    drop=("head_dim", "attention_bias", "mlp_bias"),
+    aliases={
+        "d_model": "hidden_size",
+        "n_layers": "num_hidden_layers",
+        "n_heads": "num_attention_heads",
+        "n_kv_heads": "num_key_value_heads",
+        "mlp_hidden_size": "intermediate_size",
+        "weight_tying": "tie_word_embeddings",
+    },
+    traits={
+        "whole": ("LLaDAModelLM",),
+        "causal": False,
+        "note": "it writes by removing masks: each of its steps runs every position anew",
+        "inner": lambda config: (
+            config["intermediate_size"] or config["mlp_ratio"] * config["hidden_size"]
+        ),
+        "vocab": lambda config: config["embedding_size"] or config["vocab_size"],
+        "gated": _plain,
+        "norm_weight": use("layer_norm_with_affine"),
+        "rotary": use("rope"),
+        "head_dim": None,
+        **dict.fromkeys(("q_bias", "o_bias", "up_bias"), False),
+    },
+    ignored=("alibi_bias_max", "attention_layer_norm_with_affine", "block_group_size"),
+)
 _SDAR = ("debug", "fuse_cross_entropy", "micro_forward", "skip_checkpoint", "block_size")
 family("sdar", "qwen3", ignored=_SDAR)
 family("sdar_moe", "qwen3_moe", ignored=_SDAR)

@@ -130,7 +130,10 @@ _NOT_LATENT = ("kv_lora_rank", "q_lora_rank", "qk_nope_head_dim", "qk_rope_head_
 def _deepseek_text(config: Config) -> dict[str, None]:
     inner = config["language_config"] or {}
     if not str(config.raw.get("architectures")).startswith("['DeepseekOCRFor"):
-        raise UnknownModel("deepseek_vl_v2 needs architectures DeepseekOCRForCausalLM here")
+        raise UnknownModel(
+            "deepseek_vl_v2 needs architectures DeepseekOCRForCausalLM here: what joins the tiles "
+            "of DeepSeek-VL2 is not described"
+        )
     if inner.get("use_mla") is not False or any(inner.get(key) for key in _NOT_LATENT):
         raise UnknownModel("deepseek_vl_v2 needs use_mla false and no latents here")
     return dict.fromkeys((*_NOT_LATENT, "use_mla", "lm_head", "rm_head", "num_key_value_heads"))

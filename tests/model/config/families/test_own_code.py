@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from thermoflop.errors import InputError
+from thermoflop.errors import InputError, UnknownModel
 from thermoflop.model.architecture.cache import cache_elements
 from thermoflop.model.load import read_model
 
@@ -138,3 +138,40 @@ def test_an_empty_list_of_mellums_layers_is_no_list() -> None:
     assert read_model({"model_type": "mellum", "mlp_layer_types": []}).params == (
         read_model({"model_type": "mellum"}).params
     )
+
+
+LLADA = {
+    "model_type": "llada", "architectures": ["LLaDAModelLM"], "d_model": 4096, "n_layers": 32,
+    "n_heads": 32, "n_kv_heads": 32, "mlp_hidden_size": 12288, "mlp_ratio": 4,
+    "block_type": "llama", "layer_norm_type": "rms", "rope": True, "vocab_size": 126464,
+    "embedding_size": 126464, "weight_tying": False, "max_sequence_length": 4096,
+    "alibi_bias_max": 8.0, "block_group_size": 1, "attention_layer_norm_with_affine": True,
+}  # fmt: skip
+# 100M: what ``num_parameters()`` of its published code says of such a model (one made with dllm)
+SMALL = {"d_model": 448, "n_layers": 6, "n_heads": 7, "n_kv_heads": 7, "mlp_hidden_size": 768}
+
+
+def test_llada_has_the_parameters_of_its_files_and_of_its_code() -> None:
+    """GSAI-ML/LLaDA-8B-Base: 8,015,581,184 in its safetensors."""
+    model = read_model(LLADA)
+    assert model.params == 8_015_581_184
+    assert model.max_positions == 4096
+    assert not model.description.stacks[0].causal
+    assert read_model({**LLADA, **SMALL}).params == 124_327_616
+
+
+def test_llada_takes_its_widths_from_a_ratio_or_the_rows_of_its_table() -> None:
+    plain = read_model({**LLADA, "mlp_hidden_size": None}).params
+    assert plain - read_model(LLADA).params == 32 * 3 * 4096 * (4 * 4096 - 12288)
+    wider = read_model({**LLADA, "embedding_size": 126500}).params
+    assert wider - read_model(LLADA).params == 2 * 36 * 4096
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"block_type": "sequential"}, {"layer_norm_type": "low_precision"}, {"include_bias": True}],
+    ids=json.dumps,
+)
+def test_other_blocks_of_llada_are_refused(change: dict[str, Any]) -> None:
+    with pytest.raises(UnknownModel, match=next(iter(change))):
+        read_model({**LLADA, **change})
