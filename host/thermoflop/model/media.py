@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import prod
+
 from thermoflop.base.record import record, replace
 from thermoflop.errors import UsageError
 
@@ -118,9 +120,7 @@ def _check_source(description: Description, name: str, audio: str | float) -> No
     elif first.role == "encoder":
         raise UsageError(f"{name} hears its source: audio={audio!r:.40} is for a prompt")
     else:
-        steps = 1
-        for _, step in first.windows:
-            steps *= step
+        steps = prod(step for _, step in first.windows)
         # a position is 20 to 80 ms long: 320 samples and more, or 8 frames
         unit, rate = ("samples", SAMPLES_PER_S) if steps > 100 else ("mel frames", FRAMES_PER_S)
         raise UsageError(
