@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 import thermoflop as tf
+from thermoflop.base.record import replace
 from thermoflop.cost.engines.engine import find_engine
 from thermoflop.cost.hardware.precision import choose_precision
-from thermoflop.cost.inference.formats import as_planned, choose_formats
+from thermoflop.cost.inference.formats import as_planned, choose_formats, formats_line
 from thermoflop.cost.why.memory import explained, why_memory
 from thermoflop.cost.work.share import Layout, Share
 from thermoflop.cost.work.steps import decode_step
@@ -207,3 +208,17 @@ def test_a_format_that_an_engine_reads_not_is_left_and_said(name, engine, named,
         None, None, None, "",
     )  # fmt: skip
     assert found.description == model.description
+
+
+@pytest.mark.parametrize(
+    ("named", "counted", "said"),
+    [
+        ("bf16", "fp16", True), ("bf16", "bf16", True), (None, "bf16", True),
+        ("awq", "bf16", False), ("bf16", "fp8", False), ("fp8", "fp8", True),
+    ],
+)  # fmt: skip
+def test_what_a_name_means_is_said_where_it_is_counted_so(named, counted, said):
+    """Sixteen bits are sixteen bits."""
+    model = replace(load_model("gpt2"), named_format=named, format_said="as its name means")
+    line = formats_line(model, None, choose_precision(counted))
+    assert line == ("as its name means" if said else "")
