@@ -168,3 +168,21 @@ def test_latent_attention_is_counted_as_engines_run_it(capsys):
     assert flops("--prefill", "64") == flops("--prefill", "64", "--mla", "expanded")
     assert main(["explain", "deepseek-v3", "--mla", "latent"]) == 0
     assert "Latent attention latent." in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "words", [("ops",), ("fit", "--gpu", "h100"), ("estimate", "--gpu", "h100")]
+)
+def test_what_a_file_says_and_is_left_out_is_said_once(
+    command, tmp_path: Path, words: tuple[str, ...]
+) -> None:
+    file = tmp_path / "config.json"
+    sizes = {"hidden_size": 512, "num_hidden_layers": 2, "num_attention_heads": 8}
+    config = {"model_type": "llama", "use_qk_norm": True, "intermediate_size": 64, **sizes}
+    file.write_text(json.dumps(config))
+    code, out, err = command(words[0], str(file), *words[1:])
+    assert (code, err) == (0, "")
+    assert max(len(line) for line in out.splitlines()) <= 100
+    lines = " ".join(out.split())
+    assert lines.count("use_qk_norm means nothing to llama") == 1
+    assert lines.count("the class of llama then takes: vocab_size 32,000") == 1

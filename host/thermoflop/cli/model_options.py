@@ -60,8 +60,10 @@ def _load(args: argparse.Namespace, source: str) -> Model:
         if others and model.name == meant:
             few = ", ".join(others[:3]) + (", ..." if len(others) > 3 else "")
             assume(args, f"{source} is {meant} here; others are called {few}")
-    for sentence in model.assumed:
-        assume(args, sentence)
+    if model.assumed:
+        from thermoflop.base.units import wrapped
+
+        assume(args, "\n".join(map(wrapped, model.assumed)))
     return model
 
 
