@@ -192,3 +192,11 @@ def test_a_step_that_predicts_further_has_the_heads_of_its_kind(kind: str, heads
     ahead = tf.load_model(config, mtp=True).description.stacks[-1]
     assert ahead.role == "mtp"
     assert [run.layer.mixer.heads for run in ahead.runs] == [heads]
+
+
+@pytest.mark.parametrize("name", ["gemma3", "glm4v"])
+def test_norms_of_eyes_are_counted_from_one(name: str) -> None:
+    eyes = tf.load_model({"model_type": name}).description.stack("image")
+    assert eyes is not None
+    names = {tuple(norm.name for norm in run.layer.norms) for run in eyes.runs}
+    assert names == {("norm 1", "norm 2")}
