@@ -231,6 +231,31 @@ def test_layers_and_caches_of_models_that_were_others() -> None:
     assert tf.load_model("zamba2-2.7b").params == 2_662_214_560
 
 
+@pytest.mark.parametrize(
+    ("name", "method", "bits"),
+    [
+        ("minimax-m2.7", "fp8", 8),  # its config.json
+        ("deepseek-v4-pro", "fp8", 8),
+        ("mistral-small-4-119b", "fp8", 8),
+        ("glm-5.1", None, 16),
+    ],
+)
+def test_a_model_is_counted_in_the_format_that_it_is_published_in(
+    name: str, method: str | None, bits: int
+) -> None:
+    model = tf.load_model(name)
+    found = model.quantization
+    assert (found and found.method) == method
+    assert (found.default.bits if found and found.default else 16) == bits
+
+
+def test_the_checkpoint_of_mistral_small_4_has_two_scales_a_matrix() -> None:
+    """One of weights and one of activations, as fp8 does: 36 layers of five matrices of attention,
+    three of the shared expert and two of each of 128."""
+    scales = 36 * 2 * (5 + 3 + 2 * 128)
+    assert tf.load_model("mistral-small-4-119b").params + scales == 119_401_317_952
+
+
 def test_switch_has_one_matrix_of_words() -> None:
     """Without tie_word_embeddings in its config.json, which means that they are tied."""
     attention, norm = 4 * 768**2, 768
