@@ -193,7 +193,7 @@ def test_a_name_that_is_no_id_finds_nothing(cache: Path, name: str) -> None:
         ("https://ollama.com/library/mistral", "mistral-7b-v0.3"),
         ("ollama run llama3.1:8b --verbose", "llama-3.1-8b"),
         ("ollama pull hf.co/Qwen/Qwen3-8B-GGUF", "qwen3-8b"),
-        ("devstral", "mistral-small-24b"),
+        ("devstral", "devstral-small-24b"),
         ("wizardlm2:8x22b", "mixtral-8x22b"),
     ],
 )
@@ -245,7 +245,29 @@ def test_kimi_k2s_routed_experts_alone_are_int4_in_groups_of_32(name: str) -> No
         ("Qwen/Qwen3-4B-Instruct-2507", 262144), ("Qwen/Qwen3-4B", 40960),
         ("Qwen/Qwen3-235B-A22B-Thinking-2507-FP8", 262144), ("qwen3-coder:30b", 262144),
         ("zai-org/GLM-4.6", 202752), ("zai-org/GLM-4.5", 131072),
+        # as the Hub states them (llmfit 1.1.17 on PyPI)
+        ("moonshotai/Kimi-K2-Instruct-0905", 262144), ("moonshotai/Kimi-K2-Instruct", 131072),
+        ("nvidia/Kimi-K2-Thinking-NVFP4", 262144), ("zai-org/GLM-4.6V", 131072),
+        ("zai-org/GLM-4.6V-Flash", 131072), ("ibm-granite/granite-3.1-8b-instruct", 131072),
+        ("ibm-granite/granite-3.1-3b-a800m-instruct", 131072), ("granite3.1-moe:1b", 131072),
+        ("mistralai/Devstral-Small-2505", 131072), ("microsoft/Phi-4-reasoning-plus", 32768),
+        ("deepseek-ai/DeepSeek-R1-0528-Qwen3-8B", 131072), ("01-ai/Yi-Coder-9B-Chat", 131072),
+        ("Qwen/Qwen2.5-7B-Instruct-1M", 1010000), ("Qwen/Qwen2.5-14B-Instruct-1M", 1010000),
+        ("stepfun-ai/Step-3.7-Flash", 262144), ("01-ai/Yi-9B", 4096),
     ],
 )  # fmt: skip
 def test_a_later_release_of_a_shape_holds_its_own_context(name: str, positions: int) -> None:
     assert tf.load_model(name).max_positions == positions
+
+
+@pytest.mark.parametrize(
+    ("name", "shape"),
+    [
+        ("deepseek-ai/DeepSeek-Coder-V2-Instruct", "deepseek-v2"),  # 236B; Ollama's is Lite
+        ("deepseek-ai/DeepSeek-Coder-V2-Base", "deepseek-v2"),
+        ("deepseek-ai/DeepSeek-Coder-V2-Lite-Instruct", "deepseek-v2-lite"),
+        ("deepseek-coder-v2", "deepseek-v2-lite"),
+    ],
+)
+def test_a_coder_of_two_sizes_is_the_one_that_its_maker_calls_so(name: str, shape: str) -> None:
+    assert tf.load_model(name).name == shape
