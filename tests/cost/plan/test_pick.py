@@ -249,3 +249,11 @@ def test_the_table_names_the_devices_and_every_figure(devices, many, each, of):
         f"{many}made-up, 10.0 GB{each}, vllm: no model of the catalogue holds 600 tokens and runs "
         "at 4.00 tokens/s"
     )
+
+
+def test_a_name_that_is_given_whole_stands_for_those_of_its_sizes():
+    """Without one it is the name with the longest context."""
+    found = tf.pick(LAPTOP, pattern="qwen3-8b").picks[0]
+    assert (found.model_name, "deepseek-r1-0528-qwen3-8b" in found.alike) == ("qwen3-8b", True)
+    found = tf.pick(LAPTOP, pattern="wen3-8b").picks[0]
+    assert (found.model_name, "qwen3-8b" in found.alike) == ("deepseek-r1-0528-qwen3-8b", True)

@@ -88,7 +88,7 @@ def lay(cache: Path, name: str, text: str) -> Path:
         ("Qwen/Qwen3-Coder-Next", "qwen3-next-80b-a3b"),
         ("openai/gpt-oss-safeguard-20b", "gpt-oss-20b"),
         ("CohereLabs/c4ai-command-a-03-2025", "command-a"),
-        ("zai-org/GLM-4.6V", "glm-4.5v"),
+        ("zai-org/GLM-4.6V", "glm-4.6v"),
         ("llama3.2-vision", "llama-3.2-11b-vision"),
     ],
 )

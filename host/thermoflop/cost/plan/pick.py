@@ -192,7 +192,7 @@ def pick(
     faster = 1 if splits_layers(profile) else count
     room = replace(device, memory_bytes=count * device.memory_bytes,
                    bandwidth_bytes_s=faster * device.bandwidth_bytes_s)  # fmt: skip
-    ranked = list(_ranked(room, dtypes, sort, at_least, known))
+    ranked = list(_ranked(room, dtypes, sort, at_least, known, pattern.lower()))
     apart = bool(pattern) and len(ranked) <= FEW
     for each, alike, names in ranked:
         for tried in [[name] for name in names] if apart else [names]:
@@ -235,7 +235,12 @@ def _prompt(context: int) -> int:
 
 
 def _ranked(
-    device: Device, dtypes: Sequence[str], sort: str, at_least: float, known: list[Totals]
+    device: Device,
+    dtypes: Sequence[str],
+    sort: str,
+    at_least: float,
+    known: list[Totals],
+    named: str = "",
 ) -> Iterator[tuple[Totals, tuple[str, ...], list[str]]]:
     """Models that may run, the most promising first, with names alike and formats, widest first."""
     groups: dict[tuple[int, ...], list[Totals]] = {}
@@ -243,7 +248,7 @@ def _ranked(
         groups.setdefault((each.params, each.active, each.kv_bytes), []).append(each)
     promising = []
     for models in groups.values():
-        first = max(models, key=lambda each: each.positions)
+        first = max(models, key=lambda each: (each.name == named, each.positions))
         formats = []
         for name in dtypes:
             width = choose_precision(name).weight_bytes
