@@ -1,7 +1,16 @@
-"""``python -m thermoflop`` is the command line."""
+"""``python -m thermoflop``, and the command ``thermoflop``.
 
+Until the command runs, Ctrl-C ends the process as it ends any other: an exception in the middle of
+an import could only be printed with its traceback.
+"""
+
+import signal
 import sys
+
+if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 from thermoflop.cli import main
 
-sys.exit(main())
+if __name__ == "__main__":
+    sys.exit(main())

@@ -35,6 +35,7 @@ from thermoflop.cli.serving import first_s, token_s
         ("fit gpt2 --svg x.png", "--svg 'x.png' is no .svg: pictures are written as SVG"),
         ("estimate gpt2 --roofline a.b/x.pdf", "'a.b/x.pdf' is no .svg"),
         ("plan gpt2 --ttft 0", "--ttft '0' is no duration: expected a number above 0"),
+        ("serving gpt2 --tpot 0", "5m or 1h, or a rate such as 20tok/s. See"),
     ],
 )
 def test_a_refused_number_comes_with_what_was_expected(

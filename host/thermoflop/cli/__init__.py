@@ -235,6 +235,7 @@ def main(argv: list[str] | None = None) -> int:
         build_parser().print_help()
         return 0
     try:
+        streams.interrupts()
         with shown_on(sys.stderr, streams.is_dumb()), paper(_page(args)):
             code = int(args.run(args))
         sys.stdout.flush()

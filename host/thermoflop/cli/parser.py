@@ -133,7 +133,7 @@ class Parser(argparse.ArgumentParser):
         except argparse.ArgumentError as error:
             if action.dest in ("devices", "max_devices") and _is_device(text):
                 error.message += f"; did you mean --gpu {text}?"
-            elif text.replace(",", "").isdecimal():
+            elif "," in text and text.replace(",", "").isdecimal():
                 error.message += "; `thermoflop sweep` takes several"
             raise
         counts, is_card = action.dest in ("devices", "max_devices"), text.isdecimal()

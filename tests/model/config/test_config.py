@@ -284,6 +284,12 @@ def test_an_unknown_family_is_refused_with_the_nearest_one() -> None:
         read_model({"model_type": "qwen4"})
     with pytest.raises(UnknownModel, match="CONTRIBUTING"):
         read_model({"model_type": "zebra"})
+
+
+def test_a_factor_of_the_embeddings_changes_no_count() -> None:
+    plain = read_model({"model_type": "recurrent_gemma"})
+    scaled = read_model({"model_type": "recurrent_gemma", "embeddings_scale_by_sqrt_dim": True})
+    assert scaled.description == plain.description
     with pytest.raises(UnknownModel, match="patcher"):
         read_model({"model_type": "blt"})
     with pytest.raises(UnknownModel, match="text_config"):

@@ -106,5 +106,8 @@ family(
     },
     drop=("mlp_bias", "hidden_act"),
     aliases={"sliding_window": "attention_window_size"},
-    ignored=("_block_types", "layer_types", "layers_block_type"),
+    ignored=(
+        *("_block_types", "layer_types", "layers_block_type"),
+        "embeddings_scale_by_sqrt_dim",  # a factor of the embeddings, no weight
+    ),
 )
