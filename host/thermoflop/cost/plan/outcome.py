@@ -9,7 +9,6 @@ from thermoflop.base.record import record, replace
 from thermoflop.cost.plan.choice import at_load
 from thermoflop.cost.plan.launch import launch
 from thermoflop.cost.plan.result import Choice, Point
-from thermoflop.cost.serving.mixing import between
 from thermoflop.cost.serving.replica import joules_of
 from thermoflop.cost.serving.steady import TRUSTED_LOAD, Steady, open_loop
 from thermoflop.cost.serving.times import StepTimes
@@ -140,10 +139,8 @@ def _joules(found: Found) -> float | None:
     if found.pools is not None:
         return None
     rate = found.rate / (found.replicas * unit.groups)
-    assert unit.mixing is not None  # noqa: S101 - found of a unit that holds a sequence
-    decode = between(unit.mixing, found.sequences).decode
-    share = 1 - float(decode) / found.token_s if found.token_s else 0.0
-    steady = Steady(found.sequences, found.token_s, found.first_s, 0.0, rate, share, 1.0)
+    # how long prompts take, and how full it is, has no say in what is computed and moved
+    steady = Steady(found.sequences, found.token_s, found.first_s, 0.0, rate, 0.0, 0.0)
     return joules_of(unit.setting, unit.lengths, unit.prefix, unit.groups, steady)
 
 
