@@ -200,3 +200,11 @@ def test_norms_of_eyes_are_counted_from_one(name: str) -> None:
     assert eyes is not None
     names = {tuple(norm.name for norm in run.layer.norms) for run in eyes.runs}
     assert names == {("norm 1", "norm 2")}
+
+
+@pytest.mark.parametrize("lists", [{"kda_layers": [1, 2, 4]}, {"full_attn_layers": [3]}])
+def test_one_list_of_kimis_layers_says_what_the_others_are(lists: dict[str, list[int]]) -> None:
+    """Numbers from one: the third of four sees all."""
+    config = {"model_type": "kimi_linear", "num_hidden_layers": 4, "linear_attn_config": lists}
+    runs = tf.load_model(config).description.stacks[0].runs
+    assert [run.at for run in runs if "linear" not in run.layer.kind] == [(2,)]
