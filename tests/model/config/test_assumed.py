@@ -81,6 +81,13 @@ def test_sizes_that_a_file_leaves_away_are_named_with_those_of_the_class() -> No
     assert said.endswith(": hidden_size 4,096, num_attention_heads 32")
 
 
+def test_a_wrapper_without_a_text_model_is_that_of_its_class() -> None:
+    """LlavaConfig of transformers 5: a llama as its configuration class makes it."""
+    (said,) = read_model({"model_type": "llava"}).assumed
+    assert said.endswith("leaves away text_config: that of the class of llava is counted (llama)")
+    assert read_model({"model_type": "llava", "text_config": LLAMA}).assumed == ()
+
+
 def test_a_model_of_the_catalogue_may_leave_away_what_its_class_takes() -> None:
     assert load_model("minicpm3-4b").assumed == ()
 

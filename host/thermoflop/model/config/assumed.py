@@ -52,6 +52,14 @@ def _from_class(config: Config) -> Iterator[str]:
             f"the configuration leaves away what the class of {config.family.name} then takes: "
             f"{', '.join(taken)}"
         )
+    text = config.nested.get("text_config")
+    places = (config,) if text is None else (config, text)
+    stated = any(each.given(key) for each in places for key in ("text_config", *_SIZES))
+    if text is not None and not stated:
+        yield (
+            "the configuration leaves away text_config: that of the class of "
+            f"{config.family.name} is counted ({text.family.name})"
+        )
 
 
 def _left_out(config: Config) -> Iterator[str]:
