@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -51,6 +53,13 @@ PUBLISHED = {
 }
 
 
+# Name, repository and positions of what llmfit 1.1.17 on PyPI lists of the Hub's configurations,
+# but for those that it stretches by the factor of their rotation, and its 4,096 for none.
+HUB: list[tuple[str, str, int]] = json.loads(
+    (Path(__file__).resolve().parents[2] / "data" / "hub_positions.json").read_text()
+)
+
+
 def longest(**config: Any) -> int | None:
     return tf.load_model(config).max_positions
 
@@ -58,6 +67,12 @@ def longest(**config: Any) -> int | None:
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_a_named_model_has_the_positions_of_its_published_configuration(name: str) -> None:
     assert tf.load_model(name).max_positions == PUBLISHED[name]
+
+
+def test_named_models_have_the_positions_that_the_hub_lists() -> None:
+    known = {name: tf.load_model(name).max_positions for name, _, _ in HUB}
+    assert known == {name: most for name, _, most in HUB}
+    assert len(known) > 150
 
 
 def test_only_what_has_no_numbered_positions_has_no_longest_sequence() -> None:
