@@ -443,3 +443,18 @@ def test_what_generates_nothing_and_what_is_many_can_be_printed(model):
     assert str(tf.estimate(model, "h100", batch=np.arange(1, 4))).startswith("3 estimates of")
     with pytest.raises(UsageError, match="batch"):
         tf.estimate(model, "h100", batch=np.array([]))
+
+
+@pytest.mark.parametrize(
+    ("layout", "rate_gb_s"),
+    [
+        ({"tp": 2}, 300.0),  # a bridge joins two A100 in PCIe's form
+        ({"tp": 4}, 32.0),  # beyond it PCIe 4 x16 does
+        ({"tp": 2, "pp": 2}, 300.0),
+        ({"tp": 2, "dp": 2}, 300.0),
+    ],
+)
+def test_more_cards_than_a_bridge_joins_send_over_pcie(layout, rate_gb_s):
+    made = tf.estimate("llama-2-70b", "a100-pcie", batch=4, **layout)
+    assert made.setting.rates.link_bytes_s == rate_gb_s * 1e9
+    assert f"at {rate_gb_s:g}" in made.provenance.replace(".0 ", " ")

@@ -72,7 +72,8 @@ class Setting:
         self.share = share or Share(model.description, plan, precision, checkpoint)
         efficiency = profile.efficiency(device, precision)
         curves = profile.curves(device, precision)
-        self.rates = rates_of(device, precision, efficiency, profile.engine, curves)
+        group = max(plan.tp * plan.cp, plan.ep)  # who send each other the most
+        self.rates = rates_of(device, precision, efficiency, profile.engine, curves, group)
         self.limits = limits_of(device, fastest_peak(device, precision), plan.pp)
         self.ends = window_ends(model.description)
         if profile.engine.kernels != "fused":
