@@ -88,6 +88,14 @@ def test_a_wrapper_without_a_text_model_is_that_of_its_class() -> None:
     assert read_model({"model_type": "llava", "text_config": LLAMA}).assumed == ()
 
 
+def test_a_text_model_may_stand_in_a_section_or_beside_it() -> None:
+    """Qwen2-VL's files of both kinds."""
+    sizes = {key: value for key, value in LLAMA.items() if key != "model_type"}
+    seen = {"model_type": "qwen2_vl", "vision_config": {"hidden_size": 32, "depth": 1}}
+    assert read_model({**seen, "text_config": sizes}).assumed == ()
+    assert read_model({**seen, **sizes}).assumed == ()
+
+
 def test_a_model_of_the_catalogue_may_leave_away_what_its_class_takes() -> None:
     assert load_model("minicpm3-4b").assumed == ()
 

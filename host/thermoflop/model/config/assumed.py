@@ -3,6 +3,7 @@ sentences for whoever reads the numbers."""
 
 from __future__ import annotations
 
+from thermoflop.model.architecture.mixers import Attention
 from thermoflop.model.config.ignored_keys import changes_nothing
 
 TYPE_CHECKING = False
@@ -39,20 +40,20 @@ def assumed(
     """
     absent = _from_class(config) if whole else ()
     passed = _passed_by(config) if asked else ()
-    return (*absent, *_left_out(config), *passed, *_tied_anyway(config, description))
+    others = (*_other_heads(config, description), *_tied_anyway(config, description))
+    return (*absent, *_left_out(config), *passed, *others)
 
 
 def _from_class(config: Config) -> Iterator[str]:
     """Sizes that the file leaves away. Sections of a wrapper leave away what their class takes."""
-    keys = config.family.keys
+    keys, text = config.family.keys, config.nested.get("text_config")
     absent = [key for key in _SIZES if key in keys and not config.given(key)]
     taken = [f"{key} {keys[key].default:,}" for key in absent if type(keys[key].default) is int]
-    if taken:
+    if taken and text is None:
         yield (
             f"the configuration leaves away what the class of {config.family.name} then takes: "
             f"{', '.join(taken)}"
         )
-    text = config.nested.get("text_config")
     places = (config,) if text is None else (config, text)
     stated = any(each.given(key) for each in places for key in ("text_config", *_SIZES))
     if text is not None and not stated:
@@ -71,15 +72,17 @@ def _left_out(config: Config) -> Iterator[str]:
                 f"{_listed(keys)} {'means' if len(keys) == 1 else 'mean'} nothing to "
                 f"{each.family.name}: left out, as transformers does"
             )
-        wide = each.raw.get("attention_head_dim")
-        if "attention_head_dim" in each.family.ignored and wide not in (None, _head_dim(each)):
-            yield f"attention_head_dim is {wide}, and the class makes heads {_head_dim(each)} wide"
 
 
-def _head_dim(config: Config) -> int:
-    """Dimensions of a head, by the key that a class has for it or by the hidden state."""
-    width: int = config.get("head_dim") or config["hidden_size"] // config["num_attention_heads"]
-    return width
+def _other_heads(config: Config, description: Description) -> Iterator[str]:
+    """A width of heads that the class passes by, and that is not the one which it makes."""
+    said = config.raw.get("attention_head_dim")
+    if said is None or "attention_head_dim" not in config.family.ignored:
+        return
+    mixers = [run.layer.mixer for stack in description.stacks for run in stack.runs]
+    made = {int(mixer.head_dim) for mixer in mixers if isinstance(mixer, Attention)}
+    if made and said not in made:
+        yield f"attention_head_dim is {said}, and the class makes heads {min(made)} wide"
 
 
 def _passed_by(config: Config) -> Iterator[str]:

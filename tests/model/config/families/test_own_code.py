@@ -76,6 +76,9 @@ def test_other_widths_of_heads_that_a_class_passes_by_are_said() -> None:
     assert model.params == read_model(LARGE).params
     assert model.assumed == ("attention_head_dim is 128, and the class makes heads 80 wide",)
     assert read_model({**LARGE, "attention_head_dim": 80}).assumed == ()
+    # Zamba2's heads are twice as wide as the hidden state divides into
+    twice = {"model_type": "zamba2", "hidden_size": 2560, "attention_head_dim": 160}
+    assert not any("attention_head_dim" in said for said in read_model(twice).assumed)
 
 
 KDA = [1, 2, 3, 5]
