@@ -1,4 +1,5 @@
-"""Defaults of every configuration class of transformers: tests/data/defaults.json.gz.
+"""Defaults of every configuration class of transformers: tests/data/defaults.json.gz, and the
+longest sequence that each states: tests/data/class_positions.json.
 
     python tests/truth/defaults.py      # written again; needs transformers, and no torch
 
@@ -25,8 +26,10 @@ sys.path.insert(0, str(ROOT / "host"))
 import transformers  # noqa: E402 - after the path is set
 from thermoflop.model.config.families import MODULES, find_family  # noqa: E402
 from thermoflop.model.config.family import Section  # noqa: E402
+from thermoflop.model.config.positions import POSITION_KEYS  # noqa: E402
 
 DATA = ROOT / "tests" / "data" / "defaults.json.gz"
+POSITIONS = ROOT / "tests" / "data" / "class_positions.json"
 
 
 def classes() -> dict[str, Any]:
@@ -68,10 +71,22 @@ def sections_of(value: Any) -> Iterator[Section]:
             yield from sections_of(each)
 
 
+def positions_of(known: dict[str, Any]) -> dict[str, int]:
+    """The longest sequence that each class states, as Python evaluates it (``4096 * 32``)."""
+    found = {}
+    for name, kind in known.items():
+        stated = defaults_of(kind)
+        said = [stated[key] for key in POSITION_KEYS if type(stated.get(key)) is int]
+        if said:
+            found[name] = said[0]
+    return found
+
+
 def main() -> int:
     """The command."""
     logging.disable(logging.ERROR)
     known, found = classes(), {}
+    POSITIONS.write_text(json.dumps(positions_of(known), indent=0, sort_keys=True) + "\n")
     for name in sorted({name for names in MODULES.values() for name in names.split()}):
         family = find_family(name)
         if family is None or name not in known:

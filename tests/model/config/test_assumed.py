@@ -100,9 +100,9 @@ def test_a_model_of_the_catalogue_may_leave_away_what_its_class_takes() -> None:
     assert load_model("minicpm3-4b").assumed == ()
 
 
-@pytest.mark.parametrize("value", [0, -1, 8192.5, True, "8192", [8192]])
+@pytest.mark.parametrize("value", [8192.5, True, "8192", [8192]])
 def test_a_context_that_is_no_number_of_tokens_is_refused(value: object) -> None:
-    with pytest.raises(InputError, match=r"max_position_embeddings is .* whole number from 1"):
+    with pytest.raises(InputError, match=r"max_position_embeddings is .* a whole number"):
         read_model({**LLAMA, "max_position_embeddings": value})
 
 

@@ -10,6 +10,7 @@ import pytest
 import thermoflop as tf
 from thermoflop.errors import InputError
 from thermoflop.model.config.catalogue import names
+from thermoflop.model.config.positions import CLASS_POSITIONS
 
 WRITTEN = {"transformers_version": "4.50.0"}
 # What has no end: slopes (ALiBi) and relative positions instead of numbered ones, a state instead
@@ -55,9 +56,8 @@ PUBLISHED = {
 
 # Name, repository and positions of what llmfit 1.1.17 on PyPI lists of the Hub's configurations,
 # but for those that it stretches by the factor of their rotation, and its 4,096 for none.
-HUB: list[tuple[str, str, int]] = json.loads(
-    (Path(__file__).resolve().parents[2] / "data" / "hub_positions.json").read_text()
-)
+DATA = Path(__file__).resolve().parents[2] / "data"
+HUB: list[tuple[str, str, int]] = json.loads((DATA / "hub_positions.json").read_text())
 
 
 def longest(**config: Any) -> int | None:
@@ -115,9 +115,32 @@ def test_slopes_have_no_end_whatever_their_class_takes() -> None:
     assert longest(model_type="falcon", alibi=True, **WRITTEN) is None
 
 
-def test_no_positions_are_refused() -> None:
-    with pytest.raises(InputError, match="max_position_embeddings is -1 where a whole number"):
-        longest(model_type="llama", max_position_embeddings=-1)
+def test_the_positions_of_a_class_are_those_that_it_states() -> None:
+    stated = json.loads((DATA / "class_positions.json").read_text())
+    assert {name: stated[name] for name in CLASS_POSITIONS} == CLASS_POSITIONS
+    assert stated["mistral"] == 4096 * 32  # configuration_mistral.py writes the product
+
+
+def test_zamba2_has_other_positions_where_it_says_a_long_context() -> None:
+    # configuration_zamba2.py of transformers 5.24 sets them, whatever the file says
+    said = {"use_long_context": True, "max_position_embeddings": 4096}
+    assert longest(model_type="zamba2", **said) == 16_384
+    assert longest(model_type="zamba2", **{**said, "use_long_context": False}) == 4096
+
+
+@pytest.mark.parametrize("none", [0, -1, None])
+def test_a_key_that_says_no_bound_leaves_it_to_the_next(none: int | None) -> None:
+    assert longest(model_type="llama", n_ctx=none, seq_length=4096) == 4096
+    assert longest(model_type="llama", max_position_embeddings=none) is None
+
+
+def test_a_file_that_says_no_bound_does_not_get_that_of_its_class() -> None:
+    assert longest(model_type="llama", max_position_embeddings=-1, **WRITTEN) is None
+
+
+def test_positions_that_are_no_number_are_refused() -> None:
+    with pytest.raises(InputError, match="seq_length is '2048' where a whole number is expected"):
+        longest(model_type="llama", seq_length="2048")
 
 
 def test_five_adapters_of_jina_are_counted_beside_its_encoder() -> None:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from thermoflop.model.architecture.description import Description
     from thermoflop.model.config.keys import Config
 
-_KEYS = ("max_position_embeddings", "n_positions", "max_seq_len", "n_ctx", "seq_length")
+POSITION_KEYS = ("max_position_embeddings", "n_positions", "max_seq_len", "n_ctx", "seq_length")
 # A tokenizer's key too, whose number without an end is 10**30; read where no other is there.
 _TOKENIZER_KEYS = ("model_max_length", "max_sequence_length", "max_seq_length")
 # The section of a configuration that is of the language model.
@@ -25,16 +25,16 @@ _FROM_PADDING = frozenset([
     "camembert", "data2vec-text", "ibert", "lilt", "longformer", "luke", "mpnet", "roberta",
     "roberta-prelayernorm", "xlm-roberta", "xlm-roberta-xl", "xmod",
 ])  # fmt: skip
-# max_position_embeddings of the classes of transformers 5.24 that rotate. A file that transformers
-# wrote leaves out what its class takes anyway, as those of Gemma 3 and Falcon do.
+# Those of the classes of transformers 5.24 that rotate (tests/truth/defaults.py evaluates them). A
+# file that transformers wrote leaves out what its class takes anyway, as those of Gemma 3 and
+# Falcon do.
 _OF_CLASS = {
     2048: """aria_text bitnet codegen deepseek_v2 diffllama doge dots1 exaone4 exaone_moe
         falcon gpt_neox gpt_neox_japanese gptj granite granitemoe granitemoe_swa
         granitemoehybrid granitemoeshared hrm_text hunyuan_v1_dense hunyuan_v1_moe
         hyperclovax idefics llama nanochat olmo olmo2 olmo3 phi""",
-    4096: """arcee deepseek_v3 exaone flex_olmo helium llama4_text minimax ministral
-        mistral mixtral nemotron nemotron_h olmoe phi3 phimoe sarvam_mla stablelm starcoder2
-        zamba zamba2""",
+    4096: """arcee deepseek_v3 exaone flex_olmo helium nemotron nemotron_h olmoe phi3
+        sarvam_mla stablelm starcoder2 zamba zamba2""",
     8192: """beam cohere cohere2 cohere2_moe dory eurobert falcon_h1 gemma gemma2
         granite_swa jais2 modernbert-decoder t5_gemma_module vaultgemma""",
     9216: "emu3_text_model",
@@ -47,8 +47,9 @@ _OF_CLASS = {
     128000: "lfm2 lfm2_moe lfm3 qwen3_vl_moe_text qwen3_vl_text step3p5",
     131072: """axk2 cosmos3_edge_text cwm ernie4_5 ernie4_5_moe ernie4_5_vl_moe_text
         gemma3_text gemma4_text glm glm4 glm4_moe glm_ocr_text gpt_oss hy_v3 inkling_text
-        iquestcoder laguna lara_mini mellum mimo_v2_flash mllama_text_model
-        muse_glimmer_text paddleocr_vl_text phi4_multimodal sarvam_moe solar_open youtu""",
+        iquestcoder laguna lara_mini llama4_text mellum mimo_v2_flash minimax ministral mistral
+        mixtral mllama_text_model muse_glimmer_text paddleocr_vl_text phi4_multimodal phimoe
+        sarvam_moe solar_open youtu""",
     163840: "deepseek_v32",
     196608: "minimax_m2",
     202752: "glm4_moe_lite glm_moe_dsa",
@@ -58,15 +59,19 @@ _OF_CLASS = {
     1048576: """deepseek_v4 glm5_next_text kimi_linear mistral4 mistral_large4_text
         muse_spark_text""",
 }
-_CLASS_DEFAULTS = {name: most for most, names in _OF_CLASS.items() for name in names.split()}
+# What Zamba2's class takes instead where its file says use_long_context.
+_LONG_CONTEXT = 16_384
+CLASS_POSITIONS = {name: most for most, names in _OF_CLASS.items() for name in names.split()}
 
 
 def max_positions(config: Config, description: Description) -> int | None:
     """The longest sequence that the configuration states, or that its table of positions holds; of
     a model that reads nothing but images the tokens of one."""
     text = _text(config)
-    for key, value in _said(config, text):
-        most = _positions(key, value)
+    if config.family.name == "zamba2" and config.raw.get("use_long_context") is True:
+        return _LONG_CONTEXT
+    most = next(_said(config, text), None)
+    if most is not None:
         return most - _passed_over(config, most)
     stack = description.stack("decoder")
     for placed in stack.front if stack is not None else ():
@@ -85,10 +90,18 @@ def _text(config: Config) -> Config | None:
     return next((config.nested[key] for key in _TEXTS if key in config.nested), None)
 
 
-def _said(config: Config, text: Config | None) -> Iterator[tuple[str, Any]]:
+def _said(config: Config, text: Config | None) -> Iterator[int]:
     """What the configuration says, the outer one first, else its default."""
+    for key, value in _stated(config, text):
+        most = _positions(key, value)
+        if most is not None:
+            yield most
+
+
+def _stated(config: Config, text: Config | None) -> Iterator[tuple[str, Any]]:
+    """What stands under the keys of positions."""
     beside = config.raw.get("text_config")
-    for key in _KEYS:
+    for key in POSITION_KEYS:
         for each in (config, text):
             if each is not None:
                 value = each[key] if key in each else each.raw.get(key)
@@ -100,22 +113,24 @@ def _said(config: Config, text: Config | None) -> Iterator[tuple[str, Any]]:
             yield key, beside[key]
 
 
-def _positions(key: str, value: object) -> int:
-    """A number of positions. InputError for what is none."""
+def _positions(key: str, value: object) -> int | None:
+    """A number of positions; None for 0 and less, which files write where there is no bound.
+    InputError for what is no whole number."""
     if type(value) is float and value.is_integer():
         value = int(value)
-    if type(value) is int and value > 0:
-        return value
-    raise InputError(f"{key} is {quote_value(value)} where a whole number from 1 is expected")
+    if type(value) is not int:
+        raise InputError(f"{key} is {quote_value(value)} where a whole number is expected")
+    return value if value > 0 else None
 
 
 def _of_class(config: Config, text: Config | None) -> int | None:
     """What the class takes where the file says nothing; None of a file that transformers did not
-    write, or where slopes (ALiBi) stand for positions."""
+    write, or that says that there is no bound, or where slopes (ALiBi) stand for positions."""
     own: Mapping[str, Any] = (text or config).raw
-    if "transformers_version" not in config.raw or own.get("alibi"):
+    said = own.get("alibi") or any(True for _ in _stated(config, text))
+    if "transformers_version" not in config.raw or said:
         return None
-    return _CLASS_DEFAULTS.get((text or config).family.name)
+    return CLASS_POSITIONS.get((text or config).family.name)
 
 
 def _passed_over(config: Config, rows: int) -> int:
