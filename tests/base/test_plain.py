@@ -14,7 +14,8 @@ from thermoflop.base.plain import finite, is_between, is_number
         (2, True, True, 2.0), (2.5, True, True, 2.5), (1, True, False, 1.0), (3, True, False, 3.0),
         (inf, True, False, None), (nan, True, False, None), (True, False, False, None),
         (False, False, False, None), ("2", False, False, None), (None, False, False, None),
-        ([2], False, False, None),
+        ([2], False, False, None), (10**400, False, False, None), (-(10**400), False, False, None),
+        (10**300, True, False, 1e300),
     ],
 )  # fmt: skip
 def test_truth_and_words_are_no_numbers_and_ends_lie_not_between(value, number, between, known):

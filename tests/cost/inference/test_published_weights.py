@@ -7,13 +7,19 @@ from typing import Any
 import pytest
 import thermoflop as tf
 from thermoflop.base.record import replace
-from thermoflop.cost.engines.engine import find_engine
 from thermoflop.cost.hardware.precision import choose_precision
-from thermoflop.cost.inference.formats import as_planned, choose_formats, formats_line
+from thermoflop.cost.inference.formats import (
+    as_downloaded,
+    as_gguf,
+    as_planned,
+    choose_formats,
+    formats_line,
+)
 from thermoflop.cost.why.memory import explained, why_memory
 from thermoflop.cost.work.share import Layout, Share
 from thermoflop.cost.work.steps import decode_step
 from thermoflop.errors import UsageError
+from thermoflop.model.architecture.quantization import Stored
 from thermoflop.model.config.catalogue import entry
 from thermoflop.model.load import load_model
 
@@ -199,7 +205,7 @@ AWQ = "meta-llama/Llama-3.1-8B-Instruct-AWQ"
 )  # fmt: skip
 def test_a_format_that_an_engine_reads_not_is_left_and_said(name, engine, named, said):
     model = load_model(name)
-    found, sentence = as_planned(model, find_engine(engine), named=named)
+    found, sentence = as_planned(model, engine, named=named)
     if not said:
         assert (found, sentence) == (model, "")
         return
@@ -208,6 +214,24 @@ def test_a_format_that_an_engine_reads_not_is_left_and_said(name, engine, named,
         None, None, None, "",
     )  # fmt: skip
     assert found.description == model.description
+
+
+def test_a_plan_holds_a_model_as_ollamas_download_does():
+    """Ollama keeps in 16 bits what llama.cpp's own files of gpt-oss have in q8_0 (8.5 bits)."""
+    model = load_model("gpt-oss-20b")
+    planned = {name: as_planned(model, name, named=True)[0] for name in ("ollama", "llama.cpp")}
+    assert planned["ollama"] == model == as_downloaded(model, "ollama")
+    assert planned["llama.cpp"] == as_downloaded(model, "llama.cpp") != model
+
+
+def test_formats_that_a_file_states_itself_stay_in_a_gguf_file():
+    model = load_model("gpt-oss-20b")
+    own = model.quantization
+    assert own is not None
+    stated = replace(own, targets=((Stored("q6_k", 6), ("*.mlp.*",)),))
+    found = as_gguf(replace(model, quantization=stated), "llama.cpp").quantization
+    assert found is not None
+    assert [each.name for each, _ in found.targets] == ["q6_k", "q8_0"]
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from kit.run_folder import START_S, board_sample, mark, trial, write
 from thermoflop.cli import main
+from thermoflop.report.html.page import page
 from thermoflop.report.html.sentences import sentences
 from thermoflop.report.markdown import markdown, plain
 from thermoflop.runs.analysis.analyze import analyze
@@ -142,3 +143,19 @@ def test_markdown_holds_the_sentences_and_both_tables(tmp_path: Path) -> None:
     assert len(heads) == 2
     assert {line.count(" | ") for line in rows if "---" not in line} == {5}
     assert "| prefill | 2 s | 5 |" in text
+
+
+HUGE = 10**400  # a whole number that JSON may state and no float holds
+
+
+def test_a_run_with_whole_numbers_beyond_any_float_is_reported_without_them(tmp_path: Path) -> None:
+    """In marks, in what they predict, and in what was predicted of the run."""
+    records: list[Any] = [
+        *trial(0, 10), mark(1, "decode", bound_s=HUGE, expected_s=HUGE, peak=HUGE, tokens=HUGE),
+        mark(3, tokens=7),
+    ]  # fmt: skip
+    predicted = {"shortfall_bytes": HUGE, "quantities": {}}
+    folder = write(tmp_path / "run", records, predictions={**PREDICTED, **predicted})
+    found = analyze(folder)
+    assert [phase.window.name for phase in found.phases] == ["decode"]
+    assert "decode" in page([found])

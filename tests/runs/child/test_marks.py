@@ -77,3 +77,11 @@ def test_bad_lines_are_counted_and_an_unused_file_goes_away(tmp_path: Path) -> N
     file.path.write_bytes(b"")
     file.close()
     assert not file.path.exists()
+
+
+def test_whole_numbers_that_no_float_holds_are_words_of_a_mark_and_no_time() -> None:
+    huge = "1" + "0" * 400
+    event = parse_mark(f'{{"mono_s": 1, "pid": 2, "values": {{"tokens": {huge}}}}}'.encode())
+    assert event is not None
+    assert event.detail["values"] == {"tokens": huge[:200]}
+    assert parse_mark(f'{{"mono_s": {huge}, "pid": 2}}'.encode()) is None

@@ -144,10 +144,10 @@ def as_downloaded(model: Model, profile: object, dtype: str | None = None) -> Mo
         return model
     engine = _engine_of(profile)
     if dtype is not None:
-        return model if is_ollama(profile) else as_gguf(model, engine)
+        return as_gguf(model, profile)
     model = as_named(model, profile)
     if not is_ollama(profile):
-        return _as_converted(as_gguf(model, engine), engine)
+        return _as_converted(as_gguf(model, profile), engine)
     own, named = model.quantization, model.named_format
     kept = model.stored is not None or (own is not None and _name(own, own.default) == "mxfp4")
     if kept or (named is not None and not no_weights(engine, named)):
@@ -184,31 +184,33 @@ def lacking(engine: Engine, model: Model, device: Device | None = None) -> tuple
     return next((each for each in why if each[1]), ("", ""))
 
 
-def as_planned(model: Model, engine: Engine, *, named: bool) -> tuple[Model, str]:
+def as_planned(model: Model, profile: object, *, named: bool) -> tuple[Model, str]:
     """The model without the format that its name means, or that it is published in, where the
     engine reads another kind of files alone, or reads it not and nobody named that engine; and a
     sentence on that: the engine's other formats are tried. Else as the engine's files have it."""
+    engine = _engine_of(profile)
     name = lacking(engine, model)[0] if engine.alone or not named else ""
     if not name:
-        return as_gguf(model, engine), ""
+        return as_gguf(model, profile), ""
     plain = replace(model, quantization=None, stored=None, named_format=None, format_said="")
     why = f"no {engine.alone} file is" if engine.alone else f"{engine.name} reads no weights"
     return plain, f"{why} in {name}: other formats are tried"
 
 
-def as_gguf(model: Model, engine: Engine) -> Model:
+def as_gguf(model: Model, profile: object) -> Model:
     """A model whose experts are published in mxfp4 as GGUF files have it for an engine that reads
     no others: what is published in 16 bits in q8_0, but for its routers.
 
     llama.cpp's own gpt-oss files, 11.27 and 59.02 GiB, have it so (its discussion 15396); Ollama's
     keep 16 bits.
     """
-    own = model.quantization
-    if engine.alone != "GGUF" or own is None or own.method != "mxfp4" or model.stored is not None:
+    own, reads = model.quantization, "" if is_ollama(profile) else _engine_of(profile).alone
+    if reads != "GGUF" or own is None or own.method != "mxfp4" or model.stored is not None:
         return model
     routers = tuple(each for each in own.wide if "router" in each)
     rest = tuple(each for each in own.wide if each not in routers)
-    return replace(model, quantization=replace(own, targets=((_Q8_0, rest),), wide=routers))
+    targets = (*own.targets, (_Q8_0, rest))
+    return replace(model, quantization=replace(own, targets=targets, wide=routers))
 
 
 def _as_converted(model: Model, engine: Engine) -> Model:

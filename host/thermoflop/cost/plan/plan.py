@@ -129,11 +129,12 @@ def plan(
     )
     if not isinstance(prefix_hit, int | float) or not 0 <= prefix_hit < 1:
         raise UsageError(f"prefix_hit={prefix_hit!r:.40} makes no sense: expected 0 to below 1")
-    chosen = find_profile(_engine(devices, known, dtypes) if profile == "auto" else profile)
+    asked_for = _engine(devices, known, dtypes) if profile == "auto" else profile
+    chosen = find_profile(asked_for)
     known = as_named(known, chosen)
     devices, left_out = _run_by(chosen, devices)
     if not dtypes:
-        known, other = as_planned(known, chosen.engine, named=profile != "auto")
+        known, other = as_planned(known, asked_for, named=profile != "auto")
         left_out += (f"note: {other}",) if other else ()
     targets = Targets(checked_target("ttft_s", ttft_s), checked_target("tpot_s", tpot_s))
     prices = prices_of(price, devices)

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from itertools import pairwise
 
+from thermoflop.base.plain import is_number
 from thermoflop.pico.track import BoardLine, HostEvent
 from thermoflop.pico.wire import Sample, Settings
 from thermoflop.runs.folder.records import Record
@@ -123,7 +124,7 @@ class Tracer:
 
     def _settings(self, settings: Settings) -> None:
         on_c, off_c = settings.values.get("on_c"), settings.values.get("off_c")
-        if not isinstance(on_c, int | float) or not isinstance(off_c, int | float):
+        if not is_number(on_c) or not is_number(off_c):
             return
         steps = self._trace.thresholds
         if not steps or steps[-1][1:] != (on_c, off_c):

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from thermoflop.base.plain import is_number
 from thermoflop.base.rolling import RollingRate
 from thermoflop.pico.track import Board, BoardLine, Counters, Item
 from thermoflop.pico.wire import Sample, printable
@@ -124,7 +125,7 @@ class Live:
 
         canvas = Canvas(columns - _LABEL, rows)
         levels = {"on": settings.get("on_c"), "off": settings.get("off_c")}
-        known = {k: float(v) for k, v in levels.items() if isinstance(v, int | float)}
+        known = {k: float(v) for k, v in levels.items() if is_number(v)}
         low_c, high_c = self._range(known.values())
         for stretch in self._stretches():
             canvas.line(

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from thermoflop.base.plain import is_number
 from thermoflop.runs.analysis.compare import Spread, paired, spread
 from thermoflop.runs.analysis.data import RunData, load, simulated
 from thermoflop.runs.analysis.energy import Meter
@@ -237,7 +238,7 @@ def _warnings(data: RunData, spans: list[ThrottleSpan]) -> list[str]:
         warnings.append(f"{what} {n} time{'s' if n > 1 else ''} during the run")
     predicted = data.run.get("predictions")
     missing = predicted.get("shortfall_bytes") if isinstance(predicted, dict) else None
-    if isinstance(missing, int | float) and missing > 0:
+    if is_number(missing) and missing > 0:
         warnings.append(
             f"predicted not to fit: {missing / 1e9:.3g} GB of memory missing on a device"
         )

@@ -6,6 +6,7 @@ import math
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
+from thermoflop.base.plain import is_number
 from thermoflop.runs.analysis.compare import Spread
 from thermoflop.runs.analysis.data import RunData
 from thermoflop.runs.analysis.energy import Energy
@@ -110,11 +111,11 @@ class WindowFigures:
     def _share(self, key: str, per_token: str, peak: str) -> float | None:
         rate = self._per_s(key)
         last = self.window.last
-        if rate is None and isinstance(last.get(per_token), int | float):
+        if rate is None and is_number(last.get(per_token)):
             tokens_per_s = self.tokens_per_s
             rate = tokens_per_s * float(last[per_token]) if tokens_per_s else None
         top = last.get(peak)
-        if rate is None or not isinstance(top, int | float) or top <= 0:
+        if rate is None or not is_number(top) or top <= 0:
             return None
         return rate / float(top)
 

@@ -163,7 +163,8 @@ def _note(t_s: float, detail: Mapping[str, Any]) -> Note:
     if "lines" not in detail:
         return Note(t_s, values, numbers, dict.fromkeys(numbers, 1))
     sums, counts = _dict(detail.get("sums")), _dict(detail.get("counts"))
-    keys = [k for k in sums if is_number(sums[k]) and isinstance(counts.get(k), int)]
+    counts = {k: count for k, count in counts.items() if isinstance(count, int)}
+    keys = [k for k in sums if is_number(sums[k]) and is_number(counts.get(k))]
     return Note(t_s, values, {k: float(sums[k]) for k in keys}, {k: counts[k] for k in keys})
 
 
@@ -198,7 +199,7 @@ class _Doubts:
             written = _dict(mark.detail.get("read")).items()
             self._reads[id(mark)] = {
                 **read,
-                **{k: v for k, v in written if isinstance(v, int | float)},
+                **{k: v for k, v in written if isinstance(v, bool) or is_number(v)},
             }
 
     def judge(self, phase: Window, end: HostEvent | None) -> None:

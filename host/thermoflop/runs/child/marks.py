@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from thermoflop.base.files import BINARY
+from thermoflop.base.plain import finite
 from thermoflop.errors import StorageError
 from thermoflop.pico.lines import LineSplitter, Overlong
 from thermoflop.pico.track import HostEvent
@@ -73,7 +74,7 @@ def parse_mark(line: bytes) -> HostEvent | None:
         if "phase" in data:
             name = data["phase"]
             detail["phase"] = None if name is None else str(name)[:200]
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
         return None
     return HostEvent(mono_s, wall_at(mono_s), "mark", detail)
 
@@ -84,10 +85,8 @@ def clean(values: Any) -> dict[str, float | str] | None:
         return None
     kept: dict[str, float | str] = {}
     for key, value in values.items():
-        if isinstance(value, bool | int | float) and math.isfinite(value):
-            kept[str(key)[:64]] = float(value)
-        else:
-            kept[str(key)[:64]] = str(value)[:200]
+        number = float(value) if isinstance(value, bool) else finite(value)
+        kept[str(key)[:64]] = str(value)[:200] if number is None else number
     return kept
 
 

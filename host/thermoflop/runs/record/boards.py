@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import Any, Self
 
+from thermoflop.base.plain import is_number
 from thermoflop.errors import BoardError, UsageError
 from thermoflop.pico.link import FIRST_LINE_S, Link
 from thermoflop.pico.ports import Target, choose
@@ -126,7 +127,7 @@ class BoardSource:
         """The figures of its samples so far."""
         levels = (self._settings.get(key) for key in ("on_c", "off_c"))
         return self._summarizer.summary(
-            *(float(level) if isinstance(level, int | float) else None for level in levels)
+            *(float(level) if is_number(level) else None for level in levels)
         )
 
     def to_json(self) -> dict[str, Any]:

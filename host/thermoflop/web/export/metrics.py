@@ -13,6 +13,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
+from thermoflop.base.plain import is_number
 from thermoflop.errors import MissingExtra
 from thermoflop.pico.wire import MODES
 from thermoflop.report.messages import FAULT_LABELS
@@ -236,4 +237,4 @@ def _times(value: float | None, factor: float) -> float | None:
 
 
 def _number(value: object) -> float | None:
-    return float(value) if isinstance(value, int | float) else None
+    return float(value) if is_number(value) else None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
+from thermoflop.base.plain import is_number
 from thermoflop.errors import ThermoflopError
 from thermoflop.pico.wire import printable
 from thermoflop.runs.folder.phase import PhaseFollower
@@ -74,4 +75,4 @@ def _expected(run: dict[str, Any], phase: str | None) -> float | None:
     quantities = prediction.get("quantities") if isinstance(prediction, dict) else None
     quantity = quantities.get(_RATES.get(phase or "")) if isinstance(quantities, dict) else None
     value = quantity.get("expected") if isinstance(quantity, dict) else None
-    return float(value) if isinstance(value, int | float) else None
+    return float(value) if is_number(value) else None
