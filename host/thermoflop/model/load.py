@@ -9,6 +9,7 @@ from thermoflop.model.config.assumed import assumed
 from thermoflop.model.config.families import FAMILY_NAMES, find_family, own_type
 from thermoflop.model.config.keys import Config
 from thermoflop.model.config.positions import max_positions
+from thermoflop.model.config.purpose import purpose_of, step_said
 from thermoflop.model.config.readers import modules_ahead, reader_of
 from thermoflop.model.config.source import QUANTIZATION_KEYS, read_source
 from thermoflop.model.model import Model
@@ -135,7 +136,10 @@ def read_model(
             found = replace(found, stored=stored_of(found.metadata, ahead=True))
     quantization, formats, uncounted, unknown = _quantization(raw, description, found)
     name = printable(name or str(raw.get("_name_or_path") or family.name))
-    taken = assumed(config, description, whole=found is None or not found.ours, asked=bool(asked))
+    purpose = (found.purpose if found is not None else "") or purpose_of(config, description)
+    whole = found is None or not found.ours
+    taken = assumed(config, description, whole=whole, asked=bool(asked))
+    taken = (*step_said(config, purpose), *taken)
     model = Model(
         f"{name} as {family.name}" if asked else name,
         family.name,
@@ -149,7 +153,7 @@ def read_model(
         uncounted if found is None else found.format_said or found.stored_fault or uncounted,
         "" if found is None else found.hub_id,
         unknown,
-        found.purpose if found is not None and found.purpose else _purpose(description),
+        purpose,
         taken,
     )
     if found is None or found.metadata is None or mtp:
@@ -158,14 +162,6 @@ def read_model(
 
     counted = (model.params, model.params_by_group.get("pooler", 0))
     return replace(model, notes=(*model.notes, *numbers_said(found.metadata, raw, *counted)))
-
-
-def _purpose(description: Description) -> str:
-    """What a model without a head of language is for, if it reads as one that has it."""
-    head = description.head
-    if head is None and description.stack("encoder") is None:
-        return "embed"
-    return "rank" if head is not None and head.role == "classifier" else "generate"
 
 
 def _family_of(

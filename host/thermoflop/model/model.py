@@ -8,7 +8,7 @@ from thermoflop.model.architecture.formats import choose_formats
 from thermoflop.model.operators.build import build_operators, source_positions
 from thermoflop.model.operators.step import Step, checked
 from thermoflop.model.operators.table import OperatorTable
-from thermoflop.model.sizes import Sizes
+from thermoflop.model.sizes import Sizes, instead_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -48,9 +48,10 @@ class Model(Sizes):
         format_unknown: what its configuration says of the format of its weights that is not
             understood; empty where nothing is.
         purpose: ``generate``; ``embed`` or ``rank`` where it is trained for that, by the catalogue
-            or by the head of its class: then one forward pass is all that it runs.
-        assumed: those of the notes on what the configuration says and is left out, and on what it
-            does not say and was taken from the class; most models have none.
+            or by the head of its class: then one forward pass is all that it runs; ``unmask``
+            where it writes by removing masks (LLaDA, Dream), in passes over all positions.
+        assumed: those of the notes on what the configuration says and is left out, on what it
+            does not say and was taken from the class, and on what a step is; most have none.
 
     Example:
         >>> import thermoflop as tf
@@ -168,7 +169,8 @@ class Model(Sizes):
     def _check_fits(self, step: Step) -> None:
         """UsageError for a step that this kind of model cannot run."""
         if self.is_encoder and not (type(step.cached) is int and step.cached == 0):
-            raise UsageError(f"{self.name} encodes in one step: it has no cache to decode from")
+            does = instead_of(self.purpose, encodes=True)
+            raise UsageError(f"{self.name} {does}: it has no cache to decode from")
         if type(step.new) is int and 0 < step.new < self.description.stacks[0].shortest:
             raise UsageError(f"{self.name} hears nothing in a clip of {step.new} samples")
         if step.images is not None and self.description.stack("image") is None:

@@ -175,3 +175,10 @@ class Sizes:
             self.description,
             batch,
         )
+
+
+def instead_of(purpose: str, *, encodes: bool) -> str:
+    """What a model does that generates no token after token, in words."""
+    if purpose == "unmask":
+        return "writes by removing masks, and runs every position anew each step"
+    return "encodes in one step" if encodes else f"{purpose}s in one step"

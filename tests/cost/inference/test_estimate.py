@@ -180,6 +180,33 @@ def test_a_class_without_a_head_of_language_generates_nothing(config, purpose):
 
 
 @pytest.mark.parametrize(
+    ("name", "purpose"),
+    [
+        ("BartForSequenceClassification", "rank"), ("BartForQuestionAnswering", "rank"),
+        ("BartModel", "embed"), ("BartEncoder", "embed"),
+        ("BartForConditionalGeneration", "generate"), ("BartForCausalLM", "generate"),
+    ],
+)  # fmt: skip
+def test_the_class_of_an_encoder_and_a_decoder_says_what_it_is_for(name, purpose):
+    model = tf.load_model({"model_type": "bart", "architectures": [name]})
+    assert (model.purpose, model.generates) == (purpose, purpose == "generate")
+    done = tf.estimate(model, "h100", prompt=64)
+    assert ("each token after it" in str(done)) == (purpose == "generate")
+
+
+def test_a_step_of_what_removes_masks_has_logits_at_every_position():
+    model = tf.load_model({"model_type": "Dream", "architectures": ["DreamModel"]})
+    done = tf.estimate(model, "h100", prompt=64)
+    assert "each step" in str(done)
+    assert "each token after it" not in str(done)
+    assert done.conventions["logits"] == "at every position"
+    with pytest.raises(UsageError, match="say generate=0, and all positions as prompt"):
+        tf.estimate(model, "h100", prompt=64, generate=8)
+    with pytest.raises(UsageError, match=r"removing masks.*`estimate` times one step"):
+        tf.serving(model, "h100", users=1)
+
+
+@pytest.mark.parametrize(
     ("options", "said"),
     [
         ({"batch": -1}, "batch=-1"),

@@ -1,4 +1,4 @@
-"""What a file says and is left out, or leaves away and is taken from its class, is said."""
+"""What a file says and is left out, or leaves out and is taken from its class, is said."""
 
 from __future__ import annotations
 
@@ -72,19 +72,19 @@ def test_the_tower_of_another_model_is_refused() -> None:
         read_model({**LLAMA, "mm_vision_tower": "openai/clip-vit-large-patch14-336"})
 
 
-def test_sizes_that_a_file_leaves_away_are_named_with_those_of_the_class() -> None:
+def test_sizes_that_a_file_leaves_out_are_named_with_those_of_the_class() -> None:
     """LlamaConfig: 4096 wide, 32 heads."""
     left = {key: value for key, value in LLAMA.items() if key != "hidden_size"}
     del left["num_attention_heads"]
     (said,) = read_model(left).assumed
-    assert said.startswith("the configuration leaves away what the class of llama then takes: ")
-    assert said.endswith(": hidden_size 4,096, num_attention_heads 32")
+    left_out = "the configuration leaves out hidden_size and num_attention_heads"
+    assert said == f"{left_out}: taken from the class of llama (4,096, 32)"
 
 
 def test_a_wrapper_without_a_text_model_is_that_of_its_class() -> None:
     """LlavaConfig of transformers 5: a llama as its configuration class makes it."""
     (said,) = read_model({"model_type": "llava"}).assumed
-    assert said.endswith("leaves away text_config: that of the class of llava is counted (llama)")
+    assert said.endswith("leaves out text_config: taken from the class of llava (llama)")
     assert read_model({"model_type": "llava", "text_config": LLAMA}).assumed == ()
 
 

@@ -147,3 +147,15 @@ def test_what_sees_in_a_file_of_ollama_is_weighed_and_not_counted(tmp_path: Path
         f"what sees or hears in the file is not counted: {seeing:,} numbers in {2 * seeing:,} B"
         in model.notes
     )
+
+
+@pytest.mark.parametrize("arch", ["DREAM", "LLADA", "LLADA_MOE", "RND1"])
+def test_files_of_what_removes_masks_are_as_their_configurations(tmp_path: Path, arch: str) -> None:
+    """llm_arch_is_diffusion of llama.cpp's llama-arch.cpp: no causal mask, and no cache."""
+    stated = {
+        "block_count": 2, "embedding_length": 64, "feed_forward_length": 96,
+        "attention.head_count": 4, "vocab_size": 96, "expert_count": 4, "expert_used_count": 2,
+        "expert_feed_forward_length": 32,
+    }  # fmt: skip
+    model = tf.load_model(written(tmp_path / "m.gguf", arch, stated, {}))
+    assert (model.purpose, model.is_encoder) == ("unmask", True)

@@ -8,6 +8,7 @@ from thermoflop.cost.catalogue.devices import as_device
 from thermoflop.cost.hardware.device import Device
 from thermoflop.errors import UsageError
 from thermoflop.model.media import Media, with_media
+from thermoflop.model.sizes import instead_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -72,8 +73,11 @@ def validate_arguments(
     if page is not None:
         page = checked_whole("page", page, 1, LARGEST_PAGE)
     if not known.generates and _any(carried["generate"]):
-        does = "encodes" if known.is_encoder else f"{known.purpose}s"
-        raise UsageError(f"{known.name} {does} in one step: it generates nothing, say generate=0")
+        means = "it generates nothing, say generate=0"
+        if known.purpose == "unmask":
+            means = "say generate=0, and all positions as prompt"
+        does = instead_of(known.purpose, encodes=known.is_encoder)
+        raise UsageError(f"{known.name} {does}: {means}")
     own = known.description.stack("image") if known.description.stack("decoder") is None else None
     if own is not None and own.positions:  # it reads nothing else, whatever was asked
         carried["prompt"] = carried["prompt"] * 0 + own.positions

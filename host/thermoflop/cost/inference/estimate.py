@@ -254,7 +254,8 @@ def one(setting: Setting, workload: Workload) -> Estimate:
 def _conventions(setting: Setting) -> dict[str, str]:
     """How operators are counted."""
     if setting.model.is_encoder:
-        return OF_ENCODERS
+        everywhere = {**OF_ENCODERS, "logits": "at every position"}
+        return everywhere if setting.logits == "all" else OF_ENCODERS
     return CONVENTIONS if setting.logits == "last" else {**CONVENTIONS, "logits": "not computed"}
 
 

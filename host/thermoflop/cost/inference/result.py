@@ -149,6 +149,8 @@ def estimate_sheet(estimate: Estimate) -> tuple[Grid, Grid, Grid, Grid]:
 
 def first_of(model: Model) -> str:
     """What comes of a prompt that was read: what generates nothing has no first token."""
+    if model.purpose == "unmask":
+        return "each step"
     return "first token" if model.generates else "the result"
 
 

@@ -81,7 +81,10 @@ class Setting:
 
     @property
     def logits(self) -> str:
-        """Where the logits of a prompt are computed; an encoder has none, nor what embeds."""
+        """Where the logits of a prompt are computed: at every mask; an encoder has none, nor what
+        embeds."""
+        if self.model.purpose == "unmask":
+            return "all"
         return "none" if self.model.is_encoder or self.model.purpose == "embed" else "last"
 
     def prompt_steps(self, new: Number, batch: Number, cached: Number = 0) -> Weighted:

@@ -28,6 +28,7 @@ from thermoflop.cost.serving.targets import Targets, limit_beyond, most_users, m
 from thermoflop.cost.serving.trace import read_trace
 from thermoflop.cost.work.share import check_degrees, choose_layout
 from thermoflop.errors import InputError, UsageError
+from thermoflop.model.sizes import instead_of
 
 if TYPE_CHECKING:
     from os import PathLike
@@ -201,6 +202,10 @@ def serving(
 def generating(model: Model, generate: int | None) -> Model:
     """The model. UsageError for one that generates nothing from a prompt alone."""
     if not model.generates:
+        if model.purpose == "unmask":
+            raise UsageError(
+                f"{model.name} {instead_of(model.purpose, encodes=True)}: `estimate` times one step"
+            )
         raise UsageError(f"{model.name} generates nothing: no users to serve, `estimate` times it")
     if generate == 0:
         raise UsageError("generate=0 generates nothing: no users to serve")

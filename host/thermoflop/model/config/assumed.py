@@ -1,5 +1,6 @@
-"""What a configuration says and is left out, and what it does not say and is taken from its class:
-sentences for whoever reads the numbers."""
+"""What a configuration says and is left out, what it does not say and is taken from its class, and
+what a step is of a model that writes no token after token: sentences for whoever reads the numbers.
+"""
 
 from __future__ import annotations
 
@@ -45,21 +46,22 @@ def assumed(
 
 
 def _from_class(config: Config) -> Iterator[str]:
-    """Sizes that the file leaves away. Sections of a wrapper leave away what their class takes."""
+    """Sizes that the file leaves out. Sections of a wrapper leave out what their class takes."""
     keys, text = config.family.keys, config.nested.get("text_config")
     absent = [key for key in _SIZES if key in keys and not config.given(key)]
-    taken = [f"{key} {keys[key].default:,}" for key in absent if type(keys[key].default) is int]
-    if taken and text is None:
+    absent = [key for key in absent if type(keys[key].default) is int]
+    if absent and text is None:
+        values = ", ".join(f"{keys[key].default:,}" for key in absent)
         yield (
-            f"the configuration leaves away what the class of {config.family.name} then takes: "
-            f"{', '.join(taken)}"
+            f"the configuration leaves out {_listed(absent)}: taken from the class of "
+            f"{config.family.name} ({values})"
         )
     places = (config,) if text is None else (config, text)
     stated = any(each.given(key) for each in places for key in ("text_config", *_SIZES))
     if text is not None and not stated:
         yield (
-            "the configuration leaves away text_config: that of the class of "
-            f"{config.family.name} is counted ({text.family.name})"
+            "the configuration leaves out text_config: taken from the class of "
+            f"{config.family.name} ({text.family.name})"
         )
 
 

@@ -3,8 +3,8 @@
 A **key** is a name in config.json that can change a count, with the value that the family's class
 takes when the key is absent. The default says what is allowed: an int, a count of at least 1;
 ``True`` or ``False``, a flag; ``None``, a count or null; ``maybe(n)``, a count or null that is n
-when absent; ``at_least_zero(n)``; ``required()``, a count without a default; a text; ``names()`` or
-``indices()``, a list or null.
+when absent; ``at_least_zero(n)``; ``required()``, a count without a default; a text;
+``only(word)``, that text alone; ``names()`` or ``indices()``, a list or null.
 
 A **trait** is what the readers ask for (``hidden``, ``heads``, ``gated``, ...): a constant,
 ``use("key")``, or a function of the configuration.
@@ -102,6 +102,11 @@ def at_least_zero(default: int) -> Key:
 def maybe_zero(default: int | None) -> Key:
     """A count that may be 0 or null."""
     return Key("count", default, nullable=True, least=0)
+
+
+def only(word: str) -> Key:
+    """A text that can be this one alone."""
+    return Key("only", word)
 
 
 def names() -> Key:

@@ -182,6 +182,8 @@ _ENTRIES = {
     "t5": "t5",
     "t5encoder": "t5",
 }  # fmt: skip
+# Those that write by removing masks and see both sides (llm_arch_is_diffusion of llama-arch.cpp).
+UNMASKING = frozenset(["dream", "llada", "llada-moe", "rnd1"])
 # Architectures that are no model of their own, and what they are.
 BESIDE = {
     "clip": "what sees or hears for a model (mmproj), which llama.cpp loads beside it",

@@ -10,6 +10,7 @@ from thermoflop.model.config.gguf_architectures import (
     COMMON,
     NAMES,
     TYPES,
+    UNMASKING,
     find_architecture,
 )
 from thermoflop.model.config.gguf_header import Gguf
@@ -46,6 +47,8 @@ def config_of(data: Metadata) -> dict[str, Any]:
         if value is not None:
             config[key] = value
     config["num_hidden_layers"] = data.layers
+    if data.name in UNMASKING:
+        config["is_causal"] = False
     if data.ahead:
         config["num_nextn_predict_layers"] = data.ahead
     _vocabulary(config, data)

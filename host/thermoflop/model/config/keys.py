@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from thermoflop.base.messages import nearest, quote_value
+from thermoflop.base.plain import is_between
 from thermoflop.errors import InputError, UnknownModel
 from thermoflop.model.config.family import Family, Key, Use
 from thermoflop.model.config.ignored_keys import changes_nothing
@@ -24,9 +25,7 @@ MOST_SHOWN = 6
 
 def is_factor(value: object) -> TypeGuard[float]:
     """Whether a value is a number of times that one size may be another."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return False
-    return 0 < value < LARGEST_FACTOR
+    return is_between(value, 0, LARGEST_FACTOR)
 
 
 def is_count(value: object) -> TypeGuard[int]:
@@ -147,6 +146,7 @@ _CHECKS: dict[str, Any] = {
     "count": _is_count,
     "flag": lambda _key, value, _rule: type(value) is bool,
     "text": lambda _key, value, _rule: type(value) is str,
+    "only": lambda _key, value, rule: value == rule.default,
     "names": lambda _key, value, _rule: _is_list(value, str),
     "indices": lambda _key, value, _rule: _is_list(value, int),
     "mapping": lambda _key, value, _rule: isinstance(value, dict),
@@ -163,6 +163,8 @@ _DESCRIPTIONS = {
 def _expected(key: str, rule: Key) -> str:
     if rule.kind == "count":
         return f"a whole number from {rule.least} to {largest(key)}"
+    if rule.kind == "only":
+        return str(rule.default)
     return _DESCRIPTIONS.get(rule.kind, "another value")
 
 

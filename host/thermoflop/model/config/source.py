@@ -30,8 +30,9 @@ class Source:
     says why it could not be read. ``stored`` are the weights that lie there, ``stored_fault`` says
     why they do not count; ``formats`` are those of a GGUF file, ``metadata`` what it states;
     ``named_format`` is what a name in the catalogue says besides, ``format_said`` the sentence
-    about it; ``hub_id`` the Hugging Face id that was asked for; ``purpose`` what the catalogue says
-    that it is trained for, ``embed`` or ``rank``; "" where it says nothing; ``ours``: whether the
+    about it; ``hub_id`` the Hugging Face id that was asked for; ``purpose`` what the catalogue or
+    the architecture of a GGUF file says that it is for (``Model.purpose``); "" where it says
+    nothing; ``ours``: whether the
     configuration is written here, and not a publisher's file.
     """
 
@@ -131,6 +132,7 @@ def _begins_as_gguf(path: str) -> bool:
 
 def _from_gguf(path: str) -> Source:
     """The model that a GGUF file's metadata states, with the weights that it holds."""
+    from thermoflop.model.config.gguf_architectures import UNMASKING
     from thermoflop.model.config.gguf_formats import formats_of
     from thermoflop.model.config.gguf_header import read_gguf
     from thermoflop.model.config.gguf_model import config_of, metadata_of, stored_of
@@ -142,7 +144,10 @@ def _from_gguf(path: str) -> Source:
         name = str(gguf.metadata.get("general.name") or name[:19])
     formats = formats_of(gguf) if gguf.tensors else None
     config, stored = config_of(data), stored_of(data)
-    return Source(config, name, path, stored=stored, formats=formats, metadata=data, ours=True)
+    return Source(
+        config, name, path, stored=stored, formats=formats, metadata=data, ours=True,
+        purpose="unmask" if data.name in UNMASKING else "",
+    )  # fmt: skip
 
 
 def _with_beside(path: str, name: str, origin: str, cached: bool = False) -> Source:

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from thermoflop.errors import InputError, UnknownModel
+from thermoflop.errors import InputError, UsageError
 from thermoflop.model.architecture.cache import cache_elements
 from thermoflop.model.load import read_model
 
@@ -176,5 +176,24 @@ def test_llada_takes_its_widths_from_a_ratio_or_the_rows_of_its_table() -> None:
     ids=json.dumps,
 )
 def test_other_blocks_of_llada_are_refused(change: dict[str, Any]) -> None:
-    with pytest.raises(UnknownModel, match=next(iter(change))):
+    with pytest.raises(InputError, match=next(iter(change))):
         read_model({**LLADA, **change})
+
+
+DREAM = {"model_type": "Dream", "architectures": ["DreamModel"]}
+
+
+@pytest.mark.parametrize("config", [LLADA, DREAM], ids=["llada", "dream"])
+def test_what_removes_masks_runs_every_position_each_step(config: dict[str, Any]) -> None:
+    model = read_model(config)
+    assert (model.purpose, model.generates, model.is_encoder) == ("unmask", False, True)
+    assert "each step runs every position anew" in model.assumed[0]
+    with pytest.raises(UsageError, match="removing masks, and runs every position anew each step"):
+        model.decode(100)
+
+
+def test_what_writes_blocks_says_what_a_step_of_it_is() -> None:
+    """SDAR keeps the keys of finished blocks, as what is causal does."""
+    model = read_model({"model_type": "sdar"})
+    assert model.generates
+    assert "blocks of tokens by removing masks" in model.assumed[0]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from thermoflop.errors import UnknownModel
 from thermoflop.model.config.families import dense, linear, mixtures  # noqa: F401 - parents
-from thermoflop.model.config.family import at_least_zero, family, use
+from thermoflop.model.config.family import at_least_zero, family, only, use
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -34,18 +34,9 @@ for _name in ("minimax_m1", "minimax_text_01"):
             ),
         ),
     )
-# models of language that write by removing masks: Qwen's layers, without a causal mask
-family("Dream", "qwen2", traits={"whole": ("DreamModel",)})
-
-
-def _plain(config: Config) -> bool:
-    """LLaDA's code can build other blocks; its published ones are Llama's."""
-    for key, word in (("block_type", "llama"), ("layer_norm_type", "rms")):
-        if config[key] != word:
-            raise UnknownModel(f"{key} other than {word} is not described for llada")
-    return True
-
-
+# What writes by removing masks sees both sides of each, and keeps no keys from step to step.
+_UNMASKS = {"causal": False, "purpose": "unmask"}
+family("Dream", "qwen2", traits={"whole": ("DreamModel",), **_UNMASKS})
 # LLaDA (arXiv 2502.09992): its keys are OLMo's, its blocks Llama's
 family(
     "llada",
@@ -54,8 +45,8 @@ family(
         "intermediate_size": None,
         "embedding_size": None,
         "mlp_ratio": 4,
-        "block_type": "llama",
-        "layer_norm_type": "rms",
+        "block_type": only("llama"),
+        "layer_norm_type": only("rms"),
         "layer_norm_with_affine": True,
         "rope": True,
     },
@@ -70,13 +61,12 @@ family(
     },
     traits={
         "whole": ("LLaDAModelLM",),
-        "causal": False,
-        "note": "it writes by removing masks: each of its steps runs every position anew",
+        **_UNMASKS,
         "inner": lambda config: (
             config["intermediate_size"] or config["mlp_ratio"] * config["hidden_size"]
         ),
         "vocab": lambda config: config["embedding_size"] or config["vocab_size"],
-        "gated": _plain,
+        "gated": True,
         "norm_weight": use("layer_norm_with_affine"),
         "rotary": use("rope"),
         "head_dim": None,
@@ -85,5 +75,10 @@ family(
     ignored=("alibi_bias_max", "attention_layer_norm_with_affine", "block_group_size"),
 )
 _SDAR = ("debug", "fuse_cross_entropy", "micro_forward", "skip_checkpoint", "block_size")
-family("sdar", "qwen3", ignored=_SDAR)
-family("sdar_moe", "qwen3_moe", ignored=_SDAR)
+# it keeps the keys of finished blocks, as what is causal does
+_BLOCKS = {
+    "step_said": "it writes blocks of tokens by removing masks, each block in several steps over "
+    "all of it: a step of one token is counted, as if each step wrote one and ran no other"
+}
+family("sdar", "qwen3", traits=_BLOCKS, ignored=_SDAR)
+family("sdar_moe", "qwen3_moe", traits=_BLOCKS, ignored=_SDAR)
