@@ -20,6 +20,7 @@ from kit.made_up import (
 )
 from thermoflop.base.record import replace
 from thermoflop.base.units import digits, gigabytes, scaled
+from thermoflop.cost.engines.engine import find_engine
 from thermoflop.cost.reports import saturation as saturation_module
 from thermoflop.cost.reports.saturation import saturation, saturation_text
 from thermoflop.cost.why.memory import _stored_notes
@@ -107,6 +108,15 @@ def test_the_formula_has_every_rate_in_its_own_place(estimate):
         "network = bytes / (100 GB/s x 0.60) + 7.00 µs for each step of a collective",
     ):  # ridge: 100e12 x 0.5 / (1e12 x 0.8)
         assert line in text
+
+
+def test_the_formula_of_an_engine_with_kernels_for_vectors_pads_few_rows_one_by_one(estimate):
+    """32 rows over nine: where the time of vectors reaches that of the padded product."""
+    profile = replace(estimate.setting.profile, engine=find_engine("llama.cpp"))
+    text = formula_text(replace(estimate.setting, profile=profile))
+    assert "rows of padding) / (100" in text
+    assert "\n            3.6 for each of up to 8 rows\n" in text
+    assert "for each of up to" not in formula_text(estimate.setting)
 
 
 def test_saturation_says_what_binds_at_each_batch_and_where_computing_begins_to():

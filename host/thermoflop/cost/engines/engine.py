@@ -30,8 +30,8 @@ class Engine:
     kernel, and experts are chosen by a chain of small ones.
     ``regrows``: the cache is copied at each step, and repeated for every query head.
     ``dequantizes``: from this many rows on narrow weights are first written out in 16 bits.
-    ``vectors``: up to this many rows a product runs by kernels for a matrix and vectors, without
-    padding to a tile.
+    ``vectors``: up to this many rows a product runs by kernels for a matrix and vectors, padded row
+    by row, not to a tile.
     ``reads``: how a full server reads prompts: in ``chunks`` that join the steps of those who
     decode, of at most ``budget`` tokens together, or in ``passes`` of their own between them.
     ``narrows``: where products are narrow, their inputs are narrowed by kernels beside them, both

@@ -184,11 +184,13 @@ def _dequantized(work: Work, engine: Engine) -> list[Work]:
 
 
 def _of_vectors(work: Work, engine: Engine) -> Work:
-    """A product of few rows as one of a matrix and vectors, which pads none."""
-    if work.kind != "contraction" or not _any(work.row_flops > 0):
+    """A product of few rows as one of a matrix and vectors, whose time grows row by row until it is
+    that of the smallest product which is padded: there an engine goes over from one to the other
+    (ne11_mm_min of ggml-metal, "the break-even point")."""
+    if work.kind != "contraction":
         return work
-    few = work.flops <= (engine.vectors or 0) * work.row_flops
-    return replace(work, row_flops=work.row_flops * (1.0 - few))
+    least = work.flops / ((engine.vectors or 0) + 1)
+    return replace(work, row_flops=minimum(work.row_flops, least))
 
 
 def _any(condition: Number) -> bool:

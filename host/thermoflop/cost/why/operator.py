@@ -182,8 +182,7 @@ def symbolic_work(setting: Setting, part: Part, index: int) -> tuple[Work, dict[
     kernels = engine.kernels_in(setting.precision.family)
     symbolic = works(whole.description, step, setting.precision, kernels, widths)[place]
     written = index > 0 and part.works[index - 1].name == DEQUANTIZE
-    made = apply_engine_to(symbolic, engine, written=written)
-    return made if part.works[index].row_flops else replace(made, row_flops=0.0), values
+    return apply_engine_to(symbolic, engine, written=written), values
 
 
 def _whole(size: float) -> Number:

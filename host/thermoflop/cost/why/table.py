@@ -112,6 +112,8 @@ def formula_text(setting: Setting) -> str:
     peak, bandwidth = scaled(rates.peak_flops_s, "FLOP/s"), scaled(rates.bandwidth_bytes_s, "B/s")
     ridge = rates.peak_flops_s * efficiency.matmul / rates.bandwidth_bytes_s / efficiency.weights
     taken_in = rates.core_hz * efficiency.weight_bytes_per_core_cycle
+    few = setting.profile.engine.vectors
+    by_row = f"            {efficiency.m_half / ((few or 0) + 1):.1f} for each of up to {few} rows"
     return "\n".join(
         [
             "time of an operator = gap + max(compute, memory)",
@@ -119,6 +121,7 @@ def formula_text(setting: Setting) -> str:
                 f"  compute = (FLOP + {efficiency.m_half:.0f} rows of padding) / ({peak} x e), "
                 f"e = {efficiency.matmul:.2f} in products, {efficiency.attention:.2f} in attention"
             ),
+            *([by_row] if few else []),
             (
                 f"  memory  = bytes / ({bandwidth} x e), e = {efficiency.weights:.2f} for weights, "
                 f"{efficiency.cache:.2f} cache, {efficiency.activations:.2f} activations"
