@@ -20,7 +20,6 @@ from kit.made_up import (
 )
 from thermoflop.base.record import replace
 from thermoflop.base.units import digits, gigabytes, scaled
-from thermoflop.cost.engines.engine import find_engine
 from thermoflop.cost.reports import saturation as saturation_module
 from thermoflop.cost.reports.saturation import saturation, saturation_text
 from thermoflop.cost.why.memory import _stored_notes
@@ -111,11 +110,10 @@ def test_the_formula_has_every_rate_in_its_own_place(estimate):
 
 
 def test_the_formula_of_an_engine_with_kernels_for_vectors_pads_few_rows_one_by_one(estimate):
-    """32 rows over nine: where the time of vectors reaches that of the padded product."""
-    profile = replace(estimate.setting.profile, engine=find_engine("llama.cpp"))
-    text = formula_text(replace(estimate.setting, profile=profile))
-    assert "rows of padding) / (100" in text
-    assert "\n            3.6 for each of up to 8 rows\n" in text
+    """A ninth of the padding each: where the time of vectors reaches that of the padded product."""
+    setting = tf.estimate("llama-3-8b", "rtx4090", profile="llama.cpp").setting
+    ninth = setting.rates.efficiency.m_half / 9
+    assert f"\n            {ninth:.1f} for each of up to 8 rows\n" in formula_text(setting)
     assert "for each of up to" not in formula_text(estimate.setting)
 
 

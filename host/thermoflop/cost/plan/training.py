@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from itertools import islice, product
+from functools import cache
+from itertools import product
 from typing import TYPE_CHECKING
 
 from thermoflop.base.record import record
@@ -172,6 +173,7 @@ def _best(
     found: list[TrainingEstimate] = []
     tried = 0
 
+    @cache
     def first_that_fits(micro: int, recompute: str) -> TrainingEstimate | None:
         nonlocal tried
         for zero in ZERO if degrees["dp"] > 1 else ZERO[:1]:
@@ -190,7 +192,8 @@ def _best(
             if batch % (degrees["dp"] * micro):
                 break
             ways = (first_that_fits(micro, recompute) for recompute in RECOMPUTE)
-            found += islice((way for way in ways if way is not None), 1)
+            quickest = next(filter(None, ways), None)
+            found += [] if quickest is None else [quickest]
     except UsageError:  # the layout does not divide the model
         return None, tried
     return min(found, key=_days, default=None), tried
