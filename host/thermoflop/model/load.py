@@ -134,7 +134,7 @@ def read_model(
             from thermoflop.model.config.gguf_model import stored_of
 
             found = replace(found, stored=stored_of(found.metadata, ahead=True))
-    quantization, formats, uncounted, unknown = _quantization(raw, description, found)
+    quantization, formats, uncounted, unknown = _quantization(config, description, found)
     name = printable(name or str(raw.get("_name_or_path") or family.name))
     purpose = (found.purpose if found is not None else "") or purpose_of(config, description)
     whole = found is None or not found.ours
@@ -183,10 +183,11 @@ def _family_of(
 
 
 def _quantization(
-    raw: Mapping[str, Any], description: Description, found: Source | None
+    config: Config, description: Description, found: Source | None
 ) -> tuple[Quantization | None, tuple[str, ...], str, str]:
     """What is said of number formats, here or beside it, sentences about it, one on what of it is
     not counted, and what of it is not understood."""
+    raw = config.raw
     beside, fault = (found.beside, found.beside_fault) if found is not None else (None, "")
     lines: tuple[str, ...] = ()
     if found is not None and found.stored is not None:
@@ -208,6 +209,9 @@ def _quantization(
     from thermoflop.model.config.quantization import read_quantization
 
     quantization, uncounted, unknown = read_quantization(raw, beside, fault)
+    merged = config.nested.get("text_config", config).family.traits.get("merged", ())
+    if quantization is not None and merged:
+        quantization = replace(quantization, merged=merged)
     said = () if quantization is None else (quantization.line(description),)
     return quantization, (*said, *((uncounted,) if uncounted else ()), *lines), uncounted, unknown
 

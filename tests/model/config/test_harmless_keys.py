@@ -59,9 +59,6 @@ def test_a_key_of_other_classes_is_not_believed_where_it_may_mean_a_size(key: st
 READ_ELSEWHERE = {
     "deepseek_v2": {"moe_layer_freq"},
     "deepseek_v3": {"moe_layer_freq"},
-    # vLLM's class for them
-    "hunyuan_v1_dense": {"cla_share_factor", "use_cla"},
-    "hunyuan_v1_moe": {"cla_share_factor", "use_cla"},
     # the class takes all swa_ keys in a loop
     "dots3_note_text": {"swa_head_dim", "swa_num_attention_heads", "swa_v_head_dim"},
     "minimax": {"attn_type_list"},

@@ -36,11 +36,34 @@ def test_a_pattern_of_gptqmodel_means_maps_by_their_own_names(
 ) -> None:
     """``gate_up_proj`` ends in ``up_proj`` and ``qkv_proj`` in ``v_proj``: neither is meant."""
     block = {**GPTQ, "dynamic": {f"-:{pattern}": {}}}
-    model = tf.load_model({**LLAMA, "quantization_config": block})
+    assert wide_of(tf.load_model({**LLAMA, "quantization_config": block})) == alone
+
+
+@pytest.mark.parametrize(
+    ("family", "pattern", "alone"),
+    [
+        ("phi3", ".*up_proj.*", ["gate_proj", "up_proj"]),
+        ("phi3", ".*gate.*", ["gate_proj", "up_proj"]),
+        ("phi3", ".*v_proj.*", ["k_proj", "q_proj", "v_proj"]),
+        ("glm4", ".*up_proj.*", ["gate_proj", "up_proj"]),
+        ("glm4", ".*v_proj.*", ["v_proj"]),
+    ],
+)
+def test_a_pattern_in_the_name_of_maps_that_a_class_makes_as_one_means_all_of_them(
+    family: str, pattern: str, alone: list[str]
+) -> None:
+    """Phi3MLP and Glm4MLP of transformers have a gate_up_proj, Phi3Attention a qkv_proj."""
+    block = {**GPTQ, "dynamic": {f"-:{pattern}": {}}}
+    config = {**LLAMA, "model_type": family, "quantization_config": block}
+    assert wide_of(tf.load_model(config)) == alone
+
+
+def wide_of(model: tf.Model) -> list[str]:
     assert model.quantization is not None
     each = matrices(model.description, model.quantization)
-    wide = {part.name for part, _, form in each if form is None} - {"embed_tokens", "lm_head"}
-    assert sorted(wide) == alone
+    return sorted(
+        {part.name for part, _, form in each if form is None} - {"embed_tokens", "lm_head"}
+    )
 
 
 def test_modelopts_nested_form_is_that_of_the_file_beside_it() -> None:

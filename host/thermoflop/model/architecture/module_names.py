@@ -52,7 +52,8 @@ _MATRICES = {
     "lm_head": "lm_head head output embed_out",
     "embed_tokens": "embed_tokens embed wte word_embeddings",
 }
-# Names of maps that some classes make one of, by those of the maps alone.
+# Names of maps that some classes make one of (their families' ``merged``), by those of the maps
+# alone.
 _MERGED = {
     "gate_up_proj": (_FEED, ("gate_proj", "up_proj")),
     "qkv_proj": (_ATTENTION, ("q_proj", "k_proj", "v_proj")),
@@ -83,11 +84,19 @@ def names_of(role: str, group: str, matrix: str, inside: bool) -> tuple[str, ...
     )
 
 
-def matches(patterns: tuple[str, ...], names: tuple[str, ...], layer: int | None) -> bool:
-    """Whether a list of modules means one of these names, ``#`` in them being the layer."""
+def matches(
+    patterns: tuple[str, ...],
+    names: tuple[str, ...],
+    layer: int | None,
+    merged: tuple[str, ...] = (),
+) -> bool:
+    """Whether a list of modules means one of these names, ``#`` in them being the layer.
+
+    ``merged``: the maps that the model's class makes as one, so that a pattern which is in their
+    name (``*up_proj*`` in gate_up_proj) means all of them."""
     if not patterns:
         return False
-    by_layer, others, numbered = _compiled(patterns)
+    by_layer, others, numbered = _compiled(patterns, merged)
     if layer in by_layer and _any_match(by_layer[layer], names):
         return True
     if numbered:
@@ -102,7 +111,7 @@ def _any_match(expression: re.Pattern[str], names: tuple[str, ...]) -> bool:
 
 @lru_cache(maxsize=64)
 def _compiled(
-    patterns: tuple[str, ...],
+    patterns: tuple[str, ...], merged: tuple[str, ...]
 ) -> tuple[dict[int | None, re.Pattern[str]], re.Pattern[str] | None, bool]:
     """The patterns for one layer, by its number; all others; whether those have a number."""
     by_layer: dict[int, list[str]] = {}
@@ -118,27 +127,28 @@ def _compiled(
             else:
                 by_layer.setdefault(int(one[1] or 0), []).append(f"layers.#{bare[one.end() :]}")
     joined: dict[int | None, re.Pattern[str]] = {
-        number: _joined(tuple(globs)) for number, globs in by_layer.items()
+        number: _joined(tuple(globs), merged) for number, globs in by_layer.items()
     }
     numbered = any(character.isdigit() for glob in others for character in glob)
-    return joined, _joined(tuple(others)) if others else None, numbered
+    return joined, _joined(tuple(others), merged) if others else None, numbered
 
 
 @lru_cache(maxsize=256)
-def _joined(globs: tuple[str, ...]) -> re.Pattern[str]:
+def _joined(globs: tuple[str, ...], merged: tuple[str, ...]) -> re.Pattern[str]:
     """One expression for globs, each of which means a module, what is in it, and a name's end."""
     choices = []
     for glob in dict.fromkeys(globs):
         body = translate(glob).removeprefix("(?s:").removesuffix(r")\Z").removesuffix(r")\z")
         start = "" if glob.startswith("layers.") else r"(?:.*\.)?"
         choice = rf"{start}{body}(?:\..*)?"
-        choices.append(f"{_not_merged(choice)}{choice}" if "*" in glob else choice)
+        choices.append(f"{_not_merged(choice, merged)}{choice}" if "*" in glob else choice)
     return re.compile(rf"(?s:{'|'.join(choices)})\Z")
 
 
-def _not_merged(choice: str) -> str:
+def _not_merged(choice: str, made: tuple[str, ...]) -> str:
     """Nothing; of a pattern that means some maps alone and not others (``*up_proj``), that it is
-    not the name of all of them together, which ends in the same letters."""
+    not the name of all of them together, which ends in the same letters, but where the class made
+    one of them."""
     expression = re.compile(rf"(?s:{choice})\Z")
     wrong = []
     for merged, (places, alone) in _MERGED.items():
@@ -146,7 +156,7 @@ def _not_merged(choice: str) -> str:
             name: any(expression.match(f"layers.#.{place}.{name}") for place in places)
             for name in (merged, *alone)
         }
-        if found[merged] and len({found[name] for name in alone}) > 1:
+        if merged not in made and found[merged] and len({found[name] for name in alone}) > 1:
             wrong.append(merged)
     return rf"(?!(?:.*\.)?(?:{'|'.join(wrong)})(?:\.|\Z))" if wrong else ""
 

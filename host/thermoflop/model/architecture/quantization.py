@@ -99,6 +99,8 @@ class Quantization:
         wide: modules that stay wide, as published; they win over ``targets``.
         kv_cache: format of keys and values; None where nothing is said.
         outside: groups outside the layers that ``default`` is for, too: lm_head, embed_tokens.
+        merged: maps that the model's class makes as one (Phi-3's gate_up_proj), so that a pattern
+            in their name means them.
 
     Example:
         >>> import thermoflop as tf
@@ -116,6 +118,7 @@ class Quantization:
     wide: tuple[str, ...] = ()
     kv_cache: str | None = None
     outside: tuple[str, ...] = ()
+    merged: tuple[str, ...] = ()
 
     def format_of(
         self, group: str, matrix: str, layer: int | None = None, role: str = "decoder"
@@ -142,10 +145,10 @@ class Quantization:
         from thermoflop.model.architecture.module_names import matches, names_of
 
         names = names_of(role, group, matrix, layer is not None)
-        if matches(self.wide, names, layer):
+        if matches(self.wide, names, layer, self.merged):
             return None
         for stored, modules in self.targets:
-            if matches(modules, names, layer):
+            if matches(modules, names, layer, self.merged):
                 return stored
         left = group in _WIDE_GROUPS and group not in self.outside
         return None if left else self.default

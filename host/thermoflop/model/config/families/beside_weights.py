@@ -167,6 +167,7 @@ family(
         "tie_word_embeddings": True,
     },
     traits={
+        "merged": (),
         "inner": use("ff_intermediate_size"),
         "norm": "layer",
         "norm_bias": True,

@@ -37,7 +37,7 @@ family(
         "head_dim": maybe(128),
         "attention_bias": True,
     },
-    traits={"o_bias": False, "up_bias": False},
+    traits={"o_bias": False, "up_bias": False, "merged": ("gate_up_proj",)},
     drop=("mlp_bias",),
 )
 family("glm4", "glm", traits={"layer_norms": 4})

@@ -67,7 +67,12 @@ family(
         "intermediate_size": 8192,
         "sliding_window": None,
     },
-    traits={"q_bias": False, "o_bias": False, "up_bias": False, "kinds": all_sliding, **WINDOW},
+    traits={
+        **dict.fromkeys(("q_bias", "o_bias", "up_bias"), False),
+        "kinds": all_sliding,
+        "merged": ("qkv_proj", "gate_up_proj"),
+        **WINDOW,
+    },
     drop=("attention_bias", "mlp_bias"),
     ignored=("attention_bias", "full_attn_mod", "interpolate_factor", "lm_head_bias", "mlp_bias"),
 )

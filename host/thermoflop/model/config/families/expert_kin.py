@@ -238,6 +238,18 @@ family(
     # the class makes experts and the shared one as wide as intermediate_size
     ignored=("moe_intermediate_size", "num_shared_expert", "use_mixed_mlp_moe", "norm_type"),
 )
+
+
+def _shares_keys(config: Config) -> list[dict[str, Any]] | None:
+    """Cross-layer attention: of so many layers side by side the first alone has keys and values,
+    and each normalizes the keys (HunYuanCrossAttention of vLLM's ``hunyuan_v1.py``)."""
+    step = config["cla_share_factor"]
+    if not config["use_cla"] or step == 1:
+        return None
+    reads = {"projects": "q", "norms_again": True}
+    return [reads if index % step else {} for index in range(config["num_hidden_layers"])]
+
+
 # Hunyuan-Large (arXiv 2411.02265), by the class that it was published with: HunYuanForCausalLM, as
 # vLLM and TensorRT-LLM have it
 family(
@@ -249,8 +261,11 @@ family(
         "num_shared_expert": anything(),
         "moe_intermediate_size": anything(),
         "mlp_bias": False,
+        "use_cla": False,
+        "cla_share_factor": 1,
     },
     traits={
+        "shapes": _shares_keys,
         "qk_norm": lambda config: "head" if config["use_qk_norm"] else None,
         "expert_inner": lambda config: _per_layer(
             config, "moe_intermediate_size", config["intermediate_size"]

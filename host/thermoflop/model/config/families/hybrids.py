@@ -358,7 +358,7 @@ family(
         "use_mem_rope": False,
         "tie_word_embeddings": True,
     },
-    traits={"head_dim": None, "inner": None, "kv_heads": None},
+    traits={"head_dim": None, "inner": None, "kv_heads": None, "merged": ("gate_up_proj",)},
     aliases={"layer_types": "layers_block_type"},
     ignored=(
         *("use_conv_bias", "use_long_context", "attention_hidden_size", "attention_head_dim"),

@@ -12,7 +12,6 @@ from thermoflop.model.config.family import family, maybe, names, use
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from typing import Any
 
     from thermoflop.model.config.keys import Config
 
@@ -136,26 +135,15 @@ family(
 )
 
 
-def _shares_keys(config: Config) -> list[dict[str, Any]] | None:
-    """Cross-layer attention: of so many layers side by side the first alone has keys and values,
-    and each normalizes the keys (HunYuanCrossAttention of vLLM's ``hunyuan_v1.py``)."""
-    step = config["cla_share_factor"]
-    if not config["use_cla"] or step == 1:
-        return None
-    reads = {"projects": "q", "norms_again": True}
-    return [reads if index % step else {} for index in range(config["num_hidden_layers"])]
-
-
 family(
     "hunyuan_v1_dense",
     "llama",
-    # the class of transformers shares no keys between layers, and no published model of it does
-    keys={"vocab_size": 290943, "use_cla": False, "cla_share_factor": 1},
-    traits={"qk_norm": "head", "up_bias": False, "shapes": _shares_keys},
+    keys={"vocab_size": 290943},
+    traits={"qk_norm": "head", "up_bias": False},
     drop=("mlp_bias",),
     # the class always normalizes queries and keys
     ignored=(
-        *("anyres_pooling_size", "attention_head_dim", "dense_list"),
+        *("anyres_pooling_size", "attention_head_dim", "dense_list", "cla_share_factor"),
         *("enable_lm_head_fp32", "im_end_id", "im_newline_id", "im_start_id", "mask_init_id"),
         *("max_image_size", "mlp_bias", "norm_type", "num_media_embeds", "org_vocab_size"),
         *("pad_id", "pool_type", "text_end_id", "text_start_id", "use_qk_norm"),
