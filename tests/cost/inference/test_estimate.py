@@ -485,3 +485,23 @@ def test_more_cards_than_a_bridge_joins_send_over_pcie(layout, rate_gb_s):
     made = tf.estimate("llama-2-70b", "a100-pcie", batch=4, **layout)
     assert made.setting.rates.link_bytes_s == rate_gb_s * 1e9
     assert f"at {rate_gb_s:g}" in made.provenance.replace(".0 ", " ")
+
+
+@pytest.mark.parametrize(
+    ("gpu", "published_per_s"),
+    # llama.cpp discussion 4167: Llama 2 7B in Q4_0, tokens a second of one sequence
+    [("m1-pro", 36.41), ("m1-max", 61.19), ("m2-max", 65.95), ("m4-pro", 50.74), ("m4-max", 83.06)],
+)
+def test_a_mac_without_an_engine_has_the_rates_of_the_one_that_was_measured_there(
+    gpu, published_per_s
+):
+    asked = {"prompt": 8, "dtype": "q4_0"}
+    plain = tf.estimate("llama-2-7b", gpu, **asked)
+    named = tf.estimate("llama-2-7b", gpu, profile="llama.cpp", **asked)
+    assert plain.per_token == named.per_token
+    assert 1 / plain.per_token.high_s < published_per_s < 1 / plain.per_token.low_s
+    assert plain.provenance.startswith("profile llama.cpp: fitted to")
+    # formats that llama.cpp does not read are those of other engines, which are not refused
+    assert tf.estimate("llama-2-7b", gpu, dtype="awq").precision.name == "awq"
+    served = tf.serving("llama-2-7b", gpu, users=1, dtype="q4_0")
+    assert "profile llama.cpp: fitted to" in str(served)

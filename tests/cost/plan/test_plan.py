@@ -345,6 +345,11 @@ def test_the_command_writes_picture_and_csv_and_says_by_its_code(tmp_path, capsy
     assert "nothing meets that" in capsys.readouterr().out
 
 
+def test_a_number_of_one_of_several_devices_is_told_where_it_goes():
+    with pytest.raises(UsageError, match="'h100:8' says how many: expected 'h100' and max_devices"):
+        tf.plan("llama-3-8b", ["h100:8", "4090"])
+
+
 def test_one_engine_for_a_mac_and_another_gpu_is_said():
     assert "every device is taken to run llama.cpp" in str(tf.plan("gpt2", "h100,m2 ultra", top=1))
     assert "every device" not in str(tf.plan("gpt2", "m2 ultra", top=1))

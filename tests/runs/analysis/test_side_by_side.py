@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from kit.run_folder import START_S, board_sample, decoding, event, mark, readings, trial, write
 from thermoflop.errors import InputError
+from thermoflop.report.terminal import side_by_side as terminal
 from thermoflop.report.verdict import sentences
 from thermoflop.runs.analysis.analyze import analyze
 from thermoflop.runs.analysis.figures import Analysis
@@ -236,3 +237,20 @@ def test_tokens_that_come_with_a_phases_mark_are_made_after_it_in_the_whole_too(
     rate = compare_phase([long, short], WHOLE).row("tokens_per_s")
     assert rate
     assert rate.values == pytest.approx((25, 10))
+
+
+def test_what_was_simulated_is_said_of_the_run_beside_another(tmp_path: Path) -> None:
+    records = [*trial(0, 10), *readings(0, 9.9, 60.0, 1.0)]
+    made = write(tmp_path, records, name="made", gpu={"driver": "simulated", "devices": []})
+    runs = [analyze(write(tmp_path, records, name="real")), analyze(made)]
+    said = "\n".join(terminal.lines(runs))
+    assert "made: GPU simulated, which is no measurement" in said
+    assert "real: GPU" not in said
+    assert terminal.to_json(runs)["simulated"] == {"made": "GPU"}
+
+
+def test_repetitions_beside_one_run_are_said_to_stand_in_a_row(tmp_path: Path) -> None:
+    """Two of 2 s beside one of 4 s: all of it has 4 s."""
+    one = analyze(write(tmp_path, [*trial(0, 4), *readings(0, 4, 60.0, 1.0)]))
+    compared = compare_phase([repeated(tmp_path, [60.0, 60.0]), one], WHOLE)
+    assert extent(compared) == "over the first 4 s, repetitions in a row, which all have"

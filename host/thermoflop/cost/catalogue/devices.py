@@ -221,11 +221,17 @@ def as_device(hardware: str | Device) -> Device:
 
 
 def as_devices(hardware: str | Device | Sequence[str | Device]) -> list[Device]:
-    """One device or several. UsageError for none."""
+    """One device or several, to choose from. UsageError for none, or for a number of one."""
     if isinstance(hardware, str) and not hardware.endswith(".toml"):
         hardware = [name.strip() for name in hardware.split(",") if name.strip()]
     elif not isinstance(hardware, list | tuple):
         hardware = [hardware]  # type: ignore[list-item]
+    for name in hardware:
+        count, one = counted(name) if isinstance(name, str) else (None, "")
+        if count is not None and is_known(one):
+            raise UsageError(
+                f"{name!r:.60} says how many: expected {one!r} and max_devices={count}"
+            )
     devices = [as_device(each) for each in hardware]
     if not devices:
         raise UsageError("no device is named: expected one such as h100, or several: h100,h200")

@@ -9,11 +9,10 @@ from __future__ import annotations
 
 from thermoflop.base.number import kind_of, maximum
 from thermoflop.base.record import is_record, replace
-from thermoflop.cost.catalogue.profiles import find_profile
 from thermoflop.cost.energy import energy_of
 from thermoflop.cost.hardware.nodes import network_text, with_network
 from thermoflop.cost.inference.formats import as_downloaded, choose_formats
-from thermoflop.cost.inference.held_to import check_engine, check_layout
+from thermoflop.cost.inference.held_to import check_engine, check_layout, rates_on
 from thermoflop.cost.inference.result import Estimate
 from thermoflop.cost.inference.setting import Setting
 from thermoflop.cost.memory import memory_of
@@ -100,7 +99,7 @@ def estimate(
             nvfp4, ... None: as wide as the activations.
         profile: whose efficiency: an engine's name (``vllm``, ``llama.cpp``, ...), a machine that
             ``thermoflop calibrate`` measured, the path of a profile, or a ``Profile``. None: all
-            engines pooled.
+            engines pooled, on an Apple GPU ``llama.cpp``.
         prefix: tokens of each prompt that the cache holds already, 0 by default; whole or an array.
         chunk: prompt tokens that are read at once. None: as many as the profile's engine reads.
         page: tokens in a block of a paged cache. None: as many tokens as there are.
@@ -159,7 +158,7 @@ def estimate(
     precision, checkpoint = choose_formats(known, device, dtype, kv_dtype, profile)
     chunk = None if chunk is None else checked_size("chunk", written("chunk", chunk), 1)
     setting = Setting(
-        known, device, plan, precision, find_profile(profile), checkpoint,
+        known, device, plan, precision, rates_on(device, profile), checkpoint,
         prefix=workload.prefix, chunk=chunk, media=workload.media,
     )  # fmt: skip
     check_replicas(workload.batch, dp)

@@ -37,6 +37,14 @@ def check_engine(
     _refuse(no_cache(engine, kv_dtype) if isinstance(kv_dtype, str) else "")
 
 
+def rates_on(device: Device, profile: str | Profile | None) -> Profile:
+    """The rates of a profile; of none those pooled over all engines, and on Apple's GPUs those of
+    llama.cpp, whose runs alone were measured on them."""
+    if profile is None and device.vendor == "Apple":
+        profile = "llama.cpp"
+    return find_profile(profile)
+
+
 def not_run(profile: Profile, device: Device, *, plugins: bool = True) -> str:
     """Why a profile's engine does not run on a device, as a sentence, "" where it does: on one that
     the profile was fitted to it does."""

@@ -12,10 +12,9 @@ from typing import TYPE_CHECKING
 from thermoflop.base.record import record, replace
 from thermoflop.base.units import digits, seconds
 from thermoflop.cost.catalogue.cards import pooled
-from thermoflop.cost.catalogue.profiles import find_profile
 from thermoflop.cost.inference.arguments import checked_size, validate_arguments
 from thermoflop.cost.inference.formats import as_downloaded, choose_formats
-from thermoflop.cost.inference.held_to import check_engine
+from thermoflop.cost.inference.held_to import check_engine, rates_on
 from thermoflop.cost.inference.setting import Setting
 from thermoflop.cost.work.share import check_degrees, choose_layout
 from thermoflop.cost.work.steps import decode_step, middle_context
@@ -193,7 +192,7 @@ def speculate(
     )
     large, small = (as_downloaded(each, profile, dtype) for each in (large, small))
     checked_size("drafted", drafted, 1)
-    rates = find_profile(profile)
+    rates = rates_on(device, profile)
     for each in (large, small):
         check_engine(profile, device, dtype, None, each)
     formats = choose_formats(large, device, dtype, None, profile)

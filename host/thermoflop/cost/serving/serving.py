@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING
 from thermoflop.base.plain import is_between
 from thermoflop.base.record import replace
 from thermoflop.cost.catalogue.cards import pooled
-from thermoflop.cost.catalogue.profiles import find_profile
 from thermoflop.cost.inference.arguments import as_model, checked_whole, validate_arguments, written
 from thermoflop.cost.inference.formats import as_downloaded
-from thermoflop.cost.inference.held_to import check_layout
+from thermoflop.cost.inference.held_to import check_layout, rates_on
 from thermoflop.cost.inference.room import room_of
 from thermoflop.cost.inference.setting import Setting
 from thermoflop.cost.inference.speculative import apart, vocabularies_of
@@ -116,7 +115,7 @@ def serving(
             where the device does no other.
         kv_dtype: number format of the cache. None: as wide as the activations.
         profile: whose efficiency and policy: an engine's name, as in ``estimate``. None: all
-            engines pooled, prompts mixed in as vLLM does.
+            engines pooled, prompts mixed in as vLLM does; on an Apple GPU ``llama.cpp``.
         budget: tokens that a step runs at most. None: as the engine does.
         slots: sequences that a replica runs at most. None: as the engine does.
         ttft_s: target of the time to first token in seconds. None: any.
@@ -163,7 +162,7 @@ def serving(
     known = as_downloaded(known, profile, dtype)
     room, chosen = (
         room_of(known, device, dtype, kv_dtype, None, profile, None),
-        find_profile(profile),
+        rates_on(device, profile),
     )
     precision = room.precision
     layout = choose_layout(devices, tp, pp, dp, ep, node_size=device.network.node_size)

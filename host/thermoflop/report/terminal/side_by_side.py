@@ -19,6 +19,7 @@ from thermoflop.report.verdict import (
     judge,
     sentences,
 )
+from thermoflop.runs.analysis.data import simulated
 from thermoflop.runs.analysis.settings import differing, distinct_names
 from thermoflop.runs.analysis.side_by_side import compare_phase, extent, how, phases_of_all
 
@@ -48,6 +49,10 @@ def lines(runs: Sequence[Analysis], phase: str | None = None) -> list[str]:
     others = [name for name in known if name != comparison.phase]
     parts = [f"{visible(comparison.phase)}, {extent(comparison)}", ""]
     parts += [visible(text) for text in sentences(comparison, names)]
+    parts += [
+        f"{visible(name)}: {visible(said)} simulated, which is no measurement"
+        for name, said in _simulated(runs, names).items()
+    ]
     for n in range(1, len(runs)):
         parts += [
             "",
@@ -69,7 +74,14 @@ def to_json(runs: Sequence[Analysis], phase: str | None = None) -> dict[str, Any
         "names": _names(runs),
         "phases": [compare_phase(runs, each).to_json() for each in phases],
         "differing": {name: list(values) for name, values in differing(facts)},
+        "simulated": _simulated(runs, _names(runs)),
     }
+
+
+def _simulated(runs: Sequence[Analysis], names: Sequence[str]) -> dict[str, str]:
+    """Which boards and GPUs of each run were simulated, in words; runs without are left out."""
+    said = {name: simulated(each.data.run) for name, each in zip(names, runs, strict=True)}
+    return {name: sources for name, sources in said.items() if sources}
 
 
 def _names(runs: Sequence[Analysis]) -> list[str]:

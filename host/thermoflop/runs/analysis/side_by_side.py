@@ -250,7 +250,8 @@ def extent(comparison: PhaseComparison) -> str:
     """What of the phase the figures are of, and why a list of runs may have others."""
     if comparison.is_repeated:
         return "means of the repetitions"
-    of = f"over the first {comparison.length_s:.4g} s, which all have"
+    row = ", repetitions in a row" if max(comparison.repetitions) > 1 else ""
+    of = f"over the first {comparison.length_s:.4g} s{row}, which all have"
     whole = comparison.longest_s < 1.005 * comparison.length_s
     return of if whole else f"{of}; lists and reports count all of each run"
 

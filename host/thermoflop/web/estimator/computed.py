@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 from thermoflop.base.record import record, replace
 from thermoflop.cost.catalogue.devices import find_device
-from thermoflop.cost.catalogue.profiles import custom_profile, find_profile
+from thermoflop.cost.catalogue.profiles import custom_profile
 from thermoflop.cost.inference.capacity import fit
 from thermoflop.cost.inference.compare import forms_of, variant_of
 from thermoflop.cost.inference.estimate import estimate
+from thermoflop.cost.inference.held_to import rates_on
 from thermoflop.cost.mqa_page.page import Page
 from thermoflop.cost.reports.saturation import BATCHES
 from thermoflop.errors import ThermoflopError
@@ -140,7 +141,8 @@ def profile_of(inputs: Inputs) -> Profile:
     """The rates of the profile that was chosen."""
     if inputs.profile == CUSTOM_RATES:
         return custom_profile(inputs.efficiency, inputs.overhead_ms / 1000)
-    return find_profile(inputs.profile)
+    named = None if inputs.profile == "default" else inputs.profile
+    return rates_on(device_of(inputs), named)
 
 
 def device_of(inputs: Inputs) -> Device:
