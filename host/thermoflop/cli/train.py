@@ -71,7 +71,8 @@ def _add_layout(group: argparse._ActionsContainer) -> None:
     overlap = "share of what replicas send that hides behind computing (default by --profile)"
     add_option(group, "--comm-overlap", type=share, metavar="S", help=overlap)
     add("--expert-overlap", type=share, metavar="S",
-        help="the same of what tokens send to experts (default 0.9 between nodes)")  # fmt: skip
+        help="share of what tokens send to experts that hides behind computing (default: 0.9 "
+             "between nodes, but 0 of megatron-bridge; 0 within one)")  # fmt: skip
     add_shared(group, "--node-size", "--network-bandwidth")
 
 

@@ -10,6 +10,7 @@ from kit.made_up import DEVICE, decoder
 from thermoflop.base.record import replace
 from thermoflop.base.units import gigabytes
 from thermoflop.cost.hardware.precision import choose_precision
+from thermoflop.cost.plan.blocked import Tried
 from thermoflop.cost.plan.launch import checkpoint, launch, launch_notes
 from thermoflop.cost.plan.plan import _result
 from thermoflop.cost.plan.training import TrainingPlan, training_plan_json, training_plan_text
@@ -196,7 +197,7 @@ def test_what_was_never_measured_is_noted(cp, pools):
     choice = SimpleNamespace(dtype="bf16", device="", plan=Layout(cp=cp), disaggregated=pools,
                              launch="vllm serve x")  # fmt: skip
     context = SimpleNamespace(model=MODEL, notes=("prices",), question=None, asked="asked")
-    found = _result(context, SimpleNamespace(units=[], choices=[choice]), "")
+    found = _result(context, Tried([], [], [choice]), "")
     assert any("context parallel" in note for note in found.notes) is (cp > 1)
     assert any("pools of prefill and decode" in note for note in found.notes) is bool(pools)
     assert found.notes[0] == "prices"

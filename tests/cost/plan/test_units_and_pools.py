@@ -18,6 +18,7 @@ from thermoflop.cost.plan.choice import (
     _refined,
     at_load,
     best_load,
+    cheaper_in_stages,
     cost,
     nearest,
     replicated,
@@ -423,6 +424,11 @@ def test_choices_are_ordered_by_dollars_and_devices_for_a_load_else_for_a_token(
     staged = replace(found, unit=SimpleNamespace(**{**vars(unit), "layout": Layout(1, 2)}))
     for asked in (Question(ANY, 8, None, 9, {}), Question(ANY, None, None, 9, {})):
         assert cost(staged, asked) == pytest.approx(1.03 * cost(found, asked))
+    many = [replace(found, replicas=36), replace(staged, replicas=35)]  # 35 x 1.03 = 36.05
+    rate = Question(ANY, None, 1.0, 99, {})
+    assert min(many, key=lambda each: cost(each, rate)) is many[0]
+    assert cheaper_in_stages(many, rate).startswith(f"35 x pp=2 of {name} would cost 2.8% less: ")
+    assert cheaper_in_stages(many[:1], rate) == cheaper_in_stages(many[1:], rate) == ""
     pools = Pools(unit, 1, 2, 0.1, 0.1, 5)
     assert found_of(unit, replicas=2, pools=pools).devices == 10
     assert found.devices == 3

@@ -58,7 +58,7 @@ def test_certain_acceptance_divides_a_steps_time_by_its_tokens():
 def test_a_draft_that_chooses_from_other_tokens_is_said(tokens, said):
     draft = decoder(vocab_size=tokens)
     served = tf.serving(decoder(), DEVICE, users=2, draft=draft, draft_tokens=3)
-    assert any("(1,000 and 1,200 tokens)" in each for each in served.unknown) is said
+    assert any("(1,000 and 1,200 tokens)" in each for each in served.notes) is said
 
 
 def test_a_rate_beyond_capacity_is_said_to_pile_up():
@@ -215,7 +215,7 @@ def test_a_trace_without_times_needs_a_load_and_lengths_have_one_source(tmp_path
         tf.serving("llama-3-8b", "h100", trace=str(path), users=2, prompt=10)
     served = tf.serving("llama-3-8b", "h100", trace=str(path), rate=2.0, simulate=20)
     assert (served.prompt, served.simulation.arrivals) == (4550, "poisson")
-    assert "9,060 tokens pass the 8,192 positions" in served.unknown[-1]
+    assert "9,060 tokens pass the 8,192 positions" in served.notes[-1]
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ SIZES: Any = {"devices": 16, "ep": 8, "node_size": 4, "global_batch": 64, "seque
 
 def iteration(**changes: object) -> Iteration:
     """16 replicas with 4 micro-batches of 1,000 tokens each, two experts a token."""
-    plan = Layout(dp=16, ep=changes.pop("ep", 8), node_size=4)
+    plan = Layout(changes.pop("tp", 1), dp=16, ep=changes.pop("ep", 8), node_size=4)
     return Iteration("default", decoder(**MIXTURE), DEVICE, plan, choose_precision("bf16"), 64.0,
                      1.0, 1000, **changes)  # fmt: skip
 
@@ -33,6 +33,12 @@ def iteration(**changes: object) -> Iteration:
         # and what came from other devices is sorted there, and back
         ({"ep": 1}, 2 * (2 * (1 + 2))),
         ({}, 2 * (2 * (1 + 2) + 4 * 2)),
+        # all of a tensor-parallel group lay out all of its tokens for their parts of the experts,
+        # or for the half of the experts that each of two has; each has a half of the tokens where
+        # the experts are spread beyond the group
+        ({"ep": 1, "tp": 2}, 2 * (2 * (1 + 2))),
+        ({"ep": 2, "tp": 2}, 2 * (2 * (1 + 2 / 2))),
+        ({"ep": 4, "tp": 2}, 2 * (2 * (1 + 2) + 4 * 2) / 2),
         ({"ep": 1, "recompute": "full"}, 3 * (2 * (1 + 2))),
         ({"ep": 1, "recomputed": 0.5}, 2.5 * (2 * (1 + 2))),
     ],
@@ -77,6 +83,6 @@ def test_what_is_sent_is_said_with_its_part_and_the_reasons_add_up():
         total = sum(reason.time_s for reason in listed) + besides
         assert total == pytest.approx(one.iteration.expected_s)
         said = f"{100 * (0.9 if share is None else share):.0f}%"
-        assert f"{said} of what tokens send to experts hides" in one.provenance
+        assert f"computing, and {said} of what tokens send to experts" in one.provenance
         assert f"of what tokens send to experts {said.replace('%', ' %')}" in one.why()
     assert "experts" not in train(decoder(), DEVICE, devices=2).provenance

@@ -57,6 +57,10 @@ class Spread:
     high: float
     rows: int
 
+    def wider(self, unseen: tuple[str, ...]) -> Spread:
+        """The same with what was never seen, by the names of ``seen.EXTRA``."""
+        return Spread(*widened(self.low, self.high, unseen), self.rows) if unseen else self
+
 
 @record
 class Profile:
@@ -193,12 +197,9 @@ class Profile:
         model: Model | None = None, more: tuple[str, ...] = (),
     ) -> Spread:  # fmt: skip
         """The spread of a phase of a question, wider for what was never seen, and for ``more``."""
-        known = self.knows(device) or not self.intervals_unseen_device
-        table = self.intervals if known else self.intervals_unseen_device
+        table = (not self.knows(device) and self.intervals_unseen_device) or self.intervals
         spread = table.get(phase) or table["all"]
-        unseen = (*self.unseen(device, precision, model), *more)
-        if unseen:
-            spread = Spread(*widened(spread.low, spread.high, unseen), spread.rows)
+        spread = spread.wider((*self.unseen(device, precision, model), *more))
         if device.confidence != RECALLED or self.machine is not None:
             return spread
         return replace(spread, low=spread.low / RECALLED_RATE, high=spread.high * RECALLED_RATE)
@@ -206,8 +207,7 @@ class Profile:
     def provenance(self, device: Device, precision: Precision, model: Model | None = None) -> str:
         """What the expectation rests on, in a sentence."""
         parts = [self._rests(), *self.unmeasured(device, precision, model)]
-        if self.own is not None:
-            parts.append(self.own.sentence(device, precision))
+        parts += [] if self.own is None else [self.own.sentence(device, precision)]
         return "; ".join(parts)
 
     def _rests(self) -> str:

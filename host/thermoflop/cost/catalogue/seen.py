@@ -6,8 +6,9 @@ know of each other add by their squares. ``EXTRA`` are logarithms of factors at 
 deviation, measured on serving rows of 2025-26 by leaving out, besides the model, a device (0.11),
 an architecture (0.14), a format (0.12) or the months after a date, which kernels of another date
 are taken to be like. Experts in a format that was never seen run on kernels of another family:
-where one is left out, kernels miss by 0.25 (AIConfigurator's MoE tables). What other trainers say
-of mixtures and of layers with a state misses the three trainers of such models by 0.27.
+where one is left out, kernels miss by 0.25 (AIConfigurator's MoE tables). Rates of
+mixtures and of layers with a state that are those of other trainers miss the three trainers of
+such models by 0.27.
 
 What the months after a date showed had models of new kinds, and formats, along with new versions:
 a version that was never seen adds nothing to a kind or a format that was not, as far as these are

@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING
 from thermoflop.base.messages import expected
 from thermoflop.base.record import replace
 from thermoflop.cost.catalogue.profiles import training_profiles
-from thermoflop.cost.catalogue.seen import widened
 from thermoflop.errors import InputError
 
 if TYPE_CHECKING:
-    from thermoflop.cost.catalogue.profiles import Profile, Spread
+    from thermoflop.cost.catalogue.profiles import Profile
 
 
 def trainer_name(trainer: str, kind: str) -> str:
@@ -30,11 +29,11 @@ def find_training_profile(name: str | None, kind: str = "") -> Profile:
     if not kind:
         return profile
     if name is None:
-        return spoken_for(profile)
+        return widened_for_kind(profile)
     if trainer_name(name, kind) in known:
         return known[trainer_name(name, kind)]
     of_kind = {f"kind:{kind}": pooled.group_offsets.get(f"kind:{kind}", {})}
-    return spoken_for(
+    return widened_for_kind(
         replace(
             profile, group_offsets={**profile.group_offsets, **of_kind},
             intervals=pooled.intervals, intervals_unseen_device=pooled.intervals_unseen_device,
@@ -42,15 +41,13 @@ def find_training_profile(name: str | None, kind: str = "") -> Profile:
     )  # fmt: skip
 
 
-def spoken_for(profile: Profile) -> Profile:
-    """The profile for a kind of model of which other trainers speak: its intervals are wider."""
+def widened_for_kind(profile: Profile) -> Profile:
+    """The profile for a kind of model that the trainer has no row of: its rates are those of other
+    trainers, and its intervals wider."""
     wider = {
-        name: {phase: _wider(each) for phase, each in getattr(profile, name).items()}
+        name: {
+            phase: each.wider(("trained kind",)) for phase, each in getattr(profile, name).items()
+        }
         for name in ("intervals", "intervals_unseen_device")
     }
     return replace(profile, **wider)
-
-
-def _wider(spread: Spread) -> Spread:
-    low, high = widened(spread.low, spread.high, ("trained kind",))
-    return replace(spread, low=low, high=high)

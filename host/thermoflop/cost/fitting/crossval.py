@@ -16,7 +16,7 @@ from thermoflop.base.progress import tracked
 from thermoflop.base.record import record
 from thermoflop.cost.catalogue.profiles import Profile, Spread
 from thermoflop.cost.catalogue.seen import group_names
-from thermoflop.cost.catalogue.trainers import spoken_for
+from thermoflop.cost.catalogue.trainers import widened_for_kind
 from thermoflop.cost.engines.generation import age_of
 from thermoflop.cost.fitting.regression import Regression, fit, fits_without, start
 from thermoflop.cost.fitting.rows import engine_name, matrix_of
@@ -197,7 +197,7 @@ def _profile_without(
         engine, log_params, regression.group_offsets, intervals, intervals, len(rest), 0, (), ()
     )
     unusual = getattr(measured.measured[fold[0]].question, "kind", "")
-    return spoken_for(profile) if unusual and not len(rest) else profile
+    return widened_for_kind(profile) if unusual and not len(rest) else profile
 
 
 def fitted_points(measured: Measured, regression: Regression) -> dict[str, float]:

@@ -17,7 +17,7 @@ import numpy as np
 from thermoflop.base.progress import tracked
 from thermoflop.base.record import replace
 from thermoflop.cost.catalogue.profiles import Profile, Spread, find_profile
-from thermoflop.cost.catalogue.seen import Seen, architecture_of, kind_of_model, widened
+from thermoflop.cost.catalogue.seen import Seen, architecture_of, kind_of_model
 from thermoflop.cost.engines.generation import find_generation, profile_name
 from thermoflop.cost.fitting.crossval import TAIL, Measured, student
 from thermoflop.cost.fitting.regression import START, Regression, fit, start
@@ -236,8 +236,7 @@ class LeftOut:
         steps, waits = others & ~self.client, others & self.client
         phases = {"all": steps, "client": waits if waits.any() else steps}
         made = {name: self._ends(chosen, engine) for name, chosen in phases.items()}
-        low, high = widened(made["all"].low, made["all"].high, ("prefill",))
-        return {**made, "prefill": Spread(low, high, 0)}
+        return {**made, "prefill": replace(made["all"].wider(("prefill",)), rows=0)}
 
     def _ends(self, chosen: npt.NDArray[np.bool_], engine: str) -> Spread:
         """The 80 % that lie in the middle; a model of an engine weighs as the root of its rows (as

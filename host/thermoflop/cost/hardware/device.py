@@ -282,7 +282,7 @@ def _check_field(where: str, key: str, value: Any) -> None:
     """InputError for a key that is unknown or a value that makes no sense."""
     if key in _NUMBERS:
         if not is_between(value, 0, 1e9):
-            asked = "expected a number above 0, at most 1e9"
+            asked = "expected a number above 0 and below 1e9"
             raise InputError(f"{where}: {key}={value!r:.40} makes no sense: {asked}")
     elif key == "dense_tflops":
         if not isinstance(value, dict):

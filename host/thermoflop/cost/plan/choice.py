@@ -16,6 +16,7 @@ REFINED = 33  # points between two of the grid
 # What stages have to be worth before they come before a layout without: less is far within the
 # interval of either, and two devices apart fail one by one.
 STAGES_COST = 0.03
+LEAST_SAVED = 0.0005  # less is printed as 0.0 %
 
 
 @record
@@ -176,15 +177,36 @@ def at_load(found: Found, question: Question, count: int) -> Found:
     )  # fmt: skip
 
 
-def cost(found: Found, question: Question) -> float:
-    """What choices are ordered by, low first: dollars where prices are known, else devices; for a
-    given load in all, else for each token. Stages count as a little more."""
+def spent(found: Found, question: Question) -> float:
+    """What a choice costs: dollars where prices are known, else devices; for a given load in all,
+    else for each token."""
     price = question.prices.get(found.unit.setting.device.name, 1.0)
-    price *= 1 + STAGES_COST * (found.unit.layout.pp > 1)
     if question.users is not None or question.rate is not None:
-        # of as many devices, the one with the faster tokens
-        return price * found.devices * (1 + 1e-3 * found.token_s)
+        return price * found.devices
     return price / found.per_device
+
+
+def cost(found: Found, question: Question) -> float:
+    """What choices are ordered by, low first: what they cost, and a little more with stages
+    (``STAGES_COST``); under a given load, of as many devices those with the faster tokens first."""
+    more = 1 + STAGES_COST * (found.unit.layout.pp > 1)
+    if question.users is not None or question.rate is not None:
+        more *= 1 + 1e-3 * found.token_s
+    return more * spent(found, question)
+
+
+def cheaper_in_stages(found: list[Found], question: Question) -> str:
+    """A sentence where a layout with stages costs less than the best, which has none; else ""."""
+    best = min(found, key=lambda each: cost(each, question))
+    least = min(found, key=lambda each: spent(each, question))
+    saved = 1 - spent(least, question) / spent(best, question)
+    if best.unit.layout.pp > 1 or least.unit.layout.pp == 1 or saved < LEAST_SAVED:
+        return ""
+    name = f"{least.replicas} x {least.unit.layout.label} of {least.unit.setting.device.name}"
+    return (
+        f"{name} would cost {saved:.1%} less: stages come first only where they are worth "
+        f"{STAGES_COST:.0%}"
+    )
 
 
 def nearest(units: list[Unit], targets: Targets) -> tuple[Unit, Loads] | None:

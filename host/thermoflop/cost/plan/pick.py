@@ -20,7 +20,7 @@ from thermoflop.cost.inference.arguments import checked_whole, written
 from thermoflop.cost.inference.estimate import estimate
 from thermoflop.cost.inference.formats import as_downloaded
 from thermoflop.cost.inference.held_to import check_engine
-from thermoflop.cost.inference.room import room_of
+from thermoflop.cost.inference.room import MOST_DEVICES, room_of
 from thermoflop.errors import UsageError
 
 if TYPE_CHECKING:
@@ -38,7 +38,6 @@ SORTS = ("size", "speed", "context")
 OPTIMISM = 1.25  # by which a model may miss the speed or the memory roughly and still be estimated
 PROMPT, GENERATE = 1024, 128
 FEW = 3  # models asked for by name that are shown in every format
-MOST_DEVICES = 1024
 UNBOUNDED = 2**39  # tokens: a state that does not grow holds any number
 
 

@@ -67,6 +67,7 @@ class Serving:
         most_within: where the targets are missed, or no load was named, the most users (or requests
             a second) that meet them, 0 where not one does; else None.
         provenance: what the times rest on, as a sentence.
+        notes: what an engine would not do as it is asked, as sentences.
 
     Example:
         >>> import thermoflop as tf
@@ -106,6 +107,7 @@ class Serving:
     simulation: Simulation | None = None
     most_within: float | None = None
     provenance: str = ""
+    notes: tuple[str, ...] = ()
 
     @property
     def tokens_per_s(self) -> float:
@@ -173,6 +175,7 @@ def _verdict(served: Serving) -> list[str]:
     if served.meets is not None:
         lines.append(f"targets: {_met(served) if served.meets else _missed(served)}")
     lines += [wrapped(f"not known: {sentence}") for sentence in served.unknown]
+    lines += [wrapped(f"note: {sentence}") for sentence in served.notes]
     return ["", *lines] if lines else []
 
 

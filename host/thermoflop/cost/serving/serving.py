@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from thermoflop.base.plain import is_between
+from thermoflop.base.plain import is_between, is_number
 from thermoflop.base.record import replace
 from thermoflop.cost.catalogue.cards import pooled
 from thermoflop.cost.inference.arguments import as_model, checked_whole, validate_arguments, written
@@ -157,8 +157,7 @@ def serving(
         shape = lengths_of_trace(load.trace)
         if shape.generate <= 1:
             raise InputError(f"{trace} generates one token a request: expected more")
-    if not isinstance(prefix_hit, int | float) or not 0 <= prefix_hit < 1:
-        raise UsageError(f"prefix_hit={prefix_hit!r:.40} makes no sense: expected 0 to below 1")
+    checked_share("prefix_hit", prefix_hit)
     known = as_downloaded(known, profile, dtype)
     room, chosen = (
         room_of(known, device, dtype, kv_dtype, None, profile, None),
@@ -251,6 +250,13 @@ def _checked(budget: int | None, slots: int | None) -> tuple[int | None, int | N
     )
 
 
+def checked_share(name: str, value: float) -> float:
+    """A share as it is, from 0 to below 1. UsageError for what is none."""
+    if not is_number(value) or not 0 <= value < 1:
+        raise UsageError(f"{name}={value!r:.40} makes no sense: expected 0 to below 1")
+    return float(value)
+
+
 def checked_target(name: str, value: float | None) -> float | None:
     """A target as it is. UsageError for one that makes no sense."""
     if value is not None and not is_between(value, 0, 1e12):
@@ -281,10 +287,10 @@ def served_by(
         _limit(replica, targets, load, steady, saturated),
         met,
         joules_of(setting, shape, replica.prefix, shares, steady),
-        (*limits_of_trust(steady, shape, at_rate=random, simulated=simulation is not None),
-         *_beyond_engines(replica)),
+        tuple(limits_of_trust(steady, shape, at_rate=random, simulated=simulation is not None)),
         simulation, None if met is not False else most_within(replica, load, targets),
         setting.profile.provenance(setting.device, setting.precision, setting.model),
+        tuple(_beyond_engines(replica)),
     )  # fmt: skip
 
 

@@ -14,6 +14,7 @@ from thermoflop.base.record import record, replace
 from thermoflop.base.units import gigabytes
 from thermoflop.cost.inference.formats import choose_formats, is_understood
 from thermoflop.cost.inference.remedies import Remedy
+from thermoflop.cost.inference.room import MOST_DEVICES
 from thermoflop.cost.training.lora import ALL, choose_lora
 from thermoflop.cost.training.memory import training_memory
 from thermoflop.cost.training.offload import choose_offload
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 
     from thermoflop.cost.training.iteration import Iteration
 
-MOST_DEVICES = 1024
 RANK = 16  # what PEFT's and unsloth's examples take
 IN_8_BITS = ("adamw-8bit", "adamw-8bit-bf16")
 

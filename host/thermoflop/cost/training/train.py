@@ -154,8 +154,9 @@ def train(
             counted neither as tokens nor in MFU.
         overlap: share of what replicas send each other (gradients, gathered weights) that hides
             behind computing, 0.0 to 1.0. None: as the trainer does; printed with the result.
-        expert_overlap: the same of what tokens send to experts and back. None: 0.9 where experts
-            are spread over nodes (DualPipe); 0.0 within one, and for ``megatron-bridge``.
+        expert_overlap: share of what tokens send to experts and back that hides behind computing.
+            None: 0.9 where experts are spread over nodes (DualPipe); 0.0 within one, and for
+            ``megatron-bridge``.
         node_size: devices that fast links join. None: those of the maker's systems, 8 of an H100.
         network_gb_s: GB/s that each device sends to other nodes, in one direction. None: likewise,
             50 of an H100.
@@ -367,10 +368,9 @@ def expect_training(iteration: Iteration, profile: Profile) -> tuple[Span, str]:
     if iteration.source is not None:
         rests += "; no run of an encoder with a decoder was measured"
     if devices > 1:
-        hides = f"{iteration.plan.overlap:.0%} of what replicas send"
+        hides = f"{iteration.plan.overlap:.0%} of what replicas send hides behind computing"
         if iteration.plan.ep > iteration.plan.tp:
-            hides += f" and {iteration.expert_overlap:.0%} of what tokens send to experts"
-        hides += " hides behind computing"
+            hides += f", and {iteration.expert_overlap:.0%} of what tokens send to experts"
         rests += f"; {network_text(device, devices, rates.link_bytes_s)}; {hides}"
     return Span(bound, expected, *ends), rests
 

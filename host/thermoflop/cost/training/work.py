@@ -131,8 +131,9 @@ def trained(iteration: Iteration) -> list[Phase]:
 
 def _apart(works: list[Work], overlap: float) -> tuple[list[Work], list[tuple[Work, float]]]:
     """The works of a micro-batch without what is sent to experts, and that, which partly hides."""
-    sent = [work for work in works if work.name == TO_EXPERTS] if overlap else []
-    return [work for work in works if work not in sent], _behind(sent, overlap)
+    sent = [work for work in works if overlap and work.name == TO_EXPERTS]
+    kept = [work for work in works if not overlap or work.name != TO_EXPERTS]
+    return kept, _behind(sent, overlap)
 
 
 def _behind(works: list[Work], overlap: float) -> list[tuple[Work, float]]:
@@ -169,16 +170,19 @@ def loss_works(works: list[Work], iteration: Iteration) -> list[Work]:
 def permuted_works(iteration: Iteration) -> list[Work]:
     """Laying the tokens of a micro-batch out by expert and back, forward and backward: each is read
     and written for every expert that it chose, and again where others send them (Megatron-LM,
-    core/transformer/moe/token_dispatcher.py)."""
+    core/transformer/moe/token_dispatcher.py). Devices that share the experts of a tensor-parallel
+    group, or parts of each, have all of the group's tokens, and lay out those of their experts."""
+    plan, wide = iteration.plan, iteration.precision.activation_bytes
     again = 1.0 if iteration.recompute == "full" else iteration.recomputed
-    wide, spread = iteration.precision.activation_bytes, iteration.plan.ep > iteration.plan.tp
+    spread = plan.ep > plan.tp
     made = []
     for stack in iteration.model.description.stacks:
-        tokens = iteration.tokens(stack.role) / iteration.plan.tp
+        tokens = iteration.tokens(stack.role) / (plan.tp if spread else 1)
         for run in stack.runs:
             feed = run.layer.feed
             if isinstance(feed, Moe):
-                passes = 2 * (1 + feed.top_k) + (4 * feed.top_k if spread else 0)
+                chosen = feed.top_k * (3 if spread else 1 / plan.ep)
+                passes = 2 * (1 + chosen)
                 moved = passes * tokens * feed.expert.hidden * wide
                 made.append(
                     Work("permute", "mlp", "experts", "element-wise", (2 + again) * run.times,
