@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 _SOURCES = (
     "measured: what transformers builds of it; published: a config.json that was read; checked: "
-    "from memory, with a total of parameters or sizes that are published (--json says where); "
-    "others, and memory: the published config.json, from memory alone."
+    "written from memory, and held against a published total or sizes (--json says where); "
+    "memory, or the name of a repository: its config.json, written from memory alone."
 )
 _OLLAMA = (
     "A name of these is the model as it was published; a name of Ollama's library (mistral, qwen3, "

@@ -245,7 +245,8 @@ def _unknown_family(raw: Mapping[str, Any]) -> UnknownModel:
     if fits:
         return UnknownModel(
             f"model_type {name[:60]!r} is not known, but its keys are exactly those of "
-            f"{' or '.join(fits)}: --as {fits[0]} (family={fits[0]!r}) counts it so, if its code is"
+            f"{' or '.join(fits)}",
+            f": --as {fits[0]} (family={fits[0]!r}) counts it so, if its code is",
         )
     from thermoflop.model.config.near import near_family
 

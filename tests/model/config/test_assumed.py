@@ -125,7 +125,19 @@ def test_what_is_not_understood_is_refused_all_at_once() -> None:
         read_model({**LLAMA, "use_magic": True, "num_widgets": 3})
     said = str(caught.value)
     assert "use_magic = True, num_widgets = 3 are not understood" in said
-    assert "ignore='use_magic' and ignore='num_widgets' (--ignore) if they do not" in said
+    asked = "ignore=('use_magic', 'num_widgets') (--ignore use_magic --ignore num_widgets)"
+    assert f"{asked} if they do not" in said
+    assert "--ignore" not in caught.value.sentence  # a page has no options
+
+
+def test_a_refusal_names_every_key_that_would_have_to_be_ignored() -> None:
+    strange = {f"num_widgets_{number}": 3 for number in range(9)}
+    with pytest.raises(UnknownModel) as caught:
+        read_model({**LLAMA, **strange})
+    assert str(caught.value).endswith(
+        f"ignore={tuple(strange)} ({' '.join(f'--ignore {key}' for key in strange)}) if they do not"
+    )
+    assert read_model({**LLAMA, **strange}, ignored=frozenset(strange)).params
 
 
 def test_what_a_family_passes_by_is_said_where_the_family_is_the_users_word() -> None:

@@ -87,7 +87,7 @@ def test_modelopts_nested_form_is_that_of_the_file_beside_it() -> None:
 )
 def test_a_method_without_a_format_of_weights_is_not_understood(block: dict[str, Any]) -> None:
     model = tf.load_model({**LLAMA, "quantization_config": block})
-    assert model.format_unknown == "it names no format of weights"
+    assert model.format_unknown == "quantization_config names no format of weights"
 
 
 @pytest.mark.parametrize("pattern", ["re:((((", "re:a{3}", "re:(?=x)y"])
@@ -110,7 +110,7 @@ def test_zeros_that_files_leave_out_are_said() -> None:
         "sparsity_config": {"format": "sparse-24-bitmask", "sparsity_structure": "2:4"},
     }
     model = tf.load_model({**LLAMA, "quantization_config": block})
-    said = "the zeros that 2:4 of sparsity_config names are counted as other weights"
+    said = "weights that are zero (2:4 sparsity) are counted like the others"
     assert said in model.notes
     del block["config_groups"]
     alone = tf.load_model({**LLAMA, "quantization_config": block})

@@ -108,7 +108,8 @@ def _of_name(
     found = choose_precision(dtype, kv_dtype)
     lacks = f"{device.name} does not compute in"
     if asked is not None and spelled(asked) == "bf16" != dtype:
-        return replace(found, said=f"{lacks} bf16: {dtype} is counted, as engines take it there")
+        said = f"bf16 on {device.name} is counted as {dtype}, which engines use there"
+        return replace(found, said=said)
     alone = device.vendor == "NVIDIA" and "bf16" in device.peaks and profile is not None
     if dtype not in _FORMS or device.has_peak(found.compute) or not alone:
         return found
@@ -124,7 +125,7 @@ def check_understood(model: Model) -> None:
     """UsageError where the configuration says a format of weights that nobody here can count."""
     if not is_understood(model):
         raise UsageError(
-            f"{model.name} says of its weights what is not understood "
+            f"the format of {model.name}'s weights is not understood "
             f"({model.format_unknown}): say their format, such as dtype=int4"
         )
 

@@ -200,9 +200,12 @@ def _not_understood(family: Family, raw: Mapping[str, Any], keys: list[str]) -> 
     said = ", ".join(f"{key[:60]} = {quote_value(raw[key])}" for key in shown)
     more = f" and {len(keys) - len(shown)} more" if len(keys) > len(shown) else ""
     near = nearest(keys[0], family.keys) if one else None
-    hint = f"; did you mean {near}?" if near else ";"
-    each = " and ".join(f"ignore={key!r}" for key in shown)
+    hint = f"; did you mean {near}?" if near else ""
+    which = f"not understood for model_type {family.name!r} and could change a count{hint}"
+    asked = repr(keys[0]) if one else f"({', '.join(map(repr, keys))})"
+    options = " ".join(f"--ignore {key}" for key in keys)
+    does = "it does" if one else "they do"
     return UnknownModel(
-        f"{said}{more} {'is' if one else 'are'} not understood for model_type {family.name!r} and "
-        f"could change a count{hint} say {each} (--ignore) if {'it does' if one else 'they do'} not"
+        f"{said}{more} {'is' if one else 'are'} {which}",
+        f"{';' if not near else ''} say ignore={asked} ({options}) if {does} not",
     )

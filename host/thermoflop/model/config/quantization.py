@@ -60,7 +60,7 @@ def read_quantization(
         if found is not None or zeros:
             return found, "; ".join(filter(None, (fault, zeros))), ""
         if _cache(block) is None:
-            raise InputError("it names no format of weights")
+            raise InputError("quantization_config names no format of weights")
         return None, fault or "what is said of quantization names no format of weights", ""
     except InputError as error:
         return None, f"the quantization is left out: {error}", str(error)
@@ -134,8 +134,8 @@ def _zeros(block: Block) -> str:
     structure = said.get("sparsity_structure")
     if said.get("format") in (None, "dense") and structure in (None, "unstructured"):
         return ""
-    named = f"{structure} of sparsity_config" if isinstance(structure, str) else "sparsity_config"
-    return f"the zeros that {named[:60]} names are counted as other weights"
+    named = f"{structure} sparsity" if isinstance(structure, str) else "sparsity_config"
+    return f"weights that are zero ({named[:60]}) are counted like the others"
 
 
 def _check_modules(modules: list[str]) -> None:

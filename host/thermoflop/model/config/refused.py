@@ -12,11 +12,11 @@ REFUSED = {
     "longcat_flash": "experts that compute nothing make the work of a token depend on the token",
     "convnext": "stages of convolutions that halve the image are not described here",
     "convnextv2": "stages of convolutions that halve the image are not described here",
-    # known by their code, and by no class of transformers that their files name
+    # known by the code beside their weights, or by a class whose parts have no description here
     "arctic": "a dense feed-forward beside its mixture is not described here",
     "bailing_moe_linear": "its linear attention, which decays by layer, is not described here",
     "florence2": "an image tower of convolutions and windows (DaViT) is not described here",
-    "grok-1": "no total is published that what its code builds could be held to",
+    "grok-1": "its code, in JAX, is no class that its description could be held to",
     "grok-2": "a dense feed-forward beside its experts is not described here",
     "jet_nemotron": "convolutions whose taps a network makes are not described here",
     "molmo": "its image tower, which pools by attention, is not described here; molmo2 is",

@@ -47,7 +47,7 @@ def unread_keys(model_type: str) -> frozenset[str]:
 def is_unread(family: Family, raw: Mapping[str, Any], key: str) -> bool:
     """Whether the class of a family never reads a key that other classes have.
 
-    A configuration that leaves its width or depth away might say it under another class's name,
+    A configuration that leaves its width or depth out might say it under another class's name,
     and a mixture of experts in a family that has none is code of its own: neither is believed.
     """
     if any(core in family.keys and core not in raw for core in _CORE):

@@ -78,7 +78,6 @@ family(
         "num_hidden_layers": "decoder_num_hidden_layers",
         "hidden_act": "decoder_hidden_act",
     },
-    # sizes of its positions, which are rotations
 )
 family(
     "parakeet_encoder",
@@ -99,7 +98,7 @@ family(
         "subsampling_conv_stride": 2,
     },
     traits={"note": _FRAMES},
-    # the class sets the key heads to the heads, and computes its positions
+    # the class sets the key heads to the heads
     ignored=("num_key_value_heads", "dropout_positions", "scale_input"),
 )
 family(
