@@ -124,6 +124,11 @@ def mapping() -> Key:
     return Key("mapping", None, nullable=True)
 
 
+def spaced(text: str) -> tuple[str, ...]:
+    """The words of a text: keys that a family ignores, or drops."""
+    return tuple(text.split())
+
+
 def anything(default: Any = None) -> Key:
     """A value whose form the family's own function checks."""
     return Key("any", default, nullable=True)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from importlib import import_module
 
-from thermoflop.model.config.family import FAMILIES, Family
+from thermoflop.model.config.family import FAMILIES, Family, spaced
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -121,9 +121,9 @@ MODULES = {
     "seq2seq": "bart bigbird_pegasus blenderbot blenderbot-small fsmt led longt5 m2m_100 marian"
     " mbart mt5 mvp nllb-moe pegasus pegasus_x plbart switch_transformers t5 umt5 whisper",
 }
-_TOWERS = (
-    *("towers", "qwen_towers", "other_towers", "single_towers"),
-    *("early_towers", "document_towers", "listening_towers", "newer_towers"),
+_TOWERS = spaced(
+    "towers qwen_towers other_towers single_towers early_towers document_towers listening_towers"
+    " newer_towers"
 )
 # towers that are part of another model and are not counted alone
 _PARTS = {name for kind in _TOWERS for name in MODULES[kind].split()} - {"siglip2_vision_model"}

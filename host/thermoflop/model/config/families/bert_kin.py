@@ -7,7 +7,7 @@ from thermoflop.errors import InputError
 from thermoflop.model.architecture.description import Placed
 from thermoflop.model.architecture.parts import Linear, Table
 from thermoflop.model.config.families import encoders  # noqa: F401 - parents are there
-from thermoflop.model.config.family import at_least_zero, family, indices, use
+from thermoflop.model.config.family import at_least_zero, family, indices, spaced, use
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -114,14 +114,13 @@ family(
     drop=("type_vocab_size",),
     traits={"types": 0, "extra_tables": _table_types, "classes": ("masked", "sequence", "bare")},
     # of the head that answers questions, which is not described here
-    ignored=(
-        *("max_num_columns", "max_num_rows", "num_aggregation_labels", "aggregation_labels"),
-        *("select_one_column", "reset_position_index_per_cell", "use_answer_as_supervision"),
-        *("use_normalized_answer_loss", "use_gumbel_for_aggregation", "use_gumbel_for_cells"),
-        *("average_approximation_function", "disable_per_token_loss", "answer_loss_importance"),
-        *("no_aggregation_label_index", "average_logits_per_cell", "cell_selection_preference"),
-        *("allow_empty_column_selection", "aggregation_temperature", "positive_label_weight"),
-        *("huber_loss_delta",),
+    ignored=spaced(
+        "max_num_columns max_num_rows num_aggregation_labels aggregation_labels select_one_column"
+        " reset_position_index_per_cell use_answer_as_supervision use_normalized_answer_loss"
+        " use_gumbel_for_aggregation use_gumbel_for_cells average_approximation_function"
+        " disable_per_token_loss answer_loss_importance no_aggregation_label_index"
+        " average_logits_per_cell cell_selection_preference allow_empty_column_selection"
+        " aggregation_temperature positive_label_weight huber_loss_delta"
     ),
 )
 family(
@@ -243,10 +242,9 @@ family(
         "num_hidden_layers": "n_layers",
         "n_words": "vocab_size",
     },
-    ignored=(
-        *("gelu_activation", "sinusoidal_embeddings", "causal", "is_encoder", "lang_id"),
-        *("mask_index", "unk_index", "bos_index", "eos_index", "pad_index", "start_n_top"),
-        *("end_n_top",),
+    ignored=spaced(
+        "gelu_activation sinusoidal_embeddings causal is_encoder lang_id mask_index unk_index"
+        " bos_index eos_index pad_index start_n_top end_n_top"
     ),
 )
 family("flaubert", "xlm", ignored=("pre_norm",))

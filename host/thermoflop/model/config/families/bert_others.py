@@ -13,7 +13,7 @@ from thermoflop.model.config import encoder
 from thermoflop.model.config.architectures import class_name
 from thermoflop.model.config.blocks import layer_norm
 from thermoflop.model.config.families import embedders, encoders  # noqa: F401 - parents are there
-from thermoflop.model.config.family import Key, family, names, use
+from thermoflop.model.config.family import Key, family, names, spaced, use
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -73,18 +73,16 @@ family(
         "conv_kernel_size": Key("count", 65, nullable=True),
     },
     traits=_full("by landmarks", others=_over_values("conv_kernel_size"), **_TWO_MORE, **_APART),
-    ignored=(
-        *("num_landmarks", "segment_means_seq_len", "inv_coeff_init_option", "add_cross_attention"),
-    ),
+    ignored=spaced("num_landmarks segment_means_seq_len inv_coeff_init_option add_cross_attention"),
 )
 family(
     "mra",
     "bert",
     keys={"vocab_size": 50265, "type_vocab_size": 1},
     traits=_full("in several resolutions", **_TWO_MORE, **_APART),
-    ignored=(
-        *("add_cross_attention", "approx_mode", "block_per_row"),
-        *("initial_prior_diagonal_n_blocks", "initial_prior_first_n_blocks"),
+    ignored=spaced(
+        "add_cross_attention approx_mode block_per_row initial_prior_diagonal_n_blocks"
+        " initial_prior_first_n_blocks"
     ),
 )
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from thermoflop.errors import InputError
 from thermoflop.model.config.families import dense, expert_kin  # noqa: F401 - parents are there
-from thermoflop.model.config.family import Key, at_least_zero, family, maybe, required, use
+from thermoflop.model.config.family import Key, at_least_zero, family, maybe, required, spaced, use
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,10 +17,7 @@ if TYPE_CHECKING:
 
 _NO_BIASES = ("attention_bias", "mlp_bias")
 _SIZES: dict[str, Key] = dict.fromkeys(
-    (
-        *("vocab_size", "hidden_size", "intermediate_size"),
-        *("num_hidden_layers", "num_attention_heads"),
-    ),
+    spaced("vocab_size hidden_size intermediate_size num_hidden_layers num_attention_heads"),
     required(),
 )
 _PLAIN = {"q_bias": False, "o_bias": False, "up_bias": False}
@@ -106,9 +103,9 @@ family(
         "note": "its attention is counted in full, where it may choose blocks of keys",
     },
     drop=("mlp_bias", "head_dim"),
-    ignored=(
-        *("dim_model_base", "head_dim", "mup_denominator", "scale_depth", "scale_emb"),
-        *("sparse_config", "use_sparse_attn"),
+    ignored=spaced(
+        "dim_model_base head_dim mup_denominator scale_depth scale_emb sparse_config"
+        " use_sparse_attn"
     ),
 )
 
@@ -152,9 +149,9 @@ family(
         "whole": ("ChatGLMModel",),
     },
     aliases={"num_hidden_layers": "num_layers"},
-    ignored=(
-        *("fp32_residual_connection", "original_rope", "interleaved_qkv", "vocab_size"),
-        *("pre_seq_len", "prefix_projection", "quantization_bit"),
+    ignored=spaced(
+        "fp32_residual_connection original_rope interleaved_qkv vocab_size pre_seq_len"
+        " prefix_projection quantization_bit"
     ),
 )
 family(
@@ -179,12 +176,12 @@ family(
         "note": "its block-sparse attention is counted in full",
     },
     drop=("intermediate_size", "sliding_window", "head_dim"),
-    ignored=(
-        *("blocksparse_block_size", "blocksparse_homo_head_pattern"),
-        *("blocksparse_num_local_blocks", "blocksparse_triton_kernel_block_size"),
-        *("blocksparse_vert_stride", "dense_attention_every_n_layers", "dummy_token_indices"),
-        *("ff_dim_multiplier", "gegelu_limit", "gegelu_pad_to_256", "mup_use_scaling"),
-        *("mup_attn_multiplier", "mup_embedding_multiplier", "mup_width_multiplier"),
+    ignored=spaced(
+        "blocksparse_block_size blocksparse_homo_head_pattern blocksparse_num_local_blocks"
+        " blocksparse_triton_kernel_block_size blocksparse_vert_stride"
+        " dense_attention_every_n_layers dummy_token_indices ff_dim_multiplier gegelu_limit"
+        " gegelu_pad_to_256 mup_use_scaling mup_attn_multiplier mup_embedding_multiplier"
+        " mup_width_multiplier"
     ),
 )
 

@@ -16,7 +16,7 @@ from thermoflop.model.config.blocks import biased_attention, layer_norm
 from thermoflop.model.config.families import dense, towers, vision  # noqa: F401 - parents
 from thermoflop.model.config.families.sections import eyes_of, text_of, wrapper
 from thermoflop.model.config.families.wrappers import CLIP
-from thermoflop.model.config.family import Key, Section, family, mapping, use
+from thermoflop.model.config.family import Key, Section, family, mapping, spaced, use
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -35,16 +35,16 @@ family(
         "positions": "grid",
         "post_norm": False,
     },
-    drop=(
-        *("attention_bias", "use_qk_norm", "use_mask_token"),
-        *("use_absolute_position_embeddings", "use_mean_pooling"),
+    drop=spaced(
+        "attention_bias use_qk_norm use_mask_token use_absolute_position_embeddings"
+        " use_mean_pooling"
     ),
     # its mixture of experts is of code that was never published with weights: use_moe is false
-    ignored=(
-        *("drop_path_rate", "capacity_factor", "eval_capacity_factor", "laux_allreduce"),
-        *("moe_coeff_ratio", "moe_intermediate_size", "moe_output_scale", "noisy_gate_policy"),
-        *("num_experts", "num_routed_experts", "num_shared_experts"),
-        *("shared_expert_intermediate_size", "use_residual", "use_rts", "use_weighted_residual"),
+    ignored=spaced(
+        "drop_path_rate capacity_factor eval_capacity_factor laux_allreduce moe_coeff_ratio"
+        " moe_intermediate_size moe_output_scale noisy_gate_policy num_experts num_routed_experts"
+        " num_shared_experts shared_expert_intermediate_size use_residual use_rts"
+        " use_weighted_residual"
     ),
 )
 wrapper(
@@ -58,10 +58,9 @@ wrapper(
         "grid": lambda _config: {"rule": "shape", "limits": (12,)},
         "whole": ("InternVLChatModel",),
     },
-    ignored=(
-        *("dynamic_image_size", "force_image_size", "image_fold", "max_dynamic_patch"),
-        *("min_dynamic_patch", "pad2square", "select_layer", "system_message", "template"),
-        *("use_backbone_lora", "use_llm_lora"),
+    ignored=spaced(
+        "dynamic_image_size force_image_size image_fold max_dynamic_patch min_dynamic_patch"
+        " pad2square select_layer system_message template use_backbone_lora use_llm_lora"
     ),
 )
 
@@ -72,9 +71,9 @@ _MINICPM_KEYS: dict[str, Any] = {
     "query_num": 64,
     "drop_vision_last_layer": False,
 }
-_MINICPM_SPARE = (
-    *("batch_vision_input", "image_size", "patch_size", "slice_config", "slice_mode"),
-    *("use_image_id", "vision_batch_size", "batch_3d_resampler", "temporal_model"),
+_MINICPM_SPARE = spaced(
+    "batch_vision_input image_size patch_size slice_config slice_mode use_image_id"
+    " vision_batch_size batch_3d_resampler temporal_model"
 )
 
 

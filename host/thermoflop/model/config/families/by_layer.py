@@ -10,7 +10,7 @@ from thermoflop.base.messages import quote_value
 from thermoflop.errors import InputError
 from thermoflop.model.config.families import dense  # noqa: F401 - llama is defined there
 from thermoflop.model.config.families.patterns import sparse_by_mlp_types, words
-from thermoflop.model.config.family import anything, family, indices, mapping, names, use
+from thermoflop.model.config.family import anything, family, indices, mapping, names, spaced, use
 from thermoflop.model.config.keys import is_factor
 
 TYPE_CHECKING = False
@@ -77,11 +77,10 @@ family(
     drop=("mlp_bias",),
     aliases={"num_local_experts": "n_routed_experts"},
     # the class derives sliding layers' heads, and which they are, from the keys above
-    ignored=(
-        "add_swa_attention_sink_bias",
-        *("attention_chunk_size", "attention_value_scale", "hybrid_layer_pattern"),
-        *("moe_layer_freq", "n_shared_experts", "swa_head_dim", "swa_num_attention_heads"),
-        *("swa_num_key_value_heads", "swa_v_head_dim"),
+    ignored=spaced(
+        "add_swa_attention_sink_bias attention_chunk_size attention_value_scale"
+        " hybrid_layer_pattern moe_layer_freq n_shared_experts swa_head_dim"
+        " swa_num_attention_heads swa_num_key_value_heads swa_v_head_dim"
     ),
 )
 # MiMo-7B is Qwen2's decoder with a layer that predicts further ahead (its report, section 2.2)
@@ -251,8 +250,8 @@ family(
         "qk_norm": lambda config: "head" if config["normalize_qk_projections"] else None,
         "tied": use("share_input_output_layers"),
     },
-    ignored=(
-        *("num_gqa_groups", "qkv_multipliers", "activation_fn_name", "normalization_layer_name"),
-        *("tie_word_embeddings",),
+    ignored=spaced(
+        "num_gqa_groups qkv_multipliers activation_fn_name normalization_layer_name"
+        " tie_word_embeddings"
     ),
 )

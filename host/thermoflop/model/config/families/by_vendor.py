@@ -16,6 +16,7 @@ from thermoflop.model.config.family import (
     maybe,
     maybe_zero,
     names,
+    spaced,
     use,
 )
 
@@ -215,11 +216,10 @@ family(
     },
     traits={"qk_norm": "full", "kinds": None, "window": None},
     drop=("sliding_window",),
-    ignored=(
-        *("attn_type_list", "layernorm_full_attention_beta", "layernorm_linear_attention_beta"),
-        *("layernorm_mlp_beta", "mtp_transformer_layers", "num_mtp_modules", "qk_norm_type"),
-        *("shared_intermediate_size", "shared_moe_mode", "use_mtp", "use_qk_norm"),
-        *("use_routing_bias",),
+    ignored=spaced(
+        "attn_type_list layernorm_full_attention_beta layernorm_linear_attention_beta"
+        " layernorm_mlp_beta mtp_transformer_layers num_mtp_modules qk_norm_type"
+        " shared_intermediate_size shared_moe_mode use_mtp use_qk_norm use_routing_bias"
     ),
 )
 family(
@@ -243,8 +243,8 @@ family(
         "embed_width": None,
         "final_norm": True,
     },
-    drop=(
-        *("ffn_dim", "word_embed_proj_dim", "do_layer_norm_before", "_remove_final_layer_norm"),
-        *("enable_bias", "layer_norm_elementwise_affine", "activation_function"),
+    drop=spaced(
+        "ffn_dim word_embed_proj_dim do_layer_norm_before _remove_final_layer_norm enable_bias"
+        " layer_norm_elementwise_affine activation_function"
     ),
 )

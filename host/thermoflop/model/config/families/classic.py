@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from thermoflop.errors import InputError
 from thermoflop.model.config.families.patterns import all_sliding
-from thermoflop.model.config.family import anything, family, maybe, use
+from thermoflop.model.config.family import anything, family, maybe, spaced, use
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -67,9 +67,8 @@ family(
     "gpt2",
     keys={"multi_query": True, "activation_function": "gelu_pytorch_tanh"},
     traits={"kv_heads": lambda config: 1 if config["multi_query"] else None},
-    ignored=(
-        *("inference_runner", "num_key_value_heads", "pre_allocate_kv_cache"),
-        *("validate_runner_input",),
+    ignored=spaced(
+        "inference_runner num_key_value_heads pre_allocate_kv_cache validate_runner_input"
     ),
 )
 family(

@@ -19,6 +19,7 @@ from thermoflop.model.config.family import (
     indices,
     maybe,
     names,
+    spaced,
     use,
 )
 
@@ -190,10 +191,9 @@ family(
     traits={"qk_norm": None, "kinds": every(4), **WINDOW},
     drop=("use_qk_norm",),
     # what the class has anyway, spelled out in published files
-    ignored=(
-        *("layer_switch", "order_of_interleaved_layers", "position_embedding_type"),
-        *("use_embedding_sharing", "use_gated_activation", "use_parallel_block"),
-        *("use_parallel_embedding", "use_qk_norm"),
+    ignored=spaced(
+        "layer_switch order_of_interleaved_layers position_embedding_type use_embedding_sharing"
+        " use_gated_activation use_parallel_block use_parallel_embedding use_qk_norm"
     ),
 )
 family(

@@ -18,7 +18,7 @@ from thermoflop.model.config.families import (  # noqa: F401 - parents are defin
 from thermoflop.model.config.families.encoders import BERT
 from thermoflop.model.config.families.patterns import layers_alone
 from thermoflop.model.config.families.towers import SPARE, VIT
-from thermoflop.model.config.family import at_least_zero, family, use
+from thermoflop.model.config.family import at_least_zero, family, spaced, use
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -285,10 +285,10 @@ family(
         "embed_rows": lambda config: config["vocab_size"] + config["additional_vocab_size"],
     },
     drop=("num_key_value_heads", "head_dim", "attention_bias", "mlp_bias"),
-    ignored=(
-        *("alpha_initializer", "alphas_initializer_range", "use_resampler", "perceiver_config"),
-        *("freeze_lm_head", "freeze_text_layers", "freeze_text_module_exceptions"),
-        *("freeze_vision_layers", "freeze_vision_module_exceptions"),
+    ignored=spaced(
+        "alpha_initializer alphas_initializer_range use_resampler perceiver_config freeze_lm_head"
+        " freeze_text_layers freeze_text_module_exceptions freeze_vision_layers"
+        " freeze_vision_module_exceptions"
     ),
 )
 family(

@@ -16,6 +16,7 @@ from thermoflop.model.config.family import (
     maybe_zero,
     names,
     required,
+    spaced,
     use,
 )
 
@@ -61,9 +62,9 @@ family(
         "encodings": ("absolute", "rope"),
     },
     # of the code that lay beside weights before the class was there
-    ignored=(
-        *("layer_norm_type", "logn_attention_clip1", "logn_attention_scale", "pack_qkv"),
-        *("use_memory_efficient_attention",),
+    ignored=spaced(
+        "layer_norm_type logn_attention_clip1 logn_attention_scale pack_qkv"
+        " use_memory_efficient_attention"
     ),
 )
 family("new", "gte", keys={"vocab_size": 30528, "type_vocab_size": at_least_zero(2)})
@@ -149,10 +150,9 @@ family(
         "n_inner": "intermediate_size",
         "activation_function": "hidden_act",
     },
-    ignored=(
-        *("add_pooling_layer", "dense_seq_output", "expert_choice_router", "ffn_div"),
-        *("max_trained_positions", "moe_impl", "num_shared_experts", "pad_vocab_size_multiple"),
-        *("parallel_block_tied_norm",),
+    ignored=spaced(
+        "add_pooling_layer dense_seq_output expert_choice_router ffn_div max_trained_positions"
+        " moe_impl num_shared_experts pad_vocab_size_multiple parallel_block_tied_norm"
     ),
 )
 
@@ -187,9 +187,8 @@ family(
         "extras": _adapters,
         "encodings": ("absolute", "rotary"),
     },
-    ignored=(
-        *("emb_pooler", "load_trained_adapters", "lora_alpha", "lora_main_params_trainable"),
-        *("task_instructions",),
+    ignored=spaced(
+        "emb_pooler load_trained_adapters lora_alpha lora_main_params_trainable task_instructions"
     ),
 )
 family(
@@ -227,10 +226,9 @@ family(
         "pooler": (),
     },
     # the window narrows what is attended, not what is counted: every query meets every key
-    ignored=(
-        *("local_attention", "global_attn_every_n_layers", "layer_types", "classifier_pooling"),
-        *("deterministic_flash_attn", "reference_compile", "sparse_prediction"),
-        *("sparse_pred_ignore_index",),
+    ignored=spaced(
+        "local_attention global_attn_every_n_layers layer_types classifier_pooling"
+        " deterministic_flash_attn reference_compile sparse_prediction sparse_pred_ignore_index"
     ),
 )
 family(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from thermoflop.model.config.family import at_least_zero, family, use
+from thermoflop.model.config.family import at_least_zero, family, spaced, use
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,9 +24,9 @@ family(
     # transformers calls the attention's output projection attention.output.dense; the published
     # records count what is called output with the MLP
     traits={"bias_group": "head_transform", "untied_bias": True, "output_group": "mlp"},
-    ignored=(
-        *("position_embedding_type", "directionality", "pooler_fc_size", "pooler_type"),
-        *("pooler_num_attention_heads", "pooler_num_fc_layers", "pooler_size_per_head"),
+    ignored=spaced(
+        "position_embedding_type directionality pooler_fc_size pooler_type"
+        " pooler_num_attention_heads pooler_num_fc_layers pooler_size_per_head"
     ),
 )
 family(
@@ -40,9 +40,9 @@ family(
     "roberta",
     keys={"vocab_size": 30522},
     # of jinaai's code, which runs it with another kernel
-    ignored=(
-        *("emb_pooler", "load_trained_adapters", "lora_alpha", "lora_main_params_trainable"),
-        *("lora_rank", "num_loras", "use_reentrant"),
+    ignored=spaced(
+        "emb_pooler load_trained_adapters lora_alpha lora_main_params_trainable lora_rank"
+        " num_loras use_reentrant"
     ),
 )
 family("camembert", "roberta", keys={"vocab_size": 30522})

@@ -7,7 +7,7 @@ from thermoflop.errors import InputError
 from thermoflop.model.config.families import newer_texts, newer_towers  # noqa: F401 - parents
 from thermoflop.model.config.families.newer_wrappers import ERNIE_NOTE, joined_moments
 from thermoflop.model.config.families.sections import eyes_of, text_of, wrapper
-from thermoflop.model.config.family import Key, family, use
+from thermoflop.model.config.family import Key, family, spaced, use
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -57,10 +57,10 @@ def _text(config: Config) -> dict[str, Any]:
     return {**beside, "moe_num_experts": count, "mlp_layer_types": kinds}
 
 
-_SPARE = (
-    *("moe_layer_interval", "pixel_hidden_size", "moe_use_hard_gate", "im_patch_id"),
-    *("modality_detach", "moe_reverse_token_drop", "moe_orthogonal_loss_lambda"),
-    *("moe_dense_experts_token_type_id", "moe_multimodal_dispatch_use_allgather"),
+_SPARE = spaced(
+    "moe_layer_interval pixel_hidden_size moe_use_hard_gate im_patch_id modality_detach"
+    " moe_reverse_token_drop moe_orthogonal_loss_lambda moe_dense_experts_token_type_id"
+    " moe_multimodal_dispatch_use_allgather"
 )
 wrapper(
     "ernie4_5_moe_vl",

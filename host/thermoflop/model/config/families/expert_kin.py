@@ -17,6 +17,7 @@ from thermoflop.model.config.family import (
     family,
     maybe,
     names,
+    spaced,
     use,
 )
 from thermoflop.model.config.keys import is_count
@@ -128,11 +129,10 @@ family(
     },
     drop=("attention_bias", "mlp_bias"),
     aliases={"num_experts": "moe_num_experts", "num_experts_per_tok": "moe_k"},
-    ignored=(
-        *("compression_ratio", "freq_allocation", "moe_capacity"),
-        *("moe_dense_experts_token_type_id", "moe_gate", "moe_group"),
-        *("moe_multimodal_dispatch_use_allgather", "moe_norm_min", "moe_use_aux_free"),
-        *("moe_use_hard_gate", "sinkhorn_2gate", "use_rmsnorm", "weight_share_add_bias"),
+    ignored=spaced(
+        "compression_ratio freq_allocation moe_capacity moe_dense_experts_token_type_id moe_gate"
+        " moe_group moe_multimodal_dispatch_use_allgather moe_norm_min moe_use_aux_free"
+        " moe_use_hard_gate sinkhorn_2gate use_rmsnorm weight_share_add_bias"
     ),
 )
 family(
@@ -163,9 +163,9 @@ family(
         ),
     },
     aliases={"num_local_experts": "num_experts"},
-    ignored=(
-        *("enable_lm_head_fp32", "enable_moe_fp32_combine", "expert_hidden_dim"),
-        *("first_k_dense_replace", "moe_router_use_sigmoid", "qk_norm", "route_norm"),
+    ignored=spaced(
+        "enable_lm_head_fp32 enable_moe_fp32_combine expert_hidden_dim first_k_dense_replace"
+        " moe_router_use_sigmoid qk_norm route_norm"
     ),
 )
 

@@ -19,6 +19,7 @@ from thermoflop.model.config.family import (
     indices,
     maybe,
     names,
+    spaced,
     use,
 )
 from thermoflop.model.config.keys import is_factor
@@ -262,11 +263,11 @@ family(
         "kinds": lambda config: ["hybrid"] * config["num_hidden_layers"],
         "mixers": _falcon_h1_mixer,
     },
-    ignored=(
-        *("mamba_chunk_size", "mamba_norm_before_gate", "mamba_use_mlp", "mlp_expansion_factor"),
-        *("layer_types", "layers_block_type", "mlp_multipliers", "ssm_multipliers"),
-        *("attention_in_multiplier", "attention_out_multiplier", "key_multiplier"),
-        *("lm_head_multiplier", "ssm_in_multiplier", "ssm_out_multiplier"),
+    ignored=spaced(
+        "mamba_chunk_size mamba_norm_before_gate mamba_use_mlp mlp_expansion_factor layer_types"
+        " layers_block_type mlp_multipliers ssm_multipliers attention_in_multiplier"
+        " attention_out_multiplier key_multiplier lm_head_multiplier ssm_in_multiplier"
+        " ssm_out_multiplier"
     ),
 )
 
@@ -360,10 +361,9 @@ family(
     },
     traits={"head_dim": None, "inner": None, "kv_heads": None, "merged": ("gate_up_proj",)},
     aliases={"layer_types": "layers_block_type"},
-    ignored=(
-        *("use_conv_bias", "use_long_context", "attention_hidden_size", "attention_head_dim"),
-        *("head_dim", "kv_channels", "num_query_groups", "lora_rank", "hybrid_layer_ids"),
-        *("use_shared_mlp_adapter", "state_size", "ffn_hidden_size", "gated_linear_unit"),
-        *("mamba_dt_rank",),
+    ignored=spaced(
+        "use_conv_bias use_long_context attention_hidden_size attention_head_dim head_dim"
+        " kv_channels num_query_groups lora_rank hybrid_layer_ids use_shared_mlp_adapter"
+        " state_size ffn_hidden_size gated_linear_unit mamba_dt_rank"
     ),
 )

@@ -9,7 +9,7 @@ from thermoflop.model.architecture.description import Placed
 from thermoflop.model.architecture.parts import Convolution, Linear, Vector
 from thermoflop.model.config.families import dense  # noqa: F401 - llama is defined there
 from thermoflop.model.config.families.patterns import layer_indices, sparse_by_mlp_types, words
-from thermoflop.model.config.family import at_least_zero, family, indices, names, use
+from thermoflop.model.config.family import at_least_zero, family, indices, names, spaced, use
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -134,10 +134,9 @@ family(
         "sconv_kernel_size": "conv_kernel_size",
     },
     drop=("attention_bias", "mlp_bias", "tie_word_embeddings"),
-    ignored=(
-        *("tie_word_embeddings", "unpadded_vocab_size", "route_scale"),
-        *("logits_mup_width_multiplier", "log_scaling_alpha", "log_scaling_n_floor"),
-        *("mtp_local_layer_ids", "mtp_hidden_states_first", "chain_hidden_post_norm"),
-        *("rms_norm_eps_moe_gate", "number_of_conv_states"),
+    ignored=spaced(
+        "tie_word_embeddings unpadded_vocab_size route_scale logits_mup_width_multiplier"
+        " log_scaling_alpha log_scaling_n_floor mtp_local_layer_ids mtp_hidden_states_first"
+        " chain_hidden_post_norm rms_norm_eps_moe_gate number_of_conv_states"
     ),
 )

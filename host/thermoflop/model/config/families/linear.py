@@ -25,6 +25,7 @@ from thermoflop.model.config.family import (
     mapping,
     maybe,
     names,
+    spaced,
     use,
 )
 from thermoflop.model.config.keys import is_count
@@ -156,10 +157,10 @@ family(
         "num_experts_per_token": "num_experts_per_tok",
         "num_shared_experts": "n_shared_experts",
     },
-    ignored=(
-        *("moe_layer_freq", "moe_renormalize", "num_expert_group", "use_grouped_topk"),
-        *("mla_use_nope", "moe_router_activation_func", "activation_situ_beta"),
-        *("activation_situ_linear_beta", "tie_word_embeddings"),
+    ignored=spaced(
+        "moe_layer_freq moe_renormalize num_expert_group use_grouped_topk mla_use_nope"
+        " moe_router_activation_func activation_situ_beta activation_situ_linear_beta"
+        " tie_word_embeddings"
     ),
 )
 
@@ -276,9 +277,9 @@ family(
     },
     traits={"output_gate": _qwen3_5_gate, "sparse": None},
     drop=("intermediate_size", "decoder_sparse_step", "mlp_only_layers"),
-    ignored=(
-        *("intermediate_size", "decoder_sparse_step", "mlp_only_layers", "mtp_num_hidden_layers"),
-        *("mtp_use_dedicated_embeddings",),
+    ignored=spaced(
+        "intermediate_size decoder_sparse_step mlp_only_layers mtp_num_hidden_layers"
+        " mtp_use_dedicated_embeddings"
     ),
 )
 family(
@@ -297,8 +298,7 @@ family(
         "shared_inner": 0,
         "shared_gate": False,
     },
-    drop=(
-        *("num_experts", "num_experts_per_tok", "moe_intermediate_size"),
-        "shared_expert_intermediate_size",
+    drop=spaced(
+        "num_experts num_experts_per_tok moe_intermediate_size shared_expert_intermediate_size"
     ),
 )

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from thermoflop.model.config.families import by_vendor, classic  # noqa: F401 - parents are there
 from thermoflop.model.config.families.patterns import from_layer_types
-from thermoflop.model.config.family import family, maybe, names, use
+from thermoflop.model.config.family import family, maybe, names, spaced, use
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -142,13 +142,12 @@ family(
     traits={"qk_norm": "head", "up_bias": False},
     drop=("mlp_bias",),
     # the class always normalizes queries and keys
-    ignored=(
-        *("anyres_pooling_size", "attention_head_dim", "dense_list", "cla_share_factor"),
-        *("enable_lm_head_fp32", "im_end_id", "im_newline_id", "im_start_id", "mask_init_id"),
-        *("max_image_size", "mlp_bias", "norm_type", "num_media_embeds", "org_vocab_size"),
-        *("pad_id", "pool_type", "text_end_id", "text_start_id", "use_qk_norm"),
-        *("use_rotary_pos_emb", "use_vit_init_type", "video_end_id", "video_start_id"),
-        *("vit_input_resolution", "vit_mapping_type", "vit_norm_type", "vit_patch"),
+    ignored=spaced(
+        "anyres_pooling_size attention_head_dim dense_list cla_share_factor enable_lm_head_fp32"
+        " im_end_id im_newline_id im_start_id mask_init_id max_image_size mlp_bias norm_type"
+        " num_media_embeds org_vocab_size pad_id pool_type text_end_id text_start_id use_qk_norm"
+        " use_rotary_pos_emb use_vit_init_type video_end_id video_start_id vit_input_resolution"
+        " vit_mapping_type vit_norm_type vit_patch"
     ),
 )
 family(

@@ -285,7 +285,7 @@ for _name in ("muse_glimmer", "muse_spark"):
             "pre_norm": True,
             "post_norm": True,
         },
-        ignored=(*SPARE,),
+        ignored=SPARE,
     )
 
 
@@ -318,7 +318,7 @@ family(
     ignored=(
         *SPARE,
         *("patch_dim", "video_patch_dim", "summary_idxs", "layerscale_value", "norm_mean"),
-        *("norm_std",),
+        "norm_std",
     ),
 )
 

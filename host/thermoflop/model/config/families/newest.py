@@ -28,6 +28,7 @@ from thermoflop.model.config.family import (
     mapping,
     maybe,
     names,
+    spaced,
 )
 from thermoflop.model.config.keys import is_count
 
@@ -182,10 +183,7 @@ family(
         "streams": lambda config: Streams(config["hidden_size"], config["hc_mult"], mixing=False),
         "collapse": collapsed_streams,
     },
-    drop=(
-        *("first_k_dense_replace", "index_topk_pattern"),
-        *("index_topk_freq", "index_skip_topk_offset"),
-    ),
+    drop=spaced("first_k_dense_replace index_topk_pattern index_topk_freq index_skip_topk_offset"),
     ignored=("hc_magnitude", "learnable_sink_init"),
 )
 

@@ -18,7 +18,7 @@ from thermoflop.model.config.families.patterns import (
     sparse_by_mlp_types,
     words,
 )
-from thermoflop.model.config.family import at_least_zero, family, mapping, names
+from thermoflop.model.config.family import at_least_zero, family, mapping, names, spaced
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -81,9 +81,9 @@ family(
         "num_shared_experts": "n_shared_experts",
     },
     drop=("moe_layer_freq",),
-    ignored=(
-        *("moe_layer_freq", "kda_safe_gate", "kda_lower_bound", "mtp_loss_scaling_factor"),
-        *("moe_renormalize", "num_expert_group", "qk_head_dim"),
+    ignored=spaced(
+        "moe_layer_freq kda_safe_gate kda_lower_bound mtp_loss_scaling_factor moe_renormalize"
+        " num_expert_group qk_head_dim"
     ),
 )
 
@@ -123,9 +123,9 @@ family(
         "linear_conv_kernel_dim": 4,
     },
     traits={"kinds": _olmo_kinds, "recurrent": _olmo_delta},
-    ignored=(
-        *("linear_a_log_min", "linear_a_log_max", "linear_dt_min", "linear_dt_max"),
-        *("linear_dt_init_floor", "linear_allow_neg_eigval"),
+    ignored=spaced(
+        "linear_a_log_min linear_a_log_max linear_dt_min linear_dt_max linear_dt_init_floor"
+        " linear_allow_neg_eigval"
     ),
 )
 

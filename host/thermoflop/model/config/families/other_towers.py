@@ -10,7 +10,7 @@ from thermoflop.model.architecture.parts import Convolution, Table, Vector
 from thermoflop.model.config.blocks import layer_norm
 from thermoflop.model.config.decoder import head_width
 from thermoflop.model.config.families.towers import SPARE, VIT
-from thermoflop.model.config.family import anything, at_least_zero, family, indices, use
+from thermoflop.model.config.family import anything, at_least_zero, family, indices, spaced, use
 from thermoflop.model.config.hearing import gemma_stack, omni_stack, phi_stack, whisper_stack
 from thermoflop.model.config.keys import Traits, is_factor
 from thermoflop.model.config.tower import DEFAULTS as TOWER
@@ -29,14 +29,13 @@ _WHISPER = {
     "max_source_positions": 1500,
     "activation_function": "gelu",
 }
-_HEARD = (*SPARE,)
 family(
     "qwen2_audio_encoder",
     reader="tower",
     keys=_WHISPER,
     traits={"stack": whisper_stack},
     aliases={"hidden_size": "d_model", "num_hidden_layers": "encoder_layers"},
-    ignored=_HEARD,
+    ignored=SPARE,
 )
 family(
     "qwen2_5_omni_audio_encoder",
@@ -73,9 +72,9 @@ family(
         "nemo_conv_channels": 1024,
     },
     traits={"stack": phi_stack},
-    ignored=(
-        *("left_chunk", "downsample_rate", "feature_layer", "nemo_final_size", "conv_activation"),
-        *("conv_glu_type", "nemo_activation"),
+    ignored=spaced(
+        "left_chunk downsample_rate feature_layer nemo_final_size conv_activation conv_glu_type"
+        " nemo_activation"
     ),
 )
 family(
@@ -250,6 +249,6 @@ family(
     ignored=(
         *SPARE,
         *("residual_weight", "attention_invalid_logits_value", "gradient_clipping"),
-        *("use_clipped_linears",),
+        "use_clipped_linears",
     ),
 )

@@ -11,7 +11,7 @@ from thermoflop.model.architecture.parts import Convolution, Linear, Norm, Table
 from thermoflop.model.config.architectures import class_name
 from thermoflop.model.config.decoder import head_width
 from thermoflop.model.config.families import encoders  # noqa: F401 - a parent is there
-from thermoflop.model.config.family import family, indices, names, use
+from thermoflop.model.config.family import family, indices, names, spaced, use
 from thermoflop.model.config.keys import is_count
 
 TYPE_CHECKING = False
@@ -311,10 +311,10 @@ family(
         " kept",
     },
     drop=("intermediate_size", "type_vocab_size", "tie_word_embeddings"),
-    ignored=(
-        *("tie_word_embeddings", "hash_seed", "num_hashes", "num_buckets", "axial_norm_std"),
-        *("chunk_size_lm_head", "lsh_attn_chunk_length", "local_attn_chunk_length"),
-        *("local_num_chunks_before", "local_num_chunks_after", "lsh_num_chunks_before"),
-        *("lsh_num_chunks_after", "num_chunks_before", "num_chunks_after"),
+    ignored=spaced(
+        "tie_word_embeddings hash_seed num_hashes num_buckets axial_norm_std chunk_size_lm_head"
+        " lsh_attn_chunk_length local_attn_chunk_length local_num_chunks_before"
+        " local_num_chunks_after lsh_num_chunks_before lsh_num_chunks_after num_chunks_before"
+        " num_chunks_after"
     ),
 )

@@ -25,6 +25,7 @@ from thermoflop.model.config.family import (
     maybe,
     maybe_zero,
     names,
+    spaced,
 )
 
 TYPE_CHECKING = False
@@ -194,9 +195,7 @@ family(
         ],
     },
     drop=("mlp_bias",),
-    ignored=(
-        *("mup_enabled", "num_expert_groups", "num_limited_groups", "route_norm", "use_grouped_mm"),
-    ),
+    ignored=spaced("mup_enabled num_expert_groups num_limited_groups route_norm use_grouped_mm"),
 )
 
 

@@ -18,6 +18,7 @@ from thermoflop.model.config.family import (
     at_least_zero,
     family,
     mapping,
+    spaced,
     use,
 )
 from thermoflop.model.config.keys import is_count, is_factor
@@ -273,9 +274,8 @@ family(
         "others": _gemma3n_others,
     },
     drop=("sliding_window_pattern",),
-    ignored=(
-        *("activation_sparsity_pattern", "altup_active_idx", "altup_coef_clip"),
-        "altup_correct_scale",
+    ignored=spaced(
+        "activation_sparsity_pattern altup_active_idx altup_coef_clip altup_correct_scale"
     ),
 )
 

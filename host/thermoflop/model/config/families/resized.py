@@ -9,7 +9,7 @@ from thermoflop.errors import UnknownModel
 from thermoflop.model.architecture.description import Placed
 from thermoflop.model.architecture.parts import Linear, Vector
 from thermoflop.model.architecture.relative import Relative
-from thermoflop.model.config.family import at_least_zero, family, indices, use
+from thermoflop.model.config.family import at_least_zero, family, indices, spaced, use
 from thermoflop.model.config.pooled import block_sizes
 
 TYPE_CHECKING = False
@@ -104,9 +104,8 @@ family(
     },
     traits={"note": "a text is answered at every position that its table has"},
     # of what sees, hears and answers otherwise
-    ignored=(
-        *("use_query_residual", "image_size", "train_size", "num_frames", "output_shape"),
-        *("audio_samples_per_frame", "samples_per_patch", "output_num_channels"),
-        *("_label_trainable_num_channels", "tie_word_embeddings"),
+    ignored=spaced(
+        "use_query_residual image_size train_size num_frames output_shape audio_samples_per_frame"
+        " samples_per_patch output_num_channels _label_trainable_num_channels tie_word_embeddings"
     ),
 )

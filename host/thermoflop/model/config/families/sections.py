@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from thermoflop.model.config.family import Section, family, mapping
+from thermoflop.model.config.family import Section, family, mapping, spaced
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -10,13 +10,12 @@ if TYPE_CHECKING:
 
 # Keys of wrappers that change no count: names and processing of images, and sizes of the text
 # part that published files repeat outside its section.
-_SPARE = (
-    *("vocab_size", "hidden_size", "ignore_index", "image_seq_length", "video_seq_length"),
-    *("image_grid_pinpoints", "img_token_compression_config", "process_image_mode"),
-    *("use_image_newline_parameter", "vision_aspect_ratio", "use_unified_vision_chunk"),
-    *("do_image_splitting", "max_image_tokens", "min_image_tokens", "max_tiles"),
-    *("encoder_patch_size", "max_pixels_tolerance", "min_tiles", "tile_size"),
-    *("use_image_special_tokens", "use_thumbnail", "vision_soft_tokens_per_image"),
+_SPARE = spaced(
+    "vocab_size hidden_size ignore_index image_seq_length video_seq_length image_grid_pinpoints"
+    " img_token_compression_config process_image_mode use_image_newline_parameter"
+    " vision_aspect_ratio use_unified_vision_chunk do_image_splitting max_image_tokens"
+    " min_image_tokens max_tiles encoder_patch_size max_pixels_tolerance min_tiles tile_size"
+    " use_image_special_tokens use_thumbnail vision_soft_tokens_per_image"
 )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from thermoflop.model.config.families import towers, vision  # noqa: F401 - parents are there
-from thermoflop.model.config.family import Key, at_least_zero, family, mapping, use
+from thermoflop.model.config.family import Key, at_least_zero, family, mapping, spaced, use
 from thermoflop.model.config.tower import ratio_of, sides
 
 TYPE_CHECKING = False
@@ -27,9 +27,9 @@ _SHAPE: dict[str, Any] = {
     "patch_size": size(16),
     "hidden_act": "gelu",
 }
-_OUTPUTS = (
-    *("apply_layernorm", "reshape_hidden_states", "out_features", "out_indices", "stage_names"),
-    *("layerscale_value", "drop_path_rate", "tie_word_embeddings"),
+_OUTPUTS = spaced(
+    "apply_layernorm reshape_hidden_states out_features out_indices stage_names layerscale_value"
+    " drop_path_rate tie_word_embeddings"
 )
 _SEEN = ("bare", "image")
 

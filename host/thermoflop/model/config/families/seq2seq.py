@@ -6,7 +6,15 @@ from thermoflop.errors import InputError
 from thermoflop.model.architecture.description import Placed
 from thermoflop.model.architecture.parts import Table
 from thermoflop.model.config.blocks import layer_norm
-from thermoflop.model.config.family import Key, at_least_zero, family, maybe, maybe_zero, use
+from thermoflop.model.config.family import (
+    Key,
+    at_least_zero,
+    family,
+    maybe,
+    maybe_zero,
+    spaced,
+    use,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -40,9 +48,9 @@ family(
     traits={"position_offset": 2, "embed_norm": True, "final_norm": False, "labels": 3},
     aliases={"hidden_size": "d_model", "num_attention_heads": "encoder_attention_heads"},
     overriding={"num_hidden_layers": "encoder_layers"},
-    ignored=(
-        *("normalize_before", "normalize_embedding", "add_bias_logits", "add_final_layer_norm"),
-        *("force_bos_token_to_be_generated",),
+    ignored=spaced(
+        "normalize_before normalize_embedding add_bias_logits add_final_layer_norm"
+        " force_bos_token_to_be_generated"
     ),
 )
 family("mbart", "bart", traits={"final_norm": True, "labels": 2})
@@ -249,10 +257,10 @@ family(
         ),
         "router_bias": use("router_bias"),
     },
-    ignored=(
-        *("expert_capacity", "second_expert_policy", "router_ignore_padding_tokens"),
-        *("normalize_router_prob_before_dropping", "batch_prioritized_routing"),
-        *("moe_eval_capacity_token_fraction",),
+    ignored=spaced(
+        "expert_capacity second_expert_policy router_ignore_padding_tokens"
+        " normalize_router_prob_before_dropping batch_prioritized_routing"
+        " moe_eval_capacity_token_fraction"
     ),
 )
 

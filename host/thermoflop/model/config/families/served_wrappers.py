@@ -67,7 +67,7 @@ family(
         "positions": 0,
         "tail": _dots_tail,
     },
-    ignored=(*SPARE,),
+    ignored=SPARE,
 )
 
 
@@ -153,6 +153,6 @@ wrapper(
         *("use_mla", "lm_head", "rm_head", "tile_tag", "global_view_pos", "first_k_dense_replace"),
         *("moe_intermediate_size", "n_routed_experts", "n_shared_experts", "num_attention_heads"),
         *("num_experts_per_tok", "num_hidden_layers", "num_key_value_heads", "intermediate_size"),
-        *("candidate_resolutions",),
+        "candidate_resolutions",
     ),
 )

@@ -6,7 +6,15 @@ from thermoflop.errors import UnknownModel
 from thermoflop.model.architecture.description import Placed
 from thermoflop.model.architecture.parts import Convolution, Norm, Vector
 from thermoflop.model.config.families.towers import SPARE
-from thermoflop.model.config.family import anything, at_least_zero, family, indices, mapping, use
+from thermoflop.model.config.family import (
+    anything,
+    at_least_zero,
+    family,
+    indices,
+    mapping,
+    spaced,
+    use,
+)
 from thermoflop.model.config.hearing import gemma_stack
 from thermoflop.model.config.mobilenet import NAME, mobilenet_stack
 from thermoflop.model.config.projectors import linear, pooled
@@ -63,10 +71,9 @@ family(
         "sscp_conv_channel_size": "subsampling_conv_channels",
         **{
             f"conf_{key}": key
-            for key in (
-                *("num_hidden_layers", "num_attention_heads", "conv_kernel_size"),
-                *("reduction_factor", "attention_chunk_size"),
-                *("attention_context_left", "attention_context_right"),
+            for key in spaced(
+                "num_hidden_layers num_attention_heads conv_kernel_size reduction_factor"
+                " attention_chunk_size attention_context_left attention_context_right"
             )
         },
     },

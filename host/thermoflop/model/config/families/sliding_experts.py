@@ -21,6 +21,7 @@ from thermoflop.model.config.family import (
     indices,
     maybe,
     names,
+    spaced,
     use,
 )
 
@@ -177,9 +178,9 @@ family(
         "sparse": lambda config: sparse_by_mlp_types(config) if config["mlp_layer_types"] else None,
     },
     drop=("mlp_bias",),
-    ignored=(
-        *("decoder_sparse_step", "max_window_layers", "mlp_only_layers", "mtp_layer_types"),
-        *("mtp_mlp_layer_types", "use_sliding_window"),
+    ignored=spaced(
+        "decoder_sparse_step max_window_layers mlp_only_layers mtp_layer_types"
+        " mtp_mlp_layer_types use_sliding_window"
     ),
     aliases={"num_local_experts": "num_experts"},
 )

@@ -19,6 +19,7 @@ from thermoflop.model.config.family import (
     indices,
     mapping,
     names,
+    spaced,
     use,
 )
 from thermoflop.model.config.keys import is_count
@@ -161,9 +162,8 @@ family(
     },
     # the class has one KV head, one shared expert and no biases in attention, whatever is said;
     # the first layers choose experts by a table of tokens, which is no parameter
-    ignored=(
-        *("num_key_value_heads", "n_shared_experts", "attention_bias", "num_hash_layers"),
-        *("mlp_layer_types",),
+    ignored=spaced(
+        "num_key_value_heads n_shared_experts attention_bias num_hash_layers mlp_layer_types"
     ),
 )
 # the name that SGLang's conversion of DeepSeek-V4 has, with the same keys

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from thermoflop.model.config.families import dense, newer_texts  # noqa: F401 - like them
 from thermoflop.model.config.families.patterns import stated
-from thermoflop.model.config.family import Key, Section, family, mapping, maybe
+from thermoflop.model.config.family import Key, Section, family, mapping, maybe, spaced
 
 family(
     "qwen3_omni_moe_talker_text",
@@ -54,10 +54,10 @@ family(
             Section("code_predictor_config", "qwen3_omni_moe_talker_code_predictor"),
         ),
     },
-    ignored=(
-        *("accept_hidden_layer", "codec_bos_id", "codec_nothink_id", "codec_pad_id"),
-        *("codec_think_bos_id", "codec_think_eos_id", "num_code_groups", "position_id_per_seconds"),
-        *("seconds_per_chunk", "spatial_merge_size", "speaker_id"),
+    ignored=spaced(
+        "accept_hidden_layer codec_bos_id codec_nothink_id codec_pad_id codec_think_bos_id"
+        " codec_think_eos_id num_code_groups position_id_per_seconds seconds_per_chunk"
+        " spatial_merge_size speaker_id"
     ),
 )
 family(
@@ -75,9 +75,9 @@ family(
         "upsampling_ratios": Key("indices", [2, 2]),
         "decoder_dim": 1536,
     },
-    ignored=(
-        *("codebook_dim", "layer_scale_initial_scale", "num_semantic_quantizers"),
-        *("semantic_codebook_size", "sliding_window", "vector_quantization_hidden_dimension"),
+    ignored=spaced(
+        "codebook_dim layer_scale_initial_scale num_semantic_quantizers semantic_codebook_size"
+        " sliding_window vector_quantization_hidden_dimension"
     ),
 )
 family(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from thermoflop.model.config.family import Key, Section, family, mapping
+from thermoflop.model.config.family import Key, Section, family, mapping, spaced
 
 _FRAMES = "what it reads is mel frames, 100 of them a second"
 
@@ -33,13 +33,12 @@ family(
         "use_weighted_layer_sum": False,
         "classifier_proj_size": 256,
     },
-    ignored=(
-        *("do_stable_layer_norm", "num_feat_extract_layers", "feat_extract_activation"),
-        *("ctc_loss_reduction", "ctc_zero_infinity", "num_codevectors_per_group"),
-        *("num_codevector_groups", "contrastive_logits_temperature", "num_negatives"),
-        *("codevector_dim", "proj_codevector_dim", "tdnn_dim", "tdnn_kernel", "tdnn_dilation"),
-        *("xvector_output_dim", "adapter_kernel_size", "adapter_stride", "num_adapter_layers"),
-        *("output_hidden_size",),
+    ignored=spaced(
+        "do_stable_layer_norm num_feat_extract_layers feat_extract_activation ctc_loss_reduction"
+        " ctc_zero_infinity num_codevectors_per_group num_codevector_groups"
+        " contrastive_logits_temperature num_negatives codevector_dim proj_codevector_dim tdnn_dim"
+        " tdnn_kernel tdnn_dilation xvector_output_dim adapter_kernel_size adapter_stride"
+        " num_adapter_layers output_hidden_size"
     ),
 )
 family(

@@ -8,18 +8,18 @@ from __future__ import annotations
 
 from thermoflop.base.messages import quote_value
 from thermoflop.errors import InputError
-from thermoflop.model.config.family import Key, anything, family, indices, use
+from thermoflop.model.config.family import Key, anything, family, indices, spaced, use
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from thermoflop.model.config.keys import Config
 
 # Keys of towers that change no count: what published files hold beside those of the class.
-SPARE = (
-    *("tie_word_embeddings", "projection_dim", "vocab_size", "image_mean", "image_std", "in_chans"),
-    *("spatial_patch_size", "tokens_per_second", "max_image_size", "size", "use_base_siglip"),
-    *("attention_bias_", "position_embedding_type", "vision_segment_max_frames"),
-    *("img_token_compression_config", "default_output_length"),
+SPARE = spaced(
+    "tie_word_embeddings projection_dim vocab_size image_mean image_std in_chans"
+    " spatial_patch_size tokens_per_second max_image_size size use_base_siglip attention_bias_"
+    " position_embedding_type vision_segment_max_frames img_token_compression_config"
+    " default_output_length"
 )
 VIT = {
     "hidden_size": 768,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from thermoflop.model.config.family import Key, anything, family, mapping, use
+from thermoflop.model.config.family import Key, anything, family, mapping, spaced, use
 
 _TOWER = {
     "hidden_size": 768,
@@ -85,9 +85,9 @@ family(
     },
     aliases={"num_attention_heads": "num_heads"},
     # the class makes them of depths and embed_dim; path_norm is of the original code
-    ignored=(
-        *("num_layers", "num_hidden_layers", "hidden_size", "drop_path_rate", "path_norm"),
-        *("out_features", "out_indices", "stage_names"),
+    ignored=spaced(
+        "num_layers num_hidden_layers hidden_size drop_path_rate path_norm out_features"
+        " out_indices stage_names"
     ),
 )
 family("swinv2", "swin", ignored=("pretrained_window_sizes",))
