@@ -243,14 +243,16 @@ def tokens_in_flight(share: Share, prompt: Number, batch: Number) -> Number:
 
 
 def activation_bytes(share: Share, prompt: Number, batch: Number) -> Number:
-    """Bytes of activations in flight: the widest layer, and every sequence's logits in fp32."""
+    """Bytes of activations in flight: the widest layer, and logits in fp32, of every sequence, or
+    of every position of what removes masks."""
     description = share.description
     widest = max(
         (_layer_width(run.layer) for stack in description.stacks for run in stack.runs), default=0.0
     )
     tokens = tokens_in_flight(share, prompt, batch)
     head = description.head
-    logits = 0 if head is None else 4 * head.outputs * batch
+    rows = tokens if description.unmasks else batch
+    logits = 0 if head is None else 4 * head.outputs * rows
     return tokens * widest * share.precision.activation_bytes / share.plan.cp + logits
 
 

@@ -140,6 +140,8 @@ def read_model(
     whole = found is None or not found.ours
     taken = assumed(config, description, whole=whole, asked=bool(asked))
     taken = (*step_said(config, purpose), *taken)
+    if purpose == "unmask":
+        description = replace(description, unmasks=True)
     model = Model(
         f"{name} as {family.name}" if asked else name,
         family.name,

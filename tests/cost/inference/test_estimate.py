@@ -200,6 +200,9 @@ def test_a_step_of_what_removes_masks_has_logits_at_every_position():
     assert "each step" in str(done)
     assert "each token after it" not in str(done)
     assert done.conventions["logits"] == "at every position"
+    more = tf.estimate(model, "h100", prompt=65).memory.activation_bytes
+    held = more - done.memory.activation_bytes
+    assert held > 4 * model.description.head.outputs  # fp32, of one position more
     with pytest.raises(UsageError, match="say generate=0, and all positions as prompt"):
         tf.estimate(model, "h100", prompt=64, generate=8)
     with pytest.raises(UsageError, match=r"removing masks.*`estimate` times one step"):

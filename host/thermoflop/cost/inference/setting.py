@@ -83,7 +83,7 @@ class Setting:
     def logits(self) -> str:
         """Where the logits of a prompt are computed: at every mask; an encoder has none, nor what
         embeds."""
-        if self.model.purpose == "unmask":
+        if self.model.description.unmasks:
             return "all"
         return "none" if self.model.is_encoder or self.model.purpose == "embed" else "last"
 

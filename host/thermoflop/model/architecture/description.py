@@ -180,7 +180,8 @@ class Description:
     """A whole model: stacks in the order they run, then parts that belong to none of them.
 
     ``needs_images``: it cannot run without (ViT, CLIP). ``contrast`` is the width in which
-    CLIP compares texts with images, counted with ``contrast_group``.
+    CLIP compares texts with images, counted with ``contrast_group``. ``unmasks``: it chooses words
+    at any position, so that each step has the logits of all.
     """
 
     stacks: tuple[Stack, ...]
@@ -189,6 +190,7 @@ class Description:
     needs_images: bool = False
     contrast: Number | None = None
     contrast_group: str = "clip_logits"
+    unmasks: bool = False
 
     def parts(self) -> Iterator[tuple[Number, Part]]:
         """Every part that holds parameters, with the number of sets of its weights."""
