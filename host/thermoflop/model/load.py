@@ -261,8 +261,9 @@ def _unknown_family(raw: Mapping[str, Any]) -> UnknownModel:
         )
     return UnknownModel(
         f"model_type {name[:60]!r} is not known; "
-        f"{f'the nearest family is {near}' if near else 'no family is near'}. To add it, write its "
-        "keys, defaults and traits in thermoflop/model/config/families (see CONTRIBUTING)"
+        f"{f'the nearest family is {near}' if near else 'no family is near'}",
+        ". To add it, write its keys, defaults and traits in thermoflop/model/config/families "
+        "(see CONTRIBUTING)",
     )
 
 

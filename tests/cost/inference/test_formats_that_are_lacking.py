@@ -55,3 +55,20 @@ def test_server_and_plan_say_that_products_are_wider_than_weights() -> None:
     assert said in " ".join(planned.notes)
     usual = tf.plan(MODEL, ["v100"], max_devices=1, top=1)
     assert "does not compute" not in " ".join(usual.notes)
+
+
+@pytest.mark.parametrize(("gpu", "compute"), [("3090", "bf16"), ("t4", "bf16"), ("mi355x", "bf16")])
+def test_llama_cpp_multiplies_nvfp4_in_wider_formats_on_every_device(gpu, compute) -> None:
+    """As it does a model that is published so; bf16 of a T4 runs at its peak of fp16, and the last
+    has units for OCP's 4 bits alone."""
+    found = made(gpu, "nvfp4", "llama.cpp")
+    assert (found.precision.compute, found.precision.family) == (compute, "4w")
+    assert "llama.cpp reads weights in it, and multiplies in 8 or 16 bits" in str(found)
+    assert made(gpu, "mxfp4", "llama.cpp").precision.family == "4w"
+
+
+def test_a_refused_format_says_which_engines_count_it() -> None:
+    with pytest.raises(UsageError, match="vLLM and SGLang read weights in fp8 there") as caught:
+        tf.estimate(MODEL, "a100", dtype="fp8")
+    assert str(caught.value).endswith(" (--profile vllm)")
+    assert "--" not in caught.value.sentence

@@ -72,6 +72,21 @@ def test_an_upload_that_is_no_configuration_is_refused_by_name(content, message)
     assert len(str(caught.value)) < 500
 
 
+@pytest.mark.parametrize(
+    "config",
+    [
+        {"model_type": "nonsense"}, {"model_type": "gpt2", "n_lair": 2},
+        {"model_type": "lamp", "hidden_size": 64, "num_hidden_layers": 2, "vocab_size": 99,
+         "num_attention_heads": 4, "intermediate_size": 99},
+    ],
+)  # fmt: skip
+def test_a_refused_upload_names_no_option_and_no_argument(config):
+    with pytest.raises(FieldError) as caught:
+        pack_config(json.dumps(config).encode(), "config.json")
+    said = str(caught.value)
+    assert not [each for each in ("--", "ignore=", "family=", "CONTRIBUTING") if each in said], said
+
+
 def test_an_upload_too_long_for_an_address_is_left_out_and_said():
     labels = {str(n): f"label {n * 7919 % 10007}" for n in range(4000)}
     long = packed({**GPT2, "id2label": labels})

@@ -92,8 +92,10 @@ def choose_formats(
         return replace(precision, form=f"{precision.name} as stored"), checkpoint
     if quantization is None:
         dtype = default_format(device) if dtype is None else dtype
-        check_4_bits(device, dtype)
-        return _of_name(device, dtype, asked, kv_dtype, profile), None
+        found = _of_name(device, dtype, asked, kv_dtype, profile)
+        if not found.said:
+            check_4_bits(device, dtype)
+        return found, None
     checkpoint = _as_published(quantization)
     precision = _precision(model, device, checkpoint, kv_dtype)
     by_form = dtype is not None and not is_precision(dtype)
@@ -106,19 +108,44 @@ def _of_name(
 ) -> Precision:
     """One width for all, and what is to be said where the device lacks the format."""
     found = choose_precision(dtype, kv_dtype)
-    lacks = f"{device.name} does not compute in"
     if asked is not None and spelled(asked) == "bf16" != dtype:
         said = f"bf16 on {device.name} is counted as {dtype}, which engines use there"
         return replace(found, said=said)
-    alone = device.vendor == "NVIDIA" and "bf16" in device.peaks and profile is not None
-    if dtype not in _FORMS or device.has_peak(found.compute) or not alone:
+    if dtype not in _FORMS or not _lacks(device, dtype, found.compute) or profile is None:
         return found
-    engine = _engine_of(profile).name
-    if engine not in _ALONE:
+    engine = _engine_of(profile)
+    if engine.alone == "GGUF" and not no_weights(engine, dtype):
+        how = "8 or 16 bits"  # ggml's kernels of narrow weights, on every device
+    elif engine.name in _ALONE and _has_marlin(device):
+        how = "16 bits (Marlin)"
+    else:
         return found
-    said = f"{lacks} {dtype}: {engine} reads weights in it, and multiplies in 16 bits (Marlin)"
+    said = f"{device.name} does not compute in {dtype}: {engine.name} reads weights in it, and "
     family = "8w" if found.weight_bits >= NARROWEST_8 else "4w"
-    return replace(found, compute="bf16", family=family, said=said)
+    said += f"multiplies in {how}"
+    return replace(found, compute=_wide_on(device), family=family, said=said)
+
+
+def _lacks(device: Device, dtype: str, compute: str) -> bool:
+    """Whether a device multiplies no such numbers, or others of as many bits."""
+    return not device.has_peak(compute) or dtype == "nvfp4" != format_in_4_bits(device)
+
+
+def _has_marlin(device: Device) -> bool:
+    return device.vendor == "NVIDIA" and "bf16" in device.peaks
+
+
+def _wide_on(device: Device) -> str:
+    """The format in which a device multiplies what it reads in a narrower one."""
+    return next((name for name in _WIDE if device.has_peak(name)), _WIDE[0])
+
+
+def check_products(device: Device, precision: Precision) -> None:
+    """UsageError where a device lacks a format's products, and engines do without."""
+    if precision.name in _FORMS and _has_marlin(device) and not device.has_peak(precision.compute):
+        lacks = f"{device.name} does not compute in {precision.compute}: of engines, vLLM and "
+        how = f"SGLang read weights in {precision.name} there, and multiply in 16 bits"
+        raise UsageError(lacks + how, also=" (--profile vllm)")
 
 
 def check_understood(model: Model) -> None:
@@ -364,9 +391,8 @@ def _computed(device: Device, stored: Stored) -> tuple[str, str]:
     A device that lacks the format of the inputs multiplies in 16 bits, as Marlin's kernels do
     (Frantar et al. 2024), and reads the narrow weights all the same.
     """
-    wide = next((name for name in _WIDE if device.has_peak(name)), _WIDE[0])
     compute, family = _COMPUTED.get(stored.activations or "", ("", ""))
     lacks = stored.activations == "nvfp4" != format_in_4_bits(device)
     if compute and device.has_peak(compute) and not lacks:
         return compute, family
-    return wide, "8w" if stored.bits >= 6 else "4w"
+    return _wide_on(device), "8w" if stored.bits >= 6 else "4w"

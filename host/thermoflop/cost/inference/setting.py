@@ -5,6 +5,7 @@ from __future__ import annotations
 from thermoflop.base.number import maximum
 from thermoflop.base.record import replace
 from thermoflop.cost.engines.overheads import apply_engine, as_sent
+from thermoflop.cost.inference.formats import check_products
 from thermoflop.cost.roofline.bound import limits_of
 from thermoflop.cost.roofline.rates import fastest_peak, rates_of
 from thermoflop.cost.roofline.span import Span
@@ -70,6 +71,7 @@ class Setting:
         self.profile, self.prefix, self.media = profile, prefix, media or Media()
         self.chunk = profile.engine.chunk if chunk is None else chunk
         self.share = share or Share(model.description, plan, precision, checkpoint)
+        check_products(device, precision)
         efficiency = profile.efficiency(device, precision)
         curves = profile.curves(device, precision)
         group = max(plan.tp * plan.cp, plan.ep)  # who send each other the most

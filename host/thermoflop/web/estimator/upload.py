@@ -60,9 +60,7 @@ def read_packed(packed: str) -> Model:
     try:
         return read_model(config, name.removesuffix(".json"), "uploaded")
     except ThermoflopError as error:
-        # how a family is added is for who has the source before him, not for who uploads a file
-        sentence = str(error).partition(". To add it, ")[0]
-        raise FieldError("model", sentence[:400]) from None
+        raise FieldError("model", error.sentence[:400]) from None
     except RecursionError:
         raise FieldError("model", f"{name} is nested too deeply to be a config.json") from None
 
