@@ -185,4 +185,4 @@ def test_what_a_file_says_and_is_left_out_is_said_once(
     assert max(len(line) for line in out.splitlines()) <= 100
     lines = " ".join(out.split())
     assert lines.count("use_qk_norm means nothing to llama") == 1
-    assert lines.count("the class of llama then takes: vocab_size 32,000") == 1
+    assert lines.count("leaves out vocab_size: taken from the class of llama (32,000)") == 1
