@@ -149,3 +149,8 @@ class Iteration:
         """Devices that share states under ZeRO: replicas and parts of a sequence hold the same
         weights (FSDP shards over dp x cp); hybrid sharding takes a part of them."""
         return self.shard or self.plan.dp * self.plan.cp
+
+
+def bubble_share(pp: int, micro_batches: float, virtual: int = 1) -> float:
+    """Idle over working time of a pipeline: (p - 1)/(v m) (Narayanan et al. 2021)."""
+    return (pp - 1) / (virtual * micro_batches)

@@ -23,6 +23,7 @@ from thermoflop.cost.training.host import host_use
 from thermoflop.cost.training.iteration import (
     EAGER,
     Iteration,
+    bubble_share,
     expert_overlap_of,
     overlap_of,
     recomputation,
@@ -56,11 +57,6 @@ SEQUENCE = 2048  # tokens, where nothing is said
 CONVENTIONS = ("windowed", "full", "causal")
 # Families of formats that products of a training step are computed in.
 TRAINABLE = frozenset({"16", "32", "tf32", "8", "4"})
-
-
-def bubble_share(pp: int, micro_batches: float, virtual: int = 1) -> float:
-    """Idle over working time of a pipeline: (p - 1)/(v m) (Narayanan et al. 2021)."""
-    return (pp - 1) / (virtual * micro_batches)
 
 
 def train(
