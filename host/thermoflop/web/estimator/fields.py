@@ -203,7 +203,7 @@ def _profiles() -> dict[str, str]:
     return (
         kept
         | {
-            "default": "pooled over all engines (on a Mac llama.cpp)",
+            "default": "pooled over all engines",
             CUSTOM_RATES: "my own overhead and efficiency",
         }
         | named
