@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from functools import cache
 from math import ceil
 
 from thermoflop.base.messages import reason
@@ -24,9 +25,14 @@ SHORTEST_START = 3  # letters that a name may be cut to, where one device begins
 _names: dict[str, list[str]] = {}
 
 
+@cache
+def _device(name: str) -> Device:
+    return device_from(sheet(name))
+
+
 def catalogue() -> dict[str, Device]:
     """Every device of the catalogue by name."""
-    return {name: device_from(sheet(name)) for name in device_names()}
+    return {name: _device(name) for name in device_names()}
 
 
 def plain_names() -> dict[str, list[str]]:
@@ -63,7 +69,7 @@ def devices_called(name: str) -> list[Device]:
     chip = whole.removeprefix("apple")  # "Apple M5 Max" is the one called "M5 Max"
     for key in (chip, whole, plain_name, f"rtx{plain_name}", f"apple{plain_name}"):
         if key in known:
-            return [device_from(sheet(device)) for device in known[key]]
+            return [_device(device) for device in known[key]]
     return []
 
 

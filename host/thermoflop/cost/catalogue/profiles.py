@@ -20,13 +20,13 @@ from thermoflop.cost.catalogue.seen import (
     kind_of_model,
     widened,
 )
-from thermoflop.cost.engines.engine import COMPILED, ENGINES, RENEWED, Engine, find_engine
+from thermoflop.cost.engines.engine import ENGINES, RENEWED, Engine
 from thermoflop.cost.engines.generation import (
-    GENERATIONS,
     Generation,
     age_of,
+    engine_of,
+    generation_named,
     profile_name,
-    renewed,
     version_of,
 )
 from thermoflop.cost.roofline.formula import PARAMETERS, PROFILE_KEYS, TIED, Efficiency
@@ -100,12 +100,7 @@ class Profile:
         """The habits of the engine."""
         if self.machine is not None:
             return self.machine.engine
-        engine = next((each for each in ENGINES if each.name == self.name), find_engine(self.name))
-        generation = self.generation
-        if generation is None or generation.together:
-            return renewed(engine, f"{self.label} {self.asked}")
-        # chunks came with the next generation
-        return replace(engine, reads="passes", narrows=False, **COMPILED.get(engine.name, {}))
+        return engine_of(self.name, f"{self.label} {self.asked}")
 
     @property
     def counts_prompts(self) -> bool:
@@ -120,7 +115,7 @@ class Profile:
     @property
     def generation(self) -> Generation | None:
         """The versions that it speaks for; None for a profile of one's own or of one generation."""
-        return next((each for each in GENERATIONS if each.name == self.name), None)
+        return generation_named(self.name)
 
     @property
     def fitted(self) -> str:

@@ -5,6 +5,8 @@ Rates are fitted for an engine; the label (a version, a kernel) may move them a 
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from thermoflop.base.record import record
 
 TYPE_CHECKING = False
@@ -147,6 +149,7 @@ RENEWED: dict[str, tuple[tuple[str, dict[str, Any]], ...]] = {
 DEFAULT = Engine("default", (), "heads", graphs=True, merges=True, serves=True)
 
 
+@lru_cache(maxsize=256)  # one answer asks some twenty times
 def find_engine(label: str) -> Engine:
     """The engine that a label names, or ``DEFAULT`` for one that is not known."""
     low = label.strip().lower()

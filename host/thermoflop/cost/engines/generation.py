@@ -8,9 +8,10 @@ between or before them is spoken for by the next generation, one that is newer b
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from thermoflop.base.record import record, replace
-from thermoflop.cost.engines.engine import RENEWED, Engine, find_engine
+from thermoflop.cost.engines.engine import COMPILED, ENGINES, RENEWED, Engine, find_engine
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -71,6 +72,7 @@ _VERSION = r"[@ v-](\d{1,3}(?:\.\d{1,4})+)"
 _DATE = r"(20\d\d)(-\d\d)?"
 
 
+@lru_cache(maxsize=256)
 def version_of(label: str) -> Version | None:
     """The version that a label names, as numbers: (0, 19, 0) of ``vLLM 0.19.0``."""
     low = label.strip().lower()
@@ -91,6 +93,7 @@ def generations_of(engine: str) -> list[Generation]:
     return [each for each in GENERATIONS if each.engine == engine]
 
 
+@lru_cache(maxsize=256)
 def find_generation(label: str, date: str = "") -> Generation | None:
     """The generation that a label belongs to: by its version, else by a date, else the newest."""
     known = generations_of(find_engine(label).name)
@@ -147,6 +150,23 @@ def renewed(engine: Engine, label: str) -> Engine:
     for _, changes in _renewals(engine, label):
         engine = replace(engine, **changes)
     return engine
+
+
+@lru_cache(maxsize=64)
+def generation_named(name: str) -> Generation | None:
+    """The generation of exactly this name; None for any other profile."""
+    return next((each for each in GENERATIONS if each.name == name), None)
+
+
+@lru_cache(maxsize=64)
+def engine_of(name: str, label: str) -> Engine:
+    """The engine of a profile's name, with the habits of its generation, or of a label's date."""
+    engine = next((each for each in ENGINES if each.name == name), find_engine(name))
+    generation = generation_named(name)
+    if generation is None or generation.together:
+        return renewed(engine, label)
+    # chunks came with the next generation
+    return replace(engine, reads="passes", narrows=False, **COMPILED.get(engine.name, {}))
 
 
 def profile_name(label: str, date: str = "") -> str:

@@ -32,6 +32,7 @@ _MIXES: tuple[tuple[str, tuple[float, float], tuple[float, float]], ...] = (
     ("iq3", (3.44, 4.5), _Q6_K), ("iq4_xs", (4.25, 4.5), _Q6_K), ("iq4_nl", (4.5, 4.5), _Q6_K),
     ("tq", (2.06, 4.5), _Q6_K),
 )  # fmt: skip
+_FIRST = tuple(first for first, *_ in _MIXES)
 
 
 class Mix:
@@ -79,7 +80,7 @@ def mixed_rows(precision: Precision, description: Description) -> Mix | None:
 
 def is_mix(name: str) -> bool:
     """Whether a number format is a mix of GGUF's types."""
-    return any(name.startswith(first) for first, *_ in _MIXES)
+    return name.startswith(_FIRST)
 
 
 def _row(name: str) -> tuple[str, tuple[float, float], tuple[float, float]]:
