@@ -209,3 +209,13 @@ def test_a_format_that_is_not_said_is_one_that_the_device_computes_in(tmp_path: 
     device.write_text("memory_gb = 8\nbandwidth_gb_s = 50\n[dense_tflops]\nfp32 = 1\n")
     assert tf.estimate("gpt2", str(device)).precision.name == "fp32"
     assert tf.fit("gpt2", str(device)).precision.name == "fp32"
+
+
+def test_images_are_read_by_what_has_prompts_alone():
+    """A vision-language model takes them; an encoder of text has nothing that they could join."""
+    words = tf.estimate("qwen2.5-vl-3b", "h100", prompt=9, generate=2)
+    seen = tf.estimate("qwen2.5-vl-3b", "h100", prompt=9, generate=2, images="1x448x448")
+    assert seen.total.bound_s > words.total.bound_s
+    for name in ("bert-base-uncased", "dinov3-vitb16"):
+        with pytest.raises(UsageError):
+            tf.estimate(name, "h100", prompt=9, generate=0, images="1x224x224")

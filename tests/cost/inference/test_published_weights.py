@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import thermoflop as tf
+from kit.made_up import decoder
 from thermoflop.base.record import replace
 from thermoflop.cost.hardware.precision import choose_precision
 from thermoflop.cost.inference.formats import (
@@ -246,3 +247,17 @@ def test_what_a_name_means_is_said_where_it_is_counted_so(named, counted, said):
     model = replace(load_model("gpt2"), named_format=named, format_said="as its name means")
     line = formats_line(model, None, choose_precision(counted))
     assert line == ("as its name means" if said else "")
+
+
+@pytest.mark.parametrize(
+    ("config", "name"),
+    [
+        ({"quant_method": "eetq"}, "int8-wo"),  # weights alone
+        ({"load_in_8bit": True}, "int8"),  # LLM.int8(): both sides
+        ({"quant_method": "gptq", "bits": 4, "group_size": 128}, "gptq"),
+    ],
+)
+def test_8_bits_of_weights_alone_are_called_so(config, name):
+    """Products of what has inputs of 16 bits are not those of int8."""
+    found = tf.estimate(decoder(quantization_config=config), "h100", batch=1, prompt=9)
+    assert found.precision.name == name

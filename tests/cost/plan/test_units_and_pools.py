@@ -449,3 +449,17 @@ def test_between_two_loads_thirty_two_parts_are_tried():
     assert _refined(unit, known, 0) == list(range(1, 322, 10))
     assert _refined(unit, known, 1) == list(range(321, 386, 2))
     assert _refined(unit, known, 2) == [385]
+
+
+@pytest.mark.parametrize(("share", "replicas"), [(0.8, 1), (1.7, 2)])
+def test_requests_at_random_are_shared_by_the_groups_of_each_replica(share, replicas):
+    """Two groups bear twice what one does: each has half of a replica's requests."""
+    two = unit_of(dp=2, slots=8)
+    bears = float(capacity(two.mixing, two.lengths, two.slots, two.policy))
+    rate = share * 2 * bears
+    found = _at_random(found_of(two, replicas=1), Question(ANY, None, rate, 9, {}))
+    state = open_loop(two.mixing, StepTimes(two.setting), two.lengths, rate / (2 * replicas), 8,
+                      two.policy)  # fmt: skip
+    assert found.replicas == replicas
+    assert found.token_s == pytest.approx(float(state.token_s))
+    assert found.first_s == pytest.approx(float(state.first_s))

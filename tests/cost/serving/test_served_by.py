@@ -18,7 +18,7 @@ from thermoflop.cost.serving.drafting import drafting_of
 from thermoflop.cost.serving.lengths import lengths_of
 from thermoflop.cost.serving.mixing import between
 from thermoflop.cost.serving.policy import Policy
-from thermoflop.cost.serving.replica import Replica
+from thermoflop.cost.serving.replica import Replica, joules_of
 from thermoflop.cost.serving.serving import BENCHMARKS, _limit, served_by
 from thermoflop.cost.serving.simulation import Arrivals
 from thermoflop.cost.serving.steady import capacity
@@ -263,3 +263,18 @@ def test_a_model_drafts_with_its_layers_that_predict_further_or_not_at_all(monke
              for made in (checks, drafts.model)]  # fmt: skip
     assert found == [61, 1]
     assert drafts.model.name.endswith("'s mtp")
+
+
+@pytest.mark.parametrize(("sequences", "counted"), [(0.2, 1), (1.0, 1), (1.5, 1.5), (2.0, 2)])
+def test_a_step_is_of_one_sequence_at_least(sequences, counted):
+    """A server that is mostly idle steps for one whenever it does."""
+    replica = replica_of()
+    steady = replace(replica.with_users(16), sequences=sequences)
+    same = replace(steady, sequences=float(counted))
+    found, expected = (
+        joules_of(replica.setting, replica.lengths, PREFIX, 4, each) for each in (steady, same)
+    )
+    assert found == pytest.approx(expected)
+    assert found != pytest.approx(
+        joules_of(replica.setting, replica.lengths, PREFIX, 4, replace(steady, sequences=4.0))
+    )

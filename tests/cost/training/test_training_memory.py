@@ -311,3 +311,13 @@ def vision_parameters(name: str) -> int:
 def test_an_option_that_is_none_is_named(option, said):
     with pytest.raises(UsageError, match=said):
         memory(**option)
+
+
+def test_a_fused_loss_holds_no_logits_but_the_inputs_of_the_head_and_their_gradients():
+    """Of 1000 tokens of width 256 each twice, in 16 bits and in 32; the vocabulary is nowhere."""
+    options = {"global_batch": 1, "sequence": 1000, "zero": 0, "loss": "fused"}
+    for words in (200_000, 400_000):
+        model = decoder(vocab_size=words, intermediate_size=64)
+        found = tf.train(model, DEVICE, **options).memory
+        assert found.logit_bytes == 0
+        assert found.working_bytes == 2 * (2 + 4) * 1000 * WIDTH

@@ -298,3 +298,9 @@ def test_every_row_is_held_out_in_its_own_place():
     assert all(abs(each.error) < 0.35 for each in close if each.has_expectation)
     one, rounded = rows[0], replace(rows[0], measured_s=rows[0].measured_s * (1 + 1e-6))
     assert identity(one) == identity(rounded) != identity(rows[1])
+
+
+def test_a_report_has_a_block_for_trainers_where_some_were_left_out_and_not_else():
+    text = TimesReport(30, tuple(TWENTY), ()).text()
+    assert "each model left out" in text
+    assert "each trainer left out" not in text

@@ -49,7 +49,7 @@ def raised(engine: EngineMemory, share: Share, load: Load) -> Raised | None:
     def tried(hundredths: int) -> EngineMemory:
         return replace(engine, options={**engine.options, option: hundredths / 100})
 
-    values = range(int(now * 100) + 1, 100)
+    values = range(int(now * 100), 100)
     place = bisect_left(values, True, key=lambda each: tried(each).memory(share, load).fits)
     if place == len(values):
         return None
