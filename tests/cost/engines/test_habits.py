@@ -130,6 +130,30 @@ def test_products_in_half_precision_may_be_summed_so_and_attention_stays_in_16_b
     assert attention_peak_of(engine, replace(device, peaks={"fp8": 4e14}), "fp8") == 4e14
 
 
+@pytest.mark.parametrize(
+    ("vendor", "peaks", "narrow"),
+    [
+        ("NVIDIA", {"fp16": 60e12, "int8": 120e12}, 60e12),  # matrix units, bytes twice as fast
+        ("NVIDIA", {"fp16": 12e12, "int8": 48e12}, 24e12),  # P40: four bytes an instruction
+        ("NVIDIA", {"fp16": 120e12, "int8": 60e12}, 120e12),  # V100: matrix units for 16 bits alone
+        ("NVIDIA", {"fp16": 20e12}, 20e12),
+        ("AMD", {"fp16": 120e12, "int8": 120e12}, 60e12),  # RDNA 3: bytes take as long
+        ("AMD", {"fp16": 27e12}, 27e12),
+        ("Apple", {"fp16": 14e12}, 14e12),
+    ],
+)
+def test_llama_cpp_multiplies_narrow_weights_in_8_bits_since_june_2024(
+    vendor: str, peaks: dict[str, float], narrow: float
+) -> None:
+    """Rates are those of devices with twice the peak in 8 bits: half of it is what they share."""
+    device = replace(DEVICE, vendor=vendor, peaks=peaks)
+    now, before = (renewed(find_engine("llama.cpp"), label) for label in ("", "(2024-05)"))
+    assert peak_of(now, device, "fp16", narrow=True) == narrow
+    assert peak_of(now, device, "fp16") == peak_of(before, device, "fp16", narrow=True)
+    assert peak_of(now, device, "fp16") == peaks["fp16"]
+    assert peak_of(find_engine("vllm"), device, "fp16", narrow=True) == peaks["fp16"]
+
+
 @pytest.mark.parametrize("power", range(len(HIGHEST_OF)))
 def test_the_highest_of_so_many_normal_numbers(power: int) -> None:
     """The mean of a maximum is the sum of x times the growth of the n-th power of the normal

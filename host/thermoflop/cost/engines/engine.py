@@ -32,6 +32,7 @@ class Engine:
     kernel, and experts are chosen by a chain of small ones.
     ``regrows``: the cache is copied at each step, and repeated for every query head.
     ``dequantizes``: from this many rows on narrow weights are first written out in 16 bits.
+    ``bytewise``: narrow weights are multiplied as they are, by inputs narrowed to 8 bits.
     ``vectors``: up to this many rows a product runs by kernels for a matrix and vectors, padded row
     by row, not to a tile.
     ``reads``: how a full server reads prompts: in ``chunks`` that join the steps of those who
@@ -60,6 +61,7 @@ class Engine:
     merges: bool = False
     regrows: bool = False
     dequantizes: int | None = None
+    bytewise: bool = False
     vectors: int | None = None
     reads: str = "passes"
     budget: int = 8192
@@ -142,7 +144,7 @@ COMPILED = {"tensorrt-llm": {"host": 1.0, "eager_chunks": False}}
 # told otherwise (pull/15434, August 2025).
 RENEWED: dict[str, tuple[tuple[str, dict[str, Any]], ...]] = {
     "llama.cpp": (
-        ("2024-06", {"dequantizes": None, "graphs": True}),
+        ("2024-06", {"dequantizes": None, "bytewise": True, "graphs": True}),
         ("2025-08", {"kernels": "attention"}),
     ),
 }
@@ -169,12 +171,22 @@ def is_ollama(profile: object) -> bool:
     return isinstance(profile, str) and profile.strip().lower().startswith("ollama")
 
 
-def peak_of(engine: Engine, device: Device, compute: str) -> float:
-    """FLOP/s that an engine's products are measured against on a device."""
+def peak_of(engine: Engine, device: Device, compute: str, *, narrow: bool = False) -> float:
+    """FLOP/s that an engine's products are measured against on a device, of ``narrow`` weights
+    where they are."""
     peak = device.peak(compute)
     if engine.half_accumulate and compute == "fp16" and device.half_accumulate_flops_s:
-        return device.half_accumulate_flops_s
-    return peak
+        peak = device.half_accumulate_flops_s
+    return _bytewise(device, peak) if narrow and engine.bytewise else peak
+
+
+def _bytewise(device: Device, peak: float) -> float:
+    """Half the peak of 8-bit products, which is that of 16 bits on the devices whose rates were
+    fitted. It is twice as much where instructions alone multiply bytes (``dp4a``: Pascal), and half
+    on AMD's whose matrix units take as long for either (RDNA 3, CDNA 2). Volta's and B300's do
+    without 8 bits."""
+    half = device.peaks.get("int8", 0.0) / 2
+    return half if half > 1.5 * peak or (half and device.vendor == "AMD") else peak
 
 
 # Formats in which products are computed while attention stays in 16 bits.

@@ -131,7 +131,8 @@ def rates_of(
     one does. UsageError for a format it lacks."""
     engine = engine or DEFAULT
     return Rates(
-        peak_of(engine, device, precision.compute), device.bandwidth_bytes_s,
+        peak_of(engine, device, precision.compute, narrow=precision.weight_bits < 16),
+        device.bandwidth_bytes_s,
         joining_bytes_s(device, devices), device.core_hz,
         attention_peak_of(engine, device, precision.compute), efficiency, curves,
         graphs=engine.graphs, host=engine.host, network_bytes_s=device.network.bytes_s,
