@@ -117,6 +117,14 @@ def test_the_formula_of_an_engine_with_kernels_for_vectors_pads_few_rows_one_by_
     assert "for each of up to" not in formula_text(estimate.setting)
 
 
+def test_the_formula_names_the_peak_of_attention_where_products_have_another(estimate):
+    narrow = replace(DEVICE, peaks={"bf16": 100e12, "fp8": 200e12})
+    text = formula_text(tf.estimate(decoder(), narrow, prompt=9, dtype="fp8").setting)
+    assert "rows of padding) / (200 TFLOP/s x e)" in text
+    assert "\n            (100 TFLOP/s x e) in attention\n" in text
+    assert "x e) in attention" not in formula_text(estimate.setting)
+
+
 def test_saturation_says_what_binds_at_each_batch_and_where_computing_begins_to():
     slower = replace(DEVICE, peaks={"bf16": 10e12})
 

@@ -110,6 +110,7 @@ def formula_text(setting: Setting) -> str:
         return _measured_text(setting)
     rates, efficiency = setting.rates, setting.rates.efficiency
     peak, bandwidth = scaled(rates.peak_flops_s, "FLOP/s"), scaled(rates.bandwidth_bytes_s, "B/s")
+    apart = f"            ({scaled(rates.attention_flops_s, 'FLOP/s')} x e) in attention"
     ridge = rates.peak_flops_s * efficiency.matmul / rates.bandwidth_bytes_s / efficiency.weights
     taken_in = rates.core_hz * efficiency.weight_bytes_per_core_cycle
     few = setting.profile.engine.vectors
@@ -122,6 +123,7 @@ def formula_text(setting: Setting) -> str:
                 f"e = {efficiency.matmul:.2f} in products, {efficiency.attention:.2f} in attention"
             ),
             *([by_row] if few else []),
+            *([apart] if rates.attention_flops_s != rates.peak_flops_s else []),
             (
                 f"  memory  = bytes / ({bandwidth} x e), e = {efficiency.weights:.2f} for weights, "
                 f"{efficiency.cache:.2f} cache, {efficiency.activations:.2f} activations"
