@@ -5,6 +5,7 @@ takes when the key is absent. The default says what is allowed: an int, a count 
 ``True`` or ``False``, a flag; ``None``, a count or null; ``maybe(n)``, a count or null that is n
 when absent; ``at_least_zero(n)``; ``required()``, a count without a default; a text;
 ``only(word)``, that text alone; ``names()`` or ``indices()``, a list or null.
+``sizes(hidden=768, heads=12)`` gives the keys of sizes that most classes call alike.
 
 A **trait** is what the readers ask for (``hidden``, ``heads``, ``gated``, ...): a constant,
 ``use("key")``, or a function of the configuration.
@@ -20,7 +21,36 @@ from thermoflop.base.record import record
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from typing import Any
+    from typing import Any, TypedDict, Unpack
+
+    class Sizes(TypedDict, total=False):
+        """The traits of which each is a size that most classes keep under one key."""
+
+        vocab: int | Key | None
+        hidden: int | Key | None
+        inner: int | Key | None
+        layers: int | Key | None
+        heads: int | Key | None
+        kv_heads: int | Key | None
+        head_dim: int | Key | None
+        channels: int | Key | None
+        image: int | Key | None
+        patch: int | Key | None
+
+
+# the usual keys of sizes, by the traits that are read from them
+_USUAL_KEYS = {
+    "vocab": "vocab_size",
+    "hidden": "hidden_size",
+    "inner": "intermediate_size",
+    "layers": "num_hidden_layers",
+    "heads": "num_attention_heads",
+    "kv_heads": "num_key_value_heads",
+    "head_dim": "head_dim",
+    "channels": "num_channels",
+    "image": "image_size",
+    "patch": "patch_size",
+}
 
 
 @record
@@ -122,6 +152,11 @@ def indices() -> Key:
 def mapping() -> Key:
     """A nested configuration, or null."""
     return Key("mapping", None, nullable=True)
+
+
+def sizes(**defaults: Unpack[Sizes]) -> dict[str, Any]:
+    """The usual keys of sizes with their defaults, each by the trait that is read from it."""
+    return {_USUAL_KEYS[trait]: default for trait, default in defaults.items()}
 
 
 def spaced(text: str) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from thermoflop.base.messages import quote_value
 from thermoflop.errors import InputError, UnknownModel
 from thermoflop.model.config.families.classic import ALL_BIASES, LAYER_NORM, four_times
-from thermoflop.model.config.family import family, mapping, use
+from thermoflop.model.config.family import family, mapping, sizes, use
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,8 +17,7 @@ if TYPE_CHECKING:
 family(
     "bloom",
     keys={
-        "vocab_size": 250880,
-        "hidden_size": 64,
+        **sizes(vocab=250880, hidden=64),
         "n_layer": 2,
         "n_head": 8,
         "tie_word_embeddings": True,
@@ -66,10 +65,7 @@ def _falcon_norms(config: Config) -> int:
 family(
     "falcon",
     keys={
-        "vocab_size": 65024,
-        "hidden_size": 4544,
-        "num_hidden_layers": 32,
-        "num_attention_heads": 71,
+        **sizes(vocab=65024, hidden=4544, layers=32, heads=71),
         "num_kv_heads": None,
         "num_ln_in_parallel_attn": None,
         "ffn_hidden_size": None,

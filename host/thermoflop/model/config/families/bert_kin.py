@@ -7,7 +7,7 @@ from thermoflop.errors import InputError
 from thermoflop.model.architecture.description import Placed
 from thermoflop.model.architecture.parts import Linear, Table
 from thermoflop.model.config.families import encoders  # noqa: F401 - parents are there
-from thermoflop.model.config.family import at_least_zero, family, indices, spaced, use
+from thermoflop.model.config.family import at_least_zero, family, indices, sizes, spaced, use
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -73,13 +73,7 @@ family(
 family(
     "megatron-bert",
     "bert",
-    keys={
-        "vocab_size": 29056,
-        "hidden_size": 1024,
-        "num_hidden_layers": 24,
-        "num_attention_heads": 16,
-        "intermediate_size": 4096,
-    },
+    keys=sizes(vocab=29056, hidden=1024, inner=4096, layers=24, heads=16),
     traits=_PRE_NORM,
 )
 family("roberta-prelayernorm", "roberta", traits={"final_norm": True})
@@ -87,11 +81,7 @@ family(
     "xlm-roberta-xl",
     "roberta",
     keys={
-        "vocab_size": 250880,
-        "hidden_size": 2560,
-        "num_hidden_layers": 36,
-        "num_attention_heads": 32,
-        "intermediate_size": 10240,
+        **sizes(vocab=250880, hidden=2560, inner=10240, layers=36, heads=32),
         "max_position_embeddings": 514,
         "type_vocab_size": at_least_zero(1),
     },
@@ -144,11 +134,7 @@ family(
     "rembert",
     "bert",
     keys={
-        "vocab_size": 250300,
-        "hidden_size": 1152,
-        "num_hidden_layers": 32,
-        "num_attention_heads": 18,
-        "intermediate_size": 4608,
+        **sizes(vocab=250300, hidden=1152, inner=4608, layers=32, heads=18),
         "input_embedding_size": 256,
         "output_embedding_size": 1664,
     },

@@ -13,7 +13,7 @@ from thermoflop.model.config import encoder
 from thermoflop.model.config.architectures import class_name
 from thermoflop.model.config.blocks import layer_norm
 from thermoflop.model.config.families import embedders, encoders  # noqa: F401 - parents are there
-from thermoflop.model.config.family import Key, family, names, spaced, use
+from thermoflop.model.config.family import Key, family, names, sizes, spaced, use
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -266,10 +266,7 @@ family(
     "mobilebert",
     "bert",
     keys={
-        "hidden_size": 512,
-        "num_hidden_layers": 24,
-        "num_attention_heads": 4,
-        "intermediate_size": 512,
+        **sizes(hidden=512, inner=512, layers=24, heads=4),
         "hidden_act": "relu",
         "embedding_size": 128,
         "intra_bottleneck_size": 128,
@@ -314,11 +311,7 @@ family(
     "ultrabert",
     "eurobert",
     keys={
-        "vocab_size": 32000,
-        "hidden_size": 4096,
-        "intermediate_size": 11008,
-        "num_hidden_layers": 32,
-        "num_attention_heads": 32,
+        **sizes(vocab=32000, hidden=4096, inner=11008, layers=32, heads=32),
         "prediction_head_size": 768,
     },
     drop=("classifier_pooling",),
@@ -334,13 +327,7 @@ family(
 family(
     "bert-generation",
     "bert",
-    keys={
-        "vocab_size": 50358,
-        "hidden_size": 1024,
-        "num_hidden_layers": 24,
-        "num_attention_heads": 16,
-        "intermediate_size": 4096,
-    },
+    keys=sizes(vocab=50358, hidden=1024, inner=4096, layers=24, heads=16),
     drop=("type_vocab_size",),
     traits={
         "types": 0,

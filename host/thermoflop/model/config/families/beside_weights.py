@@ -9,7 +9,16 @@ from __future__ import annotations
 
 from thermoflop.errors import InputError
 from thermoflop.model.config.families import dense, expert_kin  # noqa: F401 - parents are there
-from thermoflop.model.config.family import Key, at_least_zero, family, maybe, required, spaced, use
+from thermoflop.model.config.family import (
+    Key,
+    at_least_zero,
+    family,
+    maybe,
+    required,
+    sizes,
+    spaced,
+    use,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -120,10 +129,9 @@ family(
     "chatglm",
     keys={
         "padded_vocab_size": required(),
-        "hidden_size": required(),
+        **sizes(hidden=required(), heads=required()),
         "ffn_hidden_size": required(),
         "num_layers": required(),
-        "num_attention_heads": required(),
         "kv_channels": required(),
         "multi_query_attention": False,
         "multi_query_group_num": 1,
@@ -190,12 +198,7 @@ family(
     "bailing_moe",
     "sarvam_moe",
     keys={
-        "vocab_size": 30592,
-        "hidden_size": 1024,
-        "num_hidden_layers": 24,
-        "num_attention_heads": 16,
-        "num_key_value_heads": maybe(0),
-        "head_dim": None,
+        **sizes(vocab=30592, hidden=1024, layers=24, heads=16, kv_heads=maybe(0), head_dim=None),
         "first_k_dense_replace": at_least_zero(0),
         "n_shared_experts": at_least_zero(0),
         "use_qk_norm": False,
@@ -212,12 +215,7 @@ family(
     "deepseek",
     "bailing_moe",
     keys={
-        "vocab_size": 102400,
-        "hidden_size": 4096,
-        "intermediate_size": 11008,
-        "num_hidden_layers": 30,
-        "num_attention_heads": 32,
-        "num_key_value_heads": maybe(32),
+        **sizes(vocab=102400, hidden=4096, inner=11008, layers=30, heads=32, kv_heads=maybe(32)),
         "moe_intermediate_size": 1407,
         "moe_layer_freq": 1,
     },

@@ -10,7 +10,16 @@ from thermoflop.base.messages import quote_value
 from thermoflop.errors import InputError
 from thermoflop.model.config.families import dense  # noqa: F401 - llama is defined there
 from thermoflop.model.config.families.patterns import sparse_by_mlp_types, words
-from thermoflop.model.config.family import anything, family, indices, mapping, names, spaced, use
+from thermoflop.model.config.family import (
+    anything,
+    family,
+    indices,
+    mapping,
+    names,
+    sizes,
+    spaced,
+    use,
+)
 from thermoflop.model.config.keys import is_factor
 
 TYPE_CHECKING = False
@@ -40,12 +49,7 @@ family(
     "mimo_v2_flash",
     "llama",
     keys={
-        "vocab_size": 152576,
-        "intermediate_size": 16384,
-        "num_hidden_layers": 48,
-        "num_attention_heads": 64,
-        "num_key_value_heads": 4,
-        "head_dim": 192,
+        **sizes(vocab=152576, inner=16384, layers=48, heads=64, kv_heads=4, head_dim=192),
         "v_head_dim": 128,
         "sliding_window": 129,
         "sliding_window_size": None,
@@ -135,12 +139,7 @@ family(
     "step3p5",
     "llama",
     keys={
-        "vocab_size": 128815,
-        "intermediate_size": 11264,
-        "num_hidden_layers": 45,
-        "num_attention_heads": 64,
-        "num_key_value_heads": 8,
-        "head_dim": 128,
+        **sizes(vocab=128815, inner=11264, layers=45, heads=64, kv_heads=8, head_dim=128),
         "sliding_window": None,
         "num_sliding_attention_heads": None,
         "attention_other_setting": mapping(),
@@ -226,10 +225,9 @@ def _divisible(width: float, config: Config) -> int:
 family(
     "openelm",
     keys={
-        "vocab_size": 32000,
+        **sizes(vocab=32000, head_dim=128),
         "model_dim": 2048,
         "num_transformer_layers": 12,
-        "head_dim": 128,
         "num_query_heads": indices(),
         "num_kv_heads": indices(),
         "ffn_multipliers": anything(),

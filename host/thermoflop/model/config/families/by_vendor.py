@@ -16,6 +16,7 @@ from thermoflop.model.config.family import (
     maybe,
     maybe_zero,
     names,
+    sizes,
     spaced,
     use,
 )
@@ -31,11 +32,7 @@ family(
     "glm",
     "llama",
     keys={
-        "vocab_size": 151552,
-        "intermediate_size": 13696,
-        "num_hidden_layers": 40,
-        "num_key_value_heads": maybe(2),
-        "head_dim": maybe(128),
+        **sizes(vocab=151552, inner=13696, layers=40, kv_heads=maybe(2), head_dim=maybe(128)),
         "attention_bias": True,
     },
     traits={"o_bias": False, "up_bias": False, "merged": ("gate_up_proj",)},
@@ -58,27 +55,16 @@ def _helium_head(config: Config) -> int:
 family(
     "helium",
     "llama",
-    keys={
-        "vocab_size": 48000,
-        "hidden_size": 2560,
-        "intermediate_size": 7040,
-        "num_hidden_layers": 24,
-        "num_attention_heads": 20,
-        "num_key_value_heads": 20,
-        "head_dim": 128,
-    },
+    keys=sizes(
+        vocab=48000, hidden=2560, inner=7040, layers=24, heads=20, kv_heads=20, head_dim=128
+    ),
     traits={"o_bias": False, "head_dim": _helium_head},
 )
 family(
     "ernie4_5",
     "llama",
     keys={
-        "vocab_size": 103424,
-        "hidden_size": 1024,
-        "intermediate_size": 3072,
-        "num_hidden_layers": 18,
-        "num_attention_heads": 16,
-        "num_key_value_heads": maybe(2),
+        **sizes(vocab=103424, hidden=1024, inner=3072, layers=18, heads=16, kv_heads=maybe(2)),
         "head_dim": maybe(128),
         "use_bias": False,
         "tie_word_embeddings": True,
@@ -90,12 +76,9 @@ family(
     "seed_oss",
     "llama",
     keys={
-        "vocab_size": 155136,
-        "intermediate_size": 27648,
-        "num_hidden_layers": 64,
-        "num_attention_heads": 80,
-        "num_key_value_heads": maybe(8),
-        "head_dim": maybe(128),
+        **sizes(
+            vocab=155136, inner=27648, layers=64, heads=80, kv_heads=maybe(8), head_dim=maybe(128)
+        ),
         "attention_bias": True,
         "attention_out_bias": False,
     },
@@ -104,17 +87,14 @@ family(
 family(
     "arcee",
     "llama",
-    keys={"hidden_size": 2560, "intermediate_size": 18432, "hidden_act": "relu2"},
+    keys={**sizes(hidden=2560, inner=18432), "hidden_act": "relu2"},
     traits={"gated": False},
 )
 family(
     "persimmon",
     "llama",
     keys={
-        "vocab_size": 262144,
-        "intermediate_size": 16384,
-        "num_hidden_layers": 36,
-        "num_attention_heads": 64,
+        **sizes(vocab=262144, inner=16384, layers=36, heads=64),
         "hidden_act": "relu2",
         "qk_layernorm": True,
     },
@@ -149,9 +129,7 @@ family(
     "exaone4",
     "llama",
     keys={
-        "vocab_size": 102400,
-        "intermediate_size": 16384,
-        "num_key_value_heads": 32,
+        **sizes(vocab=102400, inner=16384, kv_heads=32),
         "sliding_window": maybe(4096),
         "sliding_window_pattern": anything(),
         "layer_types": names(),
@@ -179,12 +157,9 @@ family(
     "dots1",
     "qwen3",
     keys={
-        "vocab_size": 152064,
-        "hidden_size": 4608,
-        "intermediate_size": 10944,
-        "num_hidden_layers": 62,
-        "num_key_value_heads": maybe(32),
-        "head_dim": None,
+        **sizes(
+            vocab=152064, hidden=4608, inner=10944, layers=62, kv_heads=maybe(32), head_dim=None
+        ),
         "max_window_layers": at_least_zero(62),
         "n_routed_experts": None,
         "n_shared_experts": maybe_zero(None),
@@ -205,12 +180,7 @@ family(
     "minimax_m2",
     "mixtral",
     keys={
-        "vocab_size": 200064,
-        "hidden_size": 3072,
-        "intermediate_size": 1536,
-        "num_hidden_layers": 62,
-        "num_attention_heads": 48,
-        "head_dim": 128,
+        **sizes(vocab=200064, hidden=3072, inner=1536, layers=62, heads=48, head_dim=128),
         "num_local_experts": 256,
         "num_experts_per_tok": 8,
     },
@@ -226,11 +196,7 @@ family(
     "biogpt",
     "opt",
     keys={
-        "vocab_size": 42384,
-        "hidden_size": 1024,
-        "intermediate_size": 4096,
-        "num_hidden_layers": 24,
-        "num_attention_heads": 16,
+        **sizes(vocab=42384, hidden=1024, inner=4096, layers=24, heads=16),
         "max_position_embeddings": 1024,
         "hidden_act": "gelu",
     },

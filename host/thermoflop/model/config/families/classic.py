@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from thermoflop.errors import InputError
 from thermoflop.model.config.families.patterns import all_sliding
-from thermoflop.model.config.family import anything, family, maybe, spaced, use
+from thermoflop.model.config.family import anything, family, maybe, sizes, spaced, use
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -115,11 +115,9 @@ def _gpt_neo_kinds(config: Config) -> Sequence[str]:
 family(
     "gpt_neo",
     keys={
-        "vocab_size": 50257,
-        "hidden_size": 2048,
+        **sizes(vocab=50257, hidden=2048, inner=None),
         "num_layers": 24,
         "num_heads": 16,
-        "intermediate_size": None,
         "max_position_embeddings": 2048,
         "window_size": 256,
         "attention_types": anything(),
@@ -148,11 +146,7 @@ family(
 family(
     "gpt_neox",
     keys={
-        "vocab_size": 50432,
-        "hidden_size": 6144,
-        "intermediate_size": 24576,
-        "num_hidden_layers": 44,
-        "num_attention_heads": 64,
+        **sizes(vocab=50432, hidden=6144, inner=24576, layers=44, heads=64),
         "hidden_act": "gelu",
         "attention_bias": True,
         "tie_word_embeddings": False,
@@ -171,11 +165,8 @@ family(
 family(
     "opt",
     keys={
-        "vocab_size": 50272,
-        "hidden_size": 768,
+        **sizes(vocab=50272, hidden=768, layers=12, heads=12),
         "ffn_dim": 3072,
-        "num_hidden_layers": 12,
-        "num_attention_heads": 12,
         "max_position_embeddings": 2048,
         "word_embed_proj_dim": None,
         "do_layer_norm_before": True,
@@ -208,12 +199,7 @@ family(
 family(
     "phi",
     keys={
-        "vocab_size": 51200,
-        "hidden_size": 2048,
-        "intermediate_size": 8192,
-        "num_hidden_layers": 24,
-        "num_attention_heads": 32,
-        "num_key_value_heads": None,
+        **sizes(vocab=51200, hidden=2048, inner=8192, layers=24, heads=32, kv_heads=None),
         "qk_layernorm": False,
         "hidden_act": "gelu_new",
         "tie_word_embeddings": False,
@@ -232,12 +218,7 @@ family(
 family(
     "starcoder2",
     keys={
-        "vocab_size": 49152,
-        "hidden_size": 3072,
-        "intermediate_size": 12288,
-        "num_hidden_layers": 30,
-        "num_attention_heads": 24,
-        "num_key_value_heads": maybe(2),
+        **sizes(vocab=49152, hidden=3072, inner=12288, layers=30, heads=24, kv_heads=maybe(2)),
         "use_bias": True,
         "sliding_window": None,
         "hidden_act": "gelu_pytorch_tanh",
@@ -258,12 +239,7 @@ family(
 family(
     "nemotron",
     keys={
-        "vocab_size": 256000,
-        "hidden_size": 6144,
-        "intermediate_size": 24576,
-        "num_hidden_layers": 32,
-        "num_attention_heads": 48,
-        "num_key_value_heads": None,
+        **sizes(vocab=256000, hidden=6144, inner=24576, layers=32, heads=48, kv_heads=None),
         "head_dim": None,
         "attention_bias": False,
         "mlp_bias": False,

@@ -9,7 +9,7 @@ from thermoflop.model.architecture.parts import Convolution, Norm, Table
 from thermoflop.model.architecture.relative import Relative
 from thermoflop.model.config.decoder import head_width
 from thermoflop.model.config.families import encoders  # noqa: F401 - parents are there
-from thermoflop.model.config.family import Key, anything, at_least_zero, family
+from thermoflop.model.config.family import Key, anything, at_least_zero, family, sizes
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -122,11 +122,7 @@ family(
     "deberta-v2",
     "deberta",
     keys={
-        "vocab_size": 128100,
-        "hidden_size": 1536,
-        "num_hidden_layers": 24,
-        "num_attention_heads": 24,
-        "intermediate_size": 6144,
+        **sizes(vocab=128100, hidden=1536, inner=6144, layers=24, heads=24),
         "position_buckets": _SIGNED,
         "share_att_key": False,
         "norm_rel_ebd": "none",

@@ -19,6 +19,7 @@ from thermoflop.model.config.family import (
     indices,
     maybe,
     names,
+    sizes,
     spaced,
     use,
 )
@@ -33,13 +34,9 @@ WINDOW = {"window": use("sliding_window")}
 family(
     "llama",
     keys={
-        "vocab_size": 32000,
-        "hidden_size": 4096,
-        "intermediate_size": 11008,
-        "num_hidden_layers": 32,
-        "num_attention_heads": 32,
-        "num_key_value_heads": None,
-        "head_dim": None,
+        **sizes(
+            vocab=32000, hidden=4096, inner=11008, layers=32, heads=32, kv_heads=None, head_dim=None
+        ),
         "hidden_act": "silu",
         "tie_word_embeddings": False,
         "attention_bias": False,
@@ -52,8 +49,7 @@ family(
     "mistral",
     "llama",
     keys={
-        "intermediate_size": 14336,
-        "num_key_value_heads": maybe(8),
+        **sizes(inner=14336, kv_heads=maybe(8)),
         "sliding_window": maybe(4096),
     },
     traits={"q_bias": False, "o_bias": False, "up_bias": False, "kinds": all_sliding, **WINDOW},
@@ -63,9 +59,7 @@ family(
     "phi3",
     "llama",
     keys={
-        "vocab_size": 32064,
-        "hidden_size": 3072,
-        "intermediate_size": 8192,
+        **sizes(vocab=32064, hidden=3072, inner=8192),
         "sliding_window": None,
     },
     traits={
@@ -81,9 +75,7 @@ family(
     "qwen2",
     "llama",
     keys={
-        "vocab_size": 151936,
-        "intermediate_size": 22016,
-        "num_key_value_heads": maybe(32),
+        **sizes(vocab=151936, inner=22016, kv_heads=maybe(32)),
         "use_sliding_window": False,
         "sliding_window": maybe(4096),
         "max_window_layers": at_least_zero(28),
@@ -108,13 +100,9 @@ family(
     "gemma",
     "llama",
     keys={
-        "vocab_size": 256000,
-        "hidden_size": 3072,
-        "intermediate_size": 24576,
-        "num_hidden_layers": 28,
-        "num_attention_heads": 16,
-        "num_key_value_heads": 16,
-        "head_dim": 256,
+        **sizes(
+            vocab=256000, hidden=3072, inner=24576, layers=28, heads=16, kv_heads=16, head_dim=256
+        ),
         "hidden_act": "gelu_pytorch_tanh",
         "tie_word_embeddings": True,
     },
@@ -127,11 +115,7 @@ family(
     "gemma2",
     "gemma",
     keys={
-        "hidden_size": 2304,
-        "intermediate_size": 9216,
-        "num_hidden_layers": 26,
-        "num_attention_heads": 8,
-        "num_key_value_heads": 4,
+        **sizes(hidden=2304, inner=9216, layers=26, heads=8, kv_heads=4),
         "sliding_window": maybe(4096),
         "layer_types": names(),
     },
@@ -168,11 +152,7 @@ family(
     "cohere",
     "llama",
     keys={
-        "vocab_size": 256000,
-        "hidden_size": 8192,
-        "intermediate_size": 22528,
-        "num_hidden_layers": 40,
-        "num_attention_heads": 64,
+        **sizes(vocab=256000, hidden=8192, inner=22528, layers=40, heads=64),
         "tie_word_embeddings": True,
         "use_qk_norm": False,
     },
@@ -218,10 +198,7 @@ family(
     "stablelm",
     "llama",
     keys={
-        "vocab_size": 50304,
-        "hidden_size": 2560,
-        "intermediate_size": 6912,
-        "num_key_value_heads": 32,
+        **sizes(vocab=50304, hidden=2560, inner=6912, kv_heads=32),
         "use_qkv_bias": False,
         "qk_layernorm": False,
         "use_parallel_residual": False,
@@ -243,11 +220,7 @@ family(
     "smollm3",
     "llama",
     keys={
-        "vocab_size": 128256,
-        "hidden_size": 2048,
-        "num_hidden_layers": 36,
-        "num_attention_heads": 16,
-        "num_key_value_heads": maybe(4),
+        **sizes(vocab=128256, hidden=2048, layers=36, heads=16, kv_heads=maybe(4)),
         "tie_word_embeddings": True,
         "use_sliding_window": False,
         "sliding_window": None,

@@ -17,6 +17,7 @@ from thermoflop.model.config.family import (
     mapping,
     maybe,
     names,
+    sizes,
     use,
 )
 from thermoflop.model.config.sam import sam_stack
@@ -27,13 +28,8 @@ if TYPE_CHECKING:
     from thermoflop.model.config.keys import Config
 
 _SAM = {
-    "hidden_size": 768,
+    **sizes(hidden=768, layers=12, heads=12, channels=3, image=1024, patch=16),
     "output_channels": 256,
-    "num_hidden_layers": 12,
-    "num_attention_heads": 12,
-    "num_channels": 3,
-    "image_size": 1024,
-    "patch_size": 16,
     "hidden_act": "gelu",
     "qkv_bias": True,
     "use_abs_pos": True,
@@ -69,13 +65,7 @@ family(
     "unlimited_ocr_vision_encoder",
     "clip_vision_model",
     reader="tower",
-    keys={
-        "hidden_size": 1024,
-        "intermediate_size": 4096,
-        "num_hidden_layers": 24,
-        "num_attention_heads": 16,
-        "patch_size": 14,
-    },
+    keys=sizes(hidden=1024, inner=4096, layers=24, heads=16, patch=14),
     traits={"post_norm": False},
 )
 
@@ -110,12 +100,7 @@ family(
     "unlimited_ocr_text",
     "deepseek_v2",
     keys={
-        "vocab_size": 129280,
-        "hidden_size": 1280,
-        "intermediate_size": 6848,
-        "num_hidden_layers": 12,
-        "num_attention_heads": 10,
-        "num_key_value_heads": maybe(10),
+        **sizes(vocab=129280, hidden=1280, inner=6848, layers=12, heads=10, kv_heads=maybe(10)),
         "attention_bias": False,
         "mlp_bias": False,
         "num_experts_per_tok": 6,
@@ -139,10 +124,7 @@ family(
     "granite_docling_vision",
     "idefics3_vision",
     keys={
-        "hidden_size": 768,
-        "num_attention_heads": 12,
-        "image_size": 512,
-        "patch_size": 16,
+        **sizes(hidden=768, heads=12, image=512, patch=16),
         "out_hidden_size": 1024,
         "scale_factor": 4,
         "deepstack_visual_indexes": Key("indices", (3, 7, 10), nullable=True),
@@ -151,7 +133,11 @@ family(
 )
 
 
-family("granite_docling_text", "granite", keys={
-    "vocab_size": 133800, "hidden_size": 1024, "intermediate_size": 2048, "num_hidden_layers": 28,
-    "num_attention_heads": 16, "num_key_value_heads": maybe(4), "tie_word_embeddings": True,
-})  # fmt: skip
+family(
+    "granite_docling_text",
+    "granite",
+    keys={
+        **sizes(vocab=133800, hidden=1024, inner=2048, layers=28, heads=16, kv_heads=maybe(4)),
+        "tie_word_embeddings": True,
+    },
+)

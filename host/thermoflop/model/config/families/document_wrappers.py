@@ -13,10 +13,7 @@ from thermoflop.model.config.blocks import layer_norm
 from thermoflop.model.config.families import latent, towers, vision  # noqa: F401 - parents
 from thermoflop.model.config.families.document_towers import two_readers
 from thermoflop.model.config.families.sections import eyes_of, text_of, wrapper
-from thermoflop.model.config.family import (
-    Section,
-    mapping,
-)
+from thermoflop.model.config.family import Section, mapping, sizes
 from thermoflop.model.config.projectors import ending, linear
 from thermoflop.model.config.sam import neck
 
@@ -24,12 +21,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from thermoflop.model.config.keys import Config
 _GOT = {
-    "vocab_size": 151860,
-    "hidden_size": 1024,
-    "intermediate_size": 2816,
-    "num_hidden_layers": 24,
-    "num_attention_heads": 16,
-    "num_key_value_heads": 16,
+    **sizes(vocab=151860, hidden=1024, inner=2816, layers=24, heads=16, kv_heads=16),
     "tie_word_embeddings": True,
 }
 for _name in ("got_ocr2", "pp_chart2table"):

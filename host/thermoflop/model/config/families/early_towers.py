@@ -18,7 +18,7 @@ from thermoflop.model.config.families import (  # noqa: F401 - parents are defin
 from thermoflop.model.config.families.encoders import BERT
 from thermoflop.model.config.families.patterns import layers_alone
 from thermoflop.model.config.families.towers import SPARE, VIT
-from thermoflop.model.config.family import at_least_zero, family, spaced, use
+from thermoflop.model.config.family import at_least_zero, family, sizes, spaced, use
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -34,11 +34,7 @@ family(
     "git_text",
     "llama",
     keys={
-        "vocab_size": 30522,
-        "hidden_size": 768,
-        "num_hidden_layers": 6,
-        "num_attention_heads": 12,
-        "intermediate_size": 3072,
+        **sizes(vocab=30522, hidden=768, inner=3072, layers=6, heads=12),
         "hidden_act": "gelu",
         "max_position_embeddings": 1024,
     },
@@ -68,11 +64,7 @@ for _name in ("blip_2", "instructblip", "instructblipvideo"):
         reader="tower",
         keys={
             **VIT,
-            "hidden_size": 1408,
-            "intermediate_size": 6144,
-            "num_hidden_layers": 39,
-            "num_attention_heads": 16,
-            "patch_size": 14,
+            **sizes(hidden=1408, inner=6144, layers=39, heads=16, patch=14),
             "qkv_bias": True,
         },
         traits={
@@ -95,7 +87,7 @@ for _name in ("blip_2", "instructblip", "instructblipvideo"):
         ignored=(*SPARE, "encoder_hidden_size", "position_embedding_type"),
     )
 
-family("idefics2_vision", "idefics3_vision", keys={"hidden_size": 768, "num_attention_heads": 12})
+family("idefics2_vision", "idefics3_vision", keys=sizes(hidden=768, heads=12))
 family(
     "idefics2_perceiver",
     reader="tower",
@@ -168,20 +160,18 @@ family(
     keys={**_KOSMOS, "add_cross_attention": False},
     traits={"layers": layers_alone("layers"), "extras": (), "attention_extras": _inner_norm},
 )
-family("kosmos_2_vision_model", "clip_vision_model", reader="tower", keys={
-    "hidden_size": 1024, "intermediate_size": 4096, "num_hidden_layers": 24,
-    "num_attention_heads": 16, "patch_size": 14,
-})  # fmt: skip
+family(
+    "kosmos_2_vision_model",
+    "clip_vision_model",
+    reader="tower",
+    keys=sizes(hidden=1024, inner=4096, layers=24, heads=16, patch=14),
+)
 family(
     "kosmos_2_5_vision_model",
     reader="tower",
     keys={
-        "hidden_size": 1536,
+        **sizes(hidden=1536, inner=3968, head_dim=64, layers=18, heads=24),
         "patch_embed_hidden_size": 768,
-        "intermediate_size": 3968,
-        "head_dim": 64,
-        "num_hidden_layers": 18,
-        "num_attention_heads": 24,
         "dense_act_fn": "gelu_new",
         "max_num_patches": 4096,
     },
@@ -202,9 +192,7 @@ family(
     "blip_text_model",
     "git_text",
     keys={
-        "vocab_size": 30524,
-        "num_hidden_layers": 12,
-        "num_attention_heads": 8,
+        **sizes(vocab=30524, layers=12, heads=8),
         "max_position_embeddings": 512,
         "encoder_hidden_size": 768,
         "tie_word_embeddings": True,
@@ -297,10 +285,7 @@ family(
     reader="tower",
     keys={
         "embed_dim": 768,
-        "intermediate_size": 5120,
-        "patch_size": 14,
-        "num_hidden_layers": 32,
-        "num_attention_heads": 16,
+        **sizes(inner=5120, layers=32, heads=16, patch=14),
         "hidden_act": "gelu",
     },
     traits={"hidden": use("embed_dim")},

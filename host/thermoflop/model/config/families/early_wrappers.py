@@ -14,7 +14,7 @@ from thermoflop.model.config import connectors, projectors
 from thermoflop.model.config.blocks import layer_norm
 from thermoflop.model.config.families import early_towers  # noqa: F401 - parents are there
 from thermoflop.model.config.families.sections import eyes_of, text_of, wrapper
-from thermoflop.model.config.family import Section, mapping
+from thermoflop.model.config.family import Section, mapping, sizes
 from thermoflop.model.config.tower import ANY_SIDE
 
 TYPE_CHECKING = False
@@ -43,7 +43,7 @@ wrapper(
     text_of("fuyu_text", flat=True),
     None,
     like="persimmon",
-    keys={"patch_size": 30, "num_channels": 3},
+    keys=sizes(channels=3, patch=30),
     ignored=("image_size",),
     traits={"towers": ((None, _fuyu),)},
 )

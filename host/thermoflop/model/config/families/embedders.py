@@ -16,6 +16,7 @@ from thermoflop.model.config.family import (
     maybe_zero,
     names,
     required,
+    sizes,
     spaced,
     use,
 )
@@ -118,9 +119,8 @@ family(
     "nomic_bert",
     "bert",
     keys={
-        "vocab_size": 30528,
+        **sizes(vocab=30528, head_dim=None),
         "hidden_act": "silu",
-        "head_dim": None,
         "qkv_proj_bias": False,
         "mlp_fc1_bias": False,
         "mlp_fc2_bias": False,
@@ -170,11 +170,7 @@ family(
     "jina_embeddings_v3",
     "gte",
     keys={
-        "vocab_size": 250002,
-        "hidden_size": 1024,
-        "num_hidden_layers": 24,
-        "num_attention_heads": 16,
-        "intermediate_size": 4096,
+        **sizes(vocab=250002, hidden=1024, inner=4096, layers=24, heads=16),
         "lora_adaptations": names(),
         "lora_rank": 4,
     },
@@ -195,9 +191,7 @@ family(
     "modernbert",
     "bert",
     keys={
-        "vocab_size": 50368,
-        "num_hidden_layers": 22,
-        "intermediate_size": 1152,
+        **sizes(vocab=50368, inner=1152, layers=22),
         "hidden_activation": "gelu",
         "norm_bias": False,
         "attention_bias": False,
@@ -235,11 +229,7 @@ family(
     "eurobert",
     "llama",
     keys={
-        "vocab_size": 128256,
-        "hidden_size": 768,
-        "intermediate_size": 3072,
-        "num_hidden_layers": 12,
-        "num_attention_heads": 12,
+        **sizes(vocab=128256, hidden=768, inner=3072, layers=12, heads=12),
         "classifier_pooling": "late",
     },
     reader="encoder",
@@ -319,13 +309,7 @@ family(
 family(
     "esmc",
     "eurobert",
-    keys={
-        "vocab_size": 64,
-        "hidden_size": 2560,
-        "intermediate_size": 6912,
-        "num_hidden_layers": 80,
-        "num_attention_heads": 40,
-    },
+    keys=sizes(vocab=64, hidden=2560, inner=6912, layers=80, heads=40),
     drop=("classifier_pooling",),
     traits={
         "norm": "layer",

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from thermoflop.model.config.family import at_least_zero, family, spaced, use
+from thermoflop.model.config.family import at_least_zero, family, sizes, spaced, use
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from thermoflop.model.config.keys import Config
 
 BERT = {
-    "vocab_size": 30522,
-    "hidden_size": 768,
-    "num_hidden_layers": 12,
-    "num_attention_heads": 12,
-    "intermediate_size": 3072,
+    **sizes(vocab=30522, hidden=768, layers=12, heads=12, inner=3072),
     "hidden_act": "gelu",
     "max_position_embeddings": 512,
 }
@@ -64,13 +60,10 @@ family(
     "albert",
     "bert",
     keys={
-        "vocab_size": 30000,
+        **sizes(vocab=30000, hidden=4096, inner=16384, heads=64),
         "embedding_size": 128,
-        "hidden_size": 4096,
         "num_hidden_groups": 1,
         "inner_group_num": 1,
-        "num_attention_heads": 64,
-        "intermediate_size": 16384,
         "hidden_act": "gelu_new",
     },
     traits={
@@ -119,9 +112,7 @@ family(
     "bert",
     keys={
         "embedding_size": 128,
-        "hidden_size": 256,
-        "num_attention_heads": 4,
-        "intermediate_size": 1024,
+        **sizes(hidden=256, inner=1024, heads=4),
     },
     traits={
         "bias_group": "lm_head",

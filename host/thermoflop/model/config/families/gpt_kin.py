@@ -10,7 +10,7 @@ from thermoflop.model.architecture.parts import Linear, Norm, Vector
 from thermoflop.model.config.architectures import class_name
 from thermoflop.model.config.families.classic import ALL_BIASES, LAYER_NORM
 from thermoflop.model.config.families.patterns import every, layers_alone
-from thermoflop.model.config.family import family, maybe, names, use
+from thermoflop.model.config.family import family, maybe, names, sizes, use
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -83,10 +83,7 @@ family(
     "gpt_neox_japanese",
     "gpt_neox",
     keys={
-        "vocab_size": 32000,
-        "hidden_size": 2560,
-        "num_hidden_layers": 32,
-        "num_attention_heads": 32,
+        **sizes(vocab=32000, hidden=2560, layers=32, heads=32),
         "intermediate_multiple_size": 4,
         "tie_word_embeddings": True,
     },
@@ -122,11 +119,7 @@ def _every_nth_from_the_first(config: Config) -> Sequence[str]:
 family(
     "modernbert-decoder",
     keys={
-        "vocab_size": 50368,
-        "hidden_size": 768,
-        "intermediate_size": 1152,
-        "num_hidden_layers": 22,
-        "num_attention_heads": 12,
+        **sizes(vocab=50368, hidden=768, inner=1152, layers=22, heads=12),
         "hidden_activation": "gelu",
         "norm_bias": False,
         "attention_bias": False,

@@ -19,6 +19,7 @@ from thermoflop.model.config.family import (
     indices,
     maybe,
     names,
+    sizes,
     spaced,
     use,
 )
@@ -66,9 +67,7 @@ def _lfm2_inner(config: Config) -> int:
 
 
 LFM2_KEYS: dict[str, Any] = {
-    "vocab_size": 65536,
-    "num_attention_heads": 32,
-    "num_key_value_heads": maybe(8),
+    **sizes(vocab=65536, heads=32, kv_heads=maybe(8)),
     "conv_bias": False,
     "conv_L_cache": 3,
     "layer_types": names(),
@@ -88,9 +87,7 @@ family(
     "llama",
     keys={
         **LFM2_KEYS,
-        "hidden_size": 2560,
-        "intermediate_size": 12288,
-        "num_hidden_layers": 32,
+        **sizes(hidden=2560, inner=12288, layers=32),
         "full_attn_idxs": indices(),
         "block_multiple_of": 256,
         "block_ffn_dim_multiplier": anything(1.0),
@@ -119,9 +116,7 @@ family(
     "llama",
     keys={
         **LFM2_KEYS,
-        "hidden_size": 2048,
-        "intermediate_size": 7168,
-        "num_hidden_layers": 32,
+        **sizes(hidden=2048, inner=7168, layers=32),
         "num_dense_layers": at_least_zero(2),
         "num_experts": 32,
         "num_experts_per_tok": 4,
@@ -163,12 +158,7 @@ family(
     "llama",
     keys={
         **LFM2_KEYS,
-        "vocab_size": 128000,
-        "hidden_size": 2048,
-        "intermediate_size": 7680,
-        "num_hidden_layers": 24,
-        "num_attention_heads": 16,
-        "num_key_value_heads": maybe(4),
+        **sizes(vocab=128000, hidden=2048, inner=7680, layers=24, heads=16, kv_heads=maybe(4)),
         "head_dim": 128,
         "conv_L_cache": 7,
         "sliding_window": maybe(256),
@@ -217,12 +207,7 @@ MAMBA2_KEYS: dict[str, Any] = {
 }
 BAMBA_KEYS: dict[str, Any] = {
     **MAMBA2_KEYS,
-    "vocab_size": 128000,
-    "hidden_size": 4096,
-    "intermediate_size": 14336,
-    "num_hidden_layers": 32,
-    "num_attention_heads": 32,
-    "num_key_value_heads": maybe(8),
+    **sizes(vocab=128000, hidden=4096, inner=14336, layers=32, heads=32, kv_heads=maybe(8)),
 }
 
 
@@ -309,14 +294,9 @@ family(
     "zamba",
     reader="zamba.zamba",
     keys={
-        "vocab_size": 32000,
-        "hidden_size": 3712,
+        **sizes(vocab=32000, hidden=3712, inner=14848, layers=76, heads=16, kv_heads=16),
         "attention_hidden_size": None,
-        "intermediate_size": 14848,
-        "num_hidden_layers": 76,
-        "num_attention_heads": 16,
         "attention_head_dim": None,
-        "num_key_value_heads": 16,
         "n_mamba_heads": 2,
         "hidden_act": "gelu",
         "attn_layer_period": 6,
@@ -338,10 +318,7 @@ family(
     "zamba2",
     reader="zamba.zamba2",
     keys={
-        "vocab_size": 32000,
-        "hidden_size": 2560,
-        "intermediate_size": None,
-        "num_hidden_layers": 54,
+        **sizes(vocab=32000, hidden=2560, inner=None, layers=54, heads=32, kv_heads=None),
         "layers_block_type": names(),
         "mamba_d_state": 64,
         "mamba_d_conv": 4,
@@ -351,8 +328,6 @@ family(
         "n_mamba_heads": 8,
         "add_bias_linear": False,
         "hidden_act": "gelu",
-        "num_attention_heads": 32,
-        "num_key_value_heads": None,
         "num_mem_blocks": 1,
         "use_shared_attention_adapter": False,
         "adapter_rank": 128,

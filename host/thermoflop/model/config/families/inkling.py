@@ -9,7 +9,7 @@ from thermoflop.model.architecture.description import Placed
 from thermoflop.model.architecture.parts import Convolution, Linear, Vector
 from thermoflop.model.config.families import dense  # noqa: F401 - llama is defined there
 from thermoflop.model.config.families.patterns import layer_indices, sparse_by_mlp_types, words
-from thermoflop.model.config.family import at_least_zero, family, indices, names, spaced, use
+from thermoflop.model.config.family import at_least_zero, family, indices, names, sizes, spaced, use
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -85,15 +85,11 @@ family(
     "inkling_text",
     "llama",
     keys={
-        "vocab_size": 201024,
-        "hidden_size": 6144,
-        "intermediate_size": 24576,
+        **sizes(
+            vocab=201024, hidden=6144, inner=24576, layers=66, heads=64, kv_heads=8, head_dim=128
+        ),
         "dense_intermediate_size": None,
         "moe_intermediate_size": 3072,
-        "num_hidden_layers": 66,
-        "num_attention_heads": 64,
-        "num_key_value_heads": 8,
-        "head_dim": 128,
         "swa_num_attention_heads": 64,
         "swa_num_key_value_heads": 16,
         "swa_head_dim": 128,

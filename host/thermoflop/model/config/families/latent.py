@@ -18,6 +18,7 @@ from thermoflop.model.config.family import (
     maybe,
     maybe_zero,
     names,
+    sizes,
     use,
 )
 
@@ -79,11 +80,7 @@ family(
     "deepseek_v3",
     "deepseek_v2",
     keys={
-        "vocab_size": 129280,
-        "hidden_size": 7168,
-        "intermediate_size": 18432,
-        "num_hidden_layers": 61,
-        "num_attention_heads": 128,
+        **sizes(vocab=129280, hidden=7168, inner=18432, layers=61, heads=128),
         "n_routed_experts": 256,
         "n_shared_experts": maybe_zero(1),
         "num_experts_per_tok": 8,
@@ -98,11 +95,7 @@ family(
     "glm4_moe_lite",
     "deepseek_v3",
     keys={
-        "vocab_size": 154880,
-        "hidden_size": 2048,
-        "intermediate_size": 10240,
-        "num_hidden_layers": 47,
-        "num_attention_heads": 20,
+        **sizes(vocab=154880, hidden=2048, inner=10240, layers=47, heads=20),
         "qk_nope_head_dim": 192,
         "v_head_dim": 256,
         "q_lora_rank": maybe(768),
@@ -175,11 +168,7 @@ family(
     "glm_moe_dsa",
     "deepseek_v32",
     keys={
-        "vocab_size": 154880,
-        "hidden_size": 6144,
-        "intermediate_size": 12288,
-        "num_hidden_layers": 78,
-        "num_attention_heads": 64,
+        **sizes(vocab=154880, hidden=6144, inner=12288, layers=78, heads=64),
         "q_lora_rank": 2048,
         "qk_nope_head_dim": 192,
         "v_head_dim": 256,

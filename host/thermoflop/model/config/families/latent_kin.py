@@ -17,7 +17,7 @@ from thermoflop.model.config.families.patterns import (
     from_layer_types,
     sparse_by_mlp_types,
 )
-from thermoflop.model.config.family import at_least_zero, family, maybe, names, use
+from thermoflop.model.config.family import at_least_zero, family, maybe, names, sizes, use
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -45,11 +45,7 @@ family(
     "youtu",
     "deepseek_v3",
     keys={
-        "vocab_size": 128256,
-        "hidden_size": 2048,
-        "intermediate_size": 6144,
-        "num_hidden_layers": 32,
-        "num_attention_heads": 16,
+        **sizes(vocab=128256, hidden=2048, inner=6144, layers=32, heads=16),
         "tie_word_embeddings": True,
     },
     traits=DENSE,
@@ -68,11 +64,7 @@ family(
     "minicpm3",
     "youtu",
     keys={
-        "vocab_size": 73448,
-        "hidden_size": 2560,
-        "intermediate_size": 6400,
-        "num_hidden_layers": 62,
-        "num_attention_heads": 40,
+        **sizes(vocab=73448, hidden=2560, inner=6400, layers=62, heads=40),
         "kv_lora_rank": 256,
         "q_lora_rank": maybe(768),
         "qk_nope_head_dim": 64,
@@ -87,11 +79,7 @@ family(
     "sarvam_mla",
     "deepseek_v3",
     keys={
-        "vocab_size": 262144,
-        "hidden_size": 4096,
-        "intermediate_size": 16384,
-        "num_hidden_layers": 32,
-        "num_attention_heads": 64,
+        **sizes(vocab=262144, hidden=4096, inner=16384, layers=32, heads=64),
         "q_lora_rank": None,
         "n_routed_experts": 128,
         "first_k_dense_replace": at_least_zero(1),
@@ -104,8 +92,7 @@ family(
     "axk1",
     "deepseek_v3",
     keys={
-        "vocab_size": 163840,
-        "num_attention_heads": 64,
+        **sizes(vocab=163840, heads=64),
         "q_lora_rank": 1536,
         "n_routed_experts": 192,
         "first_k_dense_replace": at_least_zero(1),
@@ -130,13 +117,9 @@ family(
     "beam",
     "llama",
     keys={
-        "vocab_size": 151936,
-        "hidden_size": 5120,
-        "intermediate_size": 20480,
-        "num_hidden_layers": 52,
-        "num_attention_heads": 48,
-        "num_key_value_heads": 8,
-        "head_dim": 128,
+        **sizes(
+            vocab=151936, hidden=5120, inner=20480, layers=52, heads=48, kv_heads=8, head_dim=128
+        ),
         "sliding_window": maybe(512),
         "layer_types": names(),
         "mlp_layer_types": names(),
@@ -178,11 +161,7 @@ family(
     "lara_mini",
     "qwen3_next",
     keys={
-        "vocab_size": 151936,
-        "hidden_size": 1024,
-        "num_hidden_layers": 34,
-        "num_key_value_heads": 4,
-        "head_dim": 128,
+        **sizes(vocab=151936, hidden=1024, layers=34, kv_heads=4, head_dim=128),
         "tie_word_embeddings": True,
         "sliding_window": 512,
         "linear_num_key_heads": 8,
@@ -205,11 +184,7 @@ family(
     "mistral4",
     "deepseek_v3",
     keys={
-        "vocab_size": 131072,
-        "hidden_size": 4096,
-        "intermediate_size": 12288,
-        "num_hidden_layers": 36,
-        "num_attention_heads": 32,
+        **sizes(vocab=131072, hidden=4096, inner=12288, layers=36, heads=32),
         "kv_lora_rank": 256,
         "q_lora_rank": maybe(1024),
         "qk_nope_head_dim": 64,

@@ -25,6 +25,7 @@ from thermoflop.model.config.family import (
     mapping,
     maybe,
     names,
+    sizes,
     spaced,
     use,
 )
@@ -115,12 +116,8 @@ family(
     "kimi_linear",
     "deepseek_v3",
     keys={
-        "vocab_size": 163840,
-        "hidden_size": 2304,
-        "intermediate_size": 9216,
+        **sizes(vocab=163840, hidden=2304, inner=9216, layers=27, heads=32),
         "moe_intermediate_size": 1024,
-        "num_hidden_layers": 27,
-        "num_attention_heads": 32,
         "q_lora_rank": None,
         "mlp_layer_types": names(),
         "layer_types": names(),
@@ -226,11 +223,7 @@ family(
     "qwen3_next",
     "qwen3_moe",
     keys={
-        "intermediate_size": 5632,
-        "num_hidden_layers": 48,
-        "num_attention_heads": 16,
-        "num_key_value_heads": maybe(2),
-        "head_dim": 256,
+        **sizes(inner=5632, layers=48, heads=16, kv_heads=maybe(2), head_dim=256),
         "num_experts": at_least_zero(512),
         "num_experts_per_tok": 10,
         "moe_intermediate_size": 512,
@@ -269,8 +262,7 @@ family(
     "qwen3_5_moe_text",
     "qwen3_next",
     keys={
-        "vocab_size": 248320,
-        "num_hidden_layers": 40,
+        **sizes(vocab=248320, layers=40),
         "num_experts": 256,
         "num_experts_per_tok": 8,
         "attn_output_gate": True,
@@ -285,12 +277,7 @@ family(
 family(
     "qwen3_5_text",
     "qwen3_5_moe_text",
-    keys={
-        "hidden_size": 4096,
-        "intermediate_size": 12288,
-        "num_hidden_layers": 32,
-        "num_key_value_heads": maybe(4),
-    },
+    keys=sizes(hidden=4096, inner=12288, layers=32, kv_heads=maybe(4)),
     traits={
         "experts": 0,
         "top_k": 0,

@@ -8,7 +8,7 @@ from __future__ import annotations
 from thermoflop.model.architecture.description import Placed, Stack
 from thermoflop.model.architecture.parts import Convolution, Linear
 from thermoflop.model.config.families import dense, newer_towers, other_towers  # noqa: F401
-from thermoflop.model.config.family import family, maybe, use
+from thermoflop.model.config.family import family, maybe, sizes, use
 from thermoflop.model.config.keys import Traits
 from thermoflop.model.config.tower import DEFAULTS, layer_runs, norm_of
 
@@ -49,12 +49,7 @@ family(
     reader="tower",
     keys={
         "num_mel_bins": 128,
-        "hidden_size": 1280,
-        "intermediate_size": 5120,
-        "num_hidden_layers": 32,
-        "num_attention_heads": 20,
-        "num_key_value_heads": None,
-        "head_dim": None,
+        **sizes(hidden=1280, inner=5120, layers=32, heads=20, kv_heads=None, head_dim=None),
         "hidden_act": "gelu",
         "max_position_embeddings": 1500,
     },
@@ -69,7 +64,7 @@ family(
 family(
     "voxtral_realtime_encoder",
     "glmasr_encoder",
-    keys={"num_attention_heads": 32, "head_dim": maybe(64), "hidden_act": "silu"},
+    keys={**sizes(heads=32, head_dim=maybe(64)), "hidden_act": "silu"},
     traits={
         "kv_heads": None,
         "gated": True,

@@ -6,6 +6,7 @@ from thermoflop.model.config import projectors
 from thermoflop.model.config.blocks import layer_norm
 from thermoflop.model.config.families import listening_towers  # noqa: F401 - sections are there
 from thermoflop.model.config.families.sections import ears_of, text_of, wrapper
+from thermoflop.model.config.family import sizes
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -38,8 +39,7 @@ def _merged(
 
 
 # Qwen3's text of 0.6B and 1.7B, which differ in the two widths
-_SMALL_QWEN3 = {"num_hidden_layers": 28, "num_attention_heads": 16, "num_key_value_heads": 8}
-_SMALL_QWEN3 |= {"head_dim": 128}
+_SMALL_QWEN3 = sizes(layers=28, heads=16, kv_heads=8, head_dim=128)
 
 _FLAMINGO = _merged(2, lambda _config, _tower, seen, hidden: (seen, hidden), bias="projector_bias")
 for _name in ("audioflamingo3", "musicflamingo"):
@@ -55,8 +55,7 @@ wrapper(
     "glmasr",
     text_of(
         "llama",
-        {"vocab_size": 59264, "hidden_size": 2048, "intermediate_size": 6144}
-        | {"num_hidden_layers": 28, "num_attention_heads": 16, "num_key_value_heads": 4},
+        sizes(vocab=59264, hidden=2048, inner=6144, layers=28, heads=16, kv_heads=4),
     ),
     None,
     tie=True,
@@ -69,8 +68,10 @@ wrapper(
     "voxtral_realtime",
     text_of(
         "voxtral_realtime_text",
-        {"vocab_size": 131072, "hidden_size": 3072, "intermediate_size": 9216}
-        | {"num_hidden_layers": 26, "head_dim": 128, "sliding_window": 8192},
+        {
+            **sizes(vocab=131072, hidden=3072, inner=9216, layers=26, head_dim=128),
+            "sliding_window": 8192,
+        },
         fixed=True,
     ),
     None,
@@ -100,7 +101,7 @@ def _packed_and_normed(config: Config, tower: Config, stack: Stack, hidden: int)
 
 wrapper(
     "moss_transcribe_diarize",
-    text_of("qwen3", _SMALL_QWEN3 | {"hidden_size": 1024, "intermediate_size": 3072}),
+    text_of("qwen3", _SMALL_QWEN3 | sizes(hidden=1024, inner=3072)),
     None,
     tie=True,
     keys={"projector_bias": True, "audio_merge_size": 4},
@@ -110,7 +111,7 @@ wrapper(
 _SCORED = ("token_classification_bias",)
 wrapper(
     "qwen3_asr",
-    text_of("qwen3", _SMALL_QWEN3 | {"hidden_size": 2048, "intermediate_size": 6144}),
+    text_of("qwen3", _SMALL_QWEN3 | sizes(hidden=2048, inner=6144)),
     None,
     tie=True,
     ears=(ears_of("qwen3_asr_encoder"), None),

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from thermoflop.model.config.families import by_vendor, classic  # noqa: F401 - parents are there
 from thermoflop.model.config.families.patterns import from_layer_types
-from thermoflop.model.config.family import family, maybe, names, spaced, use
+from thermoflop.model.config.family import family, maybe, names, sizes, spaced, use
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -31,46 +31,33 @@ def starting(period: int) -> Callable[[Config], Sequence[str]]:
 family(
     "exaone",
     "llama",
-    keys={
-        "vocab_size": 102400,
-        "intermediate_size": 14336,
-        "num_key_value_heads": maybe(8),
-    },
+    keys=sizes(vocab=102400, inner=14336, kv_heads=maybe(8)),
     aliases={"num_layers": "num_hidden_layers", "activation_function": "hidden_act"},
 )
 family(
     "internlm3",
     "llama",
-    keys={
-        "vocab_size": 128512,
-        "intermediate_size": 10240,
-        "num_hidden_layers": 48,
-        "num_key_value_heads": maybe(2),
-        "head_dim": maybe(128),
-    },
+    keys=sizes(vocab=128512, inner=10240, layers=48, kv_heads=maybe(2), head_dim=maybe(128)),
     aliases={"qkv_bias": "attention_bias", "bias": "mlp_bias"},
 )
 family(
     "iquestcoder",
     "llama",
-    keys={
-        "vocab_size": 76800,
-        "hidden_size": 5120,
-        "intermediate_size": 27648,
-        "num_hidden_layers": 80,
-        "num_attention_heads": 40,
-        "num_key_value_heads": maybe(8),
-        "head_dim": maybe(128),
-    },
+    keys=sizes(
+        vocab=76800,
+        hidden=5120,
+        inner=27648,
+        layers=80,
+        heads=40,
+        kv_heads=maybe(8),
+        head_dim=maybe(128),
+    ),
 )
 family(
     "jais2",
     "arcee",
     keys={
-        "vocab_size": 150272,
-        "hidden_size": 3328,
-        "intermediate_size": 26624,
-        "num_attention_heads": 26,
+        **sizes(vocab=150272, hidden=3328, inner=26624, heads=26),
         "attention_bias": True,
         "mlp_bias": True,
     },
@@ -80,9 +67,7 @@ family(
     "ministral3",
     "mistral",
     keys={
-        "vocab_size": 131072,
-        "num_hidden_layers": 34,
-        "head_dim": maybe(128),
+        **sizes(vocab=131072, layers=34, head_dim=maybe(128)),
         "sliding_window": None,
     },
     ignored=("attention_bias",),
@@ -91,12 +76,7 @@ family(
     "cwm",
     "llama",
     keys={
-        "vocab_size": 128256,
-        "hidden_size": 6144,
-        "intermediate_size": 21504,
-        "num_hidden_layers": 64,
-        "num_attention_heads": 48,
-        "num_key_value_heads": maybe(8),
+        **sizes(vocab=128256, hidden=6144, inner=21504, layers=64, heads=48, kv_heads=maybe(8)),
         "head_dim": maybe(128),
         "sliding_window": maybe(8192),
         "layer_types": names(),
@@ -114,12 +94,7 @@ family(
     "granite_swa",
     "granite",
     keys={
-        "vocab_size": 100352,
-        "hidden_size": 2560,
-        "intermediate_size": 8192,
-        "num_hidden_layers": 24,
-        "num_attention_heads": 20,
-        "num_key_value_heads": maybe(4),
+        **sizes(vocab=100352, hidden=2560, inner=8192, layers=24, heads=20, kv_heads=maybe(4)),
         "tie_word_embeddings": True,
         "sliding_window": maybe(128),
         "layer_types": names(),
@@ -154,11 +129,7 @@ family(
     "nanochat",
     "llama",
     keys={
-        "vocab_size": 50304,
-        "hidden_size": 768,
-        "intermediate_size": 8192,
-        "num_hidden_layers": 12,
-        "num_attention_heads": 6,
+        **sizes(vocab=50304, hidden=768, inner=8192, layers=12, heads=6),
         "hidden_act": "relu2",
     },
     # no norm has weights; the embedding is normalized as well
@@ -175,5 +146,5 @@ family("vaultgemma", "gemma2", traits={"layer_norms": 2})
 family(
     "emu3_text_model",
     "llama",
-    keys={"vocab_size": 184622, "intermediate_size": 14336, "num_key_value_heads": maybe(8)},
+    keys=sizes(vocab=184622, inner=14336, kv_heads=maybe(8)),
 )

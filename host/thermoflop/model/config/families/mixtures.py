@@ -26,6 +26,7 @@ from thermoflop.model.config.family import (
     maybe,
     maybe_zero,
     names,
+    sizes,
     use,
 )
 from thermoflop.model.config.keys import is_count
@@ -59,10 +60,7 @@ family(
     "olmoe",
     "olmo2",
     keys={
-        "hidden_size": 2048,
-        "intermediate_size": 2048,
-        "num_hidden_layers": 16,
-        "num_attention_heads": 16,
+        **sizes(hidden=2048, inner=2048, layers=16, heads=16),
         "num_experts": 64,
         "num_experts_per_tok": 8,
     },
@@ -75,9 +73,7 @@ family(
     "phimoe",
     "llama",
     keys={
-        "vocab_size": 32064,
-        "intermediate_size": 6400,
-        "num_key_value_heads": maybe(8),
+        **sizes(vocab=32064, inner=6400, kv_heads=maybe(8)),
         "num_local_experts": 16,
         "num_experts_per_tok": 2,
         "lm_head_bias": False,
@@ -100,11 +96,7 @@ family(
     "qwen2_moe",
     "qwen2",
     keys={
-        "hidden_size": 2048,
-        "intermediate_size": 5632,
-        "num_hidden_layers": 24,
-        "num_attention_heads": 16,
-        "num_key_value_heads": maybe(16),
+        **sizes(hidden=2048, inner=5632, layers=24, heads=16, kv_heads=maybe(16)),
         "qkv_bias": True,
         "num_experts": at_least_zero(60),
         "num_experts_per_tok": 4,
@@ -139,11 +131,7 @@ family(
     "qwen3_moe",
     "qwen3",
     keys={
-        "hidden_size": 2048,
-        "intermediate_size": 6144,
-        "num_hidden_layers": 24,
-        "num_key_value_heads": maybe(4),
-        "head_dim": None,
+        **sizes(hidden=2048, inner=6144, layers=24, kv_heads=maybe(4), head_dim=None),
         "num_experts": at_least_zero(128),
         "num_experts_per_tok": 8,
         "moe_intermediate_size": 768,
@@ -165,13 +153,9 @@ family(
 family(
     "gpt_oss",
     keys={
-        "vocab_size": 201088,
-        "hidden_size": 2880,
-        "intermediate_size": 2880,
-        "num_hidden_layers": 36,
-        "num_attention_heads": 64,
-        "num_key_value_heads": 8,
-        "head_dim": 64,
+        **sizes(
+            vocab=201088, hidden=2880, inner=2880, layers=36, heads=64, kv_heads=8, head_dim=64
+        ),
         "hidden_act": "silu",
         "attention_bias": True,
         "sliding_window": maybe(128),
@@ -206,11 +190,7 @@ family(
     "glm4_moe",
     "llama",
     keys={
-        "vocab_size": 151552,
-        "intermediate_size": 10944,
-        "num_hidden_layers": 46,
-        "num_attention_heads": 96,
-        "num_key_value_heads": maybe(8),
+        **sizes(vocab=151552, inner=10944, layers=46, heads=96, kv_heads=maybe(8)),
         "use_qk_norm": False,
         "n_routed_experts": 128,
         "n_shared_experts": maybe_zero(1),
@@ -298,14 +278,9 @@ family(
     "llama4_text",
     "llama",
     keys={
-        "vocab_size": 202048,
-        "hidden_size": 5120,
-        "intermediate_size": 8192,
-        "intermediate_size_mlp": 16384,
-        "num_hidden_layers": 48,
-        "num_attention_heads": 40,
-        "num_key_value_heads": maybe(8),
+        **sizes(vocab=202048, hidden=5120, inner=8192, layers=48, heads=40, kv_heads=maybe(8)),
         "head_dim": maybe(128),
+        "intermediate_size_mlp": 16384,
         "num_local_experts": at_least_zero(16),
         "num_experts_per_tok": at_least_zero(1),
         "moe_layers": indices(),

@@ -6,7 +6,7 @@ from thermoflop.model.config import projectors
 from thermoflop.model.config.families import by_layer  # noqa: F401 - step3p5 is defined there
 from thermoflop.model.config.families.sections import ears_of, eyes_of, text_of, wrapper
 from thermoflop.model.config.families.wrappers import CLIP, SIGLIP
-from thermoflop.model.config.family import Key
+from thermoflop.model.config.family import Key, sizes
 
 _MERGES = {"downsample_factor": 2}
 wrapper(
@@ -23,13 +23,7 @@ wrapper(
     text_of("cohere2"),
     eyes_of(
         "siglip_vision_model",
-        {
-            "hidden_size": 1152,
-            "intermediate_size": 3072,
-            "image_size": 512,
-            "num_hidden_layers": 27,
-            "num_attention_heads": 12,
-        },
+        sizes(hidden=1152, inner=3072, layers=27, heads=12, image=512),
     ),
     projectors.gated,
     tie=True,
@@ -71,25 +65,16 @@ wrapper(
     text_of(
         "qwen3",
         {
-            "head_dim": 128,
-            "hidden_size": 1024,
-            "intermediate_size": 3072,
-            "num_attention_heads": 16,
-            "num_hidden_layers": 28,
-            "num_key_value_heads": 8,
+            **sizes(
+                vocab=151936, hidden=1024, inner=3072, layers=28, heads=16, kv_heads=8, head_dim=128
+            ),
             "sliding_window": None,
-            "vocab_size": 151936,
         },
     ),
     eyes_of(
         "pixtral",
         {
-            "hidden_size": 1024,
-            "image_size": 1540,
-            "intermediate_size": 4096,
-            "num_attention_heads": 16,
-            "num_hidden_layers": 24,
-            "patch_size": 14,
+            **sizes(hidden=1024, inner=4096, layers=24, heads=16, image=1540, patch=14),
             "hidden_act": "silu",
         },
     ),

@@ -11,7 +11,7 @@ from thermoflop.model.config.families import (  # noqa: F401 - parents are there
     qwen_towers,
 )
 from thermoflop.model.config.families.patterns import from_layer_types, sparse_by_mlp_types
-from thermoflop.model.config.family import Key, at_least_zero, family, maybe, names, use
+from thermoflop.model.config.family import Key, at_least_zero, family, maybe, names, sizes, use
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,12 +23,7 @@ family(
     "cosmos3_edge_text",
     "llama",
     keys={
-        "vocab_size": 131072,
-        "hidden_size": 2048,
-        "intermediate_size": 9216,
-        "num_hidden_layers": 28,
-        "num_attention_heads": 16,
-        "num_key_value_heads": maybe(8),
+        **sizes(vocab=131072, hidden=2048, inner=9216, layers=28, heads=16, kv_heads=maybe(8)),
         "head_dim": maybe(128),
         "hidden_act": "relu2",
     },
@@ -90,12 +85,8 @@ family(
     "molmo2_text",
     "llama",
     keys={
-        "vocab_size": 151936,
+        **sizes(vocab=151936, inner=12288, layers=36, kv_heads=8, head_dim=128),
         "additional_vocab_size": at_least_zero(128),
-        "intermediate_size": 12288,
-        "num_hidden_layers": 36,
-        "num_key_value_heads": 8,
-        "head_dim": 128,
         "qk_norm_type": "qwen3",
     },
     traits={
@@ -127,13 +118,9 @@ family(
     "muse_glimmer_text",
     "llama",
     keys={
-        "vocab_size": 202048,
-        "hidden_size": 6656,
-        "intermediate_size": 19968,
-        "num_hidden_layers": 52,
-        "num_attention_heads": 32,
-        "num_key_value_heads": 2,
-        "head_dim": 128,
+        **sizes(
+            vocab=202048, hidden=6656, inner=19968, layers=52, heads=32, kv_heads=2, head_dim=128
+        ),
         "sliding_window": maybe(2048),
         "layer_types": names(),
         "hidden_activation": "silu",
@@ -155,12 +142,7 @@ family(
 family(
     "qwen3_omni_moe_text",
     "qwen3_moe",
-    keys={
-        "vocab_size": 3584,
-        "intermediate_size": 18944,
-        "num_hidden_layers": 28,
-        "num_attention_heads": 28,
-    },
+    keys=sizes(vocab=3584, inner=18944, layers=28, heads=28),
     traits={
         # where none is stated, what is left over by the division is cut
         "head_dim": lambda config: (
@@ -176,12 +158,7 @@ family(
     "muse_spark_text",
     "muse_glimmer_text",
     keys={
-        "hidden_size": 8192,
-        "intermediate_size": 16384,
-        "num_hidden_layers": 62,
-        "num_attention_heads": 128,
-        "num_key_value_heads": 16,
-        "head_dim": 64,
+        **sizes(hidden=8192, inner=16384, layers=62, heads=128, kv_heads=16, head_dim=64),
         "hidden_act": "silu",
         "moe_intermediate_size": 4096,
         "num_local_experts": 256,

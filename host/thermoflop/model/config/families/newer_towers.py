@@ -13,7 +13,7 @@ from thermoflop.model.config.families import (  # noqa: F401 - parents are there
 from thermoflop.model.config.families.patterns import from_layer_types
 from thermoflop.model.config.families.seers import multiple_of_hidden
 from thermoflop.model.config.families.towers import BARE, SPARE, VIT
-from thermoflop.model.config.family import Key, at_least_zero, family, names, use
+from thermoflop.model.config.family import Key, at_least_zero, family, names, sizes, use
 from thermoflop.model.config.hearing import samples_alone, staged_stack, strided_stack
 from thermoflop.model.config.tower import patches_alone, ratio_of
 
@@ -35,15 +35,10 @@ family(
     reader="tower",
     keys={
         **VIT,
-        "hidden_size": 1024,
-        "intermediate_size": 2816,
-        "num_hidden_layers": 24,
-        "num_attention_heads": 8,
-        "patch_size": 14,
+        **sizes(hidden=1024, inner=2816, layers=24, heads=8, patch=14, vocab=16384),
         "qkv_bias": False,
         "mlp_bias": False,
         "hidden_act": "silu",
-        "vocab_size": 16384,
         "hidden_stride": 1,
         "num_visual_indicator_tokens": at_least_zero(5),
     },
@@ -62,10 +57,7 @@ family(
     reader="tower",
     keys={
         **{key: value for key, value in VIT.items() if key != "intermediate_size"},
-        "hidden_size": 1024,
-        "num_hidden_layers": 24,
-        "num_attention_heads": 16,
-        "image_size": 384,
+        **sizes(hidden=1024, layers=24, heads=16, image=384),
         "mlp_ratio": Key("any", 4.0),
         "attention_bias": True,
         "projection_dim": 2048,
@@ -105,10 +97,7 @@ family(
     reader="tower",
     keys={
         **{key: value for key, value in VIT.items() if key != "image_size"},
-        "hidden_size": 1152,
-        "intermediate_size": 4304,
-        "num_hidden_layers": 27,
-        "num_attention_heads": 16,
+        **sizes(hidden=1152, inner=4304, layers=27, heads=16),
         "num_patches": 256,
         "spatial_merge_size": 2,
         "hidden_act": "gelu_pytorch_tanh",
@@ -150,15 +139,10 @@ family(
     "lfm3_vl_vision",
     reader="tower",
     keys={
-        "hidden_size": 1024,
-        "intermediate_size": 2560,
+        **sizes(hidden=1024, inner=2560, patch=16, layers=14, heads=16, kv_heads=8),
         "in_channels": 3,
-        "patch_size": 16,
         "spatial_merge_size": 2,
         "temporal_patch_size": 2,
-        "num_hidden_layers": 14,
-        "num_attention_heads": 16,
-        "num_key_value_heads": 8,
         "layer_types": names(),
         "conv_kernel_size": 3,
     },
@@ -190,8 +174,7 @@ family(
     "qwen2_vl_vision",
     keys={
         "depth": 32,
-        "hidden_size": 1280,
-        "intermediate_size": 5120,
+        **sizes(hidden=1280, inner=5120),
         "temporal_merge_size": 2,
     },
     traits={
@@ -209,13 +192,8 @@ family(
     reader="tower",
     keys={
         **VIT,
-        "hidden_size": 1152,
-        "intermediate_size": 4304,
-        "num_hidden_layers": 25,
-        "num_attention_heads": 16,
-        "num_key_value_heads": 16,
+        **sizes(hidden=1152, inner=4304, layers=25, heads=16, kv_heads=16, patch=14),
         "head_dim": 72,
-        "patch_size": 14,
         "image_size": Key("indices", (378, 378), nullable=True),
         "num_position_embeddings": None,
         "attention_bias": True,
@@ -236,12 +214,8 @@ family(
     reader="tower",
     keys={
         "vision_feature_layer": Key("indices", (24, 18), nullable=True),
-        "hidden_size": 1152,
-        "num_attention_heads": 16,
-        "num_key_value_heads": 16,
-        "head_dim": 72,
+        **sizes(hidden=1152, heads=16, kv_heads=16, head_dim=72, inner=18944),
         "attention_bias": True,
-        "intermediate_size": 18944,
         "text_hidden_size": 3584,
         "mlp_bias": False,
     },
@@ -261,11 +235,7 @@ for _name in ("muse_glimmer", "muse_spark"):
         f"{_name}_vision",
         reader="tower",
         keys={
-            "hidden_size": 1536,
-            "intermediate_size": 8960,
-            "num_hidden_layers": 50,
-            "num_attention_heads": 16,
-            "patch_size": 14,
+            **sizes(hidden=1536, inner=8960, layers=50, heads=16, patch=14),
             "patch_temporal": 2,
             "merge_size": 2,
             "pos_emb_height": 32,
@@ -294,9 +264,7 @@ family(
     reader="tower",
     keys={
         **{key: value for key, value in VIT.items() if key != "intermediate_size"},
-        "hidden_size": 1280,
-        "num_hidden_layers": 32,
-        "num_attention_heads": 16,
+        **sizes(hidden=1280, layers=32, heads=16),
         "mlp_ratio": Key("any", 4.0),
         "use_swiglu_ffn": False,
         "qkv_bias": True,

@@ -9,7 +9,7 @@ from thermoflop.model.config import connectors, projectors
 from thermoflop.model.config.blocks import layer_norm
 from thermoflop.model.config.families import hybrids, newer_texts, newer_towers  # noqa: F401 - parents
 from thermoflop.model.config.families.sections import ears_of, eyes_of, text_of, wrapper
-from thermoflop.model.config.family import Key, Section, mapping
+from thermoflop.model.config.family import Key, Section, mapping, sizes
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ wrapper(
     eyes_of("ovis2_vision", fixed=True),
     _ovis,
     tie=True,
-    keys={"hidden_size": 1536, "vocab_size": 151643},
+    keys=sizes(vocab=151643, hidden=1536),
     traits={"head": lambda config: (config["hidden_size"], config["vocab_size"])},
 )
 
@@ -278,13 +278,8 @@ wrapper(
     eyes_of(
         "pixtral",
         {
-            "hidden_size": 2048,
-            "intermediate_size": 6144,
-            "patch_size": 14,
+            **sizes(hidden=2048, inner=6144, layers=30, heads=16, image=1540, patch=14),
             "hidden_act": "silu",
-            "image_size": 1540,
-            "num_hidden_layers": 30,
-            "num_attention_heads": 16,
         },
     ),
     projectors.mistral3,

@@ -18,7 +18,7 @@ from thermoflop.model.config.families.patterns import (
     sparse_by_mlp_types,
     words,
 )
-from thermoflop.model.config.family import at_least_zero, family, mapping, names, spaced
+from thermoflop.model.config.family import at_least_zero, family, mapping, names, sizes, spaced
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -51,16 +51,11 @@ family(
     "bailing_hybrid",
     "deepseek_v3",
     keys={
-        "vocab_size": 157184,
-        "hidden_size": 2560,
-        "intermediate_size": 6144,
+        **sizes(vocab=157184, hidden=2560, inner=6144, layers=42, heads=32, head_dim=128),
         "moe_intermediate_size": 768,
-        "num_hidden_layers": 42,
-        "num_attention_heads": 32,
         "q_lora_rank": None,
         "n_routed_experts": 512,
         "first_k_dense_replace": at_least_zero(2),
-        "head_dim": 128,
         "short_conv_kernel_size": 4,
         "linear_head_dim": None,
         "linear_num_heads": None,
@@ -112,9 +107,7 @@ family(
     "olmo_hybrid",
     "olmo2",
     keys={
-        "vocab_size": 100352,
-        "hidden_size": 3840,
-        "num_attention_heads": 30,
+        **sizes(vocab=100352, hidden=3840, heads=30),
         "layer_types": names(),
         "linear_num_key_heads": None,
         "linear_num_value_heads": None,
@@ -168,8 +161,7 @@ family(
     "glm5_next_text",
     "glm_moe_dsa",
     keys={
-        "hidden_size": 4096,
-        "num_hidden_layers": 45,
+        **sizes(hidden=4096, layers=45),
         "n_routed_experts": 288,
         "q_lora_rank": 1536,
         "qk_rope_head_dim": at_least_zero(0),

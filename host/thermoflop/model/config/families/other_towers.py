@@ -10,7 +10,15 @@ from thermoflop.model.architecture.parts import Convolution, Table, Vector
 from thermoflop.model.config.blocks import layer_norm
 from thermoflop.model.config.decoder import head_width
 from thermoflop.model.config.families.towers import SPARE, VIT
-from thermoflop.model.config.family import anything, at_least_zero, family, indices, spaced, use
+from thermoflop.model.config.family import (
+    anything,
+    at_least_zero,
+    family,
+    indices,
+    sizes,
+    spaced,
+    use,
+)
 from thermoflop.model.config.hearing import gemma_stack, omni_stack, phi_stack, whisper_stack
 from thermoflop.model.config.keys import Traits, is_factor
 from thermoflop.model.config.tower import DEFAULTS as TOWER
@@ -57,10 +65,8 @@ family(
     "phi4_multimodal_audio",
     reader="tower",
     keys={
-        "hidden_size": 1024,
-        "intermediate_size": 1536,
+        **sizes(hidden=1024, inner=1536, heads=16),
         "num_blocks": 24,
-        "num_attention_heads": 16,
         "ext_pw_out_channel": 1024,
         "depthwise_separable_out_channel": 1024,
         "depthwise_multiplier": 1,
@@ -82,12 +88,7 @@ family(
     reader="tower",
     keys={
         **VIT,
-        "hidden_size": 1152,
-        "intermediate_size": 4304,
-        "num_hidden_layers": 27,
-        "num_attention_heads": 16,
-        "image_size": 448,
-        "patch_size": 14,
+        **sizes(hidden=1152, inner=4304, layers=27, heads=16, image=448, patch=14),
         "hidden_act": "gelu_pytorch_tanh",
     },
     traits={"post_norm": True, "pooling": True},
@@ -135,13 +136,8 @@ family(
     reader="tower",
     keys={
         **VIT,
-        "hidden_size": 1280,
-        "intermediate_size": 5120,
-        "num_hidden_layers": 32,
+        **sizes(hidden=1280, inner=5120, layers=32, heads=16, image=448, patch=14),
         "num_global_layers": 8,
-        "num_attention_heads": 16,
-        "image_size": 448,
-        "patch_size": 14,
         "max_num_tiles": 4,
         "vision_output_dim": 7680,
         "supported_aspect_ratios": anything(),
@@ -162,9 +158,7 @@ family(
     "kimi_k3_vision",
     "kimi_k25_vision",
     keys={
-        "hidden_size": 1024,
-        "intermediate_size": 4096,
-        "num_attention_heads": 12,
+        **sizes(hidden=1024, inner=4096, heads=12),
         "qkv_hidden_size": 1536,
         "norm_type": "rmsnorm",
         "attn_bias": False,
@@ -207,12 +201,7 @@ family(
     "step3p5_vision",
     reader="tower",
     keys={
-        "hidden_size": 1536,
-        "num_hidden_layers": 47,
-        "num_attention_heads": 16,
-        "num_channels": 3,
-        "image_size": 728,
-        "patch_size": 14,
+        **sizes(hidden=1536, layers=47, heads=16, channels=3, image=728, patch=14),
         "hidden_act": "quick_gelu",
         "mlp_ratio": anything(),
     },
@@ -235,9 +224,7 @@ family(
     "gemma4_audio",
     reader="tower",
     keys={
-        "hidden_size": 1024,
-        "num_hidden_layers": 12,
-        "num_attention_heads": 8,
+        **sizes(hidden=1024, layers=12, heads=8),
         "subsampling_conv_channels": indices(),
         "conv_kernel_size": 5,
         "attention_chunk_size": 12,

@@ -11,7 +11,7 @@ from thermoflop.model.architecture.parts import Convolution, Linear, Norm, Table
 from thermoflop.model.config.architectures import class_name
 from thermoflop.model.config.decoder import head_width
 from thermoflop.model.config.families import encoders  # noqa: F401 - a parent is there
-from thermoflop.model.config.family import family, indices, names, spaced, use
+from thermoflop.model.config.family import family, indices, names, sizes, spaced, use
 from thermoflop.model.config.keys import is_count
 
 TYPE_CHECKING = False
@@ -80,10 +80,8 @@ family(
     "convbert",
     "electra",
     keys={
-        "hidden_size": 768,
+        **sizes(hidden=768, inner=3072, heads=12),
         "embedding_size": 768,
-        "num_attention_heads": 12,
-        "intermediate_size": 3072,
         "head_ratio": 2,
         "conv_kernel_size": 9,
         "num_groups": 1,
@@ -184,18 +182,12 @@ family(
     "neomme",
     reader="encoder",
     keys={
-        "vocab_size": 131072,
+        **sizes(vocab=131072, hidden=1024, inner=3584, layers=17, heads=16, kv_heads=4, patch=32),
+        "head_dim": 64,
         "embedding_rank": 256,
-        "hidden_size": 1024,
-        "intermediate_size": 3584,
         "hidden_act": "relu2",
         "mlp_bias": False,
-        "num_hidden_layers": 17,
-        "num_attention_heads": 16,
-        "num_key_value_heads": 4,
-        "head_dim": 64,
         "attention_bias": False,
-        "patch_size": 32,
         "embedding_dim": 128,
         "tie_word_embeddings": True,
     },
@@ -270,14 +262,12 @@ family(
     "reformer",
     "bert",
     keys={
-        "vocab_size": 320,
-        "hidden_size": 256,
+        **sizes(vocab=320, hidden=256, layers=None),
         "feed_forward_size": 512,
         "hidden_act": "relu",
         "max_position_embeddings": 4096,
         "attention_head_size": 64,
         "attn_layers": names(),
-        "num_hidden_layers": None,
         "axial_pos_embds": True,
         "axial_pos_shape": indices(),
         "axial_pos_embds_dim": indices(),

@@ -25,6 +25,7 @@ from thermoflop.model.config.family import (
     maybe,
     maybe_zero,
     names,
+    sizes,
     spaced,
 )
 
@@ -44,7 +45,7 @@ def output_gate(config: Config, heads: int, _kv_heads: int, dim: int) -> tuple[P
 family(
     "apertus",
     "llama",
-    keys={"vocab_size": 131072, "intermediate_size": 14336, "hidden_act": "xielu"},
+    keys={**sizes(vocab=131072, inner=14336), "hidden_act": "xielu"},
     traits={
         "gated": False,
         "qk_norm": "head",
@@ -62,12 +63,7 @@ family(
     "bitnet",
     "llama",
     keys={
-        "vocab_size": 128256,
-        "hidden_size": 2560,
-        "intermediate_size": 6912,
-        "num_hidden_layers": 30,
-        "num_attention_heads": 20,
-        "num_key_value_heads": maybe(5),
+        **sizes(vocab=128256, hidden=2560, inner=6912, layers=30, heads=20, kv_heads=maybe(5)),
         "hidden_act": "relu2",
     },
     traits={
@@ -92,7 +88,7 @@ def _lambdas(_config: Config, heads: int, kv_heads: int, dim: int) -> tuple[Part
 family(
     "diffllama",
     "llama",
-    keys={"hidden_size": 2048, "intermediate_size": 8192, "num_hidden_layers": 16},
+    keys=sizes(hidden=2048, inner=8192, layers=16),
     traits={"up_bias": False, "attention_extras": _lambdas, "attention_calls": 2},
     drop=("mlp_bias",),
 )
@@ -108,10 +104,7 @@ family(
     "doge",
     "llama",
     keys={
-        "vocab_size": 32768,
-        "hidden_size": 1024,
-        "intermediate_size": 2048,
-        "num_attention_heads": 8,
+        **sizes(vocab=32768, hidden=1024, inner=2048, heads=8),
         "sliding_window": None,
         "is_moe": False,
     },
@@ -162,11 +155,7 @@ family(
     "afmoe",
     "llama",
     keys={
-        "vocab_size": 200192,
-        "hidden_size": 2048,
-        "intermediate_size": 6144,
-        "num_attention_heads": 16,
-        "head_dim": maybe(128),
+        **sizes(vocab=200192, hidden=2048, inner=6144, heads=16, head_dim=maybe(128)),
         "sliding_window": maybe(1024),
         "layer_types": names(),
         "global_attn_every_n_layers": 4,
@@ -217,13 +206,9 @@ family(
     "laguna",
     "llama",
     keys={
-        "vocab_size": 100352,
-        "hidden_size": 2048,
-        "intermediate_size": 8192,
-        "num_hidden_layers": 40,
-        "num_attention_heads": 48,
-        "num_key_value_heads": 8,
-        "head_dim": 128,
+        **sizes(
+            vocab=100352, hidden=2048, inner=8192, layers=40, heads=48, kv_heads=8, head_dim=128
+        ),
         "sliding_window": 512,
         "layer_types": names(),
         "gating": anything(True),
@@ -267,12 +252,7 @@ family(
     "hrm_text",
     "llama",
     keys={
-        "vocab_size": 151808,
-        "hidden_size": 1536,
-        "intermediate_size": 4096,
-        "num_hidden_layers": 16,
-        "num_attention_heads": 12,
-        "head_dim": 128,
+        **sizes(vocab=151808, hidden=1536, inner=4096, layers=16, heads=12, head_dim=128),
         "num_layers_per_stack": None,
         "H_cycles": 2,
         "L_cycles": 3,
@@ -331,13 +311,9 @@ family(
     "dory",
     "llama",
     keys={
-        "vocab_size": 131072,
-        "hidden_size": 2560,
-        "intermediate_size": 7168,
-        "num_hidden_layers": 36,
-        "num_attention_heads": 16,
-        "num_key_value_heads": 4,
-        "head_dim": 256,
+        **sizes(
+            vocab=131072, hidden=2560, inner=7168, layers=36, heads=16, kv_heads=4, head_dim=256
+        ),
         "sliding_window": 1024,
         "layer_types": names(),
         "n_input_layers": at_least_zero(8),

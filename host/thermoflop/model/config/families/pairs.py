@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from thermoflop.model.config.family import Section, family, mapping
+from thermoflop.model.config.family import Section, family, mapping, sizes
 
 for _name in ("encoder-decoder", "vision-encoder-decoder"):
     family(
@@ -38,8 +38,7 @@ family(
     "pix2struct_text_model",
     reader="pix2struct",
     keys={
-        "vocab_size": 50244,
-        "hidden_size": 768,
+        **sizes(vocab=50244, hidden=768),
         "d_kv": 64,
         "d_ff": 2048,
         "num_layers": 12,
@@ -54,12 +53,10 @@ family(
     "pix2struct_vision_model",
     reader="pix2struct",
     keys={
-        "hidden_size": 768,
+        **sizes(hidden=768, layers=12, heads=12),
         "patch_embed_hidden_size": 768,
         "d_ff": 2048,
         "d_kv": 64,
-        "num_hidden_layers": 12,
-        "num_attention_heads": 12,
         "dense_act_fn": "gelu_new",
         "seq_len": 4096,
     },

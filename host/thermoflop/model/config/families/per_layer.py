@@ -18,6 +18,7 @@ from thermoflop.model.config.family import (
     at_least_zero,
     family,
     mapping,
+    sizes,
     spaced,
     use,
 )
@@ -130,13 +131,7 @@ def _gemma4_window(config: Config) -> int:
 
 
 GEMMA4_KEYS: dict[str, Any] = {
-    "vocab_size": 262144,
-    "hidden_size": 2304,
-    "intermediate_size": 9216,
-    "num_hidden_layers": 30,
-    "num_attention_heads": 8,
-    "num_key_value_heads": 4,
-    "head_dim": 256,
+    **sizes(vocab=262144, hidden=2304, inner=9216, layers=30, heads=8, kv_heads=4, head_dim=256),
     "global_head_dim": 512,
     "num_global_key_value_heads": None,
     "per_layer_config": mapping(),
@@ -252,12 +247,7 @@ family(
     keys={
         **OWN_INPUT_KEYS,
         "hidden_size_per_layer_input": 256,
-        "vocab_size": 262400,
-        "hidden_size": 2048,
-        "intermediate_size": Key("any", 16384),
-        "num_hidden_layers": 35,
-        "num_attention_heads": 8,
-        "num_key_value_heads": 2,
+        **sizes(vocab=262400, hidden=2048, inner=Key("any", 16384), layers=35, heads=8, kv_heads=2),
         "head_dim": 256,
         "sliding_window": 512,
         "num_kv_shared_layers": at_least_zero(15),
@@ -360,7 +350,7 @@ def _nas_shapes(config: Config) -> Sequence[Mapping[str, Any]]:
 family(
     "nemotron-nas",
     "llama",
-    keys={"block_configs": anything(), "intermediate_size": None, "num_key_value_heads": None},
+    keys={"block_configs": anything(), **sizes(inner=None, kv_heads=None)},
     traits={"kinds": _nas_kinds, "shapes": _nas_shapes},
     drop=("head_dim",),
 )

@@ -7,7 +7,7 @@ from thermoflop.model.architecture.feedforward import Mlp
 from thermoflop.model.architecture.parts import Convolution, Norm
 from thermoflop.model.config.blocks import layer_norm
 from thermoflop.model.config.families.towers import BARE, SPARE
-from thermoflop.model.config.family import Key, family, use
+from thermoflop.model.config.family import Key, family, sizes, use
 from thermoflop.model.config.projectors import linear, pooled
 
 TYPE_CHECKING = False
@@ -39,10 +39,9 @@ _QWEN = {
 }
 _QWEN_KEYS = {
     "depth": 32,
-    "hidden_size": 3584,
+    **sizes(hidden=3584, patch=14),
     "num_heads": 16,
     "in_channels": 3,
-    "patch_size": 14,
     "spatial_merge_size": 2,
     "temporal_patch_size": 2,
 }
@@ -113,9 +112,7 @@ family(
     keys={
         **_QWEN_KEYS,
         "depth": 27,
-        "hidden_size": 1152,
-        "patch_size": 16,
-        "intermediate_size": 4304,
+        **sizes(hidden=1152, patch=16, inner=4304),
         "out_hidden_size": 3584,
         "hidden_act": "gelu_pytorch_tanh",
         "num_position_embeddings": 2304,
@@ -164,11 +161,9 @@ family(
     keys={
         **_QWEN_KEYS,
         "depth": 24,
-        "hidden_size": 1536,
+        **sizes(hidden=1536, inner=13696, image=336),
         "num_heads": 12,
-        "intermediate_size": 13696,
         "out_hidden_size": 4096,
-        "image_size": 336,
         "attention_bias": False,
         "hidden_act": "silu",
     },
@@ -192,9 +187,8 @@ family(
     "glm_ocr_vision",
     "glm4v_vision",
     keys={
-        "hidden_size": 1024,
+        **sizes(hidden=1024, inner=4096),
         "num_heads": 16,
-        "intermediate_size": 4096,
         "out_hidden_size": 1536,
         "attention_bias": True,
     },

@@ -10,7 +10,7 @@ from thermoflop.model.architecture.parts import Linear, Vector
 from thermoflop.model.architecture.recurrences import GatedRecurrence, TimeMix
 from thermoflop.model.config.families import dense  # noqa: F401 - llama is defined there
 from thermoflop.model.config.families.classic import LAYER_NORM
-from thermoflop.model.config.family import family, maybe, names, use
+from thermoflop.model.config.family import family, maybe, names, sizes, use
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -38,11 +38,8 @@ def _channel_mix(config: Config) -> tuple[Part, ...]:
 family(
     "rwkv",
     keys={
-        "vocab_size": 50277,
-        "hidden_size": 4096,
-        "num_hidden_layers": 32,
+        **sizes(vocab=50277, hidden=4096, layers=32, inner=None),
         "attention_hidden_size": None,
-        "intermediate_size": None,
         "tie_word_embeddings": False,
     },
     traits={
@@ -83,11 +80,7 @@ family(
     "recurrent_gemma",
     "llama",
     keys={
-        "vocab_size": 256000,
-        "hidden_size": 2560,
-        "intermediate_size": 7680,
-        "num_hidden_layers": 26,
-        "num_attention_heads": 10,
+        **sizes(vocab=256000, hidden=2560, inner=7680, layers=26, heads=10),
         "lru_width": None,
         "attention_window_size": maybe(2048),
         "conv1d_width": 4,

@@ -11,7 +11,7 @@ from thermoflop.errors import InputError, UnknownModel
 from thermoflop.model.architecture.mixers import Mamba, Mamba2
 from thermoflop.model.config.families import mixtures  # noqa: F401 - parents are defined there
 from thermoflop.model.config.families.patterns import LAYER_KINDS
-from thermoflop.model.config.family import anything, at_least_zero, family, maybe, names, use
+from thermoflop.model.config.family import anything, at_least_zero, family, maybe, names, sizes, use
 from thermoflop.model.config.keys import is_count, is_factor
 
 TYPE_CHECKING = False
@@ -57,16 +57,13 @@ PURE = {"blocks": True, "inner": None, "heads": None, "kv_heads": None, "head_di
 family(
     "mamba",
     keys={
-        "vocab_size": 50280,
-        "hidden_size": 768,
+        **sizes(vocab=50280, hidden=768, layers=32, inner=None),
         "state_size": 16,
-        "num_hidden_layers": 32,
         "expand": anything(),
         "conv_kernel": 4,
         "use_bias": False,
         "use_conv_bias": True,
         "time_step_rank": anything(),
-        "intermediate_size": None,
         "tie_word_embeddings": True,
     },
     traits={
@@ -105,12 +102,9 @@ family(
     "mamba2",
     "mamba",
     keys={
-        "vocab_size": 32768,
-        "hidden_size": 4096,
+        **sizes(vocab=32768, hidden=4096, layers=64, head_dim=64),
         "num_heads": 128,
-        "head_dim": 64,
         "state_size": 128,
-        "num_hidden_layers": 64,
         "n_groups": 8,
         "tie_word_embeddings": False,
     },
@@ -156,12 +150,7 @@ def _jamba_sparse(config: Config) -> Sequence[bool]:
 family(
     "jamba",
     keys={
-        "vocab_size": 65536,
-        "hidden_size": 4096,
-        "intermediate_size": 14336,
-        "num_hidden_layers": 32,
-        "num_attention_heads": 32,
-        "num_key_value_heads": maybe(8),
+        **sizes(vocab=65536, hidden=4096, inner=14336, layers=32, heads=32, kv_heads=maybe(8)),
         "hidden_act": "silu",
         "num_experts": 16,
         "num_experts_per_tok": 2,
@@ -249,15 +238,10 @@ def _nemotron_h_bias(config: Config) -> bool:
 family(
     "nemotron_h",
     keys={
-        "vocab_size": 131072,
-        "hidden_size": 4096,
-        "intermediate_size": 21504,
-        "num_hidden_layers": None,
+        **sizes(vocab=131072, hidden=4096, inner=21504, layers=None, heads=32, kv_heads=maybe(8)),
+        "head_dim": maybe(128),
         "hybrid_override_pattern": "",
         "layers_block_type": names(),
-        "num_attention_heads": 32,
-        "num_key_value_heads": maybe(8),
-        "head_dim": maybe(128),
         "attention_bias": False,
         "mlp_bias": False,
         "mlp_hidden_act": "relu2",

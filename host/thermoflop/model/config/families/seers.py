@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from thermoflop.model.config.families import towers, vision  # noqa: F401 - parents are there
-from thermoflop.model.config.family import Key, at_least_zero, family, mapping, spaced, use
+from thermoflop.model.config.family import Key, at_least_zero, family, mapping, sizes, spaced, use
 from thermoflop.model.config.tower import ratio_of, sides
 
 TYPE_CHECKING = False
@@ -19,12 +19,7 @@ def size(pixels: int) -> Key:
 
 
 _SHAPE: dict[str, Any] = {
-    "hidden_size": 768,
-    "num_hidden_layers": 12,
-    "num_attention_heads": 12,
-    "num_channels": 3,
-    "image_size": size(224),
-    "patch_size": size(16),
+    **sizes(hidden=768, layers=12, heads=12, channels=3, image=size(224), patch=size(16)),
     "hidden_act": "gelu",
 }
 _OUTPUTS = spaced(
@@ -87,9 +82,7 @@ family(
     reader="alone",
     keys={
         **_SHAPE,
-        "hidden_size": 384,
-        "intermediate_size": 1536,
-        "num_attention_heads": 6,
+        **sizes(hidden=384, inner=1536, heads=6),
         "query_bias": True,
         "key_bias": False,
         "value_bias": True,
@@ -131,11 +124,7 @@ family(
     "siglip_text_model",
     reader="alone.siglip_text",
     keys={
-        "vocab_size": 32000,
-        "hidden_size": 768,
-        "intermediate_size": 3072,
-        "num_hidden_layers": 12,
-        "num_attention_heads": 12,
+        **sizes(vocab=32000, hidden=768, inner=3072, layers=12, heads=12),
         "max_position_embeddings": 64,
         "hidden_act": "gelu_pytorch_tanh",
         "projection_size": None,

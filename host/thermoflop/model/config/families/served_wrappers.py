@@ -15,7 +15,7 @@ from thermoflop.model.config.families.document_towers import two_readers
 from thermoflop.model.config.families.document_wrappers import side_by_side
 from thermoflop.model.config.families.sections import eyes_of, text_of, wrapper
 from thermoflop.model.config.families.towers import BARE, SPARE
-from thermoflop.model.config.family import Section, family, mapping, use
+from thermoflop.model.config.family import Section, family, mapping, sizes, use
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -40,12 +40,7 @@ family(
     reader="tower",
     keys={
         "embed_dim": 1536,
-        "hidden_size": 1536,
-        "intermediate_size": 4224,
-        "num_hidden_layers": 42,
-        "num_attention_heads": 12,
-        "num_channels": 3,
-        "patch_size": 14,
+        **sizes(hidden=1536, inner=4224, layers=42, heads=12, channels=3, patch=14),
         "spatial_merge_size": 2,
         "temporal_patch_size": 1,
         "use_bias": False,

@@ -19,6 +19,7 @@ from thermoflop.model.config.family import (
     indices,
     mapping,
     names,
+    sizes,
     spaced,
     use,
 )
@@ -113,12 +114,8 @@ _V4_NAMES = {
 family(
     "deepseek_v4",
     keys={
-        "vocab_size": 129280,
-        "hidden_size": 4096,
+        **sizes(vocab=129280, hidden=4096, layers=43, heads=64, head_dim=512),
         "moe_intermediate_size": 2048,
-        "num_hidden_layers": 43,
-        "num_attention_heads": 64,
-        "head_dim": 512,
         "q_lora_rank": 1024,
         "qk_rope_head_dim": None,
         "n_routed_experts": 256,
@@ -230,13 +227,9 @@ family(
     "minimax_m3_vl_text",
     "mixtral",
     keys={
-        "vocab_size": 200064,
-        "hidden_size": 6144,
-        "intermediate_size": 3072,
-        "num_hidden_layers": 60,
-        "num_attention_heads": 64,
-        "num_key_value_heads": 4,
-        "head_dim": 128,
+        **sizes(
+            vocab=200064, hidden=6144, inner=3072, layers=60, heads=64, kv_heads=4, head_dim=128
+        ),
         "num_local_experts": 128,
         "num_experts_per_tok": 4,
         "dense_intermediate_size": 12288,

@@ -4,18 +4,13 @@ from __future__ import annotations
 
 from thermoflop.model.config.families import dense, newer_texts  # noqa: F401 - like them
 from thermoflop.model.config.families.patterns import stated
-from thermoflop.model.config.family import Key, Section, family, mapping, maybe, spaced
+from thermoflop.model.config.family import Key, Section, family, mapping, maybe, sizes, spaced
 
 family(
     "qwen3_omni_moe_talker_text",
     "qwen3_omni_moe_text",
     keys={
-        "vocab_size": 3072,
-        "hidden_size": 1024,
-        "intermediate_size": 2048,
-        "num_hidden_layers": 20,
-        "num_attention_heads": 16,
-        "num_key_value_heads": maybe(2),
+        **sizes(vocab=3072, hidden=1024, inner=2048, layers=20, heads=16, kv_heads=maybe(2)),
         "num_experts": 128,
         "moe_intermediate_size": 384,
         "shared_expert_intermediate_size": None,
@@ -30,12 +25,7 @@ family(
     "qwen3_omni_moe_talker_code_predictor",
     "qwen3",
     keys={
-        "vocab_size": 2048,
-        "hidden_size": 1024,
-        "intermediate_size": 3072,
-        "num_hidden_layers": 5,
-        "num_attention_heads": 16,
-        "num_key_value_heads": maybe(8),
+        **sizes(vocab=2048, hidden=1024, inner=3072, layers=5, heads=16, kv_heads=maybe(8)),
         "sliding_window": None,
         "num_code_groups": 32,
     },
@@ -64,12 +54,8 @@ family(
     "qwen3_omni_moe_code2wav",
     keys={
         "codebook_size": 2048,
-        "hidden_size": 1024,
-        "num_attention_heads": 16,
-        "num_key_value_heads": 16,
+        **sizes(hidden=1024, heads=16, kv_heads=16, inner=3072, layers=8),
         "attention_bias": False,
-        "intermediate_size": 3072,
-        "num_hidden_layers": 8,
         "num_quantizers": 16,
         "upsample_rates": Key("indices", [8, 5, 4, 3]),
         "upsampling_ratios": Key("indices", [2, 2]),

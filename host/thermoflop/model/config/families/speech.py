@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from thermoflop.model.config.family import Key, Section, family, mapping, spaced
+from thermoflop.model.config.family import Key, Section, family, mapping, sizes, spaced
 
 _FRAMES = "what it reads is mel frames, 100 of them a second"
 
@@ -15,11 +15,7 @@ family(
     "wav2vec2",
     reader="speech",
     keys={
-        "vocab_size": 32,
-        "hidden_size": 768,
-        "num_hidden_layers": 12,
-        "num_attention_heads": 12,
-        "intermediate_size": 3072,
+        **sizes(vocab=32, hidden=768, layers=12, heads=12, inner=3072),
         "hidden_act": "gelu",
         "feat_extract_norm": "group",
         "conv_dim": _list([512] * 7),
@@ -55,9 +51,7 @@ family(
     "moonshine",
     reader="moonshine",
     keys={
-        "vocab_size": 32768,
-        "hidden_size": 288,
-        "intermediate_size": 1152,
+        **sizes(vocab=32768, hidden=288, inner=1152),
         "encoder_num_hidden_layers": 6,
         "decoder_num_hidden_layers": 6,
         "encoder_num_attention_heads": 8,
@@ -82,10 +76,7 @@ family(
     "parakeet_encoder",
     reader="parakeet",
     keys={
-        "hidden_size": 1024,
-        "num_hidden_layers": 24,
-        "num_attention_heads": 8,
-        "intermediate_size": 4096,
+        **sizes(hidden=1024, layers=24, heads=8, inner=4096),
         "hidden_act": "silu",
         "attention_bias": True,
         "convolution_bias": True,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from thermoflop.base.messages import quote_value
 from thermoflop.errors import InputError
-from thermoflop.model.config.family import Key, anything, family, indices, spaced, use
+from thermoflop.model.config.family import Key, anything, family, indices, sizes, spaced, use
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,13 +22,7 @@ SPARE = spaced(
     " default_output_length"
 )
 VIT = {
-    "hidden_size": 768,
-    "intermediate_size": 3072,
-    "num_hidden_layers": 12,
-    "num_attention_heads": 12,
-    "num_channels": 3,
-    "image_size": 224,
-    "patch_size": 16,
+    **sizes(hidden=768, inner=3072, layers=12, heads=12, channels=3, image=224, patch=16),
     "hidden_act": "gelu",
 }
 
@@ -41,11 +35,7 @@ family(
     reader="tower",
     keys={
         **VIT,
-        "hidden_size": 1024,
-        "intermediate_size": 4096,
-        "num_hidden_layers": 24,
-        "num_attention_heads": 16,
-        "image_size": 1024,
+        **sizes(hidden=1024, inner=4096, layers=24, heads=16, image=1024),
     },
     traits={
         **BARE,
@@ -89,9 +79,7 @@ family(
     reader="tower",
     keys={
         **VIT,
-        "hidden_size": 1152,
-        "num_attention_heads": 16,
-        "patch_size": 32,
+        **sizes(hidden=1152, heads=16, patch=32),
         "hidden_act": "gelu_pytorch_tanh",
     },
     traits={"post_norm": True},
@@ -103,12 +91,7 @@ family(
     reader="tower",
     keys={
         **VIT,
-        "hidden_size": 1024,
-        "intermediate_size": 4096,
-        "num_hidden_layers": 24,
-        "num_attention_heads": 16,
-        "image_size": anything(),
-        "patch_size": anything(),
+        **sizes(hidden=1024, inner=4096, layers=24, heads=16, image=anything(), patch=anything()),
         "attention_bias": False,
         "use_qk_norm": False,
         "use_mask_token": False,
@@ -146,11 +129,7 @@ family(
     reader="tower",
     keys={
         **VIT,
-        "intermediate_size": 5632,
-        "num_hidden_layers": 34,
-        "num_attention_heads": 16,
-        "image_size": 448,
-        "patch_size": 14,
+        **sizes(inner=5632, layers=34, heads=16, image=448, patch=14),
         "vision_output_dim": 7680,
         "pixel_shuffle_ratio": Key("any", 0.5),
         "projector_input_dim": 4096,
@@ -165,11 +144,7 @@ family(
     "kimi_k25_vision",
     reader="tower",
     keys={
-        "hidden_size": 1152,
-        "intermediate_size": 4304,
-        "num_hidden_layers": 27,
-        "num_attention_heads": 16,
-        "patch_size": 14,
+        **sizes(hidden=1152, inner=4304, layers=27, heads=16, patch=14),
         "pos_emb_height": 64,
         "pos_emb_width": 64,
         "merge_kernel_size": indices(),
@@ -202,12 +177,7 @@ family(
     reader="tower",
     keys={
         **VIT,
-        "hidden_size": 1280,
-        "intermediate_size": 5120,
-        "num_hidden_layers": 32,
-        "num_attention_heads": 16,
-        "image_size": 2016,
-        "patch_size": 14,
+        **sizes(hidden=1280, inner=5120, layers=32, heads=16, image=2016, patch=14),
         "temporal_patch_size": 2,
         "spatial_merge_size": 2,
     },
@@ -225,13 +195,7 @@ family(
     "gemma4_vision",
     reader="tower",
     keys={
-        "hidden_size": 768,
-        "intermediate_size": 3072,
-        "num_hidden_layers": 16,
-        "num_attention_heads": 12,
-        "num_key_value_heads": 12,
-        "head_dim": 64,
-        "patch_size": 16,
+        **sizes(hidden=768, inner=3072, layers=16, heads=12, kv_heads=12, head_dim=64, patch=16),
         "pooling_kernel_size": 3,
         "position_embedding_size": 10240,
         "hidden_activation": "gelu_pytorch_tanh",
@@ -267,12 +231,7 @@ family(
     reader="tower",
     keys={
         **VIT,
-        "hidden_size": 1152,
-        "intermediate_size": 4304,
-        "num_hidden_layers": 27,
-        "num_attention_heads": 16,
-        "image_size": 384,
-        "patch_size": 14,
+        **sizes(hidden=1152, inner=4304, layers=27, heads=16, image=384, patch=14),
         "spatial_merge_size": 2,
         "hidden_act": "gelu_pytorch_tanh",
     },

@@ -2,16 +2,9 @@
 
 from __future__ import annotations
 
-from thermoflop.model.config.family import Key, anything, family, mapping, spaced, use
+from thermoflop.model.config.family import Key, anything, family, mapping, sizes, spaced, use
 
-_TOWER = {
-    "hidden_size": 768,
-    "intermediate_size": 3072,
-    "num_hidden_layers": 12,
-    "num_attention_heads": 12,
-    "num_channels": 3,
-    "image_size": 224,
-}
+_TOWER = sizes(hidden=768, inner=3072, layers=12, heads=12, channels=3, image=224)
 family(
     "vit",
     reader="vision",
@@ -30,11 +23,7 @@ family(
     "clip_text_model",
     reader="vision.clip_text",
     keys={
-        "vocab_size": 49408,
-        "hidden_size": 512,
-        "intermediate_size": 2048,
-        "num_hidden_layers": 12,
-        "num_attention_heads": 8,
+        **sizes(vocab=49408, hidden=512, inner=2048, layers=12, heads=8),
         "max_position_embeddings": 77,
         "hidden_act": "quick_gelu",
         "projection_dim": 512,
@@ -70,9 +59,7 @@ family(
     "swin",
     reader="swin",
     keys={
-        "image_size": anything(224),
-        "patch_size": anything(4),
-        "num_channels": 3,
+        **sizes(image=anything(224), patch=anything(4), channels=3),
         "embed_dim": 96,
         "depths": Key("indices", (2, 2, 6, 2)),
         "num_heads": Key("indices", (3, 6, 12, 24)),

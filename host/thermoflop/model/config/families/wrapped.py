@@ -7,7 +7,7 @@ from thermoflop.model.architecture.parts import Norm, Vector
 from thermoflop.model.config.decoder import head_width
 from thermoflop.model.config.families import by_vendor, mixtures  # noqa: F401 - defined there
 from thermoflop.model.config.families.patterns import at_indices
-from thermoflop.model.config.family import Key, at_least_zero, family, maybe
+from thermoflop.model.config.family import Key, at_least_zero, family, maybe, sizes
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,12 +20,7 @@ for _name in ("qwen2_vl_text", "qwen2_5_vl_text"):
         _name,
         "qwen2",
         keys={
-            "vocab_size": 152064,
-            "hidden_size": 8192,
-            "intermediate_size": 29568,
-            "num_hidden_layers": 80,
-            "num_attention_heads": 64,
-            "num_key_value_heads": maybe(8),
+            **sizes(vocab=152064, hidden=8192, inner=29568, layers=80, heads=64, kv_heads=maybe(8)),
             "max_window_layers": at_least_zero(80),
         },
         drop=("head_dim",),
@@ -42,9 +37,7 @@ family(
     "qwen3_vl_moe_text",
     "qwen3_moe",
     keys={
-        "intermediate_size": 5632,
-        "num_attention_heads": 16,
-        "num_key_value_heads": 16,
+        **sizes(inner=5632, heads=16, kv_heads=16),
         "num_experts": at_least_zero(60),
         "num_experts_per_tok": 4,
         "moe_intermediate_size": 1408,
@@ -76,7 +69,7 @@ family("exaone4_5_text", "exaone4", ignored=("_num_mtp_layers", "mtp_share_layer
 family(
     "phi4_multimodal_text",
     "phi3",
-    keys={"vocab_size": 200064, "num_key_value_heads": 8},
+    keys=sizes(vocab=200064, kv_heads=8),
 )
 
 
@@ -95,10 +88,7 @@ family(
     "mllama_text_model",
     "llama",
     keys={
-        "vocab_size": 128256,
-        "intermediate_size": 14336,
-        "num_hidden_layers": 40,
-        "num_key_value_heads": 8,
+        **sizes(vocab=128256, inner=14336, layers=40, kv_heads=8),
         "cross_attention_layers": Key("indices", (3, 8, 13, 18, 23, 28, 33, 38), nullable=True),
     },
     traits={
@@ -116,12 +106,7 @@ family(
     "qwen2_5_omni_text",
     "qwen2",
     keys={
-        "vocab_size": 152064,
-        "hidden_size": 3584,
-        "intermediate_size": 18944,
-        "num_hidden_layers": 28,
-        "num_attention_heads": 28,
-        "num_key_value_heads": maybe(4),
+        **sizes(vocab=152064, hidden=3584, inner=18944, layers=28, heads=28, kv_heads=maybe(4)),
         "sliding_window": maybe(32768),
         "tie_word_embeddings": True,
     },
@@ -130,14 +115,7 @@ family(
 family(
     "glm_ocr_text",
     "glm4v_text",
-    keys={
-        "vocab_size": 59392,
-        "hidden_size": 1024,
-        "intermediate_size": 4096,
-        "num_hidden_layers": 16,
-        "num_attention_heads": 16,
-        "num_key_value_heads": 8,
-    },
+    keys=sizes(vocab=59392, hidden=1024, inner=4096, layers=16, heads=16, kv_heads=8),
     traits={"q_bias": False},
 )
 family("paddleocr_vl_text", "ernie4_5")

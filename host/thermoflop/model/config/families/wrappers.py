@@ -11,7 +11,7 @@ from thermoflop.model.architecture.parts import Vector
 from thermoflop.model.config import projectors
 from thermoflop.model.config.families import wrapped  # noqa: F401 - flat wrappers hold its keys
 from thermoflop.model.config.families.sections import ears_of, eyes_of, text_of, wrapper
-from thermoflop.model.config.family import Key, Section
+from thermoflop.model.config.family import Key, Section, sizes
 from thermoflop.model.config.tower import sides
 
 TYPE_CHECKING = False
@@ -20,21 +20,9 @@ if TYPE_CHECKING:
 
     from thermoflop.model.config.keys import Config
 
-CLIP = {
-    "intermediate_size": 4096,
-    "hidden_size": 1024,
-    "patch_size": 14,
-    "image_size": 336,
-    "num_hidden_layers": 24,
-    "num_attention_heads": 16,
-}
+CLIP = sizes(hidden=1024, inner=4096, layers=24, heads=16, image=336, patch=14)
 SIGLIP = {
-    "hidden_size": 1152,
-    "intermediate_size": 4304,
-    "patch_size": 14,
-    "image_size": 384,
-    "num_hidden_layers": 26,
-    "num_attention_heads": 16,
+    **sizes(hidden=1152, inner=4304, layers=26, heads=16, image=384, patch=14),
     "vision_use_head": False,
 }
 
@@ -100,23 +88,10 @@ wrapper(
     keys={"vision_feature_layer": Key("any", -1), "multimodal_projector_bias": True},
     **_NEWLINE,
 )
-_PIXTRAL = {
-    "intermediate_size": 4096,
-    "hidden_size": 1024,
-    "patch_size": 14,
-    "image_size": 1540,
-    "num_hidden_layers": 24,
-    "num_attention_heads": 16,
-}
+_PIXTRAL = sizes(hidden=1024, inner=4096, layers=24, heads=16, image=1540, patch=14)
 _MISTRAL = {
-    "head_dim": 128,
-    "hidden_size": 5120,
-    "intermediate_size": 32768,
-    "num_attention_heads": 32,
-    "num_hidden_layers": 40,
-    "num_key_value_heads": 8,
+    **sizes(vocab=131072, hidden=5120, inner=32768, layers=40, heads=32, kv_heads=8, head_dim=128),
     "sliding_window": None,
-    "vocab_size": 131072,
 }
 wrapper(
     "mistral3",
@@ -135,18 +110,11 @@ wrapper(
     "paligemma",
     text_of(
         "gemma",
-        {
-            "hidden_size": 2048,
-            "num_hidden_layers": 18,
-            "intermediate_size": 16384,
-            "num_attention_heads": 8,
-            "num_key_value_heads": 1,
-            "vocab_size": 257152,
-        },
+        sizes(vocab=257152, hidden=2048, inner=16384, layers=18, heads=8, kv_heads=1),
     ),
     eyes_of(
         "siglip_vision_model",
-        {**SIGLIP, "intermediate_size": 4096, "image_size": 224, "num_hidden_layers": 27},
+        {**SIGLIP, **sizes(inner=4096, layers=27, image=224)},
     ),
     projectors.single,
     tie=True,
@@ -270,14 +238,7 @@ wrapper(
     like="phi4_multimodal_text",
     traits={"grid": lambda _config: {"rule": "shape", "limits": (36,)}},
 )
-_VOXTRAL = {
-    "vocab_size": 131072,
-    "hidden_size": 3072,
-    "intermediate_size": 8192,
-    "num_hidden_layers": 30,
-    "num_key_value_heads": 8,
-    "head_dim": 128,
-}
+_VOXTRAL = sizes(vocab=131072, hidden=3072, inner=8192, layers=30, kv_heads=8, head_dim=128)
 wrapper(
     "voxtral",
     text_of("llama", _VOXTRAL, merged=True),
