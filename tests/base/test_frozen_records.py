@@ -49,3 +49,18 @@ def test_wrong_arguments_are_refused_as_python_does(
     with pytest.raises(TypeError, match=said):
         fan(*args, **kwargs)
     assert fan(5).pin == 5
+
+
+def test_fields_of_a_record_that_it_derives_from_come_first() -> None:
+    fan = new_class()
+
+    @record
+    class Pump(fan):  # type: ignore[valid-type,misc]
+        litres: int
+        pipes: int = 1
+
+    pump = Pump(3, setpoint_c=40.0, name="pump", litres=5)
+    assert list(fields_of(pump)) == ["pin", "setpoint_c", "name", "litres", "pipes"]
+    assert list(fields_of(fan(3))) == ["pin", "setpoint_c", "name"]
+    assert repr(pump) == "Pump(pin=3, setpoint_c=40.0, name='pump', litres=5)"
+    assert pump != fan(3, 40.0, "pump")

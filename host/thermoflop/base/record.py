@@ -3,7 +3,7 @@
 ``thermoflop ops`` has to start in a few tens of milliseconds, and ``dataclasses`` pulls in
 ``inspect``, ``ast`` and ``dis``. A class under ``@record`` gets an ``__init__`` from its
 annotations, equality, hashing and a readable ``repr`` that leaves out fields at their default. To
-a type checker it is a frozen dataclass. There is no inheritance of fields.
+a type checker it is a frozen dataclass. The fields of a record that it derives from come first.
 """
 
 from __future__ import annotations
@@ -63,8 +63,10 @@ def _make_init(names: tuple[str, ...], defaults: dict[str, Any]) -> Any:
 
 
 def _decorate(cls: Any) -> Any:
-    names = tuple(vars(cls).get("__annotations__", {}))
-    defaults = {name: cls.__dict__[name] for name in names if name in cls.__dict__}
+    own = vars(cls).get("__annotations__", {})
+    names = (*getattr(cls, "__record_fields__", ()), *own)
+    defaults = dict(getattr(cls, "__record_defaults__", {}))
+    defaults.update((name, cls.__dict__[name]) for name in own if name in cls.__dict__)
 
     made = 0
     fields, required = {**dict.fromkeys(names), **defaults}, set(names) - set(defaults)

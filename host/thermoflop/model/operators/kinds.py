@@ -32,6 +32,7 @@ class MatMul(Operator):
         m: rows: the tokens that run through it.
         k: rows of the matrix: what is summed over.
         n: columns of the matrix.
+        batch: independent products, each with a matrix of its own, 1 by default.
         sets: different matrices that are read (experts, an expected number), 1 by default.
         bias: whether a bias is added.
         unquantized: whether quantization leaves the matrix alone (heads, routers).
@@ -39,10 +40,6 @@ class MatMul(Operator):
         target: where the result goes: ``activations`` (default) or ``kv``.
     """
 
-    name: str
-    part: str
-    group: str
-    times: Number
     m: Number
     k: Number
     n: Number
@@ -95,10 +92,6 @@ class Attend(Operator):
         values: whether this is the product with the values, not the scores.
     """
 
-    name: str
-    part: str
-    group: str
-    times: Number
     sequences: Number
     heads: Number
     kv_heads: Number
@@ -112,7 +105,7 @@ class Attend(Operator):
     values: bool = False
 
     @property
-    def batch(self) -> Number:
+    def batch(self) -> Number:  # type: ignore[override]
         """Independent products: one for each head of each sequence."""
         return self.sequences * self.heads
 
@@ -161,10 +154,6 @@ class Softmax(Elementwise):
     """
 
     kind = "normalization"
-    name: str
-    part: str
-    group: str
-    times: Number
     heads: Number
     sequences: Number
     pairs: Number
@@ -209,10 +198,6 @@ class Pass(Elementwise):
         fused: whether it is part of its neighbour, and moves no rows.
     """
 
-    name: str
-    part: str
-    group: str
-    times: Number
     m: Number
     n: Number
     operations: Number
@@ -247,10 +232,6 @@ class Lookup(Elementwise):
     """
 
     kind = "gather"
-    name: str
-    part: str
-    group: str
-    times: Number
     m: Number
     n: Number
 
@@ -274,10 +255,6 @@ class Convolve(Operator):
     """
 
     kind = "convolution"
-    name: str
-    part: str
-    group: str
-    times: Number
     m: Number
     k: Number
     n: Number
@@ -310,10 +287,6 @@ class Scan(Operator):
     """
 
     kind = "scan"
-    name: str
-    part: str
-    group: str
-    times: Number
     m: Number
     k: Number
     n: Number

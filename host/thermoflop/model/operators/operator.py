@@ -106,18 +106,18 @@ class Moved:
         )
 
 
+@record
 class Operator:
     """What all operators share. Sizes are whole numbers, arrays in a sweep, or symbols.
 
-    Shape: ``batch`` independent products of (``m`` x ``k``) with (``k`` x ``n``); for what does
-    not multiply, ``m`` rows of ``n`` elements. ``kind`` is its class of work.
+    Shape: ``batch`` independent products (1 but where a kind says more) of (``m`` x ``k``) with
+    (``k`` x ``n``); for what does not multiply, ``m`` rows of ``n`` elements. ``kind`` is its class of work.
 
     Attributes:
         name: what it is: ``q_proj``, ``softmax``, ...
         part: the kind of layer, front, tail or head that it belongs to.
         group: its row in ``OperatorTable.by_group``.
         times: how many equal layers run it; counts cover all of them.
-        batch: independent products, 1 by default.
 
     Example:
         >>> import thermoflop as tf
@@ -127,11 +127,11 @@ class Operator:
     """
 
     kind = "contraction"
+    batch = 1
     name: str
     part: str
     group: str
     times: Number
-    batch: Number = 1
     if TYPE_CHECKING:
 
         @property

@@ -29,10 +29,6 @@ class Product(Operator):
         kv_read: elements that are read from the cache, 0 by default.
     """
 
-    name: str
-    part: str
-    group: str
-    times: Number
     m: Number
     k: Number
     n: Number
