@@ -25,6 +25,7 @@ from thermoflop.base.files import load_json, read_bytes
 from thermoflop.base.progress import tracked
 from thermoflop.base.record import record
 from thermoflop.errors import InputError, ThermoflopError
+from thermoflop.model.architecture.recurrences import Recurrence
 from thermoflop.model.load import read_model
 
 TYPE_CHECKING = False
@@ -166,7 +167,7 @@ def _flops_by_group(model: Model, table: OperatorTable, case: dict[str, Any]) ->
     if case["kind"] == "decode" and counted != recorded:
         runs = (run for stack in model.description.stacks for run in stack.runs)
         mixers = (mixer for run in runs for mixer in run.layer.mixers)
-        windows = (mixer.convolution() for mixer in mixers if hasattr(mixer, "convolution"))
+        windows = (each.convolution() for each in mixers if isinstance(each, Recurrence))
         if any(2 * recorded == (2 * each.kernel - 1) * counted for each in windows if each):
             groups["ssm_conv"] = recorded
     return groups

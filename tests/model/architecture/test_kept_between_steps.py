@@ -18,9 +18,8 @@ from thermoflop.model.architecture.cache import (
 )
 from thermoflop.model.architecture.compressed import CompressedAttention
 from thermoflop.model.architecture.description import Description, Layer, Run, Stack
-from thermoflop.model.architecture.mixers import Attention, LatentAttention, Mamba2
-from thermoflop.model.architecture.recurrences import TimeMix
-from thermoflop.model.architecture.side_by_side import SideBySide
+from thermoflop.model.architecture.mixers import Attention, LatentAttention, SideBySide
+from thermoflop.model.architecture.recurrences import Mamba2, TimeMix
 from thermoflop.model.architecture.sparse import Compressor, Indexer
 
 FULL = Attention(22, 6, 2, 5, value_dim=3)

@@ -10,8 +10,7 @@ from thermoflop.cost.training.states import Recipe, recipe_of
 from thermoflop.errors import UsageError
 from thermoflop.model.architecture.feedforward import Moe
 from thermoflop.model.architecture.linear import GatedDelta, KimiDelta, Lightning
-from thermoflop.model.architecture.mixers import Mamba, Mamba2
-from thermoflop.model.architecture.recurrences import GatedRecurrence, TimeMix
+from thermoflop.model.architecture.recurrences import GatedRecurrence, Mamba, Mamba2, TimeMix
 
 if TYPE_CHECKING:
     from thermoflop.cost.hardware.device import Device

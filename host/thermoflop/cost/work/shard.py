@@ -18,15 +18,15 @@ from thermoflop.model.architecture.compressed import CompressedAttention
 from thermoflop.model.architecture.description import Description, Layer, Placed, Run, Stack
 from thermoflop.model.architecture.feedforward import Mlp
 from thermoflop.model.architecture.linear import GatedDelta, KimiDelta, Lightning
-from thermoflop.model.architecture.mixers import (
-    Attention,
-    LatentAttention,
+from thermoflop.model.architecture.mixers import Attention, LatentAttention, SideBySide
+from thermoflop.model.architecture.parts import Linear, Table
+from thermoflop.model.architecture.recurrences import (
+    GatedRecurrence,
     Mamba,
     Mamba2,
+    ShortConvolution,
+    TimeMix,
 )
-from thermoflop.model.architecture.parts import Linear, Table
-from thermoflop.model.architecture.recurrences import GatedRecurrence, TimeMix
-from thermoflop.model.architecture.side_by_side import ShortConvolution, SideBySide
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from thermoflop.base.number import ceil_div, minimum
 from thermoflop.base.record import record
 from thermoflop.model.architecture.compressed import CompressedAttention
 from thermoflop.model.architecture.mixers import Attention, LatentAttention
-from thermoflop.model.architecture.side_by_side import SideBySide
+from thermoflop.model.architecture.recurrences import Recurrence
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -76,17 +76,20 @@ def unrecorded_elements(description: Description) -> Number:
     return total
 
 
-def _compressed_elements(
-    mixer: CompressedAttention, tokens: Number, block_size: int | None, windowed: bool
-) -> Number:
-    """Elements that one layer keeps: its window, compressed entries and the indexer's."""
-    held = held_tokens(tokens, mixer.window if windowed else None, block_size)
-    total = held * mixer.head_dim
-    if mixer.compressor is not None:
-        index = mixer.indexer.dim if mixer.indexer else 0
-        entries = held_tokens(tokens, None, block_size) // mixer.compressor.ratio
-        total = total + entries * (mixer.head_dim + index)
-    return total
+def _entries(
+    mixer: Mixer | None, mla: str = "latent"
+) -> Iterator[tuple[Number, Number | None, Number]]:
+    """What a mixer keeps of tokens: elements of an entry, the last tokens whose entries are kept
+    (None: all), and how many tokens an entry is for."""
+    if isinstance(mixer, LatentAttention):
+        yield elements_per_token(mixer, mla), mixer.window, 1
+    elif isinstance(mixer, Attention):
+        yield elements_per_token(mixer), mixer.reach, 1
+    elif isinstance(mixer, CompressedAttention):
+        yield mixer.head_dim, mixer.window, 1
+        if mixer.compressor is not None:
+            index = mixer.indexer.dim if mixer.indexer else 0
+            yield mixer.head_dim + index, None, mixer.compressor.ratio
 
 
 def cache_elements(
@@ -100,41 +103,28 @@ def cache_elements(
     """Elements in the cache of one sequence of ``tokens`` tokens (and ``encoder`` positions)."""
     total: Number = 0
     for times, mixer in _attending(description):
-        if isinstance(mixer, LatentAttention):
-            held = held_tokens(tokens, mixer.window if windowed else None, block_size)
-        elif isinstance(mixer, Attention):
-            window = mixer.window if mixer.chunk is None else mixer.chunk
-            length = encoder if mixer.cross else tokens
+        length = encoder if isinstance(mixer, Attention) and mixer.cross else tokens
+        for elements, window, ratio in _entries(mixer, mla):
             held = held_tokens(length, window if windowed else None, block_size)
-        elif isinstance(mixer, CompressedAttention):
-            total = total + times * _compressed_elements(mixer, tokens, block_size, windowed)
-            continue
-        else:
-            continue
-        total = total + times * elements_per_token(mixer, mla) * held
+            total = total + times * elements * (held // ratio)
     return total
 
 
 def state_elements(description: Description) -> Number:
     """Elements of the recurrent states of one sequence, whatever its length."""
-    total: Number = 0
-    for times, mixer in _attending(description):
-        if not isinstance(mixer, Attention | LatentAttention | SideBySide):
-            total = total + times * mixer.state_elements
-    return total
+    return sum(times * _state(mixer) for times, mixer in _attending(description))
 
 
 def states_kept(description: Description) -> Number:
-    """Elements of recurrent states that an engine keeps for a sequence.
+    """Elements of recurrent states that an engine keeps for a sequence."""
+    return sum(times * _state(mixer, kept=True) for times, mixer in _attending(description))
 
-    A convolution of four taps needs three positions from before; transformers keeps all four.
-    """
-    spare: Number = 0
-    for times, mixer in _attending(description):
-        convolution = getattr(mixer, "convolution", lambda: None)()
-        if convolution is not None:
-            spare = spare + times * convolution.outputs
-    return state_elements(description) - spare
+
+def _state(mixer: Mixer | None, kept: bool = False) -> Number:
+    """Elements of a mixer's state, or those that an engine keeps; what waits to be compressed."""
+    if isinstance(mixer, Recurrence):
+        return mixer.kept_elements if kept else mixer.state_elements
+    return mixer.state_elements if isinstance(mixer, CompressedAttention) else 0
 
 
 @record
@@ -151,18 +141,10 @@ def layer_caches(layer: Layer) -> tuple[LayerCache, ...]:
     """What a layer of the causal decoder keeps, one entry a mixer; compressed entries their own."""
     found = []
     for mixer in (*layer.mixers, layer.cross):
-        if isinstance(mixer, LatentAttention):
-            found.append(LayerCache(elements_per_token(mixer), mixer.window))
-        elif isinstance(mixer, Attention):
-            window = mixer.window if mixer.chunk is None else mixer.chunk
-            found.append(LayerCache(elements_per_token(mixer), window))
-        elif isinstance(mixer, CompressedAttention):
-            found.append(LayerCache(mixer.head_dim, mixer.window, mixer.state_elements))
-            if mixer.compressor is not None:
-                width = mixer.head_dim + (mixer.indexer.dim if mixer.indexer else 0)
-                found.append(LayerCache(width / mixer.compressor.ratio))
-        elif mixer is not None and not isinstance(mixer, SideBySide):
-            convolution = getattr(mixer, "convolution", lambda: None)()
-            spare = 0 if convolution is None else convolution.outputs
-            found.append(LayerCache(0, None, mixer.state_elements - spare))
+        state = _state(mixer, kept=True)
+        if isinstance(mixer, Recurrence):
+            found.append(LayerCache(0, None, state))
+        for elements, window, ratio in _entries(mixer):
+            found.append(LayerCache(elements if ratio == 1 else elements / ratio, window, state))
+            state = 0  # it stands beside the first entry
     return tuple(found)

@@ -8,20 +8,19 @@ from __future__ import annotations
 
 from thermoflop.base.record import record
 from thermoflop.model.architecture.parts import Convolution, Linear, Norm, Vector
+from thermoflop.model.architecture.recurrences import Recurrence
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from thermoflop.base.number import Number
-    from thermoflop.model.architecture.parts import Part
 
 GROUP, ROLE = "linear_attn", "linear_attn_proj"
 
 
 @record
-class GatedDelta:
+class GatedDelta(Recurrence):
     """The gated delta rule of Qwen3-Next: a key x value matrix per value head is the state."""
 
-    hidden: Number
     key_heads: Number
     value_heads: Number
     key_dim: Number
@@ -43,11 +42,6 @@ class GatedDelta:
         """State elements that are updated for each token."""
         return self.value_heads * self.key_dim * self.value_dim
 
-    @property
-    def state_elements(self) -> Number:
-        """Elements of the recurrent state of one sequence: states and convolution window."""
-        return self.scanned + self.mixed * self.kernel
-
     def convolution(self) -> Convolution:
         """The short causal convolution over each channel, without bias."""
         return Convolution("conv1d", GROUP, "linear_attn_conv", 1, self.mixed, self.kernel)
@@ -60,31 +54,22 @@ class GatedDelta:
             Linear("out_proj", GROUP, ROLE, self.inner, self.hidden),
         )
 
+    def vectors(self) -> tuple[Vector, ...]:
+        """Decays and steps of each value head."""
+        heads = self.value_heads
+        return Vector("A_log", GROUP, heads), Vector("dt_bias", GROUP, heads, bias=True)
+
     def norms(self) -> tuple[Norm, ...]:
         """The gated norm on each value head."""
         return (Norm("gated_norm", self.value_dim, vectors=self.value_heads),)
 
-    def parts(self) -> tuple[Part, ...]:
-        """Everything here that holds parameters."""
-        heads = self.value_heads
-        vectors = (Vector("A_log", GROUP, heads), Vector("dt_bias", GROUP, heads, bias=True))
-        return (*self.linears(), self.convolution(), *vectors, *self.norms())
-
 
 @record
-class KimiDelta:
-    """The delta rule with a decay for every key channel: ``heads`` states of ``dim`` x ``dim``.
+class _Squares(Recurrence):
+    """``heads`` states of ``dim`` x ``dim``."""
 
-    Decay and output gate go through ``dim`` elements; the gate is one matrix where ``full_gate``
-    (Kimi K3), the decay where ``full_decay`` (Ling 3).
-    """
-
-    hidden: Number
     heads: Number
     dim: Number
-    kernel: Number
-    full_gate: bool = False
-    full_decay: bool = False
 
     @property
     def inner(self) -> Number:
@@ -96,10 +81,18 @@ class KimiDelta:
         """State elements that are updated for each token."""
         return self.inner * self.dim
 
-    @property
-    def state_elements(self) -> Number:
-        """Elements of the recurrent state of one sequence: states and convolution window."""
-        return self.scanned + 3 * self.inner * self.kernel
+
+@record
+class KimiDelta(_Squares):
+    """The delta rule with a decay for every key channel: ``heads`` states of ``dim`` x ``dim``.
+
+    Decay and output gate go through ``dim`` elements; the gate is one matrix where ``full_gate``
+    (Kimi K3), the decay where ``full_decay`` (Ling 3).
+    """
+
+    kernel: Number
+    full_gate: bool = False
+    full_decay: bool = False
 
     def convolution(self) -> Convolution:
         """The short causal convolution over each channel of queries, keys and values."""
@@ -123,42 +116,19 @@ class KimiDelta:
             Linear("o_proj", GROUP, ROLE, self.inner, self.hidden),
         )
 
+    def vectors(self) -> tuple[Vector, ...]:
+        """Decays of each head, steps of each channel."""
+        decays = Vector("A_log", "forget_gate", self.heads)
+        return decays, Vector("dt_bias", "forget_gate", self.inner, bias=True)
+
     def norms(self) -> tuple[Norm, ...]:
         """The gated norm on each head."""
         return (Norm("gated_norm", self.dim, vectors=self.heads),)
 
-    def parts(self) -> tuple[Part, ...]:
-        """Everything here that holds parameters."""
-        decays = Vector("A_log", "forget_gate", self.heads)
-        steps = Vector("dt_bias", "forget_gate", self.inner, bias=True)
-        return (*self.linears(), self.convolution(), decays, steps, *self.norms())
-
 
 @record
-class Lightning:
+class Lightning(_Squares):
     """Linear attention with a fixed decay: ``heads`` states of ``dim`` x ``dim``."""
-
-    hidden: Number
-    heads: Number
-    dim: Number
-
-    @property
-    def inner(self) -> Number:
-        """Channels of all heads together."""
-        return self.heads * self.dim
-
-    @property
-    def scanned(self) -> Number:
-        """State elements that are updated for each token."""
-        return self.inner * self.dim
-
-    @property
-    def state_elements(self) -> Number:
-        """Elements of the recurrent state of one sequence."""
-        return self.scanned
-
-    def convolution(self) -> None:
-        """There is none."""
 
     def linears(self) -> tuple[Linear, ...]:
         """Projections to queries, keys and values, to the gate, and back."""
@@ -171,7 +141,3 @@ class Lightning:
     def norms(self) -> tuple[Norm, ...]:
         """The norm on the results of all heads."""
         return (Norm("norm", self.inner),)
-
-    def parts(self) -> tuple[Part, ...]:
-        """Everything here that holds parameters."""
-        return (*self.linears(), *self.norms())

@@ -1,24 +1,22 @@
-"""What mixes tokens in a layer: attention in its forms, and state-space recurrences.
+"""What mixes tokens in a layer: attention in its forms, alone or beside a recurrence.
 
 Each lists its ``parts()`` (what holds parameters); ``operators.build`` turns it into operators.
 Sources: Vaswani 2017 (multi-head), Shazeer 2019 (multi-query), Ainslie 2023 (grouped), DeepSeek-V2
-2024 (latent), Gu and Dao 2023, 2024 (Mamba).
+2024 (latent).
 """
 
 from __future__ import annotations
 
 from thermoflop.base.record import record
-from thermoflop.model.architecture.parts import Convolution, Linear, Norm, Vector, in_groups
+from thermoflop.model.architecture.parts import Linear, Norm, Vector, in_groups
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from thermoflop.base.number import Number
     from thermoflop.model.architecture.compressed import CompressedAttention
-    from thermoflop.model.architecture.linear import GatedDelta, KimiDelta, Lightning
     from thermoflop.model.architecture.parts import Part
-    from thermoflop.model.architecture.recurrences import GatedRecurrence, TimeMix
+    from thermoflop.model.architecture.recurrences import Recurrence
     from thermoflop.model.architecture.relative import Relative
-    from thermoflop.model.architecture.side_by_side import ShortConvolution, SideBySide
     from thermoflop.model.architecture.sparse import Indexer
 
 
@@ -113,12 +111,16 @@ class Attention:
         return self.kv_heads * self.head_dim
 
     @property
+    def reach(self) -> Number | None:
+        """Tokens of a window or a chunk; None: all."""
+        return self.window if self.chunk is None else self.chunk
+
+    @property
     def limits(self) -> tuple[Number, ...]:
         """Lengths of a context from which on a query meets no more keys."""
         if self.indexer is not None:
             return (self.indexer.chosen,)
-        limit = self.window if self.chunk is None else self.chunk
-        return () if limit is None else (limit,)
+        return () if self.reach is None else (self.reach,)
 
     def projections(self) -> tuple[Linear, ...]:
         """Query, key, value and output projections, as far as there are any."""
@@ -260,120 +262,17 @@ class LatentAttention:
 
 
 @record
-class Mamba:
-    """The selective state space of Mamba: ``inner`` channels with ``state`` states each."""
+class SideBySide:
+    """Mixers of one layer that read the same state, and whose results are summed up (Falcon-H1,
+    2025, section 2: attention beside a state space)."""
 
     hidden: Number
-    inner: Number
-    state: Number
-    kernel: Number
-    dt_rank: Number
-    bias: bool = False
-    conv_bias: bool = True
-    inner_norms: bool = False
-
-    @property
-    def scanned(self) -> Number:
-        """State elements that are updated for each token."""
-        return self.inner * self.state
-
-    @property
-    def state_elements(self) -> Number:
-        """Elements of the recurrent state of one sequence: states and convolution window."""
-        return self.inner * (self.state + self.kernel)
-
-    def convolution(self) -> Convolution:
-        """The short causal convolution over each channel."""
-        return Convolution("conv1d", "ssm", "ssm_conv", 1, self.inner, self.kernel, self.conv_bias)
-
-    def linears(self) -> tuple[Linear, ...]:
-        """Input, selection, step and output projections; the step belongs to the scan."""
-        selected = self.dt_rank + 2 * self.state
-        return (
-            Linear("in_proj", "ssm", "ssm_proj", self.hidden, 2 * self.inner, self.bias),
-            Linear("x_proj", "ssm", "ssm_proj", self.inner, selected),
-            Linear("dt_proj", "ssm", "ssm_scan", self.dt_rank, self.inner, bias=True),
-            Linear("out_proj", "ssm", "ssm_proj", self.inner, self.hidden, self.bias),
-        )
-
-    def norms(self) -> tuple[Norm, ...]:
-        """Jamba normalizes the step and both selections."""
-        if not self.inner_norms:
-            return ()
-        return (
-            Norm("dt_norm", self.dt_rank),
-            Norm("b_norm", self.state),
-            Norm("c_norm", self.state),
-        )
+    mixers: tuple[Mixer, ...]
 
     def parts(self) -> tuple[Part, ...]:
         """Everything here that holds parameters."""
-        decay = Vector("A_log", "ssm", self.inner * self.state)
-        skip = Vector("D", "ssm", self.inner)
-        return (*self.linears(), self.convolution(), decay, skip, *self.norms())
-
-
-@record
-class Mamba2:
-    """The state-space duality of Mamba-2: ``heads`` of ``head_dim``, ``groups`` share B and C.
-    ``out_bias`` None: as ``bias``. ``normed``: a gated norm before the output projection."""
-
-    hidden: Number
-    heads: Number
-    head_dim: Number
-    groups: Number
-    state: Number
-    kernel: Number
-    bias: bool = False
-    conv_bias: bool = True
-    out_bias: bool | None = None
-    normed: bool = True
-
-    @property
-    def inner(self) -> Number:
-        """Channels of all heads together."""
-        return self.heads * self.head_dim
-
-    @property
-    def mixed(self) -> Number:
-        """Channels that pass the convolution: values, B and C."""
-        return self.inner + 2 * self.groups * self.state
-
-    @property
-    def scanned(self) -> Number:
-        """State elements that are updated for each token."""
-        return self.inner * self.state
-
-    @property
-    def state_elements(self) -> Number:
-        """Elements of the recurrent state of one sequence: states and convolution window."""
-        return self.inner * self.state + self.mixed * self.kernel
-
-    def convolution(self) -> Convolution:
-        """The short causal convolution over each channel."""
-        return Convolution("conv1d", "ssm", "ssm_conv", 1, self.mixed, self.kernel, self.conv_bias)
-
-    def linears(self) -> tuple[Linear, ...]:
-        """Input and output projections."""
-        width = self.inner + self.mixed + self.heads
-        out_bias = self.bias if self.out_bias is None else self.out_bias
-        return (
-            Linear("in_proj", "ssm", "ssm_proj", self.hidden, width, self.bias),
-            Linear("out_proj", "ssm", "ssm_proj", self.inner, self.hidden, out_bias),
-        )
-
-    def norms(self) -> tuple[Norm, ...]:
-        """The gated norm before the output projection."""
-        return (Norm("gated_norm", self.inner),) if self.normed else ()
-
-    def parts(self) -> tuple[Part, ...]:
-        """Everything here that holds parameters."""
-        step = Vector("dt_bias", "ssm", self.heads, bias=True)
-        vectors = (Vector("A_log, D", "ssm", 2 * self.heads), step)
-        return (*self.linears(), self.convolution(), *vectors, *self.norms())
+        return tuple(part for mixer in self.mixers for part in mixer.parts())
 
 
 if TYPE_CHECKING:
-    Linears = GatedDelta | KimiDelta | Lightning
-    Recurrent = Mamba | Mamba2 | Linears | TimeMix | GatedRecurrence | ShortConvolution
-    Mixer = Attention | LatentAttention | CompressedAttention | Recurrent | SideBySide
+    Mixer = Attention | LatentAttention | CompressedAttention | Recurrence | SideBySide

@@ -1,6 +1,7 @@
-"""Recurrences of one number a channel: RWKV's time mixing, Griffin's gated linear recurrence.
+"""Recurrences over tokens: state spaces, short convolutions, one number a channel.
 
-Sources: Peng et al. 2023 (RWKV-4, eq. 11 to 16); De et al. 2024 (Griffin, section 2.4).
+Sources: Gu and Dao 2023, 2024 (Mamba); Peng et al. 2023 (RWKV-4, eq. 11 to 16); De et al. 2024
+(Griffin, section 2.4); LFM2 (Liquid AI 2025).
 """
 
 from __future__ import annotations
@@ -16,10 +17,164 @@ if TYPE_CHECKING:
 
 
 @record
-class TimeMix:
-    """RWKV-4: a weighted mean over all tokens before, that decays at its own rate a channel."""
+class Recurrence:
+    """What all of them have: maps, the last of which leads back, around a state that is renewed."""
 
     hidden: Number
+    if TYPE_CHECKING:
+
+        @property
+        def inner(self) -> Number:
+            """Channels of all heads together."""
+
+        @property
+        def scanned(self) -> Number:
+            """State elements that are updated for each token."""
+
+    @property
+    def state_elements(self) -> Number:
+        """Elements of the recurrent state of one sequence: states and convolution window."""
+        window = self.convolution()
+        return self.scanned + (0 if window is None else window.outputs * window.kernel)
+
+    @property
+    def kept_elements(self) -> Number:
+        """Those of them that an engine keeps. A convolution of four taps needs three positions from
+        before; transformers keeps all four."""
+        window = self.convolution()
+        return self.state_elements - (0 if window is None else window.outputs)
+
+    def convolution(self) -> Convolution | None:
+        """The short causal convolution over each channel, where there is one."""
+        return None
+
+    def linears(self) -> tuple[Linear, ...]:
+        """The maps of every token."""
+        return ()
+
+    def gates(self) -> tuple[Linear, ...]:
+        """Gates with a matrix for each block of channels."""
+        return ()
+
+    def vectors(self) -> tuple[Vector, ...]:
+        """Parameters without a matrix."""
+        return ()
+
+    def norms(self) -> tuple[Norm, ...]:
+        """The norms around the scan."""
+        return ()
+
+    def parts(self) -> tuple[Part, ...]:
+        """Everything here that holds parameters."""
+        window = self.convolution()
+        windows = () if window is None else (window,)
+        return (*self.linears(), *self.gates(), *windows, *self.vectors(), *self.norms())
+
+
+@record
+class Mamba(Recurrence):
+    """The selective state space of Mamba: ``inner`` channels with ``state`` states each."""
+
+    inner: Number
+    state: Number
+    kernel: Number
+    dt_rank: Number
+    bias: bool = False
+    conv_bias: bool = True
+    inner_norms: bool = False
+
+    @property
+    def scanned(self) -> Number:
+        """State elements that are updated for each token."""
+        return self.inner * self.state
+
+    def convolution(self) -> Convolution:
+        """The short causal convolution over each channel."""
+        return Convolution("conv1d", "ssm", "ssm_conv", 1, self.inner, self.kernel, self.conv_bias)
+
+    def linears(self) -> tuple[Linear, ...]:
+        """Input, selection, step and output projections; the step belongs to the scan."""
+        selected = self.dt_rank + 2 * self.state
+        return (
+            Linear("in_proj", "ssm", "ssm_proj", self.hidden, 2 * self.inner, self.bias),
+            Linear("x_proj", "ssm", "ssm_proj", self.inner, selected),
+            Linear("dt_proj", "ssm", "ssm_scan", self.dt_rank, self.inner, bias=True),
+            Linear("out_proj", "ssm", "ssm_proj", self.inner, self.hidden, self.bias),
+        )
+
+    def vectors(self) -> tuple[Vector, ...]:
+        """Decays, and what goes past the states."""
+        return Vector("A_log", "ssm", self.inner * self.state), Vector("D", "ssm", self.inner)
+
+    def norms(self) -> tuple[Norm, ...]:
+        """Jamba normalizes the step and both selections."""
+        if not self.inner_norms:
+            return ()
+        return (
+            Norm("dt_norm", self.dt_rank),
+            Norm("b_norm", self.state),
+            Norm("c_norm", self.state),
+        )
+
+
+@record
+class Mamba2(Recurrence):
+    """The state-space duality of Mamba-2: ``heads`` of ``head_dim``, ``groups`` share B and C.
+    ``out_bias`` None: as ``bias``. ``normed``: a gated norm before the output projection."""
+
+    heads: Number
+    head_dim: Number
+    groups: Number
+    state: Number
+    kernel: Number
+    bias: bool = False
+    conv_bias: bool = True
+    out_bias: bool | None = None
+    normed: bool = True
+
+    @property
+    def inner(self) -> Number:
+        """Channels of all heads together."""
+        return self.heads * self.head_dim
+
+    @property
+    def mixed(self) -> Number:
+        """Channels that pass the convolution: values, B and C."""
+        return self.inner + 2 * self.groups * self.state
+
+    @property
+    def scanned(self) -> Number:
+        """State elements that are updated for each token."""
+        return self.inner * self.state
+
+    def convolution(self) -> Convolution:
+        """The short causal convolution over each channel."""
+        return Convolution("conv1d", "ssm", "ssm_conv", 1, self.mixed, self.kernel, self.conv_bias)
+
+    def linears(self) -> tuple[Linear, ...]:
+        """Input and output projections."""
+        width = self.inner + self.mixed + self.heads
+        out_bias = self.bias if self.out_bias is None else self.out_bias
+        return (
+            Linear("in_proj", "ssm", "ssm_proj", self.hidden, width, self.bias),
+            Linear("out_proj", "ssm", "ssm_proj", self.inner, self.hidden, out_bias),
+        )
+
+    def vectors(self) -> tuple[Vector, ...]:
+        """Decays, what goes past the states, and steps."""
+        step = Vector("dt_bias", "ssm", self.heads, bias=True)
+        return Vector("A_log, D", "ssm", 2 * self.heads), step
+
+    def norms(self) -> tuple[Norm, ...]:
+        """The gated norm before the output projection."""
+        return (Norm("gated_norm", self.inner),) if self.normed else ()
+
+
+@record
+class TimeMix(Recurrence):
+    """RWKV-4: a weighted mean over all tokens before, that decays at its own rate a channel. The
+    mixing with the token before is element-wise."""
+
     inner: Number
 
     @property
@@ -33,10 +188,6 @@ class TimeMix:
         feed-forward."""
         return 3 * self.inner + 2 * self.hidden
 
-    def convolution(self) -> None:
-        """The mixing with the token before is element-wise."""
-        return
-
     def linears(self) -> tuple[Linear, ...]:
         """Key, value and receptance, and back."""
         inward = [
@@ -45,21 +196,16 @@ class TimeMix:
         ]
         return (*inward, Linear("o_proj", "attn", "attn_proj", self.inner, self.hidden))
 
-    def norms(self) -> tuple[Norm, ...]:
-        """None."""
-        return ()
-
-    def parts(self) -> tuple[Part, ...]:
-        """Everything here that holds parameters."""
+    def vectors(self) -> tuple[Vector, ...]:
+        """Rates of decay, and shares of the token before."""
         decay = Vector("time_decay, time_first", "attn", 2 * self.inner)
-        return (*self.linears(), decay, Vector("time_mix", "attn", 3 * self.hidden))
+        return decay, Vector("time_mix", "attn", 3 * self.hidden)
 
 
 @record
-class GatedRecurrence:
+class GatedRecurrence(Recurrence):
     """Griffin: ``inner`` channels after a short convolution, gated in blocks, one a head."""
 
-    hidden: Number
     inner: Number
     heads: Number
     kernel: Number
@@ -102,11 +248,33 @@ class GatedRecurrence:
             for name in ("input_gate", "recurrent_gate")
         )
 
-    def norms(self) -> tuple[Norm, ...]:
-        """None."""
-        return ()
+    def vectors(self) -> tuple[Vector, ...]:
+        """The rates of decay."""
+        return (Vector("recurrent_param", "recurrence", self.inner),)
 
-    def parts(self) -> tuple[Part, ...]:
-        """Everything here that holds parameters."""
-        rate = Vector("recurrent_param", "recurrence", self.inner)
-        return (*self.linears(), *self.gates(), self.convolution(), rate)
+
+@record
+class ShortConvolution(Recurrence):
+    """y = C (conv of B x): two gates and a value from the hidden state, no state but the window."""
+
+    kernel: Number
+    bias: bool = False
+    scanned = 0
+
+    @property
+    def inner(self) -> Number:
+        """Channels."""
+        return self.hidden
+
+    def convolution(self) -> Convolution:
+        """The short causal convolution over each channel."""
+        name, group = "conv1d", "short_conv"
+        return Convolution(name, group, group, 1, self.hidden, self.kernel, self.bias)
+
+    def linears(self) -> tuple[Linear, ...]:
+        """Gates and value, and back."""
+        group, role, hidden = "short_conv", "short_conv_proj", self.hidden
+        return (
+            Linear("in_proj", group, role, hidden, 3 * hidden, self.bias),
+            Linear("out_proj", group, role, hidden, hidden, self.bias),
+        )

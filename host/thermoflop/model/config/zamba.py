@@ -6,8 +6,9 @@ from thermoflop.base.messages import quote_value
 from thermoflop.errors import InputError, UnknownModel
 from thermoflop.model.architecture.description import Description, Layer, Placed, Run, Stack
 from thermoflop.model.architecture.feedforward import Mlp
-from thermoflop.model.architecture.mixers import Attention, Mamba, Mamba2
+from thermoflop.model.architecture.mixers import Attention
 from thermoflop.model.architecture.parts import Linear, Norm, Table
+from thermoflop.model.architecture.recurrences import Mamba, Mamba2
 from thermoflop.model.config.decoder import DEFAULTS, activation_kind, head_of
 from thermoflop.model.config.keys import Traits
 

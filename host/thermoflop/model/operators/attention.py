@@ -53,8 +53,7 @@ def _attention(attention: Attention, scope: EmitContext) -> Iterator[Operator]:
         yield from _index(attention.indexer, scope)
         keys, pairs = _chosen(scope, attention.indexer.chosen)
     else:
-        window = attention.window if attention.chunk is None else attention.chunk
-        keys = keys_held(scope.cached, scope.new, window)
+        keys = keys_held(scope.cached, scope.new, attention.reach)
         pairs = pairs_under(scope, attention.window, attention.chunk)
         if attention.near:
             pairs = scope.near

@@ -5,7 +5,7 @@ from __future__ import annotations
 from thermoflop.base.number import ceil_div, kind_of
 from thermoflop.base.record import replace
 from thermoflop.model.architecture.feedforward import Mlp, Moe
-from thermoflop.model.architecture.mixers import Attention, LatentAttention
+from thermoflop.model.architecture.mixers import Attention, LatentAttention, SideBySide
 from thermoflop.model.architecture.parts import Convolution, Linear, Norm, Probe, Table
 from thermoflop.model.operators.attention import attention_operators
 from thermoflop.model.operators.context import EmitContext, normalize, residual
@@ -179,7 +179,6 @@ def mixer_operators(mixer: Mixer, scope: EmitContext) -> Iterator[Operator]:
         yield from attention_operators(mixer, scope)
         return
     from thermoflop.model.architecture.compressed import CompressedAttention
-    from thermoflop.model.architecture.side_by_side import SideBySide
 
     if isinstance(mixer, SideBySide):
         for each in mixer.mixers:

@@ -47,8 +47,7 @@ def compressed_operators(mixer: CompressedAttention, scope: EmitContext) -> Iter
     shape = (mixer.heads, 1, mixer.head_dim, mixer.head_dim)
     yield from attend(scope, "attn", shape, keys, pairs, cached=True, reads_values=False)
     grouped, output = mixer.outward()
-    each = replace(grouped, copies=1)
-    yield replace(scope.linear(each, tokens), batch=mixer.o_groups)
+    yield replace(scope.linear(grouped, tokens), batch=mixer.o_groups)
     yield scope.linear(output, tokens)
 
 

@@ -111,7 +111,8 @@ class Operator:
     """What all operators share. Sizes are whole numbers, arrays in a sweep, or symbols.
 
     Shape: ``batch`` independent products (1 but where a kind says more) of (``m`` x ``k``) with
-    (``k`` x ``n``); for what does not multiply, ``m`` rows of ``n`` elements. ``kind`` is its class of work.
+    (``k`` x ``n``); for what does not multiply, ``m`` rows of ``n`` elements. ``kind`` is its class
+    of work.
 
     Attributes:
         name: what it is: ``q_proj``, ``softmax``, ...

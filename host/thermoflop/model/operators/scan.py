@@ -13,11 +13,11 @@ kernels do more work, in larger matrices.
 
 from __future__ import annotations
 
+from thermoflop.base.record import replace
 from thermoflop.model.architecture.linear import GatedDelta, KimiDelta, Lightning
-from thermoflop.model.architecture.recurrences import GatedRecurrence, TimeMix
-from thermoflop.model.architecture.side_by_side import ShortConvolution
+from thermoflop.model.architecture.recurrences import GatedRecurrence, ShortConvolution, TimeMix
 from thermoflop.model.operators.context import elementwise, normalize
-from thermoflop.model.operators.kinds import Convolve, MatMul, Scan
+from thermoflop.model.operators.kinds import Convolve, Scan
 from thermoflop.model.operators.operator import Operator
 from thermoflop.model.operators.step import convolved
 
@@ -25,7 +25,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from thermoflop.model.architecture.mixers import Recurrent
+    from thermoflop.model.architecture.recurrences import Recurrence
     from thermoflop.model.operators.context import EmitContext
 
 
@@ -41,14 +41,14 @@ _SCANS = {
 }
 
 
-def recurrent_operators(mixer: Recurrent, scope: EmitContext) -> Iterator[Operator]:
+def recurrent_operators(mixer: Recurrence, scope: EmitContext) -> Iterator[Operator]:
     """In-projections, convolution, scan, gate, norms, out-projection."""
     *inward, outward = mixer.linears()
     for linear in inward:
         yield scope.linear(linear, scope.tokens)
     yield from _short_convolution(mixer, scope)
-    if isinstance(mixer, GatedRecurrence):
-        yield from _block_gates(mixer, scope)
+    for gate in mixer.gates():
+        yield replace(scope.linear(gate, scope.tokens), batch=gate.copies)
     for norm in mixer.norms():
         yield normalize(norm, scope)
     role, reads, updates = _SCANS.get(type(mixer), ("ssm_scan", 1, 6))
@@ -59,14 +59,7 @@ def recurrent_operators(mixer: Recurrent, scope: EmitContext) -> Iterator[Operat
     yield scope.linear(outward, scope.tokens)
 
 
-def _block_gates(mixer: GatedRecurrence, scope: EmitContext) -> Iterator[Operator]:
-    """Gates with a matrix for each block of channels."""
-    for gate in mixer.gates():
-        where = (gate.name, scope.part, gate.role, scope.times, scope.tokens)
-        yield MatMul(*where, gate.inputs, gate.outputs, batch=mixer.heads, bias=True)
-
-
-def _short_convolution(mixer: Recurrent, scope: EmitContext) -> Iterator[Operator]:
+def _short_convolution(mixer: Recurrence, scope: EmitContext) -> Iterator[Operator]:
     """The causal depth-wise convolution, over the positions that the convention counts."""
     conv = mixer.convolution()
     if conv is None:

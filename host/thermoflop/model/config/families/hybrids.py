@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from thermoflop.base.messages import quote_value
 from thermoflop.errors import InputError
-from thermoflop.model.architecture.mixers import Mamba2
+from thermoflop.model.architecture.mixers import SideBySide
 from thermoflop.model.architecture.parts import Linear
-from thermoflop.model.architecture.side_by_side import ShortConvolution, SideBySide
+from thermoflop.model.architecture.recurrences import Mamba2, ShortConvolution
 from thermoflop.model.config.families import mixtures  # noqa: F401 - granitemoe is defined there
 from thermoflop.model.config.families.patterns import at_indices, from_layer_types, layer_indices
 from thermoflop.model.config.family import (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from thermoflop.model.architecture.description import Placed
 from thermoflop.model.architecture.parts import Linear
-from thermoflop.model.architecture.side_by_side import ShortConvolution
+from thermoflop.model.architecture.recurrences import ShortConvolution
 from thermoflop.model.config.families import (  # noqa: F401 - parents are there
     expert_kin,
     mixtures,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from thermoflop.base.messages import quote_value
 from thermoflop.errors import InputError, UnknownModel
-from thermoflop.model.architecture.mixers import Mamba, Mamba2
+from thermoflop.model.architecture.recurrences import Mamba, Mamba2
 from thermoflop.model.config.families import mixtures  # noqa: F401 - parents are defined there
 from thermoflop.model.config.families.patterns import LAYER_KINDS
 from thermoflop.model.config.family import anything, at_least_zero, family, maybe, names, sizes, use
