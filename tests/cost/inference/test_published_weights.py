@@ -261,3 +261,27 @@ def test_8_bits_of_weights_alone_are_called_so(config, name):
     """Products of what has inputs of 16 bits are not those of int8."""
     found = tf.estimate(decoder(quantization_config=config), "h100", batch=1, prompt=9)
     assert found.precision.name == name
+
+
+@pytest.mark.parametrize(
+    ("name", "gpu", "engine", "compute"),
+    [
+        ("gpt-oss-20b", "b200", "tensorrt-llm", "fp8"),
+        ("gpt-oss-20b", "b200", "sglang", "fp8"),
+        ("gpt-oss-20b", "b200", "vllm", "bf16"),  # unless a variable of the environment asks for it
+        ("gpt-oss-20b", "b200", None, "bf16"),
+        ("gpt-oss-20b", "h100", "tensorrt-llm", "bf16"),
+        ("gpt-oss-20b", "mi355x", "sglang", "bf16"),
+        ("deepseek-v4-flash", "b200", "vllm", "fp8"),
+        ("deepseek-v4-flash", "b200", None, "fp8"),
+        ("deepseek-v4-flash", "h200", "vllm", "bf16"),
+    ],
+)
+def test_experts_in_mxfp4_have_inputs_of_8_bits_where_an_engine_narrows_them(
+    name, gpu, engine, compute
+):
+    """NVIDIA's table of gpt-oss: bf16 on Hopper, mxfp8 on Blackwell."""
+    found, _ = choose_formats(load_model(name), tf.find_device(gpu), None, None, engine)
+    assert found.compute == compute
+    wide = choose_formats(load_model(name), tf.find_device("h100"), None, None, "vllm")[0]
+    assert found.weight_bits == wide.weight_bits

@@ -7,7 +7,7 @@ from functools import lru_cache
 from thermoflop.base.record import replace
 from thermoflop.cost.engines.abilities import ALONE_TOO, no_weights
 from thermoflop.cost.engines.engine import is_ollama
-from thermoflop.cost.hardware.device import check_4_bits, format_in_4_bits
+from thermoflop.cost.hardware.device import check_4_bits
 from thermoflop.cost.hardware.precision import (
     Precision,
     asked_for,
@@ -16,6 +16,16 @@ from thermoflop.cost.hardware.precision import (
     precision_names,
 )
 from thermoflop.cost.inference.arguments import default_format, in_16_bits
+from thermoflop.cost.inference.products import (
+    ALONE,
+    FORMS,
+    WIDE,
+    as_multiplied,
+    computed_in,
+    has_marlin,
+    lacks,
+    wide_on,
+)
 from thermoflop.cost.work.weights import (
     Checkpoint,
     is_matrix,
@@ -35,21 +45,9 @@ if TYPE_CHECKING:
 
 # Methods whose kernels are their own, and are rated by name.
 _METHODS = {"awq": "awq", "awq_marlin": "awq", "gptq": "gptq", "gptq_marlin": "gptq"}
-# Formats that products are computed in, by the format of the inputs: peak and family of rates.
-_COMPUTED = {
-    "fp8": ("fp8", "8"), "int8": ("int8", "8"), "mxfp8": ("fp8", "8"),
-    "nvfp4": ("fp4", "4"), "mxfp4": ("fp4", "4"),
-}  # fmt: skip
-# A name's format as a form, so that a device that lacks its products multiplies in 16 bits.
-_FORMS = {"fp8": "fp8-tensor", "nvfp4": "modelopt-nvfp4"}
-# Engines that multiply narrow weights by inputs of 16 bits on NVIDIA's devices since Ampere where
-# these lack the products, for any model that --quantization narrows (Marlin; "FP8 W8A16" in
-# docs/features/quantization of vLLM 0.10, fp8_utils and marlin_utils_fp4 of both).
-_ALONE = ("vllm", "sglang")
 # Files beyond this ratio to what the configuration counts are those of another model, or of a part.
 _APART = 1.25
 _FILES = "safetensors"  # as a method: what nothing is said of but by the files
-_WIDE = ("bf16", "fp16", "fp32")
 # GGUF's blocks of 32 elements in 8 bits with a scale of 16.
 _Q8_0 = Stored("q8_0", 8, group=32, scale_bits=16)
 NARROWEST_8 = 6.0  # bits of a weight: what is wider is as wide as q8_0
@@ -77,14 +75,14 @@ def choose_formats(
     asked = dtype
     dtype = in_16_bits(device, spelled(dtype)) if isinstance(dtype, str) else dtype
     named = model.named_format if dtype is None and model.stored is None else None
-    if named in _WIDE:  # whichever of them the device computes in
+    if named in WIDE:  # whichever of them the device computes in
         return choose_precision(default_format(device), kv_dtype), None
     dtype = dtype if named is None else named
     if dtype is None:
         check_understood(model)
     quantization = _quantization_of(model, dtype)
-    if quantization is None and named in _FORMS:
-        quantization, dtype = published_form(_FORMS[named]), _FORMS[named]
+    if quantization is None and named in FORMS:
+        quantization, dtype = published_form(FORMS[named]), FORMS[named]
     own = quantization is not None and quantization is model.quantization
     if model.stored is not None and (own or dtype is None):
         checkpoint = stored_checkpoint(model, quantization)
@@ -96,7 +94,8 @@ def choose_formats(
         if not found.said:
             check_4_bits(device, dtype)
         return found, None
-    checkpoint = _as_published(quantization)
+    engine = None if profile is None else _engine_of(profile)
+    checkpoint = _as_published(as_multiplied(quantization, device, engine))
     precision = _precision(model, device, checkpoint, kv_dtype)
     by_form = dtype is not None and not is_precision(dtype)
     form = str(dtype) if by_form else f"{precision.name} as published"
@@ -111,41 +110,19 @@ def _of_name(
     if asked is not None and spelled(asked) == "bf16" != dtype:
         said = f"bf16 on {device.name} is counted as {dtype}, which engines use there"
         return replace(found, said=said)
-    if dtype not in _FORMS or not _lacks(device, dtype, found.compute) or profile is None:
+    if dtype not in FORMS or not lacks(device, dtype, found.compute) or profile is None:
         return found
     engine = _engine_of(profile)
     if engine.alone == "GGUF" and not no_weights(engine, dtype):
         how = "8 or 16 bits"  # ggml's kernels of narrow weights, on every device
-    elif engine.name in _ALONE and _has_marlin(device):
+    elif engine.name in ALONE and has_marlin(device):
         how = "16 bits (Marlin)"
     else:
         return found
     said = f"{device.name} does not compute in {dtype}: {engine.name} reads weights in it, and "
     family = "8w" if found.weight_bits >= NARROWEST_8 else "4w"
     said += f"multiplies in {how}"
-    return replace(found, compute=_wide_on(device), family=family, said=said)
-
-
-def _lacks(device: Device, dtype: str, compute: str) -> bool:
-    """Whether a device multiplies no such numbers, or others of as many bits."""
-    return not device.has_peak(compute) or dtype == "nvfp4" != format_in_4_bits(device)
-
-
-def _has_marlin(device: Device) -> bool:
-    return device.vendor == "NVIDIA" and "bf16" in device.peaks
-
-
-def _wide_on(device: Device) -> str:
-    """The format in which a device multiplies what it reads in a narrower one."""
-    return next((name for name in _WIDE if device.has_peak(name)), _WIDE[0])
-
-
-def check_products(device: Device, precision: Precision) -> None:
-    """UsageError where a device lacks a format's products, and engines do without."""
-    if precision.name in _FORMS and _has_marlin(device) and not device.has_peak(precision.compute):
-        lacks = f"{device.name} does not compute in {precision.compute}: of engines, vLLM and "
-        how = f"SGLang read weights in {precision.name} there, and multiply in 16 bits"
-        raise UsageError(lacks + how, also=" (--profile vllm)")
+    return replace(found, compute=wide_on(device), family=family, said=said)
 
 
 def check_understood(model: Model) -> None:
@@ -299,7 +276,7 @@ def formats_line(model: Model, checkpoint: Checkpoint | None, precision: Precisi
         return precision.said
     if checkpoint is None:
         named = model.named_format
-        meant = precision.name == named or (named in _WIDE and precision.name in _WIDE)
+        meant = precision.name == named or (named in WIDE and precision.name in WIDE)
         meant = meant or named is None  # files that are not all there
         return model.format_said if meant else ""
     if model.stored is not None and checkpoint.stored:
@@ -372,7 +349,7 @@ def _precision(
         width = checkpoint.wide if stored is None else stored.bits / 8
         name = default_format(device) if width < 4 else "fp32"
         return choose_precision(name, kv_dtype)
-    compute, family = _computed(device, stored)
+    compute, family = computed_in(device, stored)
     size, elements = 0.0, 0.0
     for each in weights_held(model.description, checkpoint):
         if each.stored is not None and is_matrix(each.part):
@@ -383,16 +360,3 @@ def _precision(
         plain, name=_name(checkpoint.quantization, stored), compute=compute, family=family,
         weight_bits=8 * size / elements if elements else 16.0,
     )  # fmt: skip
-
-
-def _computed(device: Device, stored: Stored) -> tuple[str, str]:
-    """Number format of the products, and the family of their rates.
-
-    A device that lacks the format of the inputs multiplies in 16 bits, as Marlin's kernels do
-    (Frantar et al. 2024), and reads the narrow weights all the same.
-    """
-    compute, family = _COMPUTED.get(stored.activations or "", ("", ""))
-    lacks = stored.activations == "nvfp4" != format_in_4_bits(device)
-    if compute and device.has_peak(compute) and not lacks:
-        return compute, family
-    return _wide_on(device), "8w" if stored.bits >= 6 else "4w"

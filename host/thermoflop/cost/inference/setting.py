@@ -5,7 +5,7 @@ from __future__ import annotations
 from thermoflop.base.number import maximum
 from thermoflop.base.record import replace
 from thermoflop.cost.engines.overheads import apply_engine, as_sent
-from thermoflop.cost.inference.formats import check_products
+from thermoflop.cost.inference.products import check_products
 from thermoflop.cost.roofline.bound import limits_of
 from thermoflop.cost.roofline.rates import fastest_peak, rates_of
 from thermoflop.cost.roofline.span import Span

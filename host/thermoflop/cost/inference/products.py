@@ -1,0 +1,88 @@
+"""What products are computed in: by the format of the weights, the device, and the engine."""
+
+from __future__ import annotations
+
+from thermoflop.base.record import replace
+from thermoflop.cost.hardware.device import format_in_4_bits
+from thermoflop.errors import UsageError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from thermoflop.cost.engines.engine import Engine
+    from thermoflop.cost.hardware.device import Device
+    from thermoflop.cost.hardware.precision import Precision
+    from thermoflop.model.architecture.quantization import Quantization, Stored
+
+# A name's format as a form, so that a device that lacks its products multiplies in 16 bits.
+FORMS = {"fp8": "fp8-tensor", "nvfp4": "modelopt-nvfp4"}
+WIDE = ("bf16", "fp16", "fp32")
+# Formats that products are computed in, by the format of the inputs: peak and family of rates.
+_COMPUTED = {
+    "fp8": ("fp8", "8"), "int8": ("int8", "8"), "mxfp8": ("fp8", "8"),
+    "nvfp4": ("fp4", "4"), "mxfp4": ("fp4", "4"),
+}  # fmt: skip
+# Engines that multiply narrow weights by inputs of 16 bits on NVIDIA's devices since Ampere where
+# these lack the products, for any model that --quantization narrows (Marlin; "FP8 W8A16" in
+# docs/features/quantization of vLLM 0.10, fp8_utils and marlin_utils_fp4 of both).
+ALONE = ("vllm", "sglang")
+# Engines that narrow the inputs of experts in mxfp4 to 8 bits on devices that multiply 4 bits
+# (examples/models/core/gpt_oss/README.md of TensorRT-LLM 1.0; ``--flashinfer-mxfp4-moe-precision``
+# of SGLang 0.5; vLLM does where VLLM_USE_FLASHINFER_MOE_MXFP4_MXFP8 asks for it). All do with those
+# of DeepSeek V4, whose other inputs are in 8 bits (``w4a8_mxfp4_mxfp8`` of AIConfigurator; Hopper
+# multiplies them in 16: ``w4a16_mxfp4``).
+_NARROW_INPUTS = ("tensorrt-llm", "sglang")
+
+
+def as_multiplied(
+    quantization: Quantization, device: Device, engine: Engine | None
+) -> Quantization:
+    """Published formats with the inputs of what is in mxfp4 narrowed to 8 bits: where a device
+    multiplies 4 bits, and the engine does so or all other inputs are narrow (DeepSeek V4)."""
+    default = quantization.default
+    if default is None or device.vendor != "NVIDIA" or not device.has_peak("fp4"):
+        return quantization
+    asked = engine is not None and engine.name in _NARROW_INPUTS
+    if not (asked or default.activations):
+        return quantization
+    targets = tuple((_narrowed(stored), modules) for stored, modules in quantization.targets)
+    return replace(quantization, default=_narrowed(default), targets=targets)
+
+
+def _narrowed(stored: Stored) -> Stored:
+    wide = stored.name == "mxfp4" and stored.activations is None
+    return replace(stored, activations="mxfp8") if wide else stored
+
+
+def lacks(device: Device, dtype: str, compute: str) -> bool:
+    """Whether a device multiplies no such numbers, or others of as many bits."""
+    return not device.has_peak(compute) or dtype == "nvfp4" != format_in_4_bits(device)
+
+
+def has_marlin(device: Device) -> bool:
+    return device.vendor == "NVIDIA" and "bf16" in device.peaks
+
+
+def wide_on(device: Device) -> str:
+    """The format in which a device multiplies what it reads in a narrower one."""
+    return next((name for name in WIDE if device.has_peak(name)), WIDE[0])
+
+
+def check_products(device: Device, precision: Precision) -> None:
+    """UsageError where a device lacks a format's products, and engines do without."""
+    if precision.name in FORMS and has_marlin(device) and not device.has_peak(precision.compute):
+        lacks = f"{device.name} does not compute in {precision.compute}: of engines, vLLM and "
+        how = f"SGLang read weights in {precision.name} there, and multiply in 16 bits"
+        raise UsageError(lacks + how, also=" (--profile vllm)")
+
+
+def computed_in(device: Device, stored: Stored) -> tuple[str, str]:
+    """Number format of the products, and the family of their rates.
+
+    A device that lacks the format of the inputs multiplies in 16 bits, as Marlin's kernels do
+    (Frantar et al. 2024), and reads the narrow weights all the same.
+    """
+    compute, family = _COMPUTED.get(stored.activations or "", ("", ""))
+    lacks = stored.activations == "nvfp4" != format_in_4_bits(device)
+    if compute and device.has_peak(compute) and not lacks:
+        return compute, family
+    return wide_on(device), "8w" if stored.bits >= 6 else "4w"
