@@ -5,9 +5,12 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
+from nicegui import background_tasks, run, ui
+
 from thermoflop.web.estimator.charts import build_chart, draw, frontier_options
 from thermoflop.web.estimator.fields import FieldError
 from thermoflop.web.estimator.frontier import frontier
+from thermoflop.web.parts import heading
 
 if TYPE_CHECKING:
     from thermoflop.web.estimator.inputs import Inputs
@@ -20,16 +23,14 @@ class FrontierView:
     """The picture; nothing is computed before somebody opens it."""
 
     def __init__(self) -> None:
-        from nicegui import ui
-
         self.client = ui.context.client
         self.inputs: Inputs | None = None
         self.drawn: Inputs | None = None
         self.open = self.busy = False
         self.chart: Any = None
         with ui.element("details").classes("card frontier") as self.box:
-            with ui.element("summary"), ui.element("h2"):
-                ui.label(TITLE)
+            with ui.element("summary"):
+                heading(TITLE)
             self.note = ui.label("").classes("soft note").props("role=status")
             self.place = ui.element("div")
         self.box.on("toggle", self._toggled, js_handler="(event) => emit(event.target.open)")
@@ -46,16 +47,12 @@ class FrontierView:
         self._start()
 
     def _start(self) -> None:
-        from nicegui import background_tasks
-
         if self.open and not self.busy and self.inputs not in (None, self.drawn):
             self.busy = True
             background_tasks.create(self._work())
 
     async def _work(self) -> None:
         """Search and draw, and again until it is that of the newest inputs."""
-        from nicegui import run
-
         try:
             while self.open and self.inputs not in (None, self.drawn):
                 inputs = self.inputs

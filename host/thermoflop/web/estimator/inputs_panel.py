@@ -6,10 +6,14 @@ import json
 from typing import TYPE_CHECKING, Any
 from weakref import WeakMethod
 
+from nicegui import ui
+
 from thermoflop.report.words import meaning
-from thermoflop.web.estimator.fields import FIELDS, UPLOAD
+from thermoflop.web.estimator.choice import Choice
+from thermoflop.web.estimator.fields import FIELDS, UPLOAD, FieldError
 from thermoflop.web.estimator.inputs import DEFAULTS
 from thermoflop.web.estimator.upload import LARGEST_BYTES, read_packed
+from thermoflop.web.parts import button
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection
@@ -51,8 +55,6 @@ class InputPanel:
         A control is built when it is first needed: those of the other tab, and of groups that stay
         folded, would be most of what the browser has to build before anything is seen.
         """
-        from nicegui import ui
-
         with ui.element("div").classes("est-bar"):
             for name in _BAR:
                 self._place_field(name)
@@ -79,8 +81,6 @@ class InputPanel:
             self.follow(self.inputs, "")
 
     def _build_group(self, title: str, names: tuple[str, ...]) -> None:
-        from nicegui import ui
-
         with ui.element("fieldset"):
             with ui.element("legend"):
                 ui.label(title)
@@ -94,16 +94,10 @@ class InputPanel:
 
     def _place_field(self, name: str) -> None:
         """The place of a field that is not built yet."""
-        from nicegui import ui
-
         self.boxes[name] = ui.element("div").classes(f"field f-{name}")
         self.boxes[name].set_visibility(False)
 
     def _build_field(self, field: Field, inputs: Inputs) -> None:
-        from nicegui import ui
-
-        from thermoflop.web.estimator.choice import Choice
-
         label = field.label[0].upper() + field.label[1:]
         label += f" ({field.unit})" if field.unit else ""
         value = getattr(inputs, field.name)
@@ -143,16 +137,12 @@ class InputPanel:
 
     def _typed(self, name: str, raw: object) -> None:
         """Take a name that was typed, and show the one that it means; a refused one stays."""
-        from nicegui import ui
-
         self._changed(name, raw)
         made = self.fields[name]
         shown = raw if made.error else made.options[made.value]
         ui.run_javascript(f"thermoflopShow({made.id}, {json.dumps(shown)})")
 
     def _build_slider(self, field: Field, label: str, value: float) -> None:
-        from nicegui import ui
-
         slider = ui.slider(
             min=0, max=len(field.stops) - 1, step=1, value=_nearest(field, value),
             on_change=lambda event: self._slid(field, event.value),
@@ -162,16 +152,14 @@ class InputPanel:
         self.sliders[field.name] = slider
 
     def _build_upload(self) -> None:
-        from nicegui import ui
-
         with ui.element("div").classes("field") as box:
             chooser = ui.upload(
                 on_upload=_while_shown(self.upload), on_rejected=_while_shown(self.too_large),
                 max_file_size=LARGEST_BYTES, auto_upload=True,
             ).props("accept=.json,application/json").classes("chooser")  # fmt: skip
             chooser.props["aria-label"] = "config.json"
-            button = ui.button("Upload a config.json").props("outline no-caps").classes("est-wide")
-            button.on("click", js_handler="() => thermoflopUploader().pickFiles()")
+            chooses = button("Upload a config.json", None).classes("est-wide")
+            chooses.on("click", js_handler="() => thermoflopUploader().pickFiles()")
         self.boxes["upload"] = box
 
     def _slid(self, field: Field, index: float | None) -> None:
@@ -277,8 +265,6 @@ def _written(value: float) -> str:
 
 
 def _differs(field: Field, typed: Any, value: float) -> bool:
-    from thermoflop.web.estimator.fields import FieldError
-
     try:
         return bool(field.read(typed) != value)
     except FieldError:

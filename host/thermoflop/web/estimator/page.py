@@ -13,6 +13,9 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
+from nicegui import background_tasks, run, ui
+
+from thermoflop import __version__
 from thermoflop.base.explanation import Explanation
 from thermoflop.base.record import replace
 from thermoflop.web.estimator.address import fits_address, from_query, to_query
@@ -20,8 +23,12 @@ from thermoflop.web.estimator.answer import as_csv, as_json
 from thermoflop.web.estimator.answers import answer, formulas, why
 from thermoflop.web.estimator.changes import changed, shortened, with_room
 from thermoflop.web.estimator.fields import FIELDS, UPLOAD, FieldError
+from thermoflop.web.estimator.inputs_panel import InputPanel
 from thermoflop.web.estimator.markup import first_html
+from thermoflop.web.estimator.results_view import Results
 from thermoflop.web.estimator.upload import LARGEST_BYTES, pack_config
+from thermoflop.web.frame import ASSETS, frame
+from thermoflop.web.parts import button
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,11 +39,6 @@ if TYPE_CHECKING:
 
 async def estimator_page() -> None:
     """Build the page at ``/``."""
-    from nicegui import run, ui
-
-    from thermoflop import __version__
-    from thermoflop.web.frame import ASSETS, frame
-
     request = ui.context.client.request
     inputs, wrong = from_query(request.query_params.multi_items())
     if not request.query_params:
@@ -89,11 +91,6 @@ class Estimator:
 
     def build(self) -> None:
         """Build the page before the first answer."""
-        from nicegui import ui
-
-        from thermoflop.web.estimator.inputs_panel import InputPanel
-        from thermoflop.web.estimator.results_view import Results
-
         self.client = ui.context.client
         for message in self.wrong:
             ui.label(message).classes("warn").props("role=status")
@@ -110,14 +107,10 @@ class Estimator:
 
     def _build_tabs(self) -> None:
         """The two tabs, and what the original page is."""
-        from nicegui import ui
-
         modes = FIELDS["mode"].choices
         with ui.element("div").classes("est-tabs").props('role=group aria-label="Tabs"'):
             self.tabs = {
-                mode: ui.button(title, on_click=lambda mode=mode: self.change("mode", mode)).props(
-                    "flat no-caps"
-                )
+                mode: button(title, lambda mode=mode: self.change("mode", mode), "flat")
                 for mode, title in (modes() if modes is not None else {}).items()
             }
             self.status = ui.label("").classes("soft est-status").props("role=status")
@@ -135,15 +128,13 @@ class Estimator:
         self.about.set_visibility(self.inputs.original)
 
     def _build_actions(self) -> None:
-        from nicegui import ui
-
         with ui.element("div").classes("row-wrap actions"):
             for text, act in (
                 ("Copy link", self.copy_link),
                 ("Export JSON", lambda: self.export("json")),
                 ("Export CSV", lambda: self.export("csv")),
             ):
-                ui.button(text, on_click=act).props("outline no-caps")
+                button(text, act)
 
     def change(self, name: str, raw: object) -> None:
         """Handle a change of one input by the user."""
@@ -192,15 +183,11 @@ class Estimator:
             self.results.fresh()
 
     def _start(self) -> None:
-        from nicegui import background_tasks
-
         if not self.busy:
             background_tasks.create(self.work())
 
     async def work(self) -> None:
         """Answer the inputs, and again until the newest ones are answered."""
-        from nicegui import run
-
         self.busy = True
         inputs: Inputs | None = None
         try:
@@ -216,8 +203,6 @@ class Estimator:
             self.busy = False
 
     def _show(self, result: Answer | FieldError) -> None:
-        from nicegui import background_tasks, ui
-
         if self.refused is not None:
             self.panel.accept(self.refused)
             self.refused = None
@@ -270,16 +255,12 @@ class Estimator:
 
     async def _formulas(self) -> None:
         """Show the original's formulas once derived: sympy takes a second to load."""
-        from nicegui import run
-
         formula_rows = await run.io_bound(formulas)
         with self.client:
             self.results.show_formulas(formula_rows or ())
 
     async def explain(self, key: str) -> None:
         """Open the explanation of a number."""
-        from nicegui import run
-
         if self.answer is not None:
             explanation = await run.io_bound(_caught, why, self.answer.inputs, key)
             if isinstance(explanation, Explanation):  # else the page has moved on since the click
@@ -287,8 +268,6 @@ class Estimator:
 
     async def upload(self, event: Any) -> None:
         """Handle an uploaded config.json."""
-        from nicegui import run
-
         content = await event.file.read() if event.file.size() <= LARGEST_BYTES else b""
         if not content and event.file.size():
             self.too_large()
@@ -321,8 +300,6 @@ class Estimator:
 
     async def copy_link(self) -> None:
         """Copy the URL of this view to the clipboard, or say where it is."""
-        from nicegui import ui
-
         address = f"/?{urlencode(to_query(self.inputs))}"
         ui.navigate.history.replace(address)
 
@@ -342,7 +319,6 @@ class Estimator:
 
     def _say(self, text: str) -> None:
         """Say what a button has done, for a while."""
-        from nicegui import background_tasks
 
         async def unsaid() -> None:
             await asyncio.sleep(SAID_S)
@@ -354,8 +330,6 @@ class Estimator:
 
     def export(self, kind: str) -> None:
         """Download the current answer as a file."""
-        from nicegui import ui
-
         if self.answer is None:
             return
         text = as_json(self.answer) if kind == "json" else as_csv(self.answer)

@@ -6,6 +6,8 @@ from contextlib import nullcontext
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from nicegui import ui
+
 from thermoflop.report.words import explained
 from thermoflop.web.estimator.frontier_view import FrontierView
 from thermoflop.web.estimator.markup import (
@@ -15,6 +17,7 @@ from thermoflop.web.estimator.markup import (
     headline_html,
     item_html,
 )
+from thermoflop.web.parts import button, heading
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -48,8 +51,6 @@ class Results:
 
     def build_headline(self) -> None:
         """Build the headline, which stays in view."""
-        from nicegui import ui
-
         with ui.element("div").classes("est-head") as head:
             self.state = ui.label("").classes("est-state").props("role=status aria-live=polite")
             self.remedy_row = ui.element("div").classes("row-wrap est-remedies")
@@ -61,16 +62,13 @@ class Results:
 
     def build(self) -> None:
         """Build empty containers for tables and charts."""
-        from nicegui import ui
-
         with ui.element("div") as box:
             self.pictures = ui.element("div").classes("pictures")
             self.frontier = FrontierView()
             self.tables = ui.element("div").classes("tables")
             self.formulas = ui.element("div")
             with ui.element("div").classes("card") as self.rests:
-                with ui.element("h2"):
-                    self.notes_title = ui.label("")
+                self.notes_title = heading("")
                 self.notes = html_box("ul").classes("notes")
         box.on("click", self._clicked, js_handler=_SEND_KEY)
         self.rests.set_visibility(False)
@@ -129,15 +127,12 @@ class Results:
 
     def show_formulas(self, formulas: tuple[tuple[str, str, str], ...]) -> None:
         """Show the original's formulas, once."""
-        from nicegui import ui
-
         if not formulas or list(self.formulas):
             return
         from thermoflop.cost.mqa_page.kernels import MEANINGS
 
         with self.formulas, ui.element("div").classes("card"):
-            with ui.element("h2"):
-                ui.label("The original's formulas")
+            heading("The original's formulas")
             ui.label(
                 "; ".join(f"{letter}: {meaning}" for letter, meaning in MEANINGS.items())
             ).classes("soft")
@@ -163,32 +158,26 @@ class Results:
 
     def _show_remedies(self, remedies: tuple[tuple[str, dict[str, Any]], ...]) -> None:
         """A button for each change that makes it fit."""
-        from nicegui import ui
-
         if remedies == self.remedies:
             return
         self.remedies = remedies
         self.remedy_row.clear()
         with self.remedy_row:
             for text, changes in remedies:
-                act = partial(self.take, changes)
-                ui.button(text, on_click=act).props("outline no-caps")
+                button(text, partial(self.take, changes))
 
     def open_explanation(self, explanation: Explanation) -> None:
         """Open the dialog that explains a number."""
-        from nicegui import ui
-
         self.reasons.clear()
         with self.reasons:
-            with ui.element("h2"):
-                ui.label(explanation.title)
+            heading(explanation.title)
             ui.label(explanation.value).classes("why-value")
             for said in explained(explanation.title):
                 ui.label(said[:1].upper() + said[1:]).classes("soft")
             if explanation.binds:
                 ui.label(f"Bound by: {explanation.binds}").classes("why-binds")
             html_box().classes("why-rest").content = explained_html(explanation)
-            ui.button("Close", on_click=self.dialog.close).props("outline no-caps autofocus")
+            button("Close", self.dialog.close, "outline autofocus")
         self.dialog.open()
 
 
@@ -196,11 +185,9 @@ class GridView:
     """One table."""
 
     def __init__(self, folded: bool) -> None:
-        from nicegui import ui
-
         with ui.element("details" if folded else "div").classes("card") as self.box:
-            with ui.element("summary") if folded else nullcontext(), ui.element("h2"):
-                self.title = ui.label("")
+            with ui.element("summary") if folded else nullcontext():
+                self.title = heading("")
             self.body = html_box()
 
     def show(self, grid: Grid) -> None:
@@ -213,6 +200,4 @@ class GridView:
 
 def html_box(tag: str = "div") -> Any:
     """An element whose content is our own HTML."""
-    from nicegui import ui
-
     return ui.html(sanitize=False, tag=tag)

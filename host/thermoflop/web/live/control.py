@@ -8,12 +8,13 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING
 
+from nicegui import ui
+
 from thermoflop.errors import BoardRefused, ThermoflopError, UsageError
 from thermoflop.pico.wire import printable
+from thermoflop.web.parts import button, heading
 
 if TYPE_CHECKING:
-    from nicegui import ui as nicegui_ui
-
     from thermoflop.pico.doctor import Finding
     from thermoflop.web.live.board import BoardSource
 
@@ -33,8 +34,6 @@ _CLASSES = {"ok": "good", "problem": "bad", "unknown": "soft"}
 
 def control_panel(board: BoardSource) -> None:
     """Build the switch and the controls that it opens."""
-    from nicegui import ui
-
     with ui.element("div").classes("panel"):
         switch = ui.switch("Control this board").props("color=primary")
         with ui.element("div") as panel:
@@ -45,13 +44,11 @@ def control_panel(board: BoardSource) -> None:
 class _Panel:
     """The controls of one board on one viewer's page."""
 
-    def __init__(self, board: BoardSource, switch: nicegui_ui.switch) -> None:
+    def __init__(self, board: BoardSource, switch: ui.switch) -> None:
         self._board = board
         self._switch = switch
 
     def build(self) -> None:
-        from nicegui import ui
-
         self._setpoint()
         self._fan()
         self._mults()
@@ -63,19 +60,13 @@ class _Panel:
         self._show("", "soft")
 
     def _setpoint(self) -> None:
-        from nicegui import ui
-
         state = self._board.state()
-        with ui.element("h3"):
-            ui.label("Setpoint")
+        heading("Setpoint", "h3")
         with ui.element("div").classes("fields"):
             on_c = _number("Fan on at, °C", state["on_c"], 0.1)
             off_c = _number("Fan off at, °C", state["off_c"], 0.1)
 
-            async def apply() -> None:
-                await self._set(on_c.value, off_c.value)
-
-            self._button("Set", apply)
+            self._button("Set", lambda: self._set(on_c.value, off_c.value))
 
         def fill() -> None:
             """Fill in the board's thresholds once it has sent them."""
@@ -89,53 +80,34 @@ class _Panel:
         timer = ui.timer(1.0, fill)
 
     def _fan(self) -> None:
-        from nicegui import ui
-
-        with ui.element("h3"):
-            ui.label("Fan")
+        heading("Fan", "h3")
         with ui.element("div").classes("fields"):
-            seconds = _number("for, s", 60, 1)
-
-            async def off() -> None:
-                await self._send("fan", "off", _word(seconds.value))
-
-            async def on() -> None:
-                await self._send("fan", "on", _word(seconds.value))
-
+            for_s = _number("for, s", 60, 1)
             self._button("Automatic", lambda: self._send("fan", "auto"))
-            self._button("On for that long", on)
-            self._button("Off for that long", off)
+            self._button("On for that long", lambda: self._send("fan", "on", _word(for_s.value)))
+            self._button("Off for that long", lambda: self._send("fan", "off", _word(for_s.value)))
 
     def _mults(self) -> None:
-        from nicegui import ui
-
         with ui.expansion("Count multiplications on the board").classes("wide"):
             with ui.element("div").classes("fields"):
                 numbers = [_number(name, value, 1) for name, value in GPT2]
-
-                async def count() -> None:
-                    await self._count([_word(number.value) for number in numbers])
-
-                self._button("Count", count)
+                self._button("Count", lambda: self._count([_word(n.value) for n in numbers]))
             self._counts = ui.element("div").classes("facts").props("role=status")
 
     def _button(self, text: str, action: Callable[[], Awaitable[None]]) -> None:
-        from nicegui import ui
-
         async def guarded() -> None:
             if not self._switch.value:
                 return
-            button.disable()
+            made.disable()
             try:
                 await action()
-            except BoardRefused as error:
-                self._show(f"The board refused: {error}", "bad")
             except ThermoflopError as error:
-                self._show(str(error), "bad")
+                begins = "The board refused: " if isinstance(error, BoardRefused) else ""
+                self._show(f"{begins}{error}", "bad")
             finally:
-                button.enable()
+                made.enable()
 
-        button = ui.button(text, on_click=guarded).props("no-caps outline")
+        made = button(text, guarded)
 
     async def _send(self, verb: str, *args: str) -> None:
         reply, _ = await asyncio.to_thread(self._board.send_command, verb, args)
@@ -161,8 +133,6 @@ class _Panel:
         )
 
     async def _count(self, args: Sequence[str]) -> None:
-        from nicegui import ui
-
         self._counts.clear()
         self._show("The board counts …", "soft")
         _, mults = await asyncio.to_thread(self._board.send_command, "mults", args)
@@ -180,8 +150,6 @@ class _Panel:
         findings(self._status, results)
 
     def _show(self, text: str, kind: str) -> None:
-        from nicegui import ui
-
         self._status.clear()
         with self._status:
             ui.label(text).classes(kind)
@@ -215,10 +183,8 @@ def check(board: BoardSource) -> list[Finding]:
     return judge(Facts(tuple(list_ports()), system, target, None, heard, shipped_firmware()))
 
 
-def findings(where: nicegui_ui.element, results: Sequence[Finding]) -> None:
+def findings(where: ui.element, results: Sequence[Finding]) -> None:
     """Show the findings of a self-check in ``where``."""
-    from nicegui import ui
-
     where.clear()
     with where:
         for finding in results:
@@ -229,9 +195,7 @@ def findings(where: nicegui_ui.element, results: Sequence[Finding]) -> None:
             ui.label(text).classes(_CLASSES.get(finding.state, "soft"))
 
 
-def _number(label: str, value: float | None, step: float) -> nicegui_ui.number:
-    from nicegui import ui
-
+def _number(label: str, value: float | None, step: float) -> ui.number:
     return ui.number(label, value=value, step=step).props("outlined dense")
 
 

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from nicegui import ui
+
+from thermoflop import __version__
 from thermoflop.errors import ThermoflopError
 from thermoflop.web.frame import ASSETS, frame
 from thermoflop.web.live.control import control_panel, findings
 from thermoflop.web.live.recording_card import RecordingCard
+from thermoflop.web.parts import button, heading
 
 if TYPE_CHECKING:
-    from nicegui import ui as nicegui_ui
-
     from thermoflop.web.live.board import BoardSource
     from thermoflop.web.live.sources import LiveSources
 
@@ -28,10 +31,6 @@ SIMULATED = "sim://?heat=cpu"  # this machine's own work is the heat
 
 def live_page(sources: LiveSources) -> None:
     """Build the page at ``/live``."""
-    from nicegui import ui
-
-    from thermoflop import __version__
-
     with frame("Live", active="/live"):
         with ui.element("p").classes("bad").props("data-lost hidden role=status"):
             ui.label("The connection to the page's server is lost. Trying again …")
@@ -46,7 +45,7 @@ def live_page(sources: LiveSources) -> None:
                 boards = ui.element("section").props('aria-label="Boards"')
                 ui.element("section").props('data-gpus aria-label="GPUs"')
             ui.element("section").props('data-plots aria-label="Curves"').classes("dash-plots")
-        cards: dict[str, nicegui_ui.element] = {}
+        cards: dict[str, ui.element] = {}
         with ui.element("section").classes("card").props('aria-labelledby="record"'):
             recording = RecordingCard(sources)
         with ui.element("section").classes("card").props('aria-labelledby="more"'):
@@ -70,8 +69,6 @@ def live_page(sources: LiveSources) -> None:
 
 
 def _choice(label: str, name: str, choices: Sequence[tuple[object, str]], chosen: object) -> None:
-    from nicegui import ui
-
     with ui.element("label").classes("window"):
         ui.label(label)
         with ui.element("select").props(f'name="{name}"'):
@@ -81,33 +78,23 @@ def _choice(label: str, name: str, choices: Sequence[tuple[object, str]], chosen
                     ui.label(text)
 
 
-def _board_card(sources: LiveSources, board: BoardSource) -> nicegui_ui.element:
-    from nicegui import ui
-
+def _board_card(sources: LiveSources, board: BoardSource) -> ui.element:
     title = board.state()["port"]
     with ui.element("div").classes("card") as card:
         with ui.element("div").classes("head"):
             title += f", {board.run.name}" if board.of_run and board.run else ""
-            with ui.element("h2") as heading:
-                ui.label(f"Board at {title}")
-            heading.props["title"] = title
+            heading(f"Board at {title}", title=title)
             if board.simulated is not None:
-                ui.button("Finger", on_click=lambda: notify_errors(board.simulated.touch)).props(
-                    'no-caps outline aria-label="Put a finger on the simulated thermistor"'
-                )
-            ui.button(
-                "Close", on_click=lambda: notify_errors(lambda: sources.close(board.key))
-            ).props("no-caps flat")
+                look = 'outline aria-label="Put a finger on the simulated thermistor"'
+                button("Finger", partial(notify_errors, board.simulated.touch), look)
+            button("Close", lambda: notify_errors(lambda: sources.close(board.key)), "flat")
         ui.element("div").props(f'data-board="{board.key}"')
         control_panel(board)
     return card
 
 
 def _more_boards(sources: LiveSources) -> None:
-    from nicegui import ui
-
-    with ui.element("h2").props('id="more"'):
-        ui.label("Add a board")
+    heading("Add a board", id="more")
     listed = ui.element("div")
     listed_names: list[str] = []
 
@@ -128,33 +115,25 @@ def _more_boards(sources: LiveSources) -> None:
             for port in ports:
                 with ui.element("div").classes("row-wrap"):
                     ui.label(f"{port.device}: {port.description}")
-                    ui.button("Open", on_click=lambda p=port.device: _open(sources, p)).props(
-                        "no-caps"
-                    )
+                    button("Open", lambda p=port.device: _open(sources, p), "")
 
     ui.timer(3.0, look)
     with ui.element("div").classes("fields"):
-        ui.button("Open a simulated board", on_click=lambda: _open(sources, SIMULATED)).props(
-            "no-caps outline"
-        )
+        button("Open a simulated board", lambda: _open(sources, SIMULATED))
         port = ui.input("Port", placeholder="/dev/ttyACM0").props("outlined dense").classes("wide")
-        ui.button("Open", on_click=lambda: _open(sources, port.value)).props(
-            'no-caps outline aria-label="Open this port"'
-        )
-        check = ui.button("Self-check").props("no-caps flat")
+        named = 'outline aria-label="Open this port"'
+        button("Open", lambda: _open(sources, port.value), named)
+        button("Self-check", lambda: _examine(sources, port.value or "", report), "flat")
     report = ui.element("div").props("role=status")
-    check.on_click(lambda: _examine(sources, port.value or "", report))
 
 
 async def _open(sources: LiveSources, port: str) -> None:
     if port.strip():
-        await notify_errors_later(lambda: sources.open(sources.named(port)))
+        await notify_errors(lambda: sources.open(sources.named(port)))
 
 
-async def _examine(sources: LiveSources, port: str, report: nicegui_ui.element) -> None:
+async def _examine(sources: LiveSources, port: str, report: ui.element) -> None:
     """Show what ``thermoflop doctor`` finds; sends nothing to a board."""
-    from nicegui import ui
-
     from thermoflop.pico.doctor import examine
 
     report.clear()
@@ -171,40 +150,24 @@ async def _examine(sources: LiveSources, port: str, report: nicegui_ui.element) 
     findings(report, results)
 
 
-def _gpus(sources: LiveSources, section: nicegui_ui.element) -> None:
+def _gpus(sources: LiveSources, section: ui.element) -> None:
     """Where there is none yet, a simulated one is offered."""
-    from nicegui import ui
-
-    with ui.element("h2").props('id="gpus"'):
-        ui.label("GPUs")
+    heading("GPUs", id="gpus")
     ui.label("Those of this machine are shown above as soon as they answer.").classes("soft")
 
     async def simulate() -> None:
         await asyncio.to_thread(sources.gpus.simulate)
-        button.visible = False
+        offer.visible = False
 
-    button = ui.button("Show a simulated GPU", on_click=simulate).props("no-caps outline")
-    button.visible = sources.gpus.simulated is None
+    offer = button("Show a simulated GPU", simulate)
+    offer.visible = sources.gpus.simulated is None
     section.visible = not sources.gpus.readings
     ui.timer(1.0, lambda: section.set_visibility(not sources.gpus.readings))
 
 
-def notify_errors(action: Callable[[], Any]) -> None:
-    """Run an action and show its error as a notification."""
-    from nicegui import ui
-
+async def notify_errors(action: Callable[[], Any]) -> None:
+    """Run an action in a thread and show its error as a notification."""
     try:
-        action()
+        await asyncio.to_thread(action)
     except ThermoflopError as error:
         ui.notify(str(error), type="negative", multi_line=True, timeout=8000)
-
-
-async def notify_errors_later(action: Callable[[], Any]) -> Any:
-    """The same in a thread, for slow actions."""
-    from nicegui import ui
-
-    try:
-        return await asyncio.to_thread(action)
-    except ThermoflopError as error:
-        ui.notify(str(error), type="negative", multi_line=True, timeout=8000)
-        return None

@@ -5,9 +5,12 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+from nicegui import ui
+
 from thermoflop.errors import ThermoflopError
 from thermoflop.runs.duration import read_duration_s
 from thermoflop.web.live.recordings import Recording, RecordingRequest
+from thermoflop.web.parts import button, heading
 from thermoflop.web.runs.reports import address, sendable
 
 if TYPE_CHECKING:
@@ -23,13 +26,10 @@ class RecordingCard:
 
     def __init__(self, sources: LiveSources) -> None:
         """Build the card."""
-        from nicegui import ui
-
         self._live = sources
         self._names: object = None
         self._boards: dict[str, str] = {}
-        with ui.element("h2").props('id="record"'):
-            ui.label("Recordings")
+        heading("Recordings", id="record")
         with ui.element("div").classes("fields"):
             self._board = ui.select({"": NO_BOARD}, value="", label="Board").props("outlined dense")
             self._board.classes("wide")
@@ -43,7 +43,7 @@ class RecordingCard:
             self._what.classes("wide")
             self._model = ui.input("Model", value="gpt2").props("outlined dense")
             self._model.bind_visibility_from(self._what, "value", value=BENCH)
-            self._start = ui.button("Start recording", on_click=self._begin).props("no-caps")
+            self._start = button("Start recording", self._begin, "")
         self._status = ui.label("").classes("status-line").props("role=status")
         self._list = ui.element("div")
 
@@ -65,8 +65,6 @@ class RecordingCard:
                 self._status.set_text("")
 
     def _rebuild(self) -> None:
-        from nicegui import ui
-
         self._list.clear()
         with self._list:
             for recording in list(self._live.recordings.now.values()):
@@ -80,17 +78,13 @@ class RecordingCard:
                 ui.label("Nothing is being recorded.").classes("soft")
 
     def _row(self, recording: Recording) -> None:
-        from nicegui import ui
-
         with ui.element("div").classes("row-wrap recording"):
             ui.element("span").classes("dot").props('aria-hidden="true"')
             ui.label(sendable(recording.folder.name))
             clock = ui.element("b").classes("num")
             clock.props["data-elapsed"] = sendable(recording.folder.name)
             if recording.can_stop:
-                ui.button("Stop", on_click=lambda: self._end(recording)).props(
-                    "no-caps outline color=negative"
-                )
+                button("Stop", lambda: self._end(recording), "outline color=negative")
             else:
                 ui.label("started elsewhere; stop it there").classes("soft")
 

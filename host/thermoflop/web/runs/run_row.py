@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from nicegui import ui
+
 from thermoflop.base.units import degrees
 from thermoflop.errors import printable
 from thermoflop.report.html.tables import number
@@ -17,12 +19,10 @@ from thermoflop.runs.analysis.data import simulated
 from thermoflop.runs.analysis.row import RunRow, model_of
 from thermoflop.runs.command import command_text
 from thermoflop.runs.folder.store import is_being_written
+from thermoflop.web.parts import button
 from thermoflop.web.runs.reports import address, sendable
 
 if TYPE_CHECKING:
-    from nicegui.element import Element
-    from nicegui.elements.label import Label
-
     from thermoflop.runs.folder.index import Entry
 
 _STATES = {"time": "done", "no end": "cut off", "gone": "port went away"}
@@ -50,8 +50,6 @@ class RunView:
 
         ``choose`` is told of its box, ``note`` and ``delete`` of their buttons, with the name.
         """
-        from nicegui import ui
-
         with ui.element("tr") as self.element:
             with ui.element("td").classes("box"):
                 box = ui.checkbox(value=chosen, on_change=lambda event: choose(name, event.value))
@@ -61,7 +59,7 @@ class RunView:
                 self._command = ui.label().classes("soft command")
                 self._folder = ui.label().classes("soft run-folder")
                 self._note = ui.label().classes("note")
-            self._cells: dict[str, tuple[Element, Label | None]] = {}
+            self._cells: dict[str, tuple[ui.element, ui.label | None]] = {}
             for head, kind in _CELLS:
                 with ui.element("td").classes(kind) as cell:
                     cell.props["data-label"] = head
@@ -75,18 +73,13 @@ class RunView:
     def _build_actions(
         self, name: str, note: Callable[[str], None], delete: Callable[[str], None]
     ) -> None:
-        from nicegui import ui
-
         plain = sendable(name)
         with ui.element("td").classes("actions"), ui.element("div").classes("row-wrap"):
             link = ui.link("Report", f"/runs/{address(name)}/report", new_tab=True)
             link.classes("tap").props["aria-label"] = f"report of {plain}"
-            button = ui.button("Note", on_click=lambda: note(name))
-            button.props("no-caps flat").props["aria-label"] = f"note on {plain}"
-            self._delete = ui.button("Delete", on_click=lambda: delete(name))
-            self._delete.props("no-caps flat color=negative").props["aria-label"] = (
-                f"delete {plain}"
-            )
+            button("Note", lambda: note(name), "flat").props["aria-label"] = f"note on {plain}"
+            self._delete = button("Delete", lambda: delete(name), "flat color=negative")
+            self._delete.props["aria-label"] = f"delete {plain}"
 
     def show(self, entry: Entry, row: RunRow | None, note: str) -> None:
         """Fill it in; what is the same as before costs nothing. No row: it is still read."""
@@ -153,6 +146,6 @@ def _state_class(state: str) -> str:
     return "soft" if state == "recording" else "hot"
 
 
-def _say(label: Label, text: str) -> None:
+def _say(label: ui.label, text: str) -> None:
     label.set_text(text)
     label.set_visibility(bool(text))

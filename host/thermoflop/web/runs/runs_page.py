@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
+from nicegui import Client, ui
+
 from thermoflop.errors import InputError, ThermoflopError, printable
 from thermoflop.report.words import meaning
 from thermoflop.runs.analysis.row import RunRow, kept_row, model_of, row_of
@@ -17,14 +19,12 @@ from thermoflop.runs.analysis.side_by_side import MAX_RUNS
 from thermoflop.runs.folder import index as run_index
 from thermoflop.runs.folder.notes import MAX_LETTERS, read_note, write_note
 from thermoflop.web.frame import frame
+from thermoflop.web.parts import button, heading
 from thermoflop.web.runs.reports import find_run, sendable
 from thermoflop.web.runs.run_row import RunView, command_line, state_words
 from thermoflop.web.runs.trend_view import TrendView
 
 if TYPE_CHECKING:
-    from nicegui.element import Element
-    from nicegui.elements.button import Button
-
     from thermoflop.runs.folder.index import Entry
 
 _TURNS = asyncio.Semaphore(1)  # one analysis at a time, however many look
@@ -69,21 +69,17 @@ class _RunsPage:
         self._notes: dict[str, str] = {}
         self._sorted = _NEWEST_FIRST
         self._reading: asyncio.Task[None] | None = None
-        self._question: Element | None = None
-        self._heads: dict[str, tuple[Element, Button]] = {}
+        self._question: ui.dialog | None = None
+        self._heads: dict[str, tuple[ui.element, ui.button]] = {}
 
     def build(self) -> None:
-        from nicegui import ui
-
         with ui.element("div").classes("fields runs-bar"):
             self._filter = ui.input("Filter", on_change=self._show).props(
                 'outlined dense clearable debounce=200 placeholder="name, label, command, state"'
             )
             self._filter.classes("wide")
-            self._compare = ui.button("Compare", on_click=self._open_compared).props(
-                "no-caps outline"
-            )
-            ui.button("Look again", on_click=self.look).props("no-caps flat")
+            self._compare = button("Compare", self._open_compared)
+            button("Look again", self.look, "flat")
             ui.link("Trend", "#trend").classes("tap")
         self._status = ui.label("").classes("status-line soft").props("role=status")
         self._table = ui.element("div").classes("runs-table")
@@ -94,7 +90,7 @@ class _RunsPage:
                         if key is not None:
                             self._head(head, name)
             self._body = ui.element("tbody")
-        self._more = ui.button("Show more", on_click=self._show_more).props("no-caps outline")
+        self._more = button("Show more", self._show_more)
         self._trend = TrendView()
 
     async def look(self) -> None:
@@ -111,8 +107,6 @@ class _RunsPage:
 
     async def _read_figures(self) -> None:
         """Fill in the figures, which each cost an analysis where they were not kept."""
-        from nicegui import Client
-
         told_s = time.monotonic()
         missing = [each for each in self._entries if each.folder.name not in self._rows_of]
         for n, entry in enumerate(missing):
@@ -154,20 +148,18 @@ class _RunsPage:
         self._status.set_text(text)
         self._chosen_changed()
 
-    def _head(self, head: Element, name: str) -> None:
+    def _head(self, head: ui.element, name: str) -> None:
         """A column's name, which sorts by it; once more the other way round."""
-        from nicegui import ui
-
-        button = ui.button(name, on_click=lambda: self._sort_by(name))
-        button.props("no-caps flat dense color=inherit").classes("sort")
+        sorts = button(name, lambda: self._sort_by(name), "flat dense color=inherit")
+        sorts.classes("sort")
         if text := meaning(name):
-            button.props["title"] = text
-        self._heads[name] = head, button
+            sorts.props["title"] = text
+        self._heads[name] = head, sorts
 
     def _mark_sorted(self) -> None:
         by, falls = self._sorted
-        for name, (head, button) in self._heads.items():
-            button.set_text(name + ("" if by != name else " ▾" if falls else " ▴"))
+        for name, (head, sorts) in self._heads.items():
+            sorts.set_text(name + ("" if by != name else " ▾" if falls else " ▴"))
             if by == name:
                 head.props(f"aria-sort={'descending' if falls else 'ascending'}")
             else:
@@ -217,13 +209,10 @@ class _RunsPage:
         return self._question is not None and not self._question.is_deleted
 
     def _ask_for_note(self, name: str) -> None:
-        from nicegui import ui
-
         if self._asks():
             return
         with ui.dialog(value=True) as dialog, ui.card().classes("note-card"):
-            with ui.element("h2"):
-                ui.label("Note on this run")
+            heading("Note on this run")
             ui.label(printable(name)).classes("soft")
             area = ui.textarea(value=self._notes.get(name, ""))
             area.props(f'outlined autofocus autogrow maxlength={MAX_LETTERS} aria-label="Note"')
@@ -241,8 +230,8 @@ class _RunsPage:
                 self._show()
 
             with ui.element("div").classes("row-wrap"):
-                ui.button("Keep the note", on_click=keep).props("no-caps")
-                ui.button("Cancel", on_click=dialog.close).props("no-caps outline")
+                button("Keep the note", keep, "")
+                button("Cancel", dialog.close)
         dialog.on("hide", dialog.delete)
         self._question = dialog
 
@@ -256,8 +245,6 @@ class _RunsPage:
         self._compare.set_enabled(2 <= n <= MAX_RUNS)
 
     def _open_compared(self) -> None:
-        from nicegui import ui
-
         query = urlencode([("run", os.fsencode(name)) for name in sorted(self._chosen)])
         ui.navigate.to(f"/runs/compare?{query}", new_tab=True)
 
@@ -266,13 +253,10 @@ class _RunsPage:
         self._show()
 
     def _ask_to_delete(self, name: str) -> None:
-        from nicegui import ui
-
         if self._asks():
             return
         with ui.dialog(value=True) as dialog, ui.card():
-            with ui.element("h2"):
-                ui.label("Delete this run for good?")
+            heading("Delete this run for good?")
             ui.label(printable(name))
             with ui.element("div").classes("row-wrap"):
 
@@ -280,8 +264,8 @@ class _RunsPage:
                     dialog.close()
                     await self._delete(name)
 
-                ui.button("Delete for good", on_click=delete).props("no-caps color=negative")
-                ui.button("Keep it", on_click=dialog.close).props("no-caps outline autofocus")
+                button("Delete for good", delete, "color=negative")
+                button("Keep it", dialog.close, "outline autofocus")
         dialog.on("hide", dialog.delete)
         self._question = dialog
 

@@ -1,0 +1,23 @@
+"""Parts that the pages share: a heading, a button, and what an action of a viewer may refuse."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from nicegui import ui
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+
+def heading(text: str, tag: str = "h2", **attributes: str) -> ui.label:
+    """A heading with these attributes; the label in it, whose text may change."""
+    with ui.element(tag) as element:
+        element.props.update(attributes)
+        return ui.label(text)
+
+
+def button(text: str, act: Callable[..., Any] | None, look: str = "outline") -> ui.button:
+    """A button that says its text as it is written; ``look`` are further properties of it."""
+    return ui.button(text, on_click=act).props(f"no-caps {look}")
