@@ -1,5 +1,8 @@
-"""Values of a file or a caller that are numbers: ``True`` and ``False`` are none, though Python
-counts with them, nor is a whole number that no float holds: files may state any."""
+"""Values of a file or a caller, which may hold anything in any place.
+
+``True`` and ``False`` are no numbers, though Python counts with them, nor is a whole number that no
+float holds.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import TypeGuard
+    from typing import Any, TypeGuard
 
 LARGEST = int(sys.float_info.max)
 
@@ -28,3 +31,23 @@ def is_between(value: object, low: float, high: float) -> TypeGuard[int | float]
 def finite(value: object) -> float | None:
     """A number as one; None for what is none, or has no end."""
     return float(value) if is_number(value) and math.isfinite(value) else None
+
+
+def inside(data: Any, *keys: str) -> Any:
+    """What stands under these keys of objects in objects; None where something else is on the way,
+    or nothing."""
+    for key in keys:
+        data = data.get(key) if isinstance(data, dict) else None
+    return data
+
+
+def mapping(data: Any, *keys: str) -> dict[str, Any]:
+    """The object that stands there; an empty one where it is none."""
+    found = inside(data, *keys)
+    return found if isinstance(found, dict) else {}
+
+
+def mappings(data: Any, *keys: str) -> list[dict[str, Any]]:
+    """The objects of the list that stands there."""
+    found = inside(data, *keys)
+    return [each for each in found if isinstance(each, dict)] if isinstance(found, list) else []

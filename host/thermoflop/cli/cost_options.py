@@ -40,20 +40,17 @@ def hardware_named(name: str) -> str | Device:
         return name
     from argparse import ArgumentTypeError
 
-    from thermoflop.runs.gpu.known import catalogue_device
-    from thermoflop.runs.gpu.nvml import Gpus, NoGpu
+    from thermoflop.runs.gpu.known import device_here
+    from thermoflop.runs.gpu.nvml import NoGpu
 
     try:
-        gpus = Gpus()
-        facts = gpus.open(0).facts()
-        gpus.close()
+        found, device = device_here()
     except NoGpu as error:
         raise ArgumentTypeError(
             f"auto finds no GPU here ({error}); name one, such as rtx-4090"
         ) from error
-    device = catalogue_device(str(facts.get("name")), facts.get("memory_bytes"))
     if device is None:
-        raise ArgumentTypeError(f"auto finds {facts.get('name')}, which is not in the catalogue")
+        raise ArgumentTypeError(f"auto finds {found}, which is not in the catalogue")
     return device
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from thermoflop.base.plain import inside
 from thermoflop.base.units import degrees
 from thermoflop.report.html.predicted import text_rows
 from thermoflop.report.html.sentences import sentences
@@ -35,8 +36,7 @@ def markdown(analysis: Analysis) -> str:
         CommonMark with GitHub's tables, ending in a newline.
     """
     run = analysis.data.run
-    started = run.get("started")
-    utc = started.get("utc") if isinstance(started, dict) else None
+    utc = inside(run, "started", "utc")
     parts = [f"### {plain(analysis.data.name)}", ""]
     if command := command_text(run.get("command")):
         when = f", {plain(str(utc))}" if utc else ""

@@ -1,4 +1,4 @@
-"""Parts that the pages share: a heading, a button, and what an action of a viewer may refuse."""
+"""Parts that the pages share: a heading, a button, a chart."""
 
 from __future__ import annotations
 
@@ -21,3 +21,10 @@ def heading(text: str, tag: str = "h2", **attributes: str) -> ui.label:
 def button(text: str, act: Callable[..., Any] | None, look: str = "outline") -> ui.button:
     """A button that says its text as it is written; ``look`` are further properties of it."""
     return ui.button(text, on_click=act).props(f"no-caps {look}")
+
+
+def chart(name: str, title: str) -> ui.echart:
+    """An empty chart."""
+    made = ui.echart({}, renderer="svg").classes(f"chart chart-{name}")
+    made.props.update({"role": "img", "aria-label": title})
+    return made

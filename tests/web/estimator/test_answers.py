@@ -17,11 +17,12 @@ from thermoflop.cost.catalogue.devices import catalogue
 from thermoflop.cost.catalogue.profiles import custom_profile
 from thermoflop.web.estimator.address import from_query, to_query
 from thermoflop.web.estimator.answer import as_csv, as_json
-from thermoflop.web.estimator.answers import answer, formulas, why
+from thermoflop.web.estimator.answers import answer, why
 from thermoflop.web.estimator.changes import changed, shortened
 from thermoflop.web.estimator.charts import batch_options, roof_options
 from thermoflop.web.estimator.fields import FIELDS, FieldError
 from thermoflop.web.estimator.inputs import DEFAULTS
+from thermoflop.web.estimator.original import original_formulas
 
 # The shape of the original page as the estimator takes it, by an address of the first version.
 SHAPED, _ = from_query([("mode", "corrected")])
@@ -62,7 +63,7 @@ def test_the_original_shows_its_memory_and_its_kernels():
 
 
 def test_the_original_states_its_formulas_in_letters():
-    letters = {name: (flop, size) for name, flop, size in formulas()}
+    letters = {name: (flop, size) for name, flop, size in original_formulas()}
     assert letters["MHA: queries, keys, values"] == ("6bd²", "8bd + 6d²")
     assert letters["MQA: weights x values"] == ("2bdn", "4bkn + 2bd")
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from thermoflop.base.files import open_plain, write_text
+from thermoflop.base.plain import inside, mapping, mappings
 from thermoflop.report.html import tables
 from thermoflop.report.html.predicted import predictions
 from thermoflop.report.html.sentences import sentences
@@ -129,36 +130,30 @@ def _what(run: dict[str, Any]) -> str:
         facts.append(command_text(run["command"]))
     if run.get("against"):
         facts.append(f"against {command_text(run['against'])}")
-    started = run.get("started")
-    if isinstance(started, dict) and started.get("utc"):
-        facts.append(str(started["utc"]).replace("T", " ").replace("Z", " UTC"))
-    labels = run.get("labels")
-    if isinstance(labels, dict):
-        facts += [f"{key}={value}" for key, value in labels.items()]
+    if utc := inside(run, "started", "utc"):
+        facts.append(str(utc).replace("T", " ").replace("Z", " UTC"))
+    facts += [f"{key}={value}" for key, value in mapping(run, "labels").items()]
     return "  ·  ".join(facts)
 
 
 def _provenance(analysis: Analysis) -> str:
     run = analysis.data.run
-    host = _mapping(run, "host")
+    host = mapping(run, "host")
     rows: list[tuple[str, Any]] = [
         ("run folder", analysis.data.folder.name),
         ("machine", _join(host, "node", "system", "release", "machine")),
         ("processors", host.get("cpus")),
         ("Python, thermoflop", _join(host, "python", "thermoflop")),
-        ("git revision", _git(run.get("git"))),
+        ("git revision", _git(mapping(run, "git"))),
     ]
-    gpu = _mapping(run, "gpu")
-    devices = gpu.get("devices")
-    for device in devices if isinstance(devices, list) else []:
-        if isinstance(device, dict):
-            rows.append((f"GPU {device.get('index')}", device.get("name")))
-            rows += [(f"GPU has no {k}", why) for k, why in _mapping(device, "missing").items()]
+    gpu = mapping(run, "gpu")
+    for device in mappings(gpu, "devices"):
+        rows.append((f"GPU {device.get('index')}", device.get("name")))
+        rows += [(f"GPU has no {k}", why) for k, why in mapping(device, "missing").items()]
     rows += [("GPU driver", gpu.get("driver")), ("GPU readings a second", gpu.get("rate_hz"))]
-    rows += [(f"no {source}", why) for source, why in _mapping(run, "absent").items()]
-    listed = run.get("boards")
-    for facts in listed if isinstance(listed, list) else [run]:
-        if isinstance(facts, dict) and (hello := _mapping(_mapping(facts, "board"), "hello")):
+    rows += [(f"no {source}", why) for source, why in mapping(run, "absent").items()]
+    for facts in mappings(run, "boards") if isinstance(run.get("boards"), list) else [run]:
+        if hello := mapping(facts, "board", "hello"):
             name = facts["name"] if "boards" in run and "name" in facts else "board"
             rows.append((name, _join(hello, "board", "uid", "fw")))
     for board in analysis.data.boards.values():
@@ -194,18 +189,12 @@ def _log_tail(folder: Path) -> str:
         return ""
 
 
-def _mapping(data: dict[str, Any], name: str) -> dict[str, Any]:
-    """An object in run.json; an empty one where it holds something else."""
-    value = data.get(name)
-    return value if isinstance(value, dict) else {}
-
-
 def _join(data: dict[str, Any], *names: str) -> str:
     return " ".join(str(data[name]) for name in names if data.get(name) is not None)
 
 
-def _git(git: Any) -> str | None:
-    if not isinstance(git, dict) or not git.get("revision"):
+def _git(git: dict[str, Any]) -> str | None:
+    if not git.get("revision"):
         return None
     return f"{str(git['revision'])[:12]}{', with changes' if git.get('changed') else ''}"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from thermoflop.base.plain import is_between
+from thermoflop.base.plain import inside, is_between
 from thermoflop.base.units import table as text_table
 from thermoflop.report.html.tables import DASH, escaped, number, seconds, table
 
@@ -42,9 +42,7 @@ def describe_prediction(predicted: dict[str, Any]) -> str:
         if name in predicted
     )
     where = f"{predicted.get('devices', 1)} x {predicted.get('hardware')}"
-    made = predicted.get("made")
-    utc = str(made.get("utc", "")) if isinstance(made, dict) else ""
-    when = utc.replace("T", " ").replace("Z", " UTC")
+    when = str(inside(predicted, "made", "utc") or "").replace("T", " ").replace("Z", " UTC")
     rests = str(predicted.get("profile"))
     return (
         f"{predicted.get('model')} on {where} ({predicted.get('hardware_source')}), "

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
+from thermoflop.base.plain import mappings
 from thermoflop.runs.analysis.gaps import longest_step_s
 from thermoflop.runs.analysis.throughput import SHARES, shares_of_peak, steps
 from thermoflop.runs.gpu.throttle import describe_reason
@@ -108,7 +109,7 @@ def _gpu(analysis: Analysis, zero: float, field: str, levels: tuple[str, ...]) -
         for gpu, columns in analysis.data.gpus.items()
         if field in columns
     ]
-    devices = _devices(analysis.data.run.get("gpu"))
+    devices = mappings(analysis.data.run, "gpu", "devices")
     known = []
     for level in levels:
         values = {v for d in devices if isinstance(v := d.get(level), int | float)}
@@ -116,12 +117,6 @@ def _gpu(analysis: Analysis, zero: float, field: str, levels: tuple[str, ...]) -
             name = "limit" if level == "power_limit_w" else "GPU's own limit"
             known.append({"name": name, "value": float(values.pop())})
     return {"curves": curves, "levels": known}
-
-
-def _devices(gpu: Any) -> list[dict[str, Any]]:
-    """What run.json says of each GPU; nothing where something else is written there."""
-    listed = gpu.get("devices") if isinstance(gpu, dict) else None
-    return [each for each in listed if isinstance(each, dict)] if isinstance(listed, list) else []
 
 
 def _rates(analysis: Analysis, zero: float) -> list[dict[str, Any]]:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+from thermoflop.base.plain import mapping
 from thermoflop.report.html.series import thin
 from thermoflop.report.html.tables import escaped, table
 from thermoflop.report.verdict import (
@@ -96,9 +97,8 @@ class SideBySide:
         name = f"<b>{escaped(self.names[number])}</b>"
         if link:
             name = f'<a href="{escaped(link)}">{name}</a>'
-        labels = analysis.data.run.get("labels")
         facts = [local_time(analysis.data.run)]
-        facts += [f"{k}={v}" for k, v in labels.items()] if isinstance(labels, dict) else []
+        facts += [f"{k}={v}" for k, v in mapping(analysis.data.run, "labels").items()]
         facts += [f"{said} simulated" if (said := simulated(analysis.data.run)) else ""]
         about = "  ·  ".join(escaped(fact) for fact in facts if fact)
         return f'{self._swatch(number)}{name} <span class="soft">{about}</span>'

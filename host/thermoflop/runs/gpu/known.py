@@ -46,6 +46,17 @@ def catalogue_device(name: str, memory_bytes: float | None = None) -> Device | N
     return nearest if nearest is not None and apart(nearest) <= _MEMORY_TOLERANCE else None
 
 
+def device_here() -> tuple[str, Device | None]:
+    """What NVML calls the first GPU of this machine, and its device. Raises NoGpu."""
+    from thermoflop.runs.gpu.nvml import Gpus
+
+    gpus = Gpus()
+    facts = gpus.open(0).facts()
+    gpus.close()
+    name = str(facts.get("name"))
+    return name, catalogue_device(name, facts.get("memory_bytes"))
+
+
 def _key(name: str) -> str:
     words = name.lower().replace("-", " ").split()
     kept = [word for word in words if word not in (*_MAKERS, *_ENDINGS)]

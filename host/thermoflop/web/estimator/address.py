@@ -105,9 +105,7 @@ def _is_first_version(query: dict[str, str]) -> bool:
 
 def _under_our_names(query: dict[str, str]) -> dict[str, str]:
     """The query with the names of the page's inputs where people have written other ones."""
-    known = FIELDS["gpu"].choices
-    pages = known() if known is not None else {}
-    renamed = {}
+    pages, renamed = FIELDS["gpu"].listed(), {}
     for name, raw in query.items():
         plain = name.lower().replace("-", "_")
         ours = BY_HAND.get(plain, plain)

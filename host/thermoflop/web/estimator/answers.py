@@ -10,6 +10,9 @@ from thermoflop.errors import ThermoflopError
 from thermoflop.web.estimator.fields import FieldError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
     from thermoflop.base.explanation import Explanation
     from thermoflop.web.estimator.answer import Answer
     from thermoflop.web.estimator.inputs import Inputs
@@ -42,13 +45,6 @@ def _answer(inputs: Inputs) -> Answer:
     return estimate_answer(inputs)
 
 
-def formulas() -> tuple[tuple[str, str, str], ...]:
-    """The original's formulas as (kernel, FLOP, bytes); empty without sympy."""
-    from thermoflop.web.estimator.original import original_formulas
-
-    return original_formulas()
-
-
 def why(inputs: Inputs, key: str) -> Explanation:
     """Explain the figure with that key. Raises FieldError when there is none."""
     try:
@@ -63,3 +59,11 @@ def why(inputs: Inputs, key: str) -> Explanation:
         raise
     except ThermoflopError as error:
         raise FieldError("mode", str(error)) from None
+
+
+def caught(function: Callable[..., Any], *values: Any) -> Any:
+    """What a function returns, or its refusal as a value: an exception is lost between threads."""
+    try:
+        return function(*values)
+    except FieldError as error:
+        return error

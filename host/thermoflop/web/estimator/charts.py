@@ -16,46 +16,12 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 BLUE, ORANGE, GREEN, PINK, GREY = "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#808a99"
-_TITLES = {
-    "memory": "Memory of the fullest GPU",
-    "roof": "Operators under the GPU's roofline",
-    "batches": "With more users at once",
-}
 # Named, not inherited: ECharts measures text before it draws it.
 _FONT = 'system-ui, -apple-system, "Segoe UI", Roboto, "DejaVu Sans", sans-serif'
 _LINE = "path://M0 0h20v3h-20z"
 _DASHES = "path://M0 0h8v3h-8zM12 0h8v3h-8z"
 _AXIS = {"axisLine": {"lineStyle": {"color": GREY}}, "splitLine": {"lineStyle": {
     "color": GREY, "opacity": 0.3}}}  # fmt: skip
-
-
-def build_charts() -> dict[str, Any]:
-    """Build empty charts in their cards."""
-    from nicegui import ui
-
-    made = {}
-    for name, title in _TITLES.items():
-        with ui.element("figure").classes(f"card picture picture-{name}"):
-            with ui.element("h2"):
-                ui.label(title)
-            made[name] = build_chart(name, title)
-    return made
-
-
-def build_chart(name: str, title: str) -> Any:
-    """Build one empty chart."""
-    from nicegui import ui
-
-    chart = ui.echart({}, renderer="svg").classes(f"chart chart-{name}")
-    chart.props["role"], chart.props["aria-label"] = "img", title
-    return chart
-
-
-def show_charts(charts: Mapping[str, Any], data: Mapping[str, Any]) -> None:
-    """Draw the chart data of an answer."""
-    makers = {"memory": memory_options, "batches": batch_options, "roof": roof_options}
-    for name, make in makers.items():
-        draw(charts[name], make(data[name]))
 
 
 def draw(chart: Any, options: dict[str, Any]) -> None:
@@ -71,7 +37,7 @@ def _base() -> dict[str, Any]:
         "animation": False,
         "textStyle": {"fontFamily": _FONT},
         "legend": {"top": 0, "type": "plain", "itemWidth": 18, "itemGap": 12},
-        "grid": {"left": 8, "right": 14, "top": 64, "bottom": 26, "containLabel": True},
+        "grid": {"left": 34, "right": 34, "top": 64, "bottom": 30, "containLabel": True},
         "tooltip": {"trigger": "item", "confine": True, "className": "tip"},
     }
 
@@ -80,6 +46,10 @@ def _axis(name: str, kind: str = "log", **more: Any) -> dict[str, Any]:
     label = {"hideOverlap": True}
     gap = {"nameLocation": "middle", "nameGap": 28}
     return {"type": kind, "name": name, "axisLabel": label, **gap, **_AXIS, **more}
+
+
+def _series(name: str, kind: str, colour: str, data: Sequence[Any], **more: Any) -> dict[str, Any]:
+    return {"name": name, "type": kind, "color": colour, "data": data, **more}
 
 
 def memory_options(data: Mapping[str, Any]) -> dict[str, Any]:
@@ -123,10 +93,9 @@ def batch_options(data: Mapping[str, Any]) -> dict[str, Any]:
     users = [f"{row[0]:,}" for row in rows]
 
     def line(name: str, values: Sequence[float], colour: str, panel: int, **more: Any) -> Any:
-        return {
-            "name": name, "type": "line", "symbolSize": 7, "color": colour, "xAxisIndex": panel,
-            "yAxisIndex": panel, "data": [_short(value) for value in values], **more,
-        }  # fmt: skip
+        data = [_short(value) for value in values]
+        return _series(name, "line", colour, data, symbolSize=7, xAxisIndex=panel,
+                       yAxisIndex=panel, **more)  # fmt: skip
 
     def band(low: Sequence[float], high: Sequence[float], colour: str) -> list[Any]:
         """The interval: an unseen line, and the area from there up to the other end."""
@@ -184,51 +153,31 @@ def batch_options(data: Mapping[str, Any]) -> dict[str, Any]:
 
 def roof_options(data: Mapping[str, Any]) -> dict[str, Any]:
     """Roofline: TFLOP/s reached against FLOP/byte."""
-    series: list[dict[str, Any]] = [
-        {
-            "name": data["name"],
-            "type": "line",
-            "color": GREY,
-            "symbol": "none",
-            "silent": True,
-            "data": [[_short(x), _short(y)] for x, y in data["corners"]],
-        }
-    ]
+    corners = [[_short(x), _short(y)] for x, y in data["corners"]]
+    series = [_series(data["name"], "line", GREY, corners, symbol="none", silent=True)]
     shapes = ("circle", "triangle", "diamond", "rect")
     for (title, dots), colour, shape in zip(
         data["steps"].items(), (BLUE, ORANGE, GREEN, PINK), shapes, strict=False
     ):
-        series.append(
+        drawn = [
             {
-                "name": title,
-                "type": "scatter",
-                "symbol": shape,
-                "symbolSize": 11,
-                "color": colour,
-                "label": {
-                    "show": True,
-                    "fontSize": 11,
-                    "distance": 6,
-                    "formatter": "{@[4]}",
-                },
-                # on a phone the plot is narrower than labels were placed for: none on the axis
-                ":labelLayout": "(p) => p.labelRect.x < 66 ? {x: -9999} : {hideOverlap: true}",
-                "dimensions": ["FLOP/byte", "TFLOP/s", "operators", "bound by", "label"],
-                "encode": {"x": 0, "y": 1, "tooltip": [2, 0, 1, 3]},
-                "data": [
-                    {
-                        "value": [_short(dot[0]), _short(dot[1]), *dot[2:5]],
-                        "label": {"position": dot[5]} if dot[5] else {"show": False},
-                    }
-                    for dot in dots
-                ],
+                "value": [_short(dot[0]), _short(dot[1]), *dot[2:5]],
+                "label": {"position": dot[5]} if dot[5] else {"show": False},
             }
-        )
+            for dot in dots
+        ]
+        series.append(_series(
+            title, "scatter", colour, drawn, symbol=shape, symbolSize=11,
+            label={"show": True, "fontSize": 11, "distance": 6, "formatter": "{@[4]}"},
+            dimensions=["FLOP/byte", "TFLOP/s", "operators", "bound by", "label"],
+            encode={"x": 0, "y": 1, "tooltip": [2, 0, 1, 3]},
+            # on a phone the plot is narrower than labels were placed for: none on the axis
+            **{":labelLayout": "(p) => p.labelRect.x < 66 ? {x: -9999} : {hideOverlap: true}"},
+        ))  # fmt: skip
     base = _base()
     base["legend"]["data"] = [{"name": data["name"], "icon": _LINE}, *data["steps"]]
     return {
         **base,
-        "grid": {"left": 34, "right": 34, "top": 64, "bottom": 30, "containLabel": True},
         "xAxis": _axis("FLOP/byte"),
         "yAxis": _upright("TFLOP/s", [dot[1] for dots in data["steps"].values() for dot in dots]),
         "series": series,
@@ -248,18 +197,16 @@ def frontier_options(data: Mapping[str, Any]) -> dict[str, Any]:
         f"(params, api) => ({{type: 'polygon', shape: {{points: {json.dumps(corners)}"
         f".map((corner) => api.coord(corner))}}, style: {{fill: '{BLUE}', opacity: 0.22}}}})"
     )
-    series: list[dict[str, Any]] = [
-        {"name": "80 % interval", "type": "custom", ":renderItem": drawn, "silent": True,
-         "color": BLUE, "data": [corners[0]], "clip": True, "z": 1},
-        {"name": "best of all layouts", "type": "line", "color": BLUE, "symbolSize": 7,
-         "dimensions": columns, "encode": {"x": 0, "y": 1, "tooltip": [2, 3, 0, 1]},
-         "data": points},
-        {"name": "this question", "type": "scatter", "color": ORANGE, "symbol": "diamond",
-         "symbolSize": 14, "dimensions": columns[:2], "data": [here]},
+    series = [
+        _series("80 % interval", "custom", BLUE, [corners[0]], silent=True, clip=True, z=1,
+                **{":renderItem": drawn}),
+        _series("best of all layouts", "line", BLUE, points, symbolSize=7, dimensions=columns,
+                encode={"x": 0, "y": 1, "tooltip": [2, 3, 0, 1]}),
+        _series("this question", "scatter", ORANGE, [here], symbol="diamond", symbolSize=14,
+                dimensions=columns[:2]),
     ]  # fmt: skip
     return {
         **_base(),
-        "grid": {"left": 34, "right": 34, "top": 64, "bottom": 30, "containLabel": True},
         "xAxis": _axis("tokens/s a user", min=_decade(min(xs)), max=_decade(max(xs), up=True)),
         "yAxis": _upright(
             "tokens/s a GPU", ys, min=_decade(min(ys)), max=_decade(max(ys), up=True)
@@ -284,3 +231,11 @@ def _decade(value: float, *, up: bool = False) -> float:
 def _short(value: float) -> float:
     """Round to the four significant digits of a tooltip."""
     return float(f"{value:.4g}")
+
+
+# of each chart of an answer its title, and what makes its options of the data
+CHARTS = {
+    "memory": ("Memory of the fullest GPU", memory_options),
+    "roof": ("Operators under the GPU's roofline", roof_options),
+    "batches": ("With more users at once", batch_options),
+}

@@ -21,12 +21,10 @@ from thermoflop.web.estimator.fields import (
     PUBLISHED,
     SAME,
     SHAPE,
-    UPLOAD,
     FieldError,
     quote_value,
 )
-from thermoflop.web.estimator.senses import named_model, senses_of
-from thermoflop.web.estimator.upload import read_packed
+from thermoflop.web.estimator.senses import known_model, senses_of
 
 if TYPE_CHECKING:
     from typing import Any
@@ -88,6 +86,7 @@ def owner(message: str) -> str:
 
 def model_of(inputs: Inputs) -> Model:
     """The model that is named, shaped or uploaded, with the form of attention that was chosen."""
+    model = known_model(inputs.model, inputs.config)
     if inputs.model == SHAPE:
         if inputs.width % inputs.heads:
             raise FieldError(
@@ -96,12 +95,8 @@ def model_of(inputs: Inputs) -> Model:
             )
         room = inputs.prompt + inputs.output
         model = _shape(inputs.heads, inputs.width, inputs.layers, room)
-    elif inputs.model == UPLOAD:
-        if not inputs.config:
-            raise FieldError("model", "no config.json was uploaded yet")
-        model = read_packed(inputs.config)
-    else:
-        model = named_model(inputs.model)
+    if model is None:
+        raise FieldError("model", "no config.json was uploaded yet")
     if inputs.attention == "own":
         return model
     places = {"mha": 0, "gqa": 1, "mqa": 2, "mla": 3}
@@ -123,10 +118,8 @@ def _perceived(inputs: Inputs) -> dict[str, str | float]:
 
 def positions_of(inputs: Inputs) -> tuple[int | None, bool]:
     """The positions of the chosen model, None where nothing bounds them; whether it generates."""
-    if inputs.model == SHAPE or (inputs.model == UPLOAD and not inputs.config):
-        return None, True
-    model = read_packed(inputs.config) if inputs.model == UPLOAD else named_model(inputs.model)
-    return model.max_positions, model.generates
+    model = known_model(inputs.model, inputs.config)
+    return (None, True) if model is None else (model.max_positions, model.generates)
 
 
 @lru_cache(maxsize=32)

@@ -115,11 +115,11 @@ def _changes(
     computed: Computed, remedies: Sequence[Remedy]
 ) -> Iterator[tuple[str, dict[str, Any]]]:
     """The remedies that the page has inputs for, in words and as what they change."""
-    plan, caches = computed.capacity.fewest_plan, FIELDS["kv_dtype"].choices
+    plan, caches = computed.capacity.fewest_plan, FIELDS["kv_dtype"].listed()
     for remedy in remedies:
         if remedy.kind == "dtype":
             yield f"Weights in {remedy.value}", {"dtype": remedy.value}
-        elif remedy.kind == "kv_dtype" and caches is not None and remedy.value in caches():
+        elif remedy.kind == "kv_dtype" and remedy.value in caches:
             yield f"Cache in {remedy.value}", {"kv_dtype": remedy.value}
         elif remedy.kind == "batch":
             yield f"{remedy.value:,} users", {"users": remedy.value}

@@ -13,7 +13,8 @@ from thermoflop.errors import ThermoflopError, UsageError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-MODES = ("estimate", "original")
+_LATER, _PAGE = ("estimate",), ("original",)
+_BOTH = _LATER + _PAGE
 SHAPE, UPLOAD = "shape", "upload"
 CUSTOM_RATES = "own"
 SAME = "same"
@@ -44,9 +45,13 @@ class Field:
     most: float = 1
     stops: tuple[float, ...] = ()
     whole: bool = True
-    modes: tuple[str, ...] = MODES
+    modes: tuple[str, ...] = _LATER
     choices: Callable[[], dict[str, str]] | None = None
     resolve: Callable[[str], str] | None = None
+
+    def listed(self) -> dict[str, str]:
+        """What can be chosen, and what each is called; nothing of a number."""
+        return {} if self.choices is None else self.choices()
 
     def read(self, raw: object) -> int | float | str:
         """Parse a raw value. Raises FieldError naming it when it makes no sense."""
@@ -64,11 +69,11 @@ class Field:
         return int(number) if self.whole else number
 
     def _chosen(self, raw: object) -> str:
-        known = self.choices() if self.choices is not None else {}
+        known = self.listed()
         raw = raw.strip() if isinstance(raw, str) else raw
         if self.resolve is not None and isinstance(raw, str) and 0 < len(raw) <= 100:
             shown = {label: name for name, label in known.items()}
-            return self._resolved(shown.get(raw, raw))
+            return self._resolved(self.resolve, shown.get(raw, raw))
         if isinstance(raw, str) and raw in known:
             return raw
         if isinstance(raw, str) and len(raw) <= 100:
@@ -79,14 +84,13 @@ class Field:
         hint = f"; the nearest is {near}" if near else ""
         raise FieldError(self.name, f"{self.label} {quote_value(raw)} is not known{hint}")
 
-    def _resolved(self, raw: str) -> str:
+    def _resolved(self, resolve: Callable[[str], str], raw: str) -> str:
         """The name that is meant, as the command line finds it."""
-        assert self.resolve is not None  # noqa: S101 - the caller has looked
         try:
-            return self.resolve(raw)
+            return resolve(raw)
         except ThermoflopError as error:
             sentence = error.sentence
-            known = () if "nearest" in sentence or self.choices is None else self.choices()
+            known = () if "nearest" in sentence else self.listed()
             raise FieldError(self.name, f"{self.label} {sentence}{_with(raw, known)}") from None
 
 
@@ -210,51 +214,45 @@ def _profiles() -> dict[str, str]:
     )
 
 
-_LATER, _PAGE = ("estimate",), ("original",)
 _MOST_TOKENS = 10_000_000
 MOST_ORIGINAL_TOKENS = 131_072
 
 FIELDS: dict[str, Field] = {
     field.name: field
     for field in (
-        Field("mode", "mode", "", choices=_modes),
-        Field("model", "model", "", modes=_LATER, choices=_models, resolve=_model_named),
-        Field("device", "GPU", "", modes=_LATER, choices=_devices, resolve=_device_named),
-        Field("prompt", "prompt", "tokens", 1, _MOST_TOKENS, _with_halves(1, 131_072),
-              modes=_LATER),
-        Field("output", "output", "tokens", 0, _MOST_TOKENS, (0, *_with_halves(1, 131_072)),
-              modes=_LATER),
-        Field("users", "users", "at once", 1, 65_536, _with_halves(1, 4096), modes=_LATER),
-        Field("dtype", "format", "", modes=_LATER, choices=_formats),
+        Field("mode", "mode", "", choices=_modes, modes=_BOTH),
+        Field("model", "model", "", choices=_models, resolve=_model_named),
+        Field("device", "GPU", "", choices=_devices, resolve=_device_named),
+        Field("prompt", "prompt", "tokens", 1, _MOST_TOKENS, _with_halves(1, 131_072)),
+        Field("output", "output", "tokens", 0, _MOST_TOKENS, (0, *_with_halves(1, 131_072))),
+        Field("users", "users", "at once", 1, 65_536, _with_halves(1, 4096)),
+        Field("dtype", "format", "", choices=_formats),
         Field("price", "price", "a GPU hour", 0, 10_000,
-              (0, 0.2, 0.5, 1, 1.5, 2, 2.5, 3, 4, 5, 8, 12), whole=False, modes=_LATER),
-        Field("kv_dtype", "cache", "", modes=_LATER, choices=_caches),
+              (0, 0.2, 0.5, 1, 1.5, 2, 2.5, 3, 4, 5, 8, 12), whole=False),
+        Field("kv_dtype", "cache", "", choices=_caches),
         Field("gpu", "GPU of the page", "", modes=_PAGE, choices=_gpus),
         Field("batch", "batch", "sequences", 1, 65_536, _with_halves(1, 4096), modes=_PAGE),
-        Field("heads", "heads", "", 1, 1024, _with_halves(1, 256)),
-        Field("width", "dimension", "", 8, 131_072, _with_halves(64, 16_384)),
-        Field("layers", "layers", "", 1, 1000, tuple(float(n) for n in range(1, 129))),
+        Field("heads", "heads", "", 1, 1024, _with_halves(1, 256), modes=_BOTH),
+        Field("width", "dimension", "", 8, 131_072, _with_halves(64, 16_384), modes=_BOTH),
+        Field("layers", "layers", "", 1, 1000, tuple(float(n) for n in range(1, 129)), modes=_BOTH),
         Field("start", "start", "tokens", 1, _MOST_TOKENS, _with_halves(1, 131_072), modes=_PAGE),
         Field("end", "end", "tokens", 1, _MOST_TOKENS, _with_halves(2, 131_072), modes=_PAGE),
         Field("overhead_ms", "overhead", "ms a kernel", 0, 100,
-              (0, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1), whole=False),
+              (0, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1), whole=False, modes=_BOTH),
         Field("efficiency", "efficiency", "of the peak", 0.01, 1,
-              tuple(n / 20 for n in range(1, 21)), whole=False),
-        Field("tp", "tensor parallel", "GPUs", 1, 1024, _doubled(1, 64), modes=_LATER),
-        Field("pp", "pipeline stages", "GPUs", 1, 1024, _doubled(1, 64), modes=_LATER),
-        Field("dp", "replicas", "", 1, 1024, _doubled(1, 64), modes=_LATER),
-        Field("ep", "expert parallel", "GPUs", 1, 1024, _doubled(1, 64), modes=_LATER),
-        Field("profile", "engine", "", modes=_LATER, choices=_profiles),
-        Field("attention", "attention", "", modes=_LATER, choices=lambda: dict(ATTENTION)),
-        Field("groups", "key heads of GQA", "0: own", 0, 1024, (0, *_doubled(1, 128)),
-              modes=_LATER),
-        Field("images", "images", "a prompt", 0, 1000, (0, *_doubled(1, 64)), modes=_LATER),
-        Field("image_width", "image width", "pixels", 16, 16_384, _with_halves(128, 4096),
-              modes=_LATER),
-        Field("image_height", "image height", "pixels", 16, 16_384, _with_halves(128, 4096),
-              modes=_LATER),
+              tuple(n / 20 for n in range(1, 21)), whole=False, modes=_BOTH),
+        Field("tp", "tensor parallel", "GPUs", 1, 1024, _doubled(1, 64)),
+        Field("pp", "pipeline stages", "GPUs", 1, 1024, _doubled(1, 64)),
+        Field("dp", "replicas", "", 1, 1024, _doubled(1, 64)),
+        Field("ep", "expert parallel", "GPUs", 1, 1024, _doubled(1, 64)),
+        Field("profile", "engine", "", choices=_profiles),
+        Field("attention", "attention", "", choices=lambda: dict(ATTENTION)),
+        Field("groups", "key heads of GQA", "0: own", 0, 1024, (0, *_doubled(1, 128))),
+        Field("images", "images", "a prompt", 0, 1000, (0, *_doubled(1, 64))),
+        Field("image_width", "image width", "pixels", 16, 16_384, _with_halves(128, 4096)),
+        Field("image_height", "image height", "pixels", 16, 16_384, _with_halves(128, 4096)),
         Field("audio_s", "sound", "seconds a prompt", 0, 36_000,
-              (0, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600), whole=False, modes=_LATER),
-        Field("rank", "rank of MLA", "", 1, 65_536, _with_halves(64, 4096), modes=_LATER),
+              (0, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600), whole=False),
+        Field("rank", "rank of MLA", "", 1, 65_536, _with_halves(64, 4096)),
     )
 }  # fmt: skip

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from nicegui import background_tasks, run, ui
 
-from thermoflop.web.estimator.charts import build_chart, draw, frontier_options
+from thermoflop.web.estimator.answers import caught
+from thermoflop.web.estimator.charts import draw, frontier_options
 from thermoflop.web.estimator.fields import FieldError
 from thermoflop.web.estimator.frontier import frontier
-from thermoflop.web.parts import heading
+from thermoflop.web.parts import chart, heading
 
 if TYPE_CHECKING:
     from thermoflop.web.estimator.inputs import Inputs
@@ -61,14 +62,14 @@ class FrontierView:
                 await asyncio.sleep(REST_S)
                 if inputs is None or inputs != self.inputs:
                     continue
-                result = await run.io_bound(_caught, inputs)
+                result = await run.io_bound(caught, frontier, inputs)
                 self.drawn = inputs
                 with self.client:
                     self._show(result)
         finally:
             self.busy = False
 
-    def _show(self, result: dict[str, Any] | str | None) -> None:
+    def _show(self, result: dict[str, Any] | FieldError | None) -> None:
         found = isinstance(result, dict) and bool(result["points"])
         self.place.set_visibility(found)
         if not isinstance(result, dict):
@@ -78,18 +79,10 @@ class FrontierView:
         else:
             if self.chart is None:
                 with self.place:
-                    self.chart = build_chart("frontier", TITLE)
+                    self.chart = chart("frontier", TITLE)
             draw(self.chart, frontier_options(result))
             self.note.text = (
                 f"The best of every layout of up to {result['devices']} GPUs and every number of "
                 "users, as thermoflop plan searches them. The band is where 80 % of measured "
                 "times would put it."
             )
-
-
-def _caught(inputs: Inputs) -> dict[str, Any] | str:
-    """The frontier, or the sentence that refuses it."""
-    try:
-        return frontier(inputs)
-    except FieldError as error:
-        return str(error)

@@ -30,6 +30,7 @@ _MORE = (
     ("Several GPUs", ("tp", "pp", "dp", "ep")),
     ("Attention what-ifs", ("attention", "groups", "rank")),
 )
+_FOLDED = [name for _, names in _MORE for name in names]
 _SEARCHED = ("model", "device")
 _TYPING_S = 0.15  # a pause in typing after which a number counts
 
@@ -65,7 +66,7 @@ class InputPanel:
                 for title, names in _MORE:
                     self._build_group(title, names)
         self.more.on("toggle", self._unfold)
-        if any(getattr(inputs, name) != getattr(DEFAULTS, name) for name in self._folded()):
+        if any(getattr(inputs, name) != getattr(DEFAULTS, name) for name in _FOLDED):
             self._open()
         self.follow(inputs, "")
 
@@ -89,9 +90,6 @@ class InputPanel:
             if "price" in names:
                 self._build_upload()
 
-    def _folded(self) -> list[str]:
-        return [name for _, names in _MORE for name in names]
-
     def _place_field(self, name: str) -> None:
         """The place of a field that is not built yet."""
         self.boxes[name] = ui.element("div").classes(f"field f-{name}")
@@ -103,7 +101,7 @@ class InputPanel:
         value = getattr(inputs, field.name)
         with self.boxes[field.name]:
             if field.choices is not None:
-                known = field.choices()
+                known = field.listed()
                 made: Any = Choice(
                     known if value in known else {**known, value: value}, label=label, value=value,
                     with_input=field.name in _SEARCHED,
@@ -172,7 +170,7 @@ class InputPanel:
 
     def refuse(self, name: str, message: str) -> None:
         """Show an error beside an input."""
-        if name in self._folded():
+        if name in _FOLDED:
             self._open()
             self.follow(self.inputs, "")
         field = self.fields.get(name) or self.fields.get("model")
@@ -212,8 +210,8 @@ class InputPanel:
 
     def _build_used(self, inputs: Inputs) -> None:
         """Build the fields that these inputs use and that are not there yet."""
-        folded = () if self.unfolded else self._folded()
-        for name in (*_BAR, *self._folded()):
+        folded = () if self.unfolded else _FOLDED
+        for name in (*_BAR, *_FOLDED):
             if name not in (*self.fields, *folded) and inputs.is_used(name):
                 self._build_field(FIELDS[name], inputs)
 
@@ -222,8 +220,7 @@ class InputPanel:
         made = self.fields.get("model")
         if made is None:  # on the tab of the original page
             return
-        known = FIELDS["model"].choices
-        options = dict(known()) if known is not None else {}
+        options = FIELDS["model"].listed()
         if inputs.config:
             options[UPLOAD] = f"{read_packed(inputs.config).name[:60]} (uploaded)"
         else:

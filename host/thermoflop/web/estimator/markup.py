@@ -38,9 +38,13 @@ def button_html(figure: Figure) -> str:
 
 def headline_html(figure: Figure) -> str:
     """One number of the answer, with its interval as a band."""
+    return _figure_html(figure, button_html(figure), titled(figure.label))
+
+
+def _figure_html(figure: Figure, value: str, title: str = "") -> str:
     return (
-        f'<div class="est-fig"><div class="soft"{titled(figure.label)}>{escape(figure.label)}</div>'
-        f"{button_html(figure)}{_band_html(figure)}"
+        f'<div class="est-fig"><div class="soft"{title}>{escape(figure.label)}</div>'
+        f"{value}{_band_html(figure)}"
         f'<div class="soft detail">{escape(figure.detail)}</div></div>'
     )
 
@@ -52,9 +56,7 @@ def first_html(answer: Answer) -> str:
     `estimator.js` takes it away when the page stands.
     """
     figures = "".join(
-        f'<div class="est-fig"><div class="soft">{escape(figure.label)}</div>'
-        f'<div class="first-value">{escape(figure.text)}</div>{_band_html(figure)}'
-        f'<div class="soft detail">{escape(figure.detail)}</div></div>'
+        _figure_html(figure, f'<div class="first-value">{escape(figure.text)}</div>')
         for figure in answer.headline
     )
     state = "good" if answer.fits else "bad"

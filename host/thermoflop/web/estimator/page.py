@@ -20,7 +20,7 @@ from thermoflop.base.explanation import Explanation
 from thermoflop.base.record import replace
 from thermoflop.web.estimator.address import fits_address, from_query, to_query
 from thermoflop.web.estimator.answer import as_csv, as_json
-from thermoflop.web.estimator.answers import answer, formulas, why
+from thermoflop.web.estimator.answers import answer, caught, why
 from thermoflop.web.estimator.changes import changed, shortened, with_room
 from thermoflop.web.estimator.fields import FIELDS, UPLOAD, FieldError
 from thermoflop.web.estimator.inputs_panel import InputPanel
@@ -31,8 +31,6 @@ from thermoflop.web.frame import ASSETS, frame
 from thermoflop.web.parts import button
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from thermoflop.web.estimator.answer import Answer
     from thermoflop.web.estimator.inputs import Inputs
 
@@ -58,16 +56,13 @@ async def estimator_page() -> None:
 @lru_cache(maxsize=1)
 def detected_device() -> str:
     """The catalogue's name of the first GPU here; empty where there is none, or none it knows."""
-    from thermoflop.runs.gpu.known import catalogue_device
-    from thermoflop.runs.gpu.nvml import Gpus, NoGpu
+    from thermoflop.runs.gpu.known import device_here
+    from thermoflop.runs.gpu.nvml import NoGpu
 
     try:
-        gpus = Gpus()
-        facts = gpus.open(0).facts()
-        gpus.close()
+        _, device = device_here()
     except NoGpu:
         return ""
-    device = catalogue_device(str(facts.get("name")), facts.get("memory_bytes"))
     return device.name if device else ""
 
 
@@ -107,11 +102,10 @@ class Estimator:
 
     def _build_tabs(self) -> None:
         """The two tabs, and what the original page is."""
-        modes = FIELDS["mode"].choices
         with ui.element("div").classes("est-tabs").props('role=group aria-label="Tabs"'):
             self.tabs = {
                 mode: button(title, lambda mode=mode: self.change("mode", mode), "flat")
-                for mode, title in (modes() if modes is not None else {}).items()
+                for mode, title in FIELDS["mode"].listed().items()
             }
             self.status = ui.label("").classes("soft est-status").props("role=status")
             self._build_actions()
@@ -193,7 +187,7 @@ class Estimator:
         try:
             while inputs is None or inputs != self.inputs:
                 inputs = self.inputs
-                result = await run.io_bound(_caught, answer, inputs)
+                result = await run.io_bound(caught, answer, inputs)
                 if result is None:  # the server is going down
                     return
                 if inputs == self.inputs:
@@ -255,14 +249,16 @@ class Estimator:
 
     async def _formulas(self) -> None:
         """Show the original's formulas once derived: sympy takes a second to load."""
-        formula_rows = await run.io_bound(formulas)
+        from thermoflop.web.estimator.original import original_formulas
+
+        formula_rows = await run.io_bound(original_formulas)
         with self.client:
             self.results.show_formulas(formula_rows or ())
 
     async def explain(self, key: str) -> None:
         """Open the explanation of a number."""
         if self.answer is not None:
-            explanation = await run.io_bound(_caught, why, self.answer.inputs, key)
+            explanation = await run.io_bound(caught, why, self.answer.inputs, key)
             if isinstance(explanation, Explanation):  # else the page has moved on since the click
                 self.results.open_explanation(explanation)
 
@@ -273,7 +269,7 @@ class Estimator:
             self.too_large()
             return
         async with _TURNS:  # a file of 1 MB takes a processor for a second
-            packed = await run.io_bound(_caught, pack_config, content, str(event.file.name))
+            packed = await run.io_bound(caught, pack_config, content, str(event.file.name))
         if packed is None:
             return
         if isinstance(packed, FieldError):
@@ -337,11 +333,3 @@ class Estimator:
         ui.download.content(text.encode(), f"thermoflop-estimate.{kind}", media)
         if self.results.is_stale:
             self._say("The file holds the last good answer, not what stands in the fields.")
-
-
-def _caught(function: Callable[..., Any], *values: Any) -> Any:
-    """What a function returns, or its refusal as a value: an exception is lost between threads."""
-    try:
-        return function(*values)
-    except FieldError as error:
-        return error

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from nicegui import ui
 
 from thermoflop.report.words import explained
+from thermoflop.web.estimator.charts import CHARTS, draw
 from thermoflop.web.estimator.frontier_view import FrontierView
 from thermoflop.web.estimator.markup import (
     explained_html,
@@ -17,7 +18,7 @@ from thermoflop.web.estimator.markup import (
     headline_html,
     item_html,
 )
-from thermoflop.web.parts import button, heading
+from thermoflop.web.parts import button, chart, heading
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -107,14 +108,12 @@ class Results:
 
     def _show_charts(self, answer: Answer) -> None:
         """Draw the charts; they are built when there is first something to draw."""
-        from thermoflop.web.estimator.charts import build_charts, show_charts
-
         self.pictures.set_visibility(bool(answer.charts))
         if answer.charts and not self.charts:
             with self.pictures:
-                self.charts = build_charts()
-        if answer.charts:
-            show_charts(self.charts, answer.charts)
+                self.charts = {name: _picture(name, title) for name, (title, _) in CHARTS.items()}
+        for name, data in answer.charts.items():
+            draw(self.charts[name], CHARTS[name][1](data))
 
     def _show_notes(self, answer: Answer) -> None:
         self.notes_title.text = (
@@ -196,6 +195,13 @@ class GridView:
         if len(grid.columns) > 3:
             self.box.classes("broad")
         self.body.content = grid_html(grid)
+
+
+def _picture(name: str, title: str) -> Any:
+    """An empty chart in its card."""
+    with ui.element("figure").classes(f"card picture picture-{name}"):
+        heading(title)
+        return chart(name, title)
 
 
 def html_box(tag: str = "div") -> Any:

@@ -23,6 +23,13 @@ def named_model(name: str) -> Model:
     return read_model(source.raw, source.name, source.origin, found=source)
 
 
+def known_model(model: str, packed: str) -> Model | None:
+    """The model that is named or was uploaded; None of a shape, and where nothing was uploaded."""
+    if model == UPLOAD:
+        return read_packed(packed) if packed else None
+    return None if model == SHAPE else named_model(model)
+
+
 @lru_cache(maxsize=64)
 def senses_of(model: str, packed: str) -> tuple[bool, bool, bool]:
     """Whether a model sees, whether it hears, and whether it generates; the last alone where it is
@@ -30,11 +37,11 @@ def senses_of(model: str, packed: str) -> tuple[bool, bool, bool]:
 
     ``model`` is an entry of the page's list, ``packed`` the uploaded configuration or nothing.
     """
-    if model == SHAPE or (model == UPLOAD and not packed):
-        return False, False, True
     try:
-        known = read_packed(packed) if model == UPLOAD else named_model(model)
+        known = known_model(model, packed)
     except ThermoflopError:
+        known = None
+    if known is None:
         return False, False, True
     image, audio = map(known.description.stack, ("image", "audio"))
     return image is not None, audio is not None, known.generates

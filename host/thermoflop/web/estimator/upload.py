@@ -78,11 +78,7 @@ def _opened(packed: str) -> tuple[str, dict[str, Any]]:
         contents = json.loads(body)
     except (ValueError, zlib.error, RecursionError):
         raise wrong from None
-    if (
-        not isinstance(contents, list)
-        or len(contents) != 2
-        or not isinstance(contents[0], str)
-        or not isinstance(contents[1], dict)
-    ):
-        raise wrong
-    return plain_name(contents[0]), contents[1]
+    match contents:
+        case [str(name), dict(config)]:
+            return plain_name(name), config
+    raise wrong

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
-from thermoflop.base.plain import is_number
+from thermoflop.base.plain import inside, is_number
 from thermoflop.errors import ThermoflopError
 from thermoflop.pico.wire import printable
 from thermoflop.runs.folder.phase import PhaseFollower
@@ -71,8 +71,5 @@ class Lights:
 
 def _expected(run: dict[str, Any], phase: str | None) -> float | None:
     """The predicted tokens a second of a phase."""
-    prediction = run.get("predictions")
-    quantities = prediction.get("quantities") if isinstance(prediction, dict) else None
-    quantity = quantities.get(_RATES.get(phase or "")) if isinstance(quantities, dict) else None
-    value = quantity.get("expected") if isinstance(quantity, dict) else None
+    value = inside(run, "predictions", "quantities", _RATES.get(phase or "", ""), "expected")
     return float(value) if is_number(value) else None

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
-from thermoflop.base.plain import is_between
+from thermoflop.base.plain import inside, is_between
 from thermoflop.errors import InputError, StorageError, ThermoflopError
 from thermoflop.pico.wire import printable
 from thermoflop.runs.command import WAIT
@@ -66,8 +66,8 @@ class Recording:
     @property
     def port(self) -> str | None:
         """The board's port."""
-        port = self.run.get("port")
-        return str(port["url"]) if isinstance(port, dict) and "url" in port else None
+        url = inside(self.run, "port", "url")
+        return None if url is None else str(url)
 
     @property
     def is_ours(self) -> bool:
@@ -80,15 +80,13 @@ class Recording:
     @property
     def serial_number(self) -> str | None:
         """The board's USB serial number."""
-        port = self.run.get("port")
-        number = port.get("serial_number") if isinstance(port, dict) else None
+        number = inside(self.run, "port", "serial_number")
         return str(number) if number else None
 
     @property
     def started_wall_s(self) -> float | None:
         """Start, in Unix time."""
-        started = self.run.get("started")
-        value = started.get("wall_s") if isinstance(started, dict) else None
+        value = inside(self.run, "started", "wall_s")
         return float(value) if is_between(value, -1e12, 1e12) else None
 
     @property
