@@ -11,10 +11,11 @@ from thermoflop.base.number import maximum, minimum
 from thermoflop.base.record import plain, record
 from thermoflop.base.sheet import Figure, column, figure, figures_of
 from thermoflop.base.units import gigabytes, wrapped
-from thermoflop.cost.work.gguf import Mix, is_mix
 from thermoflop.cost.work.network import replicated_latent
 from thermoflop.cost.work.weights import (
+    Mix,
     Uniform,
+    is_mix,
     layers_of,
     stage_share,
     weights_held,

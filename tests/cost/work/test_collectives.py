@@ -13,7 +13,6 @@ from thermoflop.cost.work.network import (
     tensor_parallel_works,
     wire_bytes,
 )
-from thermoflop.errors import UsageError
 
 
 @pytest.mark.parametrize(
@@ -33,15 +32,6 @@ def test_a_collective_puts_its_share_on_the_wire_in_steps(collective, ranks, wir
     assert wire_bytes(collective, 1200, ranks) == pytest.approx(wire, rel=1e-12)
     assert steps_of(collective, ranks) == ring
     assert steps_of(collective, ranks, "tree") == tree
-
-
-@pytest.mark.parametrize(
-    ("arguments", "said"),
-    [(("gossip", 2), "'gossip'"), (("send", 0), "ranks=0"), (("send", 2, "star"), "'star'")],
-)
-def test_what_is_no_collective_is_refused_by_name(arguments, said):
-    with pytest.raises(UsageError, match=said):
-        steps_of(*arguments)
 
 
 def sent(works) -> float:

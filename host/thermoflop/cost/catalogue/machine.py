@@ -20,7 +20,10 @@ from thermoflop.cost.roofline.formula import Efficiency
 from thermoflop.errors import InputError, UsageError
 
 if TYPE_CHECKING:
-    from typing import Any
+    from collections.abc import Callable
+    from typing import Any, TypeVar
+
+    T = TypeVar("T")
 
 FORMAT = 1
 KIND = "machine profile"
@@ -114,22 +117,27 @@ def machine_profile_names() -> list[str]:
     return sorted(name.removesuffix(".json") for name in names if name.endswith(".json"))
 
 
-_OWN_ERRORS = (InputError, UsageError)
-_REMEDY = "make it again with 'thermoflop calibrate'"
+REMEDY = "make it again with 'thermoflop calibrate'"
+_FAULTS = (KeyError, TypeError, ValueError, AttributeError, IndexError, InputError, UsageError)
 
 
 def machine_profile_from(raw: Any, path: str) -> MachineProfile:
     """A profile from its JSON object. InputError names what is wrong with it."""
-    if not isinstance(raw, dict) or raw.get("kind") != KIND:
-        raise InputError(f"{path} is no {KIND} ({_REMEDY})")
+    return checked(raw, path, KIND, _own)
+
+
+def checked(raw: Any, path: str, kind: str, make: Callable[[dict[str, Any]], T]) -> T:
+    """What ``make`` makes of a JSON object of this kind. InputError names what is wrong with it."""
+    if not isinstance(raw, dict) or raw.get("kind") != kind:
+        raise InputError(f"{path} is no {kind} ({REMEDY})")
     if raw.get("format") != FORMAT:
         raise InputError(
-            f"{path} has format {raw.get('format')!r:.20}, this version reads {FORMAT} ({_REMEDY})"
+            f"{path} has format {raw.get('format')!r:.20}, this version reads {FORMAT} ({REMEDY})"
         )
     try:
-        return _own(raw)
-    except (KeyError, TypeError, ValueError, AttributeError, IndexError, *_OWN_ERRORS) as error:
-        raise InputError(f"{path} is damaged: {error!r:.120} ({_REMEDY})") from error
+        return make(raw)
+    except _FAULTS as error:
+        raise InputError(f"{path} is damaged: {error!r:.120} ({REMEDY})") from error
 
 
 def _own(raw: dict[str, Any]) -> MachineProfile:

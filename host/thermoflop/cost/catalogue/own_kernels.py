@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING
 from thermoflop.base.files import read_json, write_text
 from thermoflop.base.record import record
 from thermoflop.cost.catalogue.machine import (
-    FORMAT,
+    REMEDY,
     MachineProfile,
+    checked,
     folder,
     machine_profile_from,
     path_of,
@@ -122,15 +123,12 @@ def find_own(name: str) -> MachineProfile | OwnKernels | None:
     return read_own(path) if os.path.exists(path) else None  # noqa: PTH110
 
 
-_REMEDY = "make it again with 'thermoflop calibrate'"
-
-
 def read_own(path: str) -> MachineProfile | OwnKernels:
     """A profile from its file. InputError, in a sentence, for what is not one."""
     try:
         raw = read_json(path, "a profile of one's own")
     except InputError as error:
-        raise InputError(f"{error} ({_REMEDY})") from error
+        raise InputError(f"{error} ({REMEDY})") from error
     return own_from(raw, path)
 
 
@@ -138,14 +136,7 @@ def own_from(raw: Any, path: str) -> MachineProfile | OwnKernels:
     """A profile from its JSON object. InputError names what is wrong with it."""
     if not isinstance(raw, dict) or raw.get("kind") != KIND:
         return machine_profile_from(raw, path)
-    if raw.get("format") != FORMAT:
-        raise InputError(
-            f"{path} has format {raw.get('format')!r:.20}, this version reads {FORMAT} ({_REMEDY})"
-        )
-    try:
-        return _kernels_from(raw)
-    except (KeyError, TypeError, ValueError, AttributeError, InputError) as error:
-        raise InputError(f"{path} is damaged: {error!r:.120} ({_REMEDY})") from error
+    return checked(raw, path, KIND, _kernels_from)
 
 
 def _kernels_from(raw: dict[str, Any]) -> OwnKernels:

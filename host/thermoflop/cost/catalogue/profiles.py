@@ -351,10 +351,7 @@ def find_profile(name: str | Profile | None) -> Profile:
     from thermoflop.cost.catalogue.own_kernels import find_own
 
     low = name.strip().lower()
-    found = next(
-        (engine for engine in ENGINES if low.startswith((engine.name, *engine.prefixes))), None
-    )
-    if found is not None:
+    if any(low.startswith((engine.name, *engine.prefixes)) for engine in ENGINES):
         low = profile_name(low)
     if low in known:
         return _of_version(_carried(_ENGINES_FILE, low), name)

@@ -248,11 +248,8 @@ def device_from(raw: dict[str, Any], name: str = "") -> Device:
     for key, value in raw.items():
         _check_field(where, key, value)
     peaks = {key: float(value) * TERA for key, value in raw["dense_tflops"].items()}
-    optional = {
-        key: raw[key]
-        for key in (*_WORDS, *_NUMBERS)
-        if key in _OPTIONAL and raw.get(key) is not None
-    }
+    alike = {*Device.__annotations__} - {"name", "read"}  # keys that are called as the field is
+    optional = {key: value for key, value in raw.items() if key in alike and value is not None}
     return Device(
         name=where,
         memory_bytes=raw["memory_gb"] * GIGA,
@@ -265,13 +262,6 @@ def device_from(raw: dict[str, Any], name: str = "") -> Device:
         read=tuple(raw.get("read", ())),
         **optional,
     )
-
-
-_OPTIONAL = frozenset({
-    "vendor", "memory_kind", "link", "pcie", "cores", "boost_mhz", "power_w", "idle_w", "max_c",
-    "slowdown_c", "shutdown_c", "thermal_resistance_c_per_w", "note", "source", "confidence",
-    "node_devices",
-})  # fmt: skip
 
 
 def _scaled(value: float | None, factor: float) -> float | None:

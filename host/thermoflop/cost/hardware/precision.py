@@ -24,6 +24,18 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+# GGUF: bits of the layers' matrices and of the tables (token embedding and head, half each) of
+# Llama 3 8B in the sizes that llama.cpp's quantize tool states (Q4_K_M: 4.58 GiB, ...); of iq and
+# tq types the stated bits a weight, tables in 4.5 (iq1, iq2) to 5.5 bits.
+_GGUF = {
+    "q2_k": (2.95, 4.59), "q3_k_s": (3.44, 5.0), "q3_k_m": (3.85, 5.0), "q3_k_l": (4.21, 5.0),
+    "q4_0": (4.51, 5.53), "q4_1": (5.01, 5.78), "q4_k_s": (4.55, 5.53), "q4_k_m": (4.80, 5.53),
+    "q5_0": (5.50, 6.03), "q5_1": (6.01, 6.28), "q5_k_s": (5.50, 6.03), "q5_k_m": (5.65, 6.03),
+    "q6_k": (6.56, 6.56), "q8_0": (8.5, 8.5), "iq1_s": (1.56, 4.5), "iq1_m": (1.75, 4.5),
+    "iq2_xxs": (2.06, 4.5), "iq2_xs": (2.31, 4.5), "iq2_s": (2.5, 4.5), "iq2_m": (2.7, 4.5),
+    "iq3_xxs": (3.06, 4.5), "iq3_xs": (3.3, 5.0), "iq3_s": (3.44, 5.0), "iq3_m": (3.66, 5.0),
+    "iq4_xs": (4.25, 5.5), "iq4_nl": (4.5, 5.5), "tq1_0": (1.69, 5.5), "tq2_0": (2.06, 5.5),
+}  # fmt: skip
 # name -> (bits of a weight, bits of heads and tables, bytes of an activation, computes in, family)
 _PLAIN: Mapping[str, tuple[float, float, float, str, str]] = {
     "fp32": (32, 32, 4, "fp32", "32"),
@@ -40,37 +52,10 @@ _PLAIN: Mapping[str, tuple[float, float, float, str, str]] = {
     "nvfp4": (4.5, 16, 2, "fp4", "4"),
     "nf4": (4.5, 16, 2, "bf16", "4w"),
     "nf4-dq": (4.127, 16, 2, "bf16", "4w"),
-    # GGUF: bits of the layers' matrices and of the tables (token embedding and head, half each) of
-    # Llama 3 8B in the sizes that llama.cpp's quantize tool states (Q4_K_M: 4.58 GiB, ...); of
-    # iq and tq types the stated bits a weight, tables in 4.5 (iq1, iq2) to 5.5 bits.
-    "q2_k": (2.95, 4.59, 2, "fp16", "4w"),
-    "q3_k_s": (3.44, 5.0, 2, "fp16", "4w"),
-    "q3_k_m": (3.85, 5.0, 2, "fp16", "4w"),
-    "q3_k_l": (4.21, 5.0, 2, "fp16", "4w"),
-    "q4_0": (4.51, 5.53, 2, "fp16", "4w"),
-    "q4_1": (5.01, 5.78, 2, "fp16", "4w"),
-    "q4_k_s": (4.55, 5.53, 2, "fp16", "4w"),
-    "q4_k_m": (4.80, 5.53, 2, "fp16", "4w"),
-    "q5_0": (5.50, 6.03, 2, "fp16", "4w"),
-    "q5_1": (6.01, 6.28, 2, "fp16", "4w"),
-    "q5_k_s": (5.50, 6.03, 2, "fp16", "4w"),
-    "q5_k_m": (5.65, 6.03, 2, "fp16", "4w"),
-    "q6_k": (6.56, 6.56, 2, "fp16", "8w"),
-    "q8_0": (8.5, 8.5, 2, "fp16", "8w"),
-    "iq1_s": (1.56, 4.5, 2, "fp16", "4w"),
-    "iq1_m": (1.75, 4.5, 2, "fp16", "4w"),
-    "iq2_xxs": (2.06, 4.5, 2, "fp16", "4w"),
-    "iq2_xs": (2.31, 4.5, 2, "fp16", "4w"),
-    "iq2_s": (2.5, 4.5, 2, "fp16", "4w"),
-    "iq2_m": (2.7, 4.5, 2, "fp16", "4w"),
-    "iq3_xxs": (3.06, 4.5, 2, "fp16", "4w"),
-    "iq3_xs": (3.3, 5.0, 2, "fp16", "4w"),
-    "iq3_s": (3.44, 5.0, 2, "fp16", "4w"),
-    "iq3_m": (3.66, 5.0, 2, "fp16", "4w"),
-    "iq4_xs": (4.25, 5.5, 2, "fp16", "4w"),
-    "iq4_nl": (4.5, 5.5, 2, "fp16", "4w"),
-    "tq1_0": (1.69, 5.5, 2, "fp16", "4w"),
-    "tq2_0": (2.06, 5.5, 2, "fp16", "4w"),
+    **{
+        name: (*bits, 2, "fp16", "8w" if name in ("q6_k", "q8_0") else "4w")
+        for name, bits in _GGUF.items()
+    },
     "gptq-3bit": (3.0, 16, 2, "fp16", "4w"),
 }
 # Bytes of an element of the cache, scales of its blocks included: GGUF's have 2 bytes (q8_0, q4_0,

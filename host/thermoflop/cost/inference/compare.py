@@ -61,18 +61,16 @@ class Variant:
 
 def changed(model: Model, name: str, change: Callable[[Attention], Mixer]) -> Model:
     """The model with every self-attention changed. UsageError where there is none to change."""
-    stacks, seen = [], False
+    heads_of(model)
+    stacks = []
     for stack in model.description.stacks:
         runs = []
         for run in stack.runs:
             layer = run.layer
             if isinstance(layer.mixer, Attention) and stack.role == "decoder":
                 layer = replace(layer, mixer=change(layer.mixer))
-                seen = True
             runs.append(replace(run, layer=layer))
         stacks.append(replace(stack, runs=tuple(runs)))
-    if not seen:
-        raise UsageError(f"{model.name} has no attention with heads of keys and values to change")
     description = replace(model.description, stacks=tuple(stacks))
     return replace(model, name=f"{model.name} as {name}", description=description, stored=None)
 

@@ -24,7 +24,6 @@ from thermoflop.cost.work.steps import CONVENTIONS, OF_ENCODERS, middle_context
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from os import PathLike
     from typing import Any
 
@@ -33,7 +32,6 @@ if TYPE_CHECKING:
     from thermoflop.cost.energy import Energy
     from thermoflop.cost.hardware.device import Device
     from thermoflop.cost.inference.arguments import Workload
-    from thermoflop.cost.memory import Memory
     from thermoflop.cost.roofline.bound import Sums
     from thermoflop.model.model import Model
 
@@ -167,7 +165,7 @@ def estimate(
 
 def in_blocks(setting: Setting, workload: Workload) -> Estimate:
     """One estimate; of a grid, the blocks' results put together again."""
-    sizes = (workload.batch, workload.prompt, workload.generate, workload.prefix)
+    sizes = [getattr(workload, name) for name in _SIZES]
     if all(kind_of(size) != "numpy" for size in sizes):
         return one(setting, workload)
     import numpy as np
@@ -175,17 +173,12 @@ def in_blocks(setting: Setting, workload: Workload) -> Estimate:
     shaped = np.broadcast_arrays(*(np.asarray(size, dtype=np.float64) for size in sizes))
     shape = shaped[0].shape
     flat = [array.reshape(-1) for array in shaped]
-    parts = [
-        one(setting, replace(workload, **dict(zip(_SIZES, block, strict=True))))
-        for block in _blocks(flat)
-    ]
-    joined: Estimate = _joined(parts, shape)
+    blocks = (
+        {name: array[at : at + BLOCK] for name, array in zip(_SIZES, flat, strict=True)}
+        for at in range(0, len(flat[0]), BLOCK)
+    )
+    joined: Estimate = _joined([one(setting, replace(workload, **each)) for each in blocks], shape)
     return joined
-
-
-def _blocks(flat: list[Any]) -> Iterator[list[Any]]:
-    for start in range(0, len(flat[0]), BLOCK):
-        yield [array[start : start + BLOCK] for array in flat]
 
 
 def _joined(parts: list[Any], shape: tuple[int, ...]) -> Any:
@@ -194,11 +187,8 @@ def _joined(parts: list[Any], shape: tuple[int, ...]) -> Any:
 
     first = parts[0]
     if is_record(first):
-        fields = {
-            name: _joined([getattr(part, name) for part in parts], shape)
-            for name in type(first).__record_fields__
-        }
-        return type(first)(**fields)
+        columns = ([getattr(part, name) for part in parts] for name in first.__record_fields__)
+        return type(first)(*(_joined(column, shape) for column in columns))
     if isinstance(first, np.ndarray):
         return np.concatenate(parts).reshape(shape)
     return first
@@ -242,10 +232,14 @@ def one(setting: Setting, workload: Workload) -> Estimate:
     each = maximum(steps, 1)
     later_span = setting.span("token", later_bound / each, later / each)
     total = _total(first_span, later_span, first_bound + later_bound, steps)
+    memory = memory_of(
+        setting.share, setting.device, workload.prompt, workload.generate,
+        workload.batch / setting.plan.dp, workload.page,
+    )  # fmt: skip
     return Estimate(
         setting.model.name, setting.device, setting.plan, setting.precision, workload.batch,
         workload.prompt, workload.generate, first_span, later_span, total,
-        _memory(setting, workload), _energy(setting, workload, sums, total),
+        memory, _energy(setting, workload, sums, total),
         _provenance(setting), _conventions(setting), setting,
     )  # fmt: skip
 
@@ -273,13 +267,6 @@ def _total(first: Span, later: Span, bound: Number, steps: Number) -> Span:
     low = first.low_s + steps * later.low_s
     high = first.high_s + steps * later.high_s
     return Span(bound, maximum(expected, bound), maximum(low, bound), maximum(high, bound))
-
-
-def _memory(setting: Setting, workload: Workload) -> Memory:
-    batch = workload.batch / setting.plan.dp
-    return memory_of(
-        setting.share, setting.device, workload.prompt, workload.generate, batch, workload.page
-    )
 
 
 def _energy(setting: Setting, workload: Workload, prompt: Sums, total: Span) -> Energy | None:

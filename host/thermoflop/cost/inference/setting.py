@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from thermoflop.base.number import maximum
 from thermoflop.base.record import replace
 from thermoflop.cost.engines.overheads import apply_engine, as_sent
 from thermoflop.cost.inference.products import check_products
 from thermoflop.cost.roofline.bound import limits_of
 from thermoflop.cost.roofline.rates import fastest_peak, rates_of
-from thermoflop.cost.roofline.span import Span
+from thermoflop.cost.roofline.span import Span, span_of
 from thermoflop.cost.work.mixed import Mixed, merged
 from thermoflop.cost.work.share import Share
 from thermoflop.cost.work.steps import decode_step, prefill_step, prompt_steps
@@ -159,6 +158,4 @@ class Setting:
     def span(self, phase: str, bound: Number, expected: Number) -> Span:
         """A span: neither the expectation nor its interval passes the bound."""
         spread = self.spread(phase)
-        sure = maximum(expected, bound)
-        low, high = maximum(sure * spread.low, bound), maximum(sure * spread.high, bound)
-        return Span(bound, sure, low, high)
+        return span_of(bound, expected, spread.low, spread.high)

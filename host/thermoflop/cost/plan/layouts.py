@@ -14,6 +14,7 @@ from thermoflop.cost.engines.abilities import no_layout, no_weights
 from thermoflop.cost.engines.engine import DEFAULT, named_engine
 from thermoflop.cost.hardware.device import format_in_4_bits
 from thermoflop.cost.work.share import Layout
+from thermoflop.cost.work.weights import has_experts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,12 +31,6 @@ GGUF = ("bf16", "q8_0", "q4_k_m")
 IN_4_BITS = {"mxfp4": "quark-mxfp4", "nvfp4": "nvfp4"}
 
 
-def has_experts(model: Model) -> bool:
-    """Whether any layer has experts."""
-    stacks = model.description.stacks
-    return any(hasattr(run.layer.feed, "experts") for stack in stacks for run in stack.runs)
-
-
 def layouts(
     model: Model, device: Device, most: int, prompt: float = 0.0, engine: Engine = DEFAULT
 ) -> Iterator[Layout]:
@@ -48,7 +43,7 @@ def layouts(
 
 def _layouts(model: Model, device: Device, most: int, prompt: float) -> Iterator[Layout]:
     """The same of an engine that has all."""
-    experts, node = has_experts(model), device.network.node_size
+    experts, node = has_experts(model.description), device.network.node_size
     for tp in powers(min(node, most)):
         for pp in powers(most // tp):
             yield Layout(tp, pp, node_size=node)

@@ -10,10 +10,11 @@ from thermoflop.base.record import record
 from thermoflop.base.units import digits, gigabytes, scaled, table, wrapped
 from thermoflop.cost.catalogue.devices import as_devices
 from thermoflop.cost.inference.arguments import as_model, checked_whole, written
-from thermoflop.cost.plan.layouts import has_experts, powers
+from thermoflop.cost.plan.layouts import powers
 from thermoflop.cost.training.iteration import RECOMPUTE
 from thermoflop.cost.training.remedies import RANK
 from thermoflop.cost.training.train import train
+from thermoflop.cost.work.weights import has_experts
 from thermoflop.errors import UsageError
 
 if TYPE_CHECKING:
@@ -148,7 +149,7 @@ def plan_training(
 
 def _layouts(model: Model, device: Device, count: int, batch: int) -> Iterator[Degrees]:
     """Degrees on all of the devices; replicas are what the others leave."""
-    experts = has_experts(model)
+    experts = has_experts(model.description)
     for tp in powers(min(device.network.node_size, count)):
         for pp in powers(count // tp):
             if count % (tp * pp):

@@ -33,6 +33,13 @@ class Span:
     high_s: Number
 
 
+def span_of(bound: Number, expected: Number, low: float, high: float) -> Span:
+    """A span with the ends of its interval as multiples of the expectation: neither passes the
+    bound, nor does the expectation."""
+    sure = maximum(expected, bound)
+    return Span(bound, sure, maximum(sure * low, bound), maximum(sure * high, bound))
+
+
 def not_before(span: Span, other: Span) -> Span:
     """The span, no part of it below that of another."""
     mine, others = fields_of(span).values(), fields_of(other).values()

@@ -13,11 +13,9 @@ if TYPE_CHECKING:
     from thermoflop.cost.training.iteration import Iteration
 
 
-def document_tokens(lengths: int | Sequence[int]) -> int:
+def document_tokens(lengths: Sequence[int]) -> int:
     """The length of equal documents with as many pairs of tokens a token as those of ``lengths``:
     sum of squares over sum. Attention meets the tokens of a document alone."""
-    if isinstance(lengths, int):
-        return lengths
     return round(sum(length**2 for length in lengths) / sum(lengths))
 
 

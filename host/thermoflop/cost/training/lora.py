@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from thermoflop.base.record import record, replace
 from thermoflop.cost.training.states import ADAPTER_RECIPE
-from thermoflop.cost.work.weights import Checkpoint, Uniform, weights_on_fullest
+from thermoflop.cost.work.weights import Checkpoint, Uniform, layer_matrices, weights_on_fullest
 from thermoflop.cost.work.work import Work
 from thermoflop.errors import UsageError
 from thermoflop.model.architecture.feedforward import Moe
@@ -208,7 +208,9 @@ def choose_lora(
             f"lora={rank!r:.40} makes no sense: expected a rank, a whole number from 1 to "
             f"{HIGHEST_RANK:,}"
         )
-    every = Lora(rank, frozenset(_names(description)), base, checkpoint)
+    # all but routers
+    matrices = (part.name for _, part in layer_matrices(description) if not part.unquantized)
+    every = Lora(rank, frozenset(matrices), base, checkpoint)
     if targets == ALL:
         return every
     known = {short(name) for name in every.targets}
@@ -222,12 +224,3 @@ def choose_lora(
             )
         asked |= names & known
     return replace(every, targets=frozenset(asked))
-
-
-def _names(description: Description) -> Iterator[str]:
-    """Matrices of the layers, but routers."""
-    for stack in description.stacks:
-        for run in stack.runs:
-            for part in run.layer.parts():
-                if isinstance(part, Linear) and not part.unquantized:
-                    yield part.name

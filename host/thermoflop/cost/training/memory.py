@@ -10,15 +10,14 @@ from thermoflop.cost.memory import RESERVE_BYTES, RESERVE_SHARE, parameters_held
 from thermoflop.cost.training.activations import form_of, generalized_layer_bytes
 from thermoflop.cost.training.host import left_on_device
 from thermoflop.cost.training.lora import is_on_source
-from thermoflop.cost.training.replicas import experts_shared_by
+from thermoflop.cost.training.replicas import adapters_held, experts_shared_by, in_experts
 from thermoflop.cost.training.source import cross_elements, encoder_bytes
 from thermoflop.cost.training.states import ADAPTER_RECIPE, state_bytes
 from thermoflop.cost.work.share import Layout, Share
-from thermoflop.cost.work.weights import layers_of, stage_share
+from thermoflop.cost.work.weights import layer_matrices, layers_of, stage_share
 from thermoflop.errors import UsageError
 from thermoflop.model.architecture.feedforward import Moe
 from thermoflop.model.architecture.mixers import Attention
-from thermoflop.model.architecture.parameters import expert_parameters, mixtures
 from thermoflop.model.architecture.parts import Linear, Norm
 
 if TYPE_CHECKING:
@@ -158,25 +157,12 @@ def _states(iteration: Iteration, share: Share) -> tuple[float, float, float]:
     plan, description = iteration.plan, share.description
     on_stage = stage_share(layers_of(description), plan.pp)
     if iteration.lora is not None:
-        return _adapter_states(iteration, iteration.lora, share, on_stage)
+        return _adapter_states(iteration, iteration.lora, share)
     recipe = iteration.recipe
-    experts = on_stage * float(
-        sum(sets * expert_parameters(moe) for sets, moe in mixtures(description))
-    )
+    experts = on_stage * in_experts(description)
     dense = parameters_held(share) - experts
-    matrices = (
-        on_stage
-        * float(
-            sum(
-                run.sets * part.matrix_parameters
-                for stack in description.stacks
-                for run in stack.runs
-                for part in run.layer.parts()
-                if isinstance(part, Linear)
-            )
-        )
-        - experts
-    )
+    inside = sum(run.sets * part.matrix_parameters for run, part in layer_matrices(description))
+    matrices = on_stage * float(inside) - experts
     replicas = iteration.shared_by
     fewer = experts_shared_by(iteration, replicas)
     of_dense = state_bytes(
@@ -193,11 +179,9 @@ def _states(iteration: Iteration, share: Share) -> tuple[float, float, float]:
     return weights, gradients, optimizer
 
 
-def _adapter_states(
-    iteration: Iteration, lora: Lora, share: Share, on_stage: float
-) -> tuple[float, float, float]:
+def _adapter_states(iteration: Iteration, lora: Lora, share: Share) -> tuple[float, float, float]:
     """The frozen base with the adapters, their gradients and their optimizer."""
-    adapters, replicas = on_stage * lora.parameters(share.description), iteration.shared_by
+    adapters, replicas = adapters_held(iteration, lora, share), iteration.shared_by
     weights, gradients, optimizer = state_bytes(
         adapters, 0.0, ADAPTER_RECIPE, iteration.optimizer, iteration.zero, replicas
     )
@@ -230,8 +214,8 @@ def _layer_work(iteration: Iteration, share: Share, form: str) -> float:
         lora, width = iteration.lora, 2 * iteration.precision.activation_bytes + recipe.gradient
         gathered = largest * (width if lora is None else 2 * lora.base.weight_bytes)
     if iteration.lora is not None and iteration.lora.is_narrow:
-        linears = (part for layer in layers for part in layer.parts() if isinstance(part, Linear))
-        gathered += 2.0 * max(part.inputs * part.outputs for part in linears)
+        matrices = layer_matrices(share.description)
+        gathered += 2.0 * max(part.inputs * part.outputs for _, part in matrices)
     return float(again + iteration.precision.activation_bytes * widest + gathered)
 
 

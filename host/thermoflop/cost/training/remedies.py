@@ -18,7 +18,7 @@ from thermoflop.cost.inference.room import MOST_DEVICES
 from thermoflop.cost.training.lora import ALL, choose_lora
 from thermoflop.cost.training.memory import training_memory
 from thermoflop.cost.training.offload import choose_offload
-from thermoflop.cost.work.gguf import is_mix
+from thermoflop.cost.work.weights import is_mix
 from thermoflop.errors import UsageError
 
 if TYPE_CHECKING:

@@ -16,22 +16,21 @@ from typing import TYPE_CHECKING
 from thermoflop.cost.memory import parameters_held
 from thermoflop.cost.training.states import ADAPTER_RECIPE, optimizer_bytes
 from thermoflop.cost.work.network import collective_work
-from thermoflop.cost.work.weights import layers_of, stage_share
+from thermoflop.cost.work.weights import layer_matrices, layers_of, stage_share
 from thermoflop.cost.work.work import Work
 from thermoflop.model.architecture.parameters import expert_parameters, mixtures
-from thermoflop.model.architecture.parts import Linear
 
 if TYPE_CHECKING:
     from thermoflop.cost.training.iteration import Iteration
     from thermoflop.cost.training.lora import Lora
     from thermoflop.cost.work.share import Share
+    from thermoflop.model.architecture.description import Description
 
 
 def optimizer_work(iteration: Iteration, share: Share) -> Work:
     """Reading and writing what the optimizer keeps, of the parameters that are the device's; none
     where the host does it."""
-    recipe = iteration.recipe
-    recipe = recipe if iteration.lora is None else ADAPTER_RECIPE
+    recipe = iteration.recipe if iteration.lora is None else ADAPTER_RECIPE
     moved = owned_parameters(iteration, share) * optimizer_bytes(recipe, iteration.optimizer)
     if iteration.offload is not None and "optimizer" in iteration.offload.parts:
         moved = 0.0
@@ -50,17 +49,15 @@ def muon_works(iteration: Iteration, share: Share) -> list[Work]:
     stage = stage_share(layers_of(share.description), iteration.plan.pp)
     apart = stage / (iteration.shared_by if iteration.zero else 1)
     works = []
-    for stack in share.description.stacks:
-        for run in stack.runs:
-            for part in (each for each in run.layer.parts() if isinstance(each, Linear)):
-                short, long = sorted((float(part.inputs), float(part.outputs)))
-                flops = NEWTON_SCHULZ * (4 * long * short**2 + 2 * short**3)
-                moved = NEWTON_SCHULZ * 2.0 * (4 * long * short + 4 * short**2)
-                works.append(
-                    Work(f"orthogonal {part.name}", "training", "optimizer", "contraction",
-                         run.sets * part.copies * apart, flops, flops / long, 0.0, 0.0, moved,
-                         launches=3 * NEWTON_SCHULZ)
-                )  # fmt: skip
+    for run, part in layer_matrices(share.description):
+        short, long = sorted((float(part.inputs), float(part.outputs)))
+        flops = NEWTON_SCHULZ * (4 * long * short**2 + 2 * short**3)
+        moved = NEWTON_SCHULZ * 2.0 * (4 * long * short + 4 * short**2)
+        works.append(
+            Work(f"orthogonal {part.name}", "training", "optimizer", "contraction",
+                 run.sets * part.copies * apart, flops, flops / long, 0.0, 0.0, moved,
+                 launches=3 * NEWTON_SCHULZ)
+        )  # fmt: skip
     return works
 
 
@@ -80,8 +77,13 @@ def held_parameters(iteration: Iteration, share: Share) -> tuple[float, float]:
     held = parameters_held(share)
     if iteration.plan.ep == 1:
         return on_stage * held, 0.0
-    experts = sum(sets * expert_parameters(moe) for sets, moe in mixtures(share.description))
-    return on_stage * (held - float(experts)), on_stage * float(experts)
+    experts = in_experts(share.description)
+    return on_stage * (held - experts), on_stage * experts
+
+
+def in_experts(description: Description) -> float:
+    """Parameters of the experts of all layers."""
+    return float(sum(sets * expert_parameters(moe) for sets, moe in mixtures(description)))
 
 
 def adapters_held(iteration: Iteration, lora: Lora, share: Share) -> float:

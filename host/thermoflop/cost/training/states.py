@@ -55,8 +55,6 @@ class Recipe:
 
 RECIPES = {
     "default": Recipe(2, 4, 4),
-    "megatron-lm": Recipe(2, 4, 4),
-    "megatron-bridge": Recipe(2, 4, 4),
     "megatron-deepspeed": Recipe(2, 2, 8),
     "llm-foundry": Recipe(4, 4, 0),
     "torchtitan": Recipe(4, 4, 0),

@@ -9,14 +9,12 @@ from thermoflop.base.record import replace
 from thermoflop.cost.catalogue.cards import pooled
 from thermoflop.cost.catalogue.devices import as_device
 from thermoflop.cost.catalogue.trainers import find_training_profile
-from thermoflop.cost.engines.engine import find_engine
 from thermoflop.cost.hardware.device import Device, check_4_bits
 from thermoflop.cost.hardware.nodes import network_text, with_network
 from thermoflop.cost.hardware.precision import Precision, choose_precision
 from thermoflop.cost.inference.arguments import BEYOND, as_model, checked_whole, in_16_bits, written
 from thermoflop.cost.inference.formats import choose_formats
-from thermoflop.cost.roofline.rates import rates_of
-from thermoflop.cost.roofline.span import Span
+from thermoflop.cost.roofline.span import Span, span_of
 from thermoflop.cost.training.checks import check_interleaved, check_replicas, check_shard
 from thermoflop.cost.training.counts import document_tokens, training_flops, without_padding
 from thermoflop.cost.training.host import host_use
@@ -35,10 +33,9 @@ from thermoflop.cost.training.replicas import held_parameters, owned_parameters
 from thermoflop.cost.training.result import TrainingEstimate
 from thermoflop.cost.training.source import check_source, hears, six_n, source_of, text_of
 from thermoflop.cost.training.states import optimizer_named
-from thermoflop.cost.training.work import bound_training_s, share_of, trained
-from thermoflop.cost.work.gguf import is_mix
+from thermoflop.cost.training.work import bound_training_s, rates_for, share_of, trained
 from thermoflop.cost.work.share import Layout, choose_layout
-from thermoflop.cost.work.weights import layers_of, stage_share
+from thermoflop.cost.work.weights import is_mix, layers_of, stage_share
 from thermoflop.errors import UsageError
 from thermoflop.model.architecture.parts import Convolution
 
@@ -48,7 +45,6 @@ if TYPE_CHECKING:
     from typing import Any
 
     from thermoflop.cost.catalogue.profiles import Profile
-    from thermoflop.cost.roofline.rates import Rates
     from thermoflop.cost.training.host import HostUse
     from thermoflop.cost.training.lora import Lora
     from thermoflop.model.model import Model
@@ -232,10 +228,10 @@ def _estimated(
     model, plan, sequence = iteration.model, iteration.plan, iteration.sequence
     batch, micro = int(iteration.global_batch), int(iteration.micro_batch)
     iteration.device.peak(iteration.precision.compute)
-    span, provenance = expect_training(iteration, find_training_profile(profile, iteration.kind))
+    trainer = find_training_profile(profile, iteration.kind)
+    span, provenance, host = expect_training(iteration, trainer)
     (recompute, share), lora = iteration.asked, iteration.lora
     of_model, computed = training_flops(iteration, attention)
-    host = offloaded(iteration, profile)
     bubble = bubble_share(plan.pp, batch / plan.dp / micro, iteration.virtual)
     return TrainingEstimate(
         model.name, model.params, iteration.device, plan, iteration.precision, batch, micro,
@@ -345,17 +341,16 @@ def _training_plan(
     return choose_layout(devices, tp, pp, max(dp, 1), ep, cp, sequence and tp > 1)
 
 
-def expect_training(iteration: Iteration, profile: Profile) -> tuple[Span, str]:
-    """Bound, expectation and interval of an iteration, and what they rest on."""
+def expect_training(iteration: Iteration, profile: Profile) -> tuple[Span, str, HostUse | None]:
+    """Bound, expectation and interval of an iteration, what they rest on, and what a host does."""
     device, precision, devices = iteration.device, iteration.precision, iteration.plan.devices
     rates = rates_for(iteration, profile)
     # the kernels of training are long: the host's launches never hold them up
     busy = sum(phase.seconds(rates) for phase in trained(iteration))
     bound, host = bound_training_s(iteration), _host(iteration, busy)
     expected = busy + rates.efficiency.step_s + (0.0 if host is None else host.exposed_s)
-    expected = max(float(expected), bound)
     spread = profile.interval("iteration", device)
-    ends = max(expected * spread.low, bound), max(expected * spread.high, bound)
+    span = span_of(bound, float(expected), spread.low, spread.high)
     rests = profile.provenance(device, precision)
     if not profile.devices and f"device:{device.name}" not in profile.group_offsets:
         rests += f"; none of them on {device.name}"
@@ -368,22 +363,7 @@ def expect_training(iteration: Iteration, profile: Profile) -> tuple[Span, str]:
         if iteration.plan.ep > iteration.plan.tp:
             hides += f", and {iteration.expert_overlap:.0%} of what tokens send to experts"
         rests += f"; {network_text(device, devices, rates.link_bytes_s)}; {hides}"
-    return Span(bound, expected, *ends), rests
-
-
-def rates_for(iteration: Iteration, profile: Profile) -> Rates:
-    """The rates of a trainer on the device."""
-    device, precision, devices = iteration.device, iteration.precision, iteration.plan.devices
-    efficiency = profile.efficiency(device, precision, iteration.engine, iteration.kind)
-    return rates_of(device, precision, efficiency, find_engine(iteration.engine), devices=devices)
-
-
-def offloaded(iteration: Iteration, profile: str | None) -> HostUse | None:
-    """What the host keeps and does for a device; None where nothing is offloaded."""
-    if iteration.offload is None:
-        return None
-    rates = rates_for(iteration, find_training_profile(profile, iteration.kind))
-    return _host(iteration, sum(phase.seconds(rates) for phase in trained(iteration)))
+    return span, rests, host
 
 
 def _host(iteration: Iteration, busy_s: float) -> HostUse | None:

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 from thermoflop.base.record import replace
 from thermoflop.base.units import digits, scaled
 from thermoflop.cost.catalogue.trainers import find_training_profile
-from thermoflop.cost.roofline.rates import rates_of
-from thermoflop.cost.training.work import trained
+from thermoflop.cost.training.work import rates_for, trained
 from thermoflop.cost.why.table import network_lines, reasons, reasons_text
 
 if TYPE_CHECKING:
@@ -20,10 +19,7 @@ if TYPE_CHECKING:
 
 def training_rates(iteration: Iteration, profile: str | None) -> Rates:
     """The rates of a trainer's profile on the device."""
-    trainer = find_training_profile(profile, iteration.kind)
-    device, devices = iteration.device, iteration.plan.devices
-    efficiency = trainer.efficiency(device, iteration.precision, iteration.engine, iteration.kind)
-    return rates_of(device, iteration.precision, efficiency, devices=devices)
+    return rates_for(iteration, find_training_profile(profile, iteration.kind))
 
 
 def training_reasons(iteration: Iteration, profile: str | None) -> tuple[list[Reason], float]:

@@ -12,8 +12,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from thermoflop.base.record import record, replace
+from thermoflop.cost.engines.engine import find_engine
 from thermoflop.cost.roofline.bound import bound_step_s, limits_of
-from thermoflop.cost.roofline.rates import fastest_peak
+from thermoflop.cost.roofline.rates import Rates, fastest_peak, rates_of
 from thermoflop.cost.training.iteration import STOPS_EARLY
 from thermoflop.cost.training.lora import ADAPTERS, WRITTEN_OUT
 from thermoflop.cost.training.replicas import muon_works, optimizer_work, replica_works
@@ -27,7 +28,7 @@ from thermoflop.model.operators.step import Step
 
 if TYPE_CHECKING:
     from thermoflop.base.number import Number
-    from thermoflop.cost.roofline.rates import Rates
+    from thermoflop.cost.catalogue.profiles import Profile
     from thermoflop.cost.training.iteration import Iteration
     from thermoflop.cost.training.lora import Lora
 
@@ -73,6 +74,13 @@ def backward_factor(
     left_out = "head" in work.part or (early and work.name == LAST and work.group == "mlp")
     again = recompute == "full" and not left_out
     return 4.0 if again or (recompute == "selective" and work.kind == "attention") else 3.0
+
+
+def rates_for(iteration: Iteration, profile: Profile) -> Rates:
+    """The rates of a trainer on the device."""
+    device, precision, devices = iteration.device, iteration.precision, iteration.plan.devices
+    efficiency = profile.efficiency(device, precision, iteration.engine, iteration.kind)
+    return rates_of(device, precision, efficiency, find_engine(iteration.engine), devices=devices)
 
 
 def micro_step(

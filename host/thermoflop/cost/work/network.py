@@ -16,7 +16,6 @@ from __future__ import annotations
 from math import ceil, log2
 
 from thermoflop.cost.work.work import Work
-from thermoflop.errors import UsageError
 from thermoflop.model.architecture.compressed import CompressedAttention
 from thermoflop.model.architecture.feedforward import Moe
 from thermoflop.model.architecture.mixers import LatentAttention
@@ -24,15 +23,11 @@ from thermoflop.model.architecture.mixers import LatentAttention
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from thermoflop.base.number import Number
-    from thermoflop.model.architecture.description import Description
-
-COLLECTIVES = ("all-reduce", "all-gather", "reduce-scatter", "all-to-all", "send")
-ALGORITHMS = ("ring", "tree")
+    from thermoflop.model.architecture.description import Description, Stack
 
 
 def wire_bytes(collective: str, message_bytes: Number, ranks: int) -> Number:
-    """Bytes that each device puts on its link. UsageError for an unknown collective."""
-    _checked(collective, ranks)
+    """Bytes that each device puts on its link."""
     if ranks == 1:
         return 0.0 * message_bytes
     if collective == "send":
@@ -43,23 +38,12 @@ def wire_bytes(collective: str, message_bytes: Number, ranks: int) -> Number:
 
 def steps_of(collective: str, ranks: int, algorithm: str = "ring") -> int:
     """Steps that follow one another, each paying the latency of a link."""
-    _checked(collective, ranks)
-    if algorithm not in ALGORITHMS:
-        raise UsageError(f"{algorithm!r:.40} is no algorithm: expected {' or '.join(ALGORITHMS)}")
     if ranks == 1:
         return 0
     if collective == "send":
         return 1
     once = ranks - 1 if algorithm == "ring" else ceil(log2(ranks))
     return 2 * once if collective == "all-reduce" else once
-
-
-def _checked(collective: str, ranks: int) -> None:
-    if collective not in COLLECTIVES:
-        known = ", ".join(COLLECTIVES)
-        raise UsageError(f"{collective!r:.40} is no collective: expected one of {known}")
-    if type(ranks) is not int or ranks < 1:
-        raise UsageError(f"ranks={ranks!r} makes no sense: expected a whole number >= 1")
 
 
 def network_work(
@@ -109,20 +93,22 @@ def tensor_parallel_works(
     """
     if tp == 1:
         return []
-    works = []
-    for stack in description.stacks:
-        reads = stack.role == "encoder" and type(source) in (int, float) and source > 0
-        if stack.role not in ("decoder", "mtp") and not reads:
-            continue
-        seen = source if reads else tokens
-        for run in stack.runs:
-            times, message = run.times * run.layer.branches, seen * stack.hidden * wide_bytes
-            steps = float(ceil(log2(tp)))
-            works.append(
-                collective_work("all-reduce", times, "all-reduce", message, tp, steps=steps,
-                                node_size=node_size)
-            )  # fmt: skip
-    return works
+    return [
+        collective_work(
+            "all-reduce", run.times * run.layer.branches, "all-reduce",
+            _seen(stack, tokens, source) * stack.hidden * wide_bytes, tp,
+            steps=float(ceil(log2(tp))), node_size=node_size,
+        )
+        for stack in description.stacks
+        if stack.role in ("decoder", "mtp") or _seen(stack, 0, source)
+        for run in stack.runs
+    ]  # fmt: skip
+
+
+def _seen(stack: Stack, tokens: Number, source: Number) -> Number:
+    """The tokens that run through a stack: an encoder's are those of its source, if it has one."""
+    reads = stack.role == "encoder" and type(source) in (int, float) and source > 0
+    return source if reads else tokens
 
 
 def expert_parallel_works(
@@ -140,11 +126,10 @@ def expert_parallel_works(
     nodes = ceil(ep / within)
     works = []
     for stack in description.stacks:
-        reads = stack.role == "encoder" and type(source) in (int, float) and source > 0
         for run in stack.runs:
             feed = run.layer.feed
             if isinstance(feed, Moe):
-                once = (source if reads else tokens) * feed.expert.hidden * wide_bytes
+                once = _seen(stack, tokens, source) * feed.expert.hidden * wide_bytes
                 far = once * (nodes - 1) * (1 - (1 - 1 / nodes) ** feed.top_k)
                 wire = far + wire_bytes("all-to-all", once * feed.top_k, within)
                 works.append(network_work("all-to-all", 2 * run.times, wire, log2(ep), far))

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 from thermoflop.base.record import fields_of, record, replace
-from thermoflop.cost.work.gguf import mixed_rows
 from thermoflop.cost.work.network import (
     collective_work,
     expert_parallel_works,
@@ -15,7 +14,7 @@ from thermoflop.cost.work.network import (
     tensor_parallel_works,
 )
 from thermoflop.cost.work.shard import shard
-from thermoflop.cost.work.weights import element_bytes
+from thermoflop.cost.work.weights import element_bytes, has_experts, mixed_rows
 from thermoflop.cost.work.work import as_run, works_of
 from thermoflop.errors import UsageError
 from thermoflop.model.operators.build import build_operators
@@ -79,15 +78,9 @@ class Layout:
     @property
     def label(self) -> str:
         """``tp=8 pp=4``; ``one device`` when nothing is split."""
-        named = (
-            ("tp", self.tp),
-            ("pp", self.pp),
-            ("dp", self.dp),
-            ("ep", self.ep),
-            ("cp", self.cp),
-        )
-        degrees = " ".join(f"{name}={degree}" for name, degree in named if degree > 1)
-        return degrees or "one device"
+        degrees = {name: getattr(self, name) for name in ("tp", "pp", "dp", "ep", "cp")}
+        said = " ".join(f"{name}={degree}" for name, degree in degrees.items() if degree > 1)
+        return said or "one device"
 
 
 def check_degrees(**degrees: int | None) -> None:
@@ -128,13 +121,6 @@ def choose_layout(
     return Layout(tp, pp, dp, ep, cp, sequence, overlap, node_size)
 
 
-def check_layers(description: Description, pp: int) -> None:
-    """UsageError where there are more stages than layers."""
-    layers = sum(run.times for stack in description.stacks for run in stack.runs)
-    if pp > layers:
-        raise UsageError(f"pp={pp} is more stages than there are layers ({layers})")
-
-
 class Share:
     """What one device of a plan does in a step: its operators, and the collectives between.
 
@@ -148,10 +134,10 @@ class Share:
         precision: Precision,
         checkpoint: Checkpoint | None = None,
     ) -> None:
-        check_layers(description, plan.pp)
-        if plan.ep > 1 and not any(
-            hasattr(run.layer.feed, "experts") for stack in description.stacks for run in stack.runs
-        ):
+        layers = sum(run.times for stack in description.stacks for run in stack.runs)
+        if plan.pp > layers:
+            raise UsageError(f"pp={plan.pp} is more stages than there are layers ({layers})")
+        if plan.ep > 1 and not has_experts(description):
             raise UsageError(f"ep={plan.ep} makes no sense: the model has no experts")
         self.description = shard(description, plan.tp, plan.ep)
         self.whole, self.plan, self.precision = description, plan, precision
@@ -210,7 +196,7 @@ class Share:
         if plan.cp > 1:
             split = step.encode is not False
             works = [_context_share(work, plan.cp, split) for work in works]
-            context = _ring_works(works, plan) if split else _merged_works(works, plan)
+            context = _context_works(works, plan, split)
             tokens = tokens / plan.cp if split else tokens
         if plan.tp > 1:
             works += tensor_parallel_works(
@@ -266,28 +252,22 @@ def _context_share(work: Work, cp: int, split: bool) -> Work:
     return replace(shared, kv_bytes=work.kv_bytes / cp)
 
 
-def _merged_works(works: list[Work], plan: Layout) -> list[Work]:
-    """Decoding over a divided cache: partial results of every head meet in an all-reduce.
+def _context_works(works: list[Work], plan: Layout, split: bool) -> list[Work]:
+    """What attention sends over a divided sequence.
 
-    Queries in and results out are the activations of attention; the results, with a maximum and a
-    sum for each head, are half of them (flash decoding, Dao et al. 2023).
+    Of a prompt (``split``) keys and values of all pass every device: ring attention (Liu, Zaharia,
+    Abbeel 2023). Decoding over a divided cache, partial results of every head meet in an
+    all-reduce. Queries in and results out are the activations of attention; the results, with a
+    maximum and a sum for each head, are half of them (flash decoding, Dao et al. 2023).
     """
+    name, collective, algorithm = "merge context", "all-reduce", "tree"
+    if split:
+        name, collective, algorithm = "ring KV", "all-gather", "ring"
     return [
         collective_work(
-            "merge context", work.times, "all-reduce", work.activation_bytes / 2, plan.cp,
-            steps=steps_of("all-reduce", plan.cp, "tree"), apart=plan.tp, node_size=plan.node_size,
-        )
-        for work in works
-        if work.kind == "attention"
-    ]  # fmt: skip
-
-
-def _ring_works(works: list[Work], plan: Layout) -> list[Work]:
-    """Ring attention: keys and values of all pass every device (Liu, Zaharia, Abbeel 2023)."""
-    return [
-        collective_work(
-            "ring KV", work.times, "all-gather", work.kv_bytes, plan.cp, steps=plan.cp - 1,
-            apart=plan.tp, node_size=plan.node_size,
+            name, work.times, collective, work.kv_bytes if split else work.activation_bytes / 2,
+            plan.cp, steps=steps_of(collective, plan.cp, algorithm), apart=plan.tp,
+            node_size=plan.node_size,
         )
         for work in works
         if work.kind == "attention"

@@ -1,7 +1,10 @@
 """Bytes of the weights on one device: by the widths of a format, or matrix by matrix as a
 checkpoint stores them.
 
-The same formats make the memory, the bytes that operators read, and what ``--why`` prints.
+The same formats make the memory, the bytes that operators read, and what ``--why`` prints. In a mix
+of GGUF llama.cpp (``src/llama-quant.cpp``) stores the head in more bits than the table of tokens,
+and a table that is both as a head; norms, biases and routers in fp32; and a matrix whose rows no
+blocks of 256 fill in a type of blocks of 32. What sees or hears is a file of its own, in 16 bits.
 """
 
 from __future__ import annotations
@@ -13,16 +16,37 @@ from thermoflop.model.operators.build import TOWERS
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from typing import TypeAlias, TypeGuard
 
+    from thermoflop.cost.hardware.precision import Precision
     from thermoflop.model.architecture.description import Description, Run
     from thermoflop.model.architecture.parts import Part
     from thermoflop.model.architecture.quantization import Quantization, Stored
+
+    # the formats of a part, each with the layers that have it so and the bytes of one set
+    Sizes: TypeAlias = Iterator[tuple[Stored | None, tuple[int, ...], float]]
+    Formats: TypeAlias = "Uniform | Checkpoint | Mix"
 
 # Products that run the expansion of a latent in two halves (DeepSeek-V2, section 2.1.2).
 _HALVES = ("absorb keys", "absorb values")
 _EXPANSION = "kv_b_proj"
 # What sees or hears, by its role and by the word of ``Held.where``.
 _BESIDE = ("image", "vision", "audio", "video")
+
+SUPERBLOCK = 256
+FULL, HALF = 4.0, 2.0  # bytes of an element in fp32, and of towers
+_Q5_K, _Q6_K = (5.5, 6.0), (6.5625, 8.5)
+# The first letters of a name: bits of the type that a mix is named after, and of the one of blocks
+# of 32 that replaces it (``tensor_type_fallback``); then the same of the head.
+_MIXES: tuple[tuple[str, tuple[float, float], tuple[float, float]], ...] = (
+    ("q2_k", (2.625, 4.5), _Q6_K), ("q3_k", (3.4375, 4.5), _Q6_K), ("q4_k", (4.5, 5.5), _Q6_K),
+    ("q5_k", _Q5_K, _Q6_K), ("q6_k", _Q6_K, _Q6_K), ("q8_0", (8.5, 8.5), (8.5, 8.5)),
+    ("q4_0", (4.5, 4.5), _Q6_K), ("q4_1", (5.0, 5.0), _Q6_K), ("q5_0", (5.5, 5.5), _Q6_K),
+    ("q5_1", (6.0, 6.0), _Q6_K), ("iq1", (1.75, 4.5), _Q5_K), ("iq2", (2.5, 4.5), _Q5_K),
+    ("iq3", (3.44, 4.5), _Q6_K), ("iq4_xs", (4.25, 4.5), _Q6_K), ("iq4_nl", (4.5, 4.5), _Q6_K),
+    ("tq", (2.06, 4.5), _Q6_K),
+)  # fmt: skip
+_FIRST = tuple(first for first, *_ in _MIXES)
 
 
 @record
@@ -49,9 +73,7 @@ class Uniform:
     narrow: float
     wide: float
 
-    def sizes(
-        self, part: Part, _role: str, layers: tuple[int, ...], inside: bool
-    ) -> Iterator[tuple[Stored | None, tuple[int, ...], float]]:
+    def sizes(self, part: Part, _role: str, layers: tuple[int, ...], inside: bool) -> Sizes:
         """Bytes of one set of a part, with the layers that have it so: all of them."""
         narrow = self.narrow if inside else self.wide
         if isinstance(part, Linear | Convolution) and not (isinstance(part, Linear) and part.tied):
@@ -84,9 +106,7 @@ class Checkpoint:
         self.stored = stored
         self._formats: dict[tuple[object, ...], dict[Stored | None, tuple[int, ...]]] = {}
 
-    def sizes(
-        self, part: Part, role: str, layers: tuple[int, ...], inside: bool
-    ) -> Iterator[tuple[Stored | None, tuple[int, ...], float]]:
+    def sizes(self, part: Part, role: str, layers: tuple[int, ...], inside: bool) -> Sizes:
         """Bytes of one set of a part in each of its formats, with the layers that have it so."""
         wide = self.wide * self.factor
         if not is_matrix(part):
@@ -120,24 +140,34 @@ class Checkpoint:
         return float(self.factor * (copies * matrix + bias * self.wide))
 
 
-if TYPE_CHECKING:
-    from typing import Protocol, TypeAlias, TypeGuard
+class Mix:
+    """The widths of a model's parts in a mix: one mean for the layers' matrices, and the rest.
+    What is in none of its types has ``wide`` bytes an element."""
 
-    class _Sizes(Protocol):
-        """What knows the bytes of every part."""
+    wide, factor = FULL, 1.0
 
-        def sizes(
-            self, part: Part, role: str, layers: tuple[int, ...], inside: bool
-        ) -> Iterator[tuple[Stored | None, tuple[int, ...], float]]:
-            """Bytes of one set of a part in each of its formats, with the layers that have it."""
+    def __init__(self, precision: Precision, description: Description) -> None:
+        self.narrow = precision.weight_bits
+        _, self.base, self.head = _row(precision.name)
+        self.description = description
+        tied = description.head is not None and description.head.tied
+        self.table = self.head if tied else self.base
 
-    class _Wide(_Sizes, Protocol):
-        """The same, and the bytes of an element of what stays as it is."""
+    def sizes(self, part: Part, role: str, layers: tuple[int, ...], inside: bool) -> Sizes:
+        """Bytes of one set of a part, with the layers that have it so: all of them."""
+        yield None, layers, self._bytes(part, role, inside)
 
-        wide: float
-        factor: float
-
-    Formats: TypeAlias = Uniform | Checkpoint | _Sizes
+    def _bytes(self, part: Part, role: str, inside: bool) -> float:
+        if is_beside(self.description, role):
+            return float(HALF * part.parameters)
+        if isinstance(part, Table):
+            return float(part.parameters * _bits(self.table, part.width) / 8)
+        if not isinstance(part, Linear) or part.tied or (inside and part.unquantized):
+            return float(FULL * part.parameters)
+        bits = _bits(self.head, part.inputs)
+        if inside:
+            bits = self.narrow * _bits(self.base, part.inputs) / self.base[0]
+        return float(part.matrix_parameters * bits / 8 + FULL * part.bias_parameters)
 
 
 def is_matrix(part: Part) -> TypeGuard[Linear | Table]:
@@ -211,13 +241,30 @@ def stage_share(layers: int, pp: int) -> float:
     return -(-layers // pp) / layers if layers else 1.0
 
 
+def layer_matrices(description: Description) -> Iterator[tuple[Run, Linear]]:
+    """The matrices of the layers, each with the run that has it."""
+    for stack in description.stacks:
+        for run in stack.runs:
+            for part in run.layer.parts():
+                if isinstance(part, Linear):
+                    yield run, part
+
+
+def has_experts(description: Description) -> bool:
+    """Whether any layer has experts."""
+    runs = (run for stack in description.stacks for run in stack.runs)
+    return any(hasattr(run.layer.feed, "experts") for run in runs)
+
+
 def layers_of(description: Description) -> int:
     """Layers of all stacks that stages share."""
     stacks = [each for each in description.stacks if not is_beside(description, each.role)]
     return int(sum(run.times for stack in stacks for run in stack.runs))
 
 
-def element_bytes(description: Description, checkpoint: _Wide) -> dict[tuple[str, str], float]:
+def element_bytes(
+    description: Description, checkpoint: Checkpoint | Mix
+) -> dict[tuple[str, str], float]:
     """Bytes of an element of each matrix, scales included, by part of the model and name: the mean
     over layers of one kind."""
     sums: dict[tuple[str, str], tuple[float, float]] = {}
@@ -239,3 +286,27 @@ def element_bytes(description: Description, checkpoint: _Wide) -> dict[tuple[str
         width = widths.get(("head", head.name), shared)
         widths |= dict.fromkeys((("head", head.name), ("mtp head", head.name)), width)
     return widths
+
+
+def mixed_rows(precision: Precision, description: Description) -> Mix | None:
+    """The widths of a mix where some matrices in layers are stored in another type, since their
+    rows fill no blocks of 256; else its one mean says it all."""
+    if not is_mix(precision.name):
+        return None
+    inside = (part for _, part in layer_matrices(description) if not part.unquantized)
+    broken = any(int(part.inputs) % SUPERBLOCK for part in inside)
+    return Mix(precision, description) if broken else None
+
+
+def is_mix(name: str) -> bool:
+    """Whether a number format is a mix of GGUF's types."""
+    return name.startswith(_FIRST)
+
+
+def _row(name: str) -> tuple[str, tuple[float, float], tuple[float, float]]:
+    return next(row for row in _MIXES if name.startswith(row[0]))
+
+
+def _bits(widths: tuple[float, float], row: object) -> float:
+    """The width of rows that blocks of 256 fill, or of those that they do not."""
+    return widths[1] if int(row) % SUPERBLOCK else widths[0]  # type: ignore[call-overload]
