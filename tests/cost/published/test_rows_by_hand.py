@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import pytest
+import thermoflop as tf
 from thermoflop.base.record import replace
+from thermoflop.cost.catalogue.profiles import find_profile
+from thermoflop.cost.inference.question import answer
 from thermoflop.cost.published.names import config_of, precision_of
 from thermoflop.cost.published.row import Skipped, by_reason, rows_of
 from thermoflop.cost.published.serving import serving_row
@@ -509,3 +512,29 @@ def test_a_shape_is_the_family_that_has_it(shape, family, parameters):
     if family == "bert":  # positions and two segments
         groups = model.params_by_group
         assert (groups["embed_pos"], groups["embed_type"]) == (512 * 64, 2 * 64)
+
+
+@pytest.mark.parametrize("label", ["fp4", "mxfp4", "FP4"])
+def test_a_row_in_4_bits_of_a_model_that_is_published_in_them_has_its_files_widths(label):
+    """gpt-oss: experts in mxfp4, the rest in 16 bits; a device without 4 bits multiplies in 16."""
+    raw = {
+        "engine": "TensorRT-LLM 1.1", "gpu_key": "B200-SXM", "model": "openai/gpt-oss-20b",
+        "precision": label, "batch": 8, "input_len": 100, "output_len": 50, "value": 10.0,
+        "metric": "tpot_ms", "kv_precision": "fp8",
+        "shape": {"hidden": 2880, "layers": 24, "heads": 64, "ffn": 2880, "vocab": 201088},
+    }  # fmt: skip
+    for gpu, compute in (("B200-SXM", "fp8"), ("H100-SXM-80GB", "bf16")):
+        found = serving_row({**raw, "gpu_key": gpu}).question
+        assert (found.precision.compute, found.precision.kv_bytes) == (compute, 1)
+        assert found.checkpoint is not None
+        assert found.model.params == load_model("gpt-oss-20b").params
+        asked = tf.estimate(
+            "gpt-oss-20b", gpu, profile="TensorRT-LLM 1.1", kv_dtype="fp8", batch=8, prompt=100,
+            generate=50,
+        )  # fmt: skip
+        same = answer(found, find_profile("TensorRT-LLM 1.1"))
+        assert same.expected_s == pytest.approx(asked.per_token.expected_s, rel=1e-4)
+    plain = serving_row({**raw, "model": "llama-3-8b", "engine": "unheard of"}).question
+    assert (plain.precision.name, plain.checkpoint) == (
+        ("mxfp4" if label == "mxfp4" else "nvfp4"), None,
+    )  # fmt: skip

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from thermoflop.cost.inference.steady import AnyStep
     from thermoflop.cost.roofline.span import Span
     from thermoflop.cost.work.share import Layout, Share
+    from thermoflop.cost.work.weights import Checkpoint
     from thermoflop.model.model import Model
 
 # Many rows ask about the same part of the same model, whose operators are counted once. The model
@@ -38,6 +39,7 @@ class Question:
     ``mixes_prefill``: each decode step carries its share of the prompts of other sequences, as it
     does while a server is full. ``date``: when it was measured, such as ``2026-04``, or empty.
     ``held``: steps for which the server holds a prompt back: see ``steady.client_s``.
+    ``checkpoint``: the formats of the matrices as published; None: one width for all.
     """
 
     engine: str
@@ -50,13 +52,14 @@ class Question:
     mixes_prefill: bool = False
     date: str = ""
     held: float = 0.0
+    checkpoint: Checkpoint | None = None
 
     def setting(self, profile: Profile) -> Setting:
         """What the answer is made of. UsageError for a layout that does not divide the model."""
         key = id(self.model), self.plan, self.precision
         known = _shares.get(key)
         setting = Setting(
-            self.model, self.device, self.plan, self.precision, profile,
+            self.model, self.device, self.plan, self.precision, profile, self.checkpoint,
             prefix=self.workload.prefix, share=known and known[1],
         )  # fmt: skip
         _shares[key] = self.model, setting.share

@@ -131,6 +131,19 @@ def model_of(row: dict[str, Any]) -> Model:
     return _models[key]
 
 
+def published_in_4_bits(row: dict[str, Any]) -> Model | None:
+    """The model of the catalogue that a row's name means, where its format, called ``fp4`` or
+    ``mxfp4``, is the one that the model is published in (gpt-oss); else None."""
+    if str(row.get("precision")).lower() not in ("fp4", "mxfp4"):
+        return None
+    try:
+        model = model_of({"model": row.get("model")})
+    except Skipped:
+        return None
+    own = model.quantization
+    return model if own is not None and own.method == "mxfp4" else None
+
+
 def _named(name: str) -> Model:
     """A model of the catalogue, whatever owner, tuning and format its name speaks of."""
     from thermoflop.model.config.catalogue import names

@@ -13,8 +13,15 @@ from thermoflop.base.plain import is_between
 from thermoflop.cost.catalogue.devices import find_device
 from thermoflop.cost.engines.engine import find_engine
 from thermoflop.cost.inference.arguments import Workload
+from thermoflop.cost.inference.formats import choose_formats
 from thermoflop.cost.inference.question import Question
-from thermoflop.cost.published.names import SHORT_PROMPT, TASK_PROMPTS, model_of, precision_of
+from thermoflop.cost.published.names import (
+    SHORT_PROMPT,
+    TASK_PROMPTS,
+    model_of,
+    precision_of,
+    published_in_4_bits,
+)
 from thermoflop.cost.published.row import Row, Skipped
 from thermoflop.cost.work.shard import shard
 from thermoflop.cost.work.share import Layout
@@ -25,6 +32,7 @@ if TYPE_CHECKING:
 
     from thermoflop.cost.hardware.device import Device
     from thermoflop.cost.hardware.precision import Precision
+    from thermoflop.cost.work.weights import Checkpoint
     from thermoflop.model.model import Model
 
 # Names of the same quantity, all in milliseconds.
@@ -64,7 +72,7 @@ def serving_row(raw: dict[str, Any]) -> Row:
     if raw.get("lowest_offload_device") not in (None, "GPU") or raw.get("engine") == "Petals":
         raise Skipped("weights off the device: not modelled")
     device, model = _device(raw), model_of(raw)
-    precision = _precision(raw, device, model)
+    model, precision, checkpoint = _formats(raw, device, model)
     layout = _layout(raw)
     if raw.get("drafts") or _recipe(raw, layout) == DRAFTED:
         raise Skipped("its tokens were drafted")
@@ -83,7 +91,7 @@ def serving_row(raw: dict[str, Any]) -> Row:
     question = Question(
         str(raw.get("engine", "")), model, device, layout, precision, workload,
         "prefill" if model.is_encoder else phase, mixes, str(raw.get("measured") or ""),
-        _held(raw, layout, workload),
+        _held(raw, layout, workload), checkpoint,
     )  # fmt: skip
     return Row(
         str(raw.get("id", "")), str(raw.get("source", "")), str(raw.get("model", "")), phase,
@@ -114,6 +122,19 @@ def _batch(row: dict[str, Any]) -> float:
     if not number or float(number[0]) <= 0:
         raise Skipped("batch unknown")
     return float(number[0])
+
+
+def _formats(
+    raw: dict[str, Any], device: Device, model: Model
+) -> tuple[Model, Precision, Checkpoint | None]:
+    """The model and its widths; matrix by matrix where 4 bits are those that it is published in."""
+    own = published_in_4_bits(raw)
+    if own is None:
+        return model, _precision(raw, device, model), None
+    kv_dtype = raw.get("kv_precision") if raw.get("kv_precision") in ("fp8", "fp16") else None
+    label = str(raw.get("engine"))
+    engine = label if find_engine(label).name != "default" else None
+    return own, *choose_formats(own, device, None, kv_dtype, engine)
 
 
 def _precision(raw: dict[str, Any], device: Device, model: Model) -> Precision:
