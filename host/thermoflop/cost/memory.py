@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from thermoflop.base.number import maximum, minimum
 from thermoflop.base.record import plain, record
-from thermoflop.base.sheet import Figure, column, figure, figures_of
+from thermoflop.base.sheet import Figure, Grid, column, figure, figures_of
 from thermoflop.base.units import gigabytes, wrapped
 from thermoflop.cost.work.network import replicated_latent
 from thermoflop.cost.work.weights import (
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from typing import Any
 
     from thermoflop.base.number import Number
-    from thermoflop.base.sheet import Grid
     from thermoflop.cost.hardware.device import Device
     from thermoflop.cost.work.share import Share
     from thermoflop.cost.work.weights import Formats

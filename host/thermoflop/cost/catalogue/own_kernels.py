@@ -20,14 +20,13 @@ from thermoflop.cost.catalogue.machine import (
     machine_profile_from,
     path_of,
 )
-from thermoflop.cost.hardware.device import device_from
+from thermoflop.cost.hardware.device import Device, device_from
 from thermoflop.cost.kernels.forms import FORMS
 from thermoflop.errors import InputError, StorageError, UsageError
 
 if TYPE_CHECKING:
     from typing import Any
 
-    from thermoflop.cost.hardware.device import Device
     from thermoflop.cost.hardware.precision import Precision
 
 KIND = "kernel profile"

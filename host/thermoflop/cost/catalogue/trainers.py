@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from thermoflop.base.messages import expected
 from thermoflop.base.record import replace
-from thermoflop.cost.catalogue.profiles import training_profiles
+from thermoflop.cost.catalogue.profiles import Profile, training_profiles
 from thermoflop.errors import InputError
-
-if TYPE_CHECKING:
-    from thermoflop.cost.catalogue.profiles import Profile
 
 
 def trainer_name(trainer: str, kind: str) -> str:

@@ -7,15 +7,11 @@ are sold with several (Macs, processors) get the one that is named.
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
 
 from thermoflop.base.record import replace
 from thermoflop.cost.catalogue.sheets import device_names, sheet
-from thermoflop.cost.hardware.device import device_from
+from thermoflop.cost.hardware.device import Device, device_from
 from thermoflop.errors import InputError
-
-if TYPE_CHECKING:
-    from thermoflop.cost.hardware.device import Device
 
 GIB = 2**30
 _MEMORY = re.compile(r"(?<![a-z0-9.])(\d{1,4})\s*g(?:i?b)?(?![a-z0-9])")

@@ -4,13 +4,9 @@ from __future__ import annotations
 
 from thermoflop.base.record import replace
 from thermoflop.base.units import digits
-from thermoflop.cost.hardware.device import UNKNOWN_BYTES_S, pcie_bytes_s
+from thermoflop.cost.hardware.device import UNKNOWN_BYTES_S, Device, pcie_bytes_s
 from thermoflop.cost.hardware.fabric import bridged
 from thermoflop.errors import UsageError
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from thermoflop.cost.hardware.device import Device
 
 
 def with_network(device: Device, node_size: int | None, network_gb_s: float | None) -> Device:

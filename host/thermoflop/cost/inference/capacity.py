@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from thermoflop.base.record import fields_of, plain, record, replace
-from thermoflop.base.sheet import Row, column, figure, figures_of
+from thermoflop.base.sheet import Grid, Row, column, figure, figures_of
 from thermoflop.base.units import gigabytes, wrapped
 from thermoflop.cost.catalogue.cards import alike, named_cards
 from thermoflop.cost.engines.budget import Budget, budget_text
@@ -27,7 +27,7 @@ from thermoflop.cost.inference.remedies import (
 )
 from thermoflop.cost.inference.room import LARGEST, MOST_DEVICES, Room, largest, room_of
 from thermoflop.cost.inference.unequal import Card, Split
-from thermoflop.cost.memory import copies_of_cache, memory_json, memory_sheet
+from thermoflop.cost.memory import Memory, copies_of_cache, memory_json, memory_sheet
 from thermoflop.cost.work.share import Layout, check_degrees
 from thermoflop.errors import UsageError
 
@@ -35,11 +35,9 @@ if TYPE_CHECKING:
     from os import PathLike
     from typing import Any
 
-    from thermoflop.base.sheet import Grid
     from thermoflop.cost.catalogue.profiles import Profile
     from thermoflop.cost.hardware.device import Device
     from thermoflop.cost.hardware.precision import Precision
-    from thermoflop.cost.memory import Memory
     from thermoflop.model.model import Model
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from thermoflop.base.record import fields_of, record, replace
-from thermoflop.base.sheet import figure, figures_of
+from thermoflop.base.sheet import Figure, figure, figures_of
 from thermoflop.base.units import gigabytes, table, wrapped
 from thermoflop.cost.inference.arguments import as_model
 from thermoflop.cost.inference.capacity import fit
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from os import PathLike
     from typing import Any
 
-    from thermoflop.base.sheet import Figure
     from thermoflop.cost.hardware.device import Device
     from thermoflop.cost.work.share import Share
     from thermoflop.model.architecture.mixers import Mixer

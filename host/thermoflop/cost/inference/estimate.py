@@ -9,14 +9,14 @@ from __future__ import annotations
 
 from thermoflop.base.number import kind_of, maximum
 from thermoflop.base.record import is_record, replace
-from thermoflop.cost.energy import energy_of
+from thermoflop.cost.energy import Energy, energy_of
 from thermoflop.cost.hardware.nodes import network_text, with_network
 from thermoflop.cost.inference.formats import as_downloaded, choose_formats
 from thermoflop.cost.inference.held_to import check_engine, check_layout, rates_on
 from thermoflop.cost.inference.result import Estimate
 from thermoflop.cost.inference.setting import Setting
 from thermoflop.cost.memory import memory_of
-from thermoflop.cost.roofline.bound import bound_decode_s, bound_s, sums_of
+from thermoflop.cost.roofline.bound import Sums, bound_decode_s, bound_s, sums_of
 from thermoflop.cost.roofline.decode import decode_s
 from thermoflop.cost.roofline.span import Span
 from thermoflop.cost.work.share import check_degrees, choose_layout
@@ -29,10 +29,8 @@ if TYPE_CHECKING:
 
     from thermoflop.base.number import Number
     from thermoflop.cost.catalogue.profiles import Profile
-    from thermoflop.cost.energy import Energy
     from thermoflop.cost.hardware.device import Device
     from thermoflop.cost.inference.arguments import Workload
-    from thermoflop.cost.roofline.bound import Sums
     from thermoflop.model.model import Model
 
 # Elements worked on at once: a few dozen arrays of them stay in a core's own cache.

@@ -6,8 +6,8 @@ from functools import lru_cache
 
 from thermoflop.base.record import replace
 from thermoflop.cost.engines.abilities import ALONE_TOO, no_weights
-from thermoflop.cost.engines.engine import is_ollama
-from thermoflop.cost.hardware.device import check_4_bits
+from thermoflop.cost.engines.engine import Engine, is_ollama
+from thermoflop.cost.hardware.device import Device, check_4_bits
 from thermoflop.cost.hardware.precision import (
     Precision,
     asked_for,
@@ -38,8 +38,6 @@ from thermoflop.model.architecture.quantization import Quantization, Stored
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from thermoflop.cost.engines.engine import Engine
-    from thermoflop.cost.hardware.device import Device
     from thermoflop.model.architecture.description import Description
     from thermoflop.model.model import Model
 

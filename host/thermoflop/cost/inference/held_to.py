@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from thermoflop.cost.catalogue.profiles import find_profile
+from thermoflop.cost.catalogue.profiles import Profile, find_profile
 from thermoflop.cost.engines.abilities import no_cache, no_device, no_layout, no_weights
 from thermoflop.cost.inference.formats import lacking
 from thermoflop.errors import UsageError
@@ -11,7 +11,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from thermoflop.cost.catalogue.profiles import Profile
     from thermoflop.cost.hardware.device import Device
     from thermoflop.cost.work.share import Layout
     from thermoflop.model.model import Model

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from thermoflop.base.record import replace
-from thermoflop.cost.hardware.device import format_in_4_bits
+from thermoflop.cost.hardware.device import Device, format_in_4_bits
 from thermoflop.errors import UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from thermoflop.cost.engines.engine import Engine
-    from thermoflop.cost.hardware.device import Device
     from thermoflop.cost.hardware.precision import Precision
     from thermoflop.model.architecture.quantization import Quantization, Stored
 

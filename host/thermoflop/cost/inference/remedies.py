@@ -9,21 +9,18 @@ from typing import TYPE_CHECKING
 from thermoflop.base.plain import is_number
 from thermoflop.base.record import record, replace
 from thermoflop.base.units import gigabytes
-from thermoflop.cost.engines.budget import engine_memory
-from thermoflop.cost.engines.footprint import placement_of
+from thermoflop.cost.engines.budget import EngineMemory, engine_memory
+from thermoflop.cost.engines.footprint import Load, placement_of
 from thermoflop.cost.engines.raised import raised
-from thermoflop.cost.work.share import Layout
+from thermoflop.cost.work.share import Layout, Share
 from thermoflop.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from thermoflop.cost.engines.budget import EngineMemory
-    from thermoflop.cost.engines.footprint import Load
     from thermoflop.cost.engines.placement import PlacedLayer, Placement
     from thermoflop.cost.inference.room import Room
     from thermoflop.cost.inference.unequal import Split
-    from thermoflop.cost.work.share import Share
 
 # Formats to try, from the widest on, by what engines load: GGUF's k and i ones, since those that
 # came before them (q5_1, q4_0, ...) are worse at their width, and ternary ones need their models.

@@ -15,7 +15,7 @@ from thermoflop.base.units import (
     wrapped,
 )
 from thermoflop.cost.engines.engine import DEFAULT
-from thermoflop.cost.hardware.device import CALIBRATED
+from thermoflop.cost.hardware.device import CALIBRATED, Device
 from thermoflop.cost.inference.arguments import unread_source
 from thermoflop.cost.inference.formats import formats_line
 from thermoflop.cost.memory import (
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 
     from thermoflop.base.number import Number
     from thermoflop.cost.energy import Energy
-    from thermoflop.cost.hardware.device import Device
     from thermoflop.cost.hardware.precision import Precision
     from thermoflop.cost.inference.setting import Setting
     from thermoflop.cost.memory import Memory

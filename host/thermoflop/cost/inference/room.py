@@ -10,10 +10,10 @@ from thermoflop.cost.catalogue.profiles import Profile, find_profile
 from thermoflop.cost.engines.budget import EngineMemory, engine_memory, has_options
 from thermoflop.cost.engines.engine import is_ollama
 from thermoflop.cost.engines.footprint import Load
-from thermoflop.cost.hardware.precision import choose_precision
+from thermoflop.cost.hardware.precision import Precision, choose_precision
 from thermoflop.cost.inference.formats import choose_formats
 from thermoflop.cost.inference.held_to import check_engine
-from thermoflop.cost.memory import memory_of
+from thermoflop.cost.memory import Memory, memory_of
 from thermoflop.cost.work.share import Layout, Share, choose_layout
 from thermoflop.errors import UsageError
 
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from typing import Any
 
     from thermoflop.cost.hardware.device import Device
-    from thermoflop.cost.hardware.precision import Precision
-    from thermoflop.cost.memory import Memory
     from thermoflop.cost.work.weights import Checkpoint
     from thermoflop.model.model import Model
 

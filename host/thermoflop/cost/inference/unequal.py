@@ -12,20 +12,17 @@ from itertools import accumulate
 from typing import TYPE_CHECKING
 
 from thermoflop.base.record import record, replace
-from thermoflop.cost.engines.budget import engine_memory
-from thermoflop.cost.engines.footprint import visible_bytes
+from thermoflop.cost.engines.budget import EngineMemory, engine_memory
+from thermoflop.cost.engines.footprint import Load, visible_bytes
 from thermoflop.cost.engines.placement import cache_bytes, outside_bytes, placed_layers
-from thermoflop.cost.work.share import Layout
+from thermoflop.cost.work.share import Layout, Share
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from thermoflop.cost.engines.budget import EngineMemory
-    from thermoflop.cost.engines.footprint import Load
     from thermoflop.cost.hardware.device import Device
     from thermoflop.cost.inference.room import Room
     from thermoflop.cost.memory import Memory
-    from thermoflop.cost.work.share import Share
 
 
 @record

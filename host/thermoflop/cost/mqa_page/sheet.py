@@ -2,17 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from thermoflop.base.sheet import Grid, Row, figure
+from thermoflop.base.sheet import Figure, Grid, Row, figure
 from thermoflop.base.units import digits
-from thermoflop.cost.mqa_page.kernels import page_kernels
-from thermoflop.cost.mqa_page.page import FORMS, page_numbers
-
-if TYPE_CHECKING:
-    from thermoflop.base.sheet import Figure
-    from thermoflop.cost.mqa_page.kernels import Kernel
-    from thermoflop.cost.mqa_page.page import Page
+from thermoflop.cost.mqa_page.kernels import Kernel, page_kernels
+from thermoflop.cost.mqa_page.page import FORMS, Page, page_numbers
 
 # Row, key, unit, units in one of the page's numbers, and the number's name.
 _MEMORY = (

@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from thermoflop.base.explanation import Explanation
 from thermoflop.base.units import digits, scaled
 from thermoflop.cost.mqa_page.kernels import MEANINGS, NAMES, formula_lines, page_kernels
-from thermoflop.cost.mqa_page.page import FORMS
+from thermoflop.cost.mqa_page.page import FORMS, Page
 from thermoflop.errors import MissingExtra, UsageError
-
-if TYPE_CHECKING:
-    from thermoflop.cost.mqa_page.page import Page
 
 
 def page_why(page: Page, key: str) -> Explanation:

@@ -6,13 +6,12 @@ from typing import TYPE_CHECKING
 
 from thermoflop.base.record import record
 from thermoflop.base.units import seconds
-from thermoflop.cost.plan.choice import nearest
+from thermoflop.cost.plan.choice import Found, Question, nearest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from typing import Any
 
-    from thermoflop.cost.plan.choice import Found, Question
     from thermoflop.cost.plan.result import Choice
     from thermoflop.cost.plan.unit import Unit
     from thermoflop.cost.serving.targets import Targets

@@ -10,11 +10,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from thermoflop.cost.memory import kv_bytes
-from thermoflop.cost.plan.choice import Found, Pools
+from thermoflop.cost.plan.choice import Found, Pools, Question
 from thermoflop.cost.serving.times import StepTimes
 
 if TYPE_CHECKING:
-    from thermoflop.cost.plan.choice import Question
     from thermoflop.cost.plan.unit import Unit
     from thermoflop.cost.serving.targets import Targets
 

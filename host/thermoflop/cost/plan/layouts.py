@@ -11,16 +11,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from thermoflop.cost.engines.abilities import no_layout, no_weights
-from thermoflop.cost.engines.engine import DEFAULT, named_engine
-from thermoflop.cost.hardware.device import format_in_4_bits
+from thermoflop.cost.engines.engine import DEFAULT, Engine, named_engine
+from thermoflop.cost.hardware.device import Device, format_in_4_bits
 from thermoflop.cost.work.share import Layout
 from thermoflop.cost.work.weights import has_experts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from thermoflop.cost.engines.engine import Engine
-    from thermoflop.cost.hardware.device import Device
     from thermoflop.model.model import Model
 
 

@@ -6,7 +6,7 @@ from math import ceil, sqrt
 from typing import TYPE_CHECKING
 
 from thermoflop.base.record import record, replace
-from thermoflop.cost.plan.choice import at_load
+from thermoflop.cost.plan.choice import Found, Question, at_load
 from thermoflop.cost.plan.launch import launch
 from thermoflop.cost.plan.result import Choice, Point
 from thermoflop.cost.serving.replica import joules_of
@@ -14,7 +14,6 @@ from thermoflop.cost.serving.steady import TRUSTED_LOAD, Steady, open_loop
 from thermoflop.cost.serving.times import StepTimes
 
 if TYPE_CHECKING:
-    from thermoflop.cost.plan.choice import Found, Question
     from thermoflop.cost.plan.prices import Price
     from thermoflop.cost.plan.unit import Unit
     from thermoflop.model.model import Model

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 from thermoflop.base.record import replace
 from thermoflop.base.units import digits, seconds
 from thermoflop.cost.catalogue.devices import as_devices
-from thermoflop.cost.catalogue.profiles import find_profile
+from thermoflop.cost.catalogue.profiles import Profile, find_profile
 from thermoflop.cost.engines.abilities import no_device
 from thermoflop.cost.engines.engine import named_engine
 from thermoflop.cost.inference.arguments import as_model, checked_whole, validate_arguments, written
 from thermoflop.cost.inference.formats import as_named, as_planned, check_understood, lacking
 from thermoflop.cost.inference.held_to import not_run
-from thermoflop.cost.inference.room import room_of
+from thermoflop.cost.inference.room import Room, room_of
 from thermoflop.cost.plan.blocked import REPLICA, Tried, blocked
 from thermoflop.cost.plan.choice import Question, best_load, cheaper_in_stages, cost, replicated
 from thermoflop.cost.plan.disaggregated import pooled
@@ -22,9 +22,9 @@ from thermoflop.cost.plan.launch import launch_notes
 from thermoflop.cost.plan.layouts import formats, layouts
 from thermoflop.cost.plan.outcome import Context, choice_of, frontier_of
 from thermoflop.cost.plan.prices import prices_of
-from thermoflop.cost.plan.result import PlanResult
-from thermoflop.cost.plan.unit import units
-from thermoflop.cost.serving.lengths import lengths_of
+from thermoflop.cost.plan.result import Choice, PlanResult
+from thermoflop.cost.plan.unit import Unit, units
+from thermoflop.cost.serving.lengths import Lengths, lengths_of
 from thermoflop.cost.serving.policy import policy_of, with_policy
 from thermoflop.cost.serving.serving import (
     OUTPUT,
@@ -41,13 +41,8 @@ if TYPE_CHECKING:
     from os import PathLike
     from typing import Any
 
-    from thermoflop.cost.catalogue.profiles import Profile
     from thermoflop.cost.hardware.device import Device
-    from thermoflop.cost.inference.room import Room
     from thermoflop.cost.plan.choice import Found
-    from thermoflop.cost.plan.result import Choice
-    from thermoflop.cost.plan.unit import Unit
-    from thermoflop.cost.serving.lengths import Lengths
     from thermoflop.cost.work.share import Layout
     from thermoflop.model.model import Model
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from thermoflop.base.record import fields_of, record
 from thermoflop.cost.inference.setting import Setting
 from thermoflop.cost.memory import memory_of
-from thermoflop.cost.serving.mixing import between, mixing_of
+from thermoflop.cost.serving.mixing import Mixing, between, mixing_of
 from thermoflop.cost.serving.replica import load_of
 from thermoflop.cost.serving.steady import at_sequences
 from thermoflop.cost.serving.times import StepTimes
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from thermoflop.cost.catalogue.profiles import Profile
     from thermoflop.cost.inference.room import Room
     from thermoflop.cost.serving.lengths import Lengths
-    from thermoflop.cost.serving.mixing import Mixing
     from thermoflop.cost.serving.policy import Policy
     from thermoflop.cost.work.share import Layout, Share
 

@@ -13,7 +13,7 @@ from thermoflop.base.plain import is_number
 from thermoflop.base.record import replace
 from thermoflop.cost.catalogue.devices import find_device
 from thermoflop.cost.hardware.nodes import with_network
-from thermoflop.cost.hardware.precision import choose_precision
+from thermoflop.cost.hardware.precision import Precision, choose_precision
 from thermoflop.cost.published.names import config_of, model_of
 from thermoflop.cost.published.row import Row, Skipped
 from thermoflop.cost.training.iteration import EAGER, HALF, Iteration, expert_overlap_of, overlap_of
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from typing import Any
 
     from thermoflop.cost.hardware.device import Device
-    from thermoflop.cost.hardware.precision import Precision
     from thermoflop.model.model import Model
 
 # What is in a source's name -> the trainer, and whether its attention keeps scores on the chip.

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from thermoflop.base.number import maximum, minimum
 from thermoflop.base.record import record
-from thermoflop.cost.hardware.device import is_switched
+from thermoflop.cost.hardware.device import Device, is_switched
 from thermoflop.cost.roofline.decode import positive_sum, segments
 
 TYPE_CHECKING = False
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from thermoflop.base.number import Number
-    from thermoflop.cost.hardware.device import Device
     from thermoflop.cost.work.work import Work
 
 

@@ -22,7 +22,7 @@ from thermoflop.cost.serving.replica import Replica, joules_of
 from thermoflop.cost.serving.result import Serving
 from thermoflop.cost.serving.simulation import Arrivals
 from thermoflop.cost.serving.simulation import simulate as run_simulation
-from thermoflop.cost.serving.steady import capacity, limits_of_trust
+from thermoflop.cost.serving.steady import Steady, capacity, limits_of_trust
 from thermoflop.cost.serving.targets import Targets, limit_beyond, most_users, most_within
 from thermoflop.cost.serving.trace import read_trace
 from thermoflop.cost.work.share import check_degrees, choose_layout
@@ -35,7 +35,6 @@ if TYPE_CHECKING:
 
     from thermoflop.cost.catalogue.profiles import Profile
     from thermoflop.cost.hardware.device import Device
-    from thermoflop.cost.serving.steady import Steady
     from thermoflop.model.model import Model
 
 # The first token of a benchmark that starts all its users C at once and asks some ten times each:

@@ -5,16 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from thermoflop.base.record import record
-from thermoflop.cost.serving.lengths import draw_lengths
-from thermoflop.cost.serving.loop import Requests, run_loop
+from thermoflop.cost.serving.lengths import Lengths, draw_lengths
+from thermoflop.cost.serving.loop import Requests, Timings, run_loop
 from thermoflop.cost.serving.table import step_table
 from thermoflop.errors import UsageError
 
 if TYPE_CHECKING:
     from typing import Any
 
-    from thermoflop.cost.serving.lengths import Lengths
-    from thermoflop.cost.serving.loop import Timings
     from thermoflop.cost.serving.replica import Replica
     from thermoflop.cost.serving.trace import Trace
 

@@ -18,14 +18,13 @@ from typing import TYPE_CHECKING
 
 from thermoflop.base.record import record, replace
 from thermoflop.cost.serving.backlog import Prompts, waiting
-from thermoflop.cost.serving.mixing import between
+from thermoflop.cost.serving.mixing import Mixing, between
 from thermoflop.cost.serving.table import step_table
 
 if TYPE_CHECKING:
     from typing import Any
 
     from thermoflop.cost.serving.lengths import Lengths
-    from thermoflop.cost.serving.mixing import Mixing
     from thermoflop.cost.serving.policy import Policy
     from thermoflop.cost.serving.table import Steps
 

@@ -9,7 +9,7 @@ from thermoflop.base.record import record
 from thermoflop.cost.memory import RESERVE_BYTES, RESERVE_SHARE, parameters_held, shared_bytes
 from thermoflop.cost.training.activations import form_of, generalized_layer_bytes
 from thermoflop.cost.training.host import left_on_device
-from thermoflop.cost.training.lora import is_on_source
+from thermoflop.cost.training.lora import Lora, is_on_source
 from thermoflop.cost.training.replicas import adapters_held, experts_shared_by, in_experts
 from thermoflop.cost.training.source import cross_elements, encoder_bytes
 from thermoflop.cost.training.states import ADAPTER_RECIPE, state_bytes
@@ -22,7 +22,6 @@ from thermoflop.model.architecture.parts import Linear, Norm
 
 if TYPE_CHECKING:
     from thermoflop.cost.training.iteration import Iteration
-    from thermoflop.cost.training.lora import Lora
     from thermoflop.model.architecture.description import Layer
     from thermoflop.model.architecture.feedforward import FeedForward
 

@@ -14,14 +14,10 @@ host's step does not.
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
 
 from thermoflop.base.record import record
-from thermoflop.cost.hardware.device import PCIE_3_LANE_BYTES_S, UNKNOWN_BYTES_S
+from thermoflop.cost.hardware.device import PCIE_3_LANE_BYTES_S, UNKNOWN_BYTES_S, Device
 from thermoflop.errors import UsageError
-
-if TYPE_CHECKING:
-    from thermoflop.cost.hardware.device import Device
 
 C2C_BYTES_S = 450e9  # Grace to its GPU, in one direction (NVIDIA, GH200 data sheet: 900 of both)
 PARTS = ("optimizer", "parameters", "activations")

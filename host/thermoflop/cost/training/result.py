@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
     from thermoflop.cost.inference.remedies import Remedy
     from thermoflop.cost.roofline.span import Span
-    from thermoflop.cost.training.iteration import Iteration
 
 
 @record

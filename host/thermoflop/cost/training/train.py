@@ -17,7 +17,7 @@ from thermoflop.cost.inference.formats import choose_formats
 from thermoflop.cost.roofline.span import Span, span_of
 from thermoflop.cost.training.checks import check_interleaved, check_replicas, check_shard
 from thermoflop.cost.training.counts import document_tokens, training_flops, without_padding
-from thermoflop.cost.training.host import host_use
+from thermoflop.cost.training.host import HostUse, host_use
 from thermoflop.cost.training.iteration import (
     EAGER,
     Iteration,
@@ -26,7 +26,7 @@ from thermoflop.cost.training.iteration import (
     overlap_of,
     recomputation,
 )
-from thermoflop.cost.training.lora import ALL, choose_lora
+from thermoflop.cost.training.lora import ALL, Lora, choose_lora
 from thermoflop.cost.training.memory import kept_by_a_micro_batch, training_memory
 from thermoflop.cost.training.offload import choose_offload
 from thermoflop.cost.training.replicas import held_parameters, owned_parameters
@@ -45,8 +45,6 @@ if TYPE_CHECKING:
     from typing import Any
 
     from thermoflop.cost.catalogue.profiles import Profile
-    from thermoflop.cost.training.host import HostUse
-    from thermoflop.cost.training.lora import Lora
     from thermoflop.model.model import Model
 
 SEQUENCE = 2048  # tokens, where nothing is said

@@ -15,8 +15,8 @@ from thermoflop.base.record import record, replace
 from thermoflop.cost.engines.engine import find_engine
 from thermoflop.cost.roofline.bound import bound_step_s, limits_of
 from thermoflop.cost.roofline.rates import Rates, fastest_peak, rates_of
-from thermoflop.cost.training.iteration import STOPS_EARLY
-from thermoflop.cost.training.lora import ADAPTERS, WRITTEN_OUT
+from thermoflop.cost.training.iteration import STOPS_EARLY, Iteration
+from thermoflop.cost.training.lora import ADAPTERS, WRITTEN_OUT, Lora
 from thermoflop.cost.training.replicas import muon_works, optimizer_work, replica_works
 from thermoflop.cost.work.network import network_work
 from thermoflop.cost.work.share import Layout, Share
@@ -29,8 +29,6 @@ from thermoflop.model.operators.step import Step
 if TYPE_CHECKING:
     from thermoflop.base.number import Number
     from thermoflop.cost.catalogue.profiles import Profile
-    from thermoflop.cost.training.iteration import Iteration
-    from thermoflop.cost.training.lora import Lora
 
 NARROW = ("8", "4")  # families of formats that products are computed in
 CAST_BYTES = 5.0  # that casting an element moves

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 
 from thermoflop.base.record import record
 from thermoflop.cost.catalogue.devices import find_device
-from thermoflop.cost.engines.budget import engine_memory
+from thermoflop.cost.engines.budget import Budget, engine_memory
 from thermoflop.cost.engines.footprint import MIB, Load
-from thermoflop.cost.inference.capacity import fit
+from thermoflop.cost.inference.capacity import Fit, fit
 from thermoflop.cost.published.row import Skipped
 from thermoflop.errors import ThermoflopError
 
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-    from thermoflop.cost.engines.budget import Budget
-    from thermoflop.cost.inference.capacity import Fit
     from thermoflop.cost.work.share import Share
 
 # Engines by what rows call them; the last ones report what torch's allocator held at most.

@@ -18,16 +18,14 @@ from thermoflop.cost.catalogue.devices import catalogue
 from thermoflop.cost.fitting.kernel_file import read_kernels
 from thermoflop.cost.fitting.kernels import calibrated, first_to_measure, fit_kernels, predicted_s
 from thermoflop.cost.kernels.forms import FORMS
-from thermoflop.cost.kernels.rates import kernel_rates
-from thermoflop.cost.kernels.rows import carried_kernels
+from thermoflop.cost.kernels.rates import KernelRates, kernel_rates
+from thermoflop.cost.kernels.rows import Kernels, carried_kernels
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from typing import Any
 
     from thermoflop.cost.fitting.design_matrix import Array
-    from thermoflop.cost.kernels.rates import KernelRates
-    from thermoflop.cost.kernels.rows import Kernels
 
 OWN_COUNTS = (5, 20)
 SHIPPED = "carried rates"

@@ -26,7 +26,7 @@ from thermoflop.cost.published.names import config_of, model_of, precision_of
 from thermoflop.cost.published.row import Skipped, by_reason, rows_of
 from thermoflop.cost.published.training import trainer_of, training_row
 from thermoflop.cost.training.iteration import Iteration
-from thermoflop.cost.training.memory import training_memory
+from thermoflop.cost.training.memory import TrainingMemory, training_memory
 from thermoflop.cost.training.train import train
 from thermoflop.cost.validate.engines import (
     ALLOCATED,
@@ -43,7 +43,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from typing import Any
 
-    from thermoflop.cost.training.memory import TrainingMemory
     from thermoflop.model.model import Model
 
 GIB = float(2**30)

@@ -17,7 +17,7 @@ from thermoflop.cost.fitting.profiles import carried_rows
 from thermoflop.cost.fitting.rows import engine_name
 from thermoflop.cost.inference.question import Question
 from thermoflop.cost.published.files import read_rows
-from thermoflop.cost.published.row import rows_of
+from thermoflop.cost.published.row import Row, rows_of
 from thermoflop.cost.published.serving import serving_row
 from thermoflop.cost.validate.times import held_out, identity
 
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any
 
-    from thermoflop.cost.published.row import Row
     from thermoflop.cost.roofline.span import Span
     from thermoflop.cost.validate.compared import Compared
 

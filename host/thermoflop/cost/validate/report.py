@@ -8,13 +8,11 @@ from thermoflop.base.record import record
 from thermoflop.base.units import seconds, shortened, table
 from thermoflop.cost.published.row import by_reason
 from thermoflop.cost.validate.accuracy import accuracy, accuracy_text, beside_before, trainers
-from thermoflop.cost.validate.compared import by, summary
+from thermoflop.cost.validate.compared import Compared, by, summary
 from thermoflop.cost.validate.dated import BORDER
 
 if TYPE_CHECKING:
     from typing import Any
-
-    from thermoflop.cost.validate.compared import Compared
 
 
 @record

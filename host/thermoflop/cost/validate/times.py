@@ -13,11 +13,7 @@ from typing import TYPE_CHECKING
 
 from thermoflop.base.progress import part
 from thermoflop.base.record import record, replace
-from thermoflop.cost.catalogue.profiles import (
-    find_profile,
-    profiles,
-    training_profiles,
-)
+from thermoflop.cost.catalogue.profiles import Profile, find_profile, profiles, training_profiles
 from thermoflop.cost.catalogue.trainers import find_training_profile
 from thermoflop.cost.data import published
 from thermoflop.cost.fitting.crossval import Measured, hold_out
@@ -26,7 +22,7 @@ from thermoflop.cost.fitting.rows import engine_name
 from thermoflop.cost.fitting.together import Together
 from thermoflop.cost.inference.question import Question
 from thermoflop.cost.published.files import read_rows
-from thermoflop.cost.published.row import rows_of
+from thermoflop.cost.published.row import Row, rows_of
 from thermoflop.cost.published.serving import serving_row
 from thermoflop.cost.published.training import is_training, training_row
 from thermoflop.cost.validate.compared import Compared
@@ -39,8 +35,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from typing import Any
 
-    from thermoflop.cost.catalogue.profiles import Profile
-    from thermoflop.cost.published.row import Row
     from thermoflop.cost.roofline.span import Span
 
     Read = Callable[[dict[str, Any]], Row]

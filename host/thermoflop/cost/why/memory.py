@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from thermoflop.base.explanation import Explanation
 from thermoflop.base.units import digits, gigabytes, scaled, seconds, table, wrapped
-from thermoflop.cost.inference.capacity import describe_devices
+from thermoflop.cost.inference.capacity import Fit, describe_devices
 from thermoflop.cost.memory import (
     RESERVE_BYTES,
     RESERVE_SHARE,
@@ -16,15 +16,13 @@ from thermoflop.cost.memory import (
     tokens_in_flight,
     uniform,
 )
-from thermoflop.cost.work.weights import layers_of, stage_share, weights_held
+from thermoflop.cost.work.weights import Checkpoint, layers_of, stage_share, weights_held
 from thermoflop.errors import UsageError
 from thermoflop.model.architecture.cache import cache_elements, states_kept
 
 if TYPE_CHECKING:
-    from thermoflop.cost.inference.capacity import Fit
     from thermoflop.cost.inference.result import Estimate
     from thermoflop.cost.work.share import Share
-    from thermoflop.cost.work.weights import Checkpoint
 
 
 def why_memory(estimate: Estimate, key: str, capacity: Fit | None = None) -> Explanation:

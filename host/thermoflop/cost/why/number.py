@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from thermoflop.base.explanation import Explanation
 from thermoflop.base.units import scaled, seconds, three_digits
-from thermoflop.cost.roofline.bound import parts_of, sums_of
+from thermoflop.cost.roofline.bound import Limits, parts_of, sums_of
 from thermoflop.cost.why.operator import why_operator
 from thermoflop.cost.why.steps import PHASES, Part, parts_shown
 from thermoflop.errors import UsageError
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from thermoflop.cost.inference.capacity import Fit
     from thermoflop.cost.inference.result import Estimate
     from thermoflop.cost.inference.setting import Setting
-    from thermoflop.cost.roofline.bound import Limits
     from thermoflop.cost.roofline.span import Span
     from thermoflop.cost.work.work import Work
 

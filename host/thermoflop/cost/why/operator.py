@@ -8,7 +8,7 @@ from thermoflop.base.explanation import Explanation
 from thermoflop.base.record import replace
 from thermoflop.base.units import digits, scaled, seconds
 from thermoflop.cost.engines.overheads import DEQUANTIZE
-from thermoflop.cost.roofline.formula import COMPUTE, GAP, MEMORY, NETWORK, TERMS
+from thermoflop.cost.roofline.formula import COMPUTE, GAP, MEMORY, NETWORK, TERMS, Term
 from thermoflop.cost.work.steps import decode_step, prefill_step
 from thermoflop.errors import MissingExtra, UsageError
 
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
     from thermoflop.base.number import Number
     from thermoflop.cost.inference.setting import Setting
-    from thermoflop.cost.roofline.formula import Term
     from thermoflop.cost.roofline.rates import Rates
     from thermoflop.cost.why.steps import Part
     from thermoflop.cost.work.work import Work

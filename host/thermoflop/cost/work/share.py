@@ -14,8 +14,8 @@ from thermoflop.cost.work.network import (
     tensor_parallel_works,
 )
 from thermoflop.cost.work.shard import shard
-from thermoflop.cost.work.weights import element_bytes, has_experts, mixed_rows
-from thermoflop.cost.work.work import as_run, works_of
+from thermoflop.cost.work.weights import Checkpoint, element_bytes, has_experts, mixed_rows
+from thermoflop.cost.work.work import Work, as_run, works_of
 from thermoflop.errors import UsageError
 from thermoflop.model.operators.build import build_operators
 
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from typing import Any, TypeVar
 
     from thermoflop.cost.hardware.precision import Precision
-    from thermoflop.cost.work.weights import Checkpoint
-    from thermoflop.cost.work.work import Work
     from thermoflop.model.architecture.description import Description
     from thermoflop.model.operators.operator import Operator
     from thermoflop.model.operators.step import Step
