@@ -7,7 +7,7 @@ import thermoflop as tf
 from thermoflop.base.record import replace
 from thermoflop.cost.catalogue.profiles import find_profile
 from thermoflop.cost.inference.question import answer
-from thermoflop.cost.published.names import config_of, precision_of
+from thermoflop.cost.published.names import config_of, model_of, precision_of
 from thermoflop.cost.published.row import Skipped, by_reason, rows_of
 from thermoflop.cost.published.serving import serving_row
 from thermoflop.cost.published.training import is_training, narayanan_flops, training_row
@@ -538,3 +538,17 @@ def test_a_row_in_4_bits_of_a_model_that_is_published_in_them_has_its_files_widt
     assert (plain.precision.name, plain.checkpoint) == (
         ("mxfp4" if label == "mxfp4" else "nvfp4"), None,
     )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("written", "name"),
+    [
+        ("nvidia/DeepSeek-R1-0528-FP4-V2", "deepseek-r1"), ("Llama2-13B", "llama-2-13b"),
+        ("MiniMax-M2", "minimax-m2.5"), ("zai-org/GLM-5-FP8", "glm-5-fp8"),
+        ("Llama 3.1 70 b", "llama-3.1-70b"), ("phi-1.5-1.3b", "phi-1.5"),
+    ],
+)  # fmt: skip
+def test_a_row_names_its_model_as_people_name_models(written, name):
+    assert model_of({"model": written}).name == name
+    with pytest.raises(Skipped, match="shape unknown"):
+        model_of({"model": f"{written}-of-nobody"})

@@ -105,12 +105,6 @@ NAMES = {
     "phi-1.5-1.3b": "phi-1.5",
 }
 
-# Words in a name that change no shape.
-TUNED = frozenset({
-    "instruct", "chat", "hf", "it", "base", "fp8", "fp16", "bf16", "awq", "gptq", "int4", "int8",
-    "2507", "w4a16", "w8a8", "dynamic",
-})  # fmt: skip
-
 _models: dict[str, Model] = {}
 
 
@@ -146,14 +140,11 @@ def published_in_4_bits(row: dict[str, Any]) -> Model | None:
 
 def _named(name: str) -> Model:
     """A model of the catalogue, whatever owner, tuning and format its name speaks of."""
-    from thermoflop.model.config.catalogue import names
+    from thermoflop.model.config.catalogue import canonical, names
     from thermoflop.model.load import load_model
 
     short = re.sub(r"(?<=\d)-b\b", "b", name.rpartition("/")[2].lower().replace(" ", "-"))
-    words = [word for word in short.split("-") if word not in TUNED]
-    plain = [word for word in words if not word.startswith("v0.")]
-    known = set(names())
-    for candidate in (NAMES.get(short, short), "-".join(words), "-".join(plain)):
-        if candidate in known:
-            return load_model(candidate)
-    raise Skipped("shape unknown, and the model's name is not in the catalogue")
+    known = canonical(NAMES.get(short, short))
+    if known not in names():
+        raise Skipped("shape unknown, and the model's name is not in the catalogue")
+    return load_model(known)
