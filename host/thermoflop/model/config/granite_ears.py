@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from thermoflop.base.record import replace
 from thermoflop.errors import InputError
-from thermoflop.model.architecture.description import Layer, Placed, Run, Stack
+from thermoflop.model.architecture.description import Layer, Placed, Run
 from thermoflop.model.architecture.grid import Grid
 from thermoflop.model.architecture.mixers import Attention
 from thermoflop.model.architecture.parts import Convolution, Linear, Vector
-from thermoflop.model.config.blocks import biased_mlp, layer_norm
+from thermoflop.model.config.blocks import biased_mlp, layer_norm, tower_stack
 from thermoflop.model.config.connectors import queries_behind, query_layers
 from thermoflop.model.config.decoder import head_width
 from thermoflop.model.config.projectors import linear
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from thermoflop.model.architecture.description import Stack
     from thermoflop.model.architecture.parts import Part
     from thermoflop.model.config.keys import Config
 
@@ -30,10 +31,8 @@ def granite_stack(config: Config) -> Stack:
     )
     # behind layer number layers // 2, which the only layer of one is not
     tail = tuple(Placed(each, "token" if layers > 1 else "none") for each in back)
-    return Stack(
-        "audio", hidden, (Run(_layer(config), layers),), front, tail, False,
-        positions=positions, patches=positions, pooled=positions, grid=Grid("fixed", (2, 1)),
-    )  # fmt: skip
+    runs, grid = (Run(_layer(config), layers),), Grid("fixed", (2, 1))
+    return tower_stack("audio", hidden, runs, front, tail, positions, grid=grid)
 
 
 def _layer(config: Config) -> Layer:

@@ -6,42 +6,43 @@ from math import prod
 
 from thermoflop.base.record import replace
 from thermoflop.errors import InputError
-from thermoflop.model.architecture.description import Layer, Placed, Run, Stack
+from thermoflop.model.architecture.description import Layer, Placed, Run
 from thermoflop.model.architecture.feedforward import Mlp
 from thermoflop.model.architecture.grid import Grid
 from thermoflop.model.architecture.mixers import Attention
 from thermoflop.model.architecture.parts import Convolution, Linear, Norm, Table, Vector
-from thermoflop.model.config.blocks import biased_attention, biased_mlp, layer_norm
+from thermoflop.model.config.blocks import (
+    biased_attention,
+    biased_layer,
+    biased_mlp,
+    layer_norm,
+    mel_front,
+    tower_stack,
+)
 from thermoflop.model.config.decoder import head_width
 from thermoflop.model.config.tower import ratio_of, sides
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from thermoflop.model.architecture.description import Stack
     from thermoflop.model.architecture.parts import Part
     from thermoflop.model.config.keys import Config
 
 
 def _layer(config: Config, kind: str, **attention: bool) -> Layer:
     """A layer of Whisper's encoder."""
-    hidden, heads = config["d_model"], config["encoder_attention_heads"]
-    mlp = biased_mlp(hidden, config["encoder_ffn_dim"], config["activation_function"])
-    norms = (layer_norm("self_norm", hidden), layer_norm("output_norm", hidden))
-    return Layer(kind, hidden, norms, biased_attention(hidden, heads, **attention), feed=mlp)
+    keys = ("d_model", "encoder_attention_heads", "encoder_ffn_dim", "activation_function")
+    hidden, heads, inner, activation = (config[key] for key in keys)
+    norms = ("self_norm", "output_norm")
+    return biased_layer(hidden, heads, inner, activation, kind=kind, norms=norms, **attention)
 
 
 def whisper_stack(config: Config) -> Stack:
     """Two convolutions over mel frames, positions, layers without a bias on the keys, a norm."""
     hidden, source = config["d_model"], config["max_source_positions"]
-    role = "conv_frontend"
-    front = (
-        Placed(Convolution("conv1", role, role, config["num_mel_bins"], hidden, 3, True), "frame"),
-        Placed(Convolution("conv2", role, role, hidden, hidden, 3, bias=True)),
-        Placed(Table("embed_positions", "embed_pos", source, hidden, lookups=False)),
-    )
-    layer = _layer(config, "attention + MLP", k_bias=False)
-    runs = (Run(layer, config["encoder_layers"]),)
+    runs = (Run(_layer(config, "attention + MLP", k_bias=False), config["encoder_layers"]),)
     tail = (Placed(layer_norm("final_norm", hidden)),)
-    return Stack("audio", hidden, runs, front, tail, False, positions=source, pooled=source)
+    return tower_stack("audio", hidden, runs, mel_front(config), tail, source, patches=0)
 
 
 def omni_stack(config: Config) -> Stack:
@@ -84,20 +85,14 @@ def staged_stack(config: Config) -> Stack:
     last = (Norm("norm", before), Linear("proj", "projector", "projector", before, out, bias=True))
     tail = (*(Placed(part) for part in last), Placed(Norm("post_proj_norm", out)))
     positions = 3000 // frames  # 30 s
-    return Stack(
-        "audio", before, (), tuple(front), tail, False,
-        positions=positions, patches=positions, pooled=positions, grid=Grid("fixed", (frames, 1)),
-    )  # fmt: skip
+    grid = Grid("fixed", (frames, 1))
+    return tower_stack("audio", before, (), tuple(front), tail, positions, grid=grid)
 
 
 def samples_alone(config: Config) -> Stack:
     """Gemma 4 without a tower: as many samples of sound as a token is wide, 40 ms of them."""
-    positions = 750  # 30 s: four frames of 10 ms each
-    grid = Grid("fixed", (4, 1))
-    return Stack(
-        "audio", config["audio_embed_dim"], (), (), (), False,
-        positions=positions, patches=positions, pooled=positions, grid=grid,
-    )  # fmt: skip
+    positions, grid = 750, Grid("fixed", (4, 1))  # 30 s: four frames of 10 ms each
+    return tower_stack("audio", config["audio_embed_dim"], (), (), (), positions, grid=grid)
 
 
 def strided_stack(config: Config) -> Stack:
@@ -119,11 +114,8 @@ def strided_stack(config: Config) -> Stack:
     )
     positions = 375  # 30 s
     near = positions * min(positions, max(1, config["n_window_infer"] // PHI_REDUCTION))
-    return Stack(
-        "audio", hidden, (Run(layer, config["encoder_layers"]),), tuple(front), tail, False,
-        positions=positions, patches=positions, pooled=positions, near=near,
-        grid=Grid("fixed", (PHI_REDUCTION, 1)),
-    )  # fmt: skip
+    runs, grid = (Run(layer, config["encoder_layers"]),), Grid("fixed", (PHI_REDUCTION, 1))
+    return tower_stack("audio", hidden, runs, tuple(front), tail, positions, near=near, grid=grid)
 
 
 # Each position is made of eight mel frames, by three strided convolutions of 3 x 3 taps.
@@ -139,10 +131,7 @@ def phi_stack(config: Config) -> Stack:
     table = Table("relative bias", "embed_tokens", distances, heads, lookups=False)
     front = (*_phi_front(config), Placed(table, "none"))
     grid = Grid("fixed", (PHI_REDUCTION, 1))
-    return Stack(
-        "audio", hidden, runs, front, (), False,
-        positions=375, patches=375, pooled=375, grid=grid,
-    )  # fmt: skip
+    return tower_stack("audio", hidden, runs, front, (), 375, grid=grid)
 
 
 def _phi_front(config: Config) -> tuple[Placed, ...]:
@@ -217,10 +206,10 @@ def gemma_stack(config: Config) -> Stack:
     positions, fewer = 750, config.get("reduction_factor", 1)  # 30 s: four mel frames a position
     chunk = config["attention_chunk_size"]
     seen = chunk + config["attention_context_left"] - 1 + config["attention_context_right"]
-    return Stack(
+    return tower_stack(
         "audio", hidden, (Run(_gemma_layer(config), config["num_hidden_layers"]),), front, tail,
-        False, positions=positions, patches=positions, pooled=-(-positions // fewer),
-        near=-(-positions // chunk) * chunk * seen, grid=Grid("fixed", (4, 1), merge=fewer),
+        positions, pooled=-(-positions // fewer), near=-(-positions // chunk) * chunk * seen,
+        grid=Grid("fixed", (4, 1), merge=fewer),
     )  # fmt: skip
 
 

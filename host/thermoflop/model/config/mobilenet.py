@@ -8,14 +8,16 @@ from __future__ import annotations
 
 from thermoflop.base.messages import quote_value
 from thermoflop.errors import UnknownModel
-from thermoflop.model.architecture.description import Placed, Stack
+from thermoflop.model.architecture.description import Placed
 from thermoflop.model.architecture.grid import Grid
 from thermoflop.model.architecture.parts import Convolution, Linear, Norm, Vector
+from thermoflop.model.config.blocks import tower_stack
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from thermoflop.model.architecture.description import Stack
     from thermoflop.model.config.keys import Config
 
 NAME, SIDE, LEFT = "mobilenetv5_300m_enc", 768, 16
@@ -39,18 +41,8 @@ def mobilenet_stack(config: Config) -> Stack:
             f"architecture {quote_value(config['architecture'])} with do_pooling or model_args is "
             f"no tower described here: {NAME} without them is"
         )
-    return Stack(
-        "image",
-        FUSED,
-        (),
-        tuple(_tower()),
-        (),
-        False,
-        positions=LEFT**2,
-        patches=LEFT**2,
-        pooled=LEFT**2,
-        grid=Grid("fixed", (SIDE // LEFT, SIDE // LEFT), (SIDE, SIDE)),
-    )
+    grid = Grid("fixed", (SIDE // LEFT, SIDE // LEFT), (SIDE, SIDE))
+    return tower_stack("image", FUSED, (), tuple(_tower()), (), LEFT**2, grid=grid)
 
 
 def _tower() -> Iterator[Placed]:

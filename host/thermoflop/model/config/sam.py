@@ -7,10 +7,10 @@ Source: Kirillov et al. 2023, and Li et al. 2021 (ViTDet) for windows and relati
 from __future__ import annotations
 
 from thermoflop.base.record import replace
-from thermoflop.model.architecture.description import Layer, Placed, Run, Stack
+from thermoflop.model.architecture.description import Placed, Run
 from thermoflop.model.architecture.grid import Grid
 from thermoflop.model.architecture.parts import Convolution, Linear, Table
-from thermoflop.model.config.blocks import biased_attention, biased_mlp, layer_norm
+from thermoflop.model.config.blocks import biased_layer, layer_norm, tower_stack
 from thermoflop.model.config.decoder import head_width
 from thermoflop.model.config.keys import Traits
 from thermoflop.model.config.tower import DEFAULTS, patch_grid, sides, tower_front
@@ -19,6 +19,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from thermoflop.model.architecture.description import Stack
     from thermoflop.model.config.keys import Config
 
 
@@ -36,16 +37,13 @@ def sam_stack(config: Config) -> Stack:
         *_layers(config, wide, (rows, columns), patches),
     )
     patch = sides(config["patch_size"], "patch_size")
-    return Stack(
+    return tower_stack(
         "image",
         hidden,
         runs,
         tower_front(traits, patches),
         tuple(Placed(part) for part in neck(hidden, config["output_channels"])),
-        False,
-        positions=patches,
-        patches=patches,
-        pooled=patches,
+        patches,
         near=filled * window**2 if window else None,
         grid=Grid("fixed", patch, (rows * patch[0], columns * patch[1])),
     )
@@ -59,24 +57,21 @@ def _layers(config: Config, count: int, seen: tuple[int, int], positions: int) -
         config[key] for key in ("hidden_size", "num_attention_heads", "qkv_bias")
     )
     near = seen == (config["window_size"],) * 2
-    attention = biased_attention(hidden, heads, q_bias=bias, k_bias=bias, v_bias=bias)
-    inner = Traits(config, DEFAULTS)["inner"]
-    more: dict[str, Any] = {}
+    layer = biased_layer(
+        *(hidden, heads, Traits(config, DEFAULTS)["inner"], config["hidden_act"]),
+        kind="windowed attention + MLP" if near else "attention + MLP",
+        **dict.fromkeys(("q_bias", "k_bias", "v_bias"), bias),
+        near=near,
+        padded=positions if near else None,
+    )
     if config["use_rel_pos"]:
         dim = head_width(hidden, heads)
         # of both directions: a row for each distance; every query meets one for each row and column
         table = Table("relative positions", "rel_pos_bias", 2 * sum(seen) - 2, dim, lookups=False)
         role = ("rel_pos_bias", "attn_score")
         scores = Linear("relative scores", *role, dim, sum(seen), tied=True)
-        more = {"kept": (table,), "others": (Placed(scores, "sequence", heads * positions),)}
-    layer = Layer(
-        "windowed attention + MLP" if near else "attention + MLP",
-        hidden,
-        (layer_norm("norm 1", hidden), layer_norm("norm 2", hidden)),
-        replace(attention, near=near, padded=positions if near else None),
-        feed=biased_mlp(hidden, inner, config["hidden_act"]),
-        **more,
-    )
+        placed = Placed(scores, "sequence", heads * positions)
+        layer = replace(layer, kept=(table,), others=(placed,))
     return (Run(layer, count),)
 
 

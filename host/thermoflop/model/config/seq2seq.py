@@ -11,9 +11,15 @@ from thermoflop.errors import InputError
 from thermoflop.model.architecture.description import Description, Layer, Placed, Run, Stack
 from thermoflop.model.architecture.feedforward import Mlp, Moe
 from thermoflop.model.architecture.mixers import Attention
-from thermoflop.model.architecture.parts import Convolution, Linear, Norm, Table
+from thermoflop.model.architecture.parts import Linear, Norm, Table
 from thermoflop.model.config.architectures import built, label_count
-from thermoflop.model.config.blocks import biased_attention, biased_mlp, classifier, layer_norm
+from thermoflop.model.config.blocks import (
+    biased_attention,
+    biased_mlp,
+    classifier,
+    layer_norm,
+    mel_front,
+)
 from thermoflop.model.config.decoder import activation_kind
 from thermoflop.model.config.family import use
 from thermoflop.model.config.keys import Traits
@@ -170,15 +176,7 @@ def read_whisper(config: Config) -> Description:
     """Whisper: two convolutions over mel frames before the encoder, and a text decoder."""
     kinds = ("generation", "bare", "causal", "decoder")
     traits = Traits(config, {**DEFAULTS, "k_bias": False, "classes": kinds})
-    hidden, source = traits["hidden"], config["max_source_positions"]
-    role = "conv_frontend"
-    first = Convolution("conv1", role, role, config["num_mel_bins"], hidden, 3, bias=True)
-    second = Convolution("conv2", role, role, hidden, hidden, 3, bias=True)
-    front = (
-        Placed(first, "frame"),
-        Placed(second),
-        Placed(Table("embed_positions", "embed_pos", source, hidden, lookups=False)),
-    )
+    hidden, source, front = traits["hidden"], config["max_source_positions"], mel_front(config)
     final = (Placed(layer_norm("final_norm", hidden)),)
     runs = _tower(config, traits, "encoder")
     encoder = Stack("encoder", hidden, runs, front, final, causal=False, positions=source)

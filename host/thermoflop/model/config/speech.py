@@ -5,11 +5,12 @@ from __future__ import annotations
 from itertools import chain
 
 from thermoflop.base.messages import quote_value
+from thermoflop.base.record import replace
 from thermoflop.errors import InputError
-from thermoflop.model.architecture.description import Description, Layer, Placed, Run, Stack
+from thermoflop.model.architecture.description import Description, Placed, Run, Stack
 from thermoflop.model.architecture.parts import Convolution, Linear, Table, Vector
 from thermoflop.model.config.architectures import built, label_count
-from thermoflop.model.config.blocks import biased_attention, biased_mlp, classifier, layer_norm
+from thermoflop.model.config.blocks import biased_layer, classifier, layer_norm
 from thermoflop.model.config.keys import is_count
 
 TYPE_CHECKING = False
@@ -25,17 +26,15 @@ MOST_CONVOLUTIONS = 100
 
 def read_speech(config: Config) -> Description:
     """Convolutions over samples, a convolution for positions, post-norm or pre-norm layers."""
-    hidden = config["hidden_size"]
-    attention = biased_attention(hidden, config["num_attention_heads"])
-    mlp = biased_mlp(hidden, config["intermediate_size"], config["hidden_act"])
-    norms = (layer_norm("attention_norm", hidden), layer_norm("output_norm", hidden))
+    keys = ("hidden_size", "num_attention_heads", "intermediate_size", "hidden_act")
+    hidden, *sizes = (config[key] for key in keys)
     others, front = _gates(config)
-    layer = Layer("attention + MLP", hidden, norms, attention, feed=mlp, **others)
+    layer = biased_layer(hidden, *sizes, norms=("attention_norm", "output_norm"))
     kind = built(config, "ForCTC", KINDS)
     stack = Stack(
         "decoder",
         hidden,
-        (Run(layer, config["num_hidden_layers"]),),
+        (Run(replace(layer, **others), config["num_hidden_layers"]),),
         front=(*_features(config), *_positions(config), *front),
         tail=_scores(config, kind),
         causal=False,

@@ -9,15 +9,16 @@ from __future__ import annotations
 
 from thermoflop.base.record import replace
 from thermoflop.errors import InputError
-from thermoflop.model.architecture.description import Description, Layer, Placed, Run, Stack
+from thermoflop.model.architecture.description import Description, Placed, Run
 from thermoflop.model.architecture.parts import Convolution, Linear, Table, Vector
 from thermoflop.model.config.architectures import built, label_count
-from thermoflop.model.config.blocks import biased_attention, biased_mlp, classifier, layer_norm
+from thermoflop.model.config.blocks import biased_layer, classifier, layer_norm, tower_stack
 from thermoflop.model.config.keys import is_layer_count
 from thermoflop.model.config.tower import ratio_of, sides
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from thermoflop.model.architecture.description import Stack
     from thermoflop.model.config.keys import Config
 
 # stages of a tower: none has as many, a bound on work
@@ -89,30 +90,25 @@ def _stage(config: Config, index: int, grid: tuple[int, int], depth: int, heads:
     for side in grid:
         positions, filled = positions * side, filled * -(-side // window)
     bias = config["qkv_bias"]
-    attention = biased_attention(hidden, heads, q_bias=bias, k_bias=bias, v_bias=bias)
+    own = {"q_bias": bias, "k_bias": bias and not _second(config), "v_bias": bias}
     distances, others = (2 * window - 1) ** 2, tuple[Placed, ...]()
     scores = Vector("relative_position_bias", "attn", distances * heads)
     if _second(config):
-        attention = replace(attention, k_bias=False)
         scores = Vector("logit_scale", "attn", heads)
         where = ("attn", "position_bias")
         made = (Linear("cpb 1", *where, 2, 512, bias=True), Linear("cpb 2", *where, 512, heads))
         others = tuple(Placed(part, "once", distances) for part in made)
-    attention = replace(attention, near=True, padded=filled, extras=(scores,))
-    norms = (layer_norm("norm 1", hidden), layer_norm("norm 2", hidden))
-    feed = biased_mlp(hidden, int(ratio_of(config) * hidden), config["hidden_act"])
-    layer = Layer("windowed attention + MLP", hidden, norms, attention, feed=feed, others=others)
-    return Stack(
-        "image",
-        hidden,
-        (Run(layer, depth),),
-        _merging(config, hidden) if index else _patches(config, positions),
-        causal=False,
-        positions=positions,
-        patches=positions,
-        pooled=positions,
-        near=filled * window**2,
+    layer = biased_layer(
+        *(hidden, heads, int(ratio_of(config) * hidden), config["hidden_act"]),
+        kind="windowed attention + MLP",
+        **own,
+        near=True,
+        padded=filled,
+        extras=(scores,),
     )
+    front = _merging(config, hidden) if index else _patches(config, positions)
+    runs, near = (Run(replace(layer, others=others), depth),), filled * window**2
+    return tower_stack("image", hidden, runs, front, (), positions, near=near)
 
 
 def _patches(config: Config, positions: int) -> tuple[Placed, ...]:

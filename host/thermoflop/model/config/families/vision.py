@@ -7,7 +7,7 @@ from thermoflop.model.config.family import Key, anything, family, mapping, sizes
 _TOWER = sizes(hidden=768, inner=3072, layers=12, heads=12, channels=3, image=224)
 family(
     "vit",
-    reader="vision",
+    reader="alone.vision",
     keys={
         **_TOWER,
         "patch_size": 16,
@@ -15,13 +15,13 @@ family(
         "qkv_bias": True,
         "pooler_output_size": None,
     },
-    traits={"class_tokens": 1},
+    traits={"class_tokens": 1, "q_bias": use("qkv_bias")},
     ignored=("tie_word_embeddings",),
 )
 family("deit", "vit", traits={"class_tokens": 2})
 family(
     "clip_text_model",
-    reader="vision.clip_text",
+    reader="alone.clip_text",
     keys={
         **sizes(vocab=49408, hidden=512, inner=2048, layers=12, heads=8),
         "max_position_embeddings": 77,
@@ -32,7 +32,7 @@ family(
 )
 family(
     "clip_vision_model",
-    reader="vision.clip_vision",
+    reader="alone.clip_vision",
     keys={**_TOWER, "patch_size": 32, "hidden_act": "quick_gelu", "projection_dim": 512},
     traits={"patch_bias": False, "class_tokens": 1, "pre_norm": True, "post_norm": True},
     ignored=("tie_word_embeddings", "vocab_size"),
@@ -51,7 +51,7 @@ family(
 )
 family(
     "clip",
-    reader="vision.clip",
+    reader="alone.clip",
     keys={"projection_dim": 512, "text_config": mapping(), "vision_config": mapping()},
     ignored=("text_config_dict", "vision_config_dict", "tie_word_embeddings"),
 )
