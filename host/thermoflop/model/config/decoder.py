@@ -14,6 +14,7 @@ from thermoflop.model.architecture.description import Description, Layer, Placed
 from thermoflop.model.architecture.feedforward import Mlp, Moe
 from thermoflop.model.architecture.mixers import Attention, LatentAttention
 from thermoflop.model.architecture.parts import Linear, Norm, Table
+from thermoflop.model.config import usual
 from thermoflop.model.config.architectures import built, class_name, label_count
 from thermoflop.model.config.family import use
 from thermoflop.model.config.keys import Traits
@@ -49,11 +50,11 @@ DEFAULTS: dict[str, Any] = {
     "norm_names": None,  # None: numbered
     "moe_norms": 0,  # more of them in layers with a mixture
     "final_norm": True,
-    "q_bias": False,
+    "q_bias": use("attention_bias", False),
     "k_bias": None,  # None: as q_bias
     "v_bias": None,
-    "o_bias": False,
-    "up_bias": False,
+    "o_bias": use("attention_bias", False),
+    "up_bias": use("mlp_bias", False),
     "down_bias": None,  # None: as up_bias
     "qk_norm": None,  # head: one weight for all heads; heads: one each; full: over all; l2: none
     "qk_norm_bias": False,
@@ -76,7 +77,7 @@ DEFAULTS: dict[str, Any] = {
     "shapes": None,  # for each layer the traits that are its own, with their values
     "others": (),  # parts beside mixer and feed-forward
     "cross": None,  # function giving an attention to images behind that to words (BLIP)
-    "window": None,
+    "window": usual.window,
     "chunk": None,
     "mla": None,  # function of the configuration giving a LatentAttention
     "recurrent": None,  # function of the configuration giving a recurrent mixer
@@ -90,16 +91,16 @@ DEFAULTS: dict[str, Any] = {
     "extras": (),  # and outside the layers: they are kept and do no work
     "loops": None,  # executions of each layer; None: one
     "blocks": False,  # a layer is a mixer or a feed-forward, not both
-    "experts": 0,
-    "top_k": 0,
-    "expert_inner": None,  # None: as inner
+    "experts": usual.experts,
+    "top_k": use("num_experts_per_tok", 0),
+    "expert_inner": use("moe_intermediate_size"),  # None: as inner
     "expert_latent": None,  # width of the latent that experts work on; None: hidden
     "expert_latent_norm": False,
     "expert_bias": False,
     "router_bias": False,
-    "shared_inner": 0,
+    "shared_inner": usual.shared_inner,
     "shared_gate": False,
-    "shared_bias": False,
+    "shared_bias": use("mlp_bias", False),
     "mlp_group": "mlp",  # row of the parameter table
     "beside_mlp": False,  # whether a mixture runs beside the dense feed-forward of the layer
     "router_scales": False,
@@ -383,11 +384,9 @@ def mixture_of(traits: Traits) -> FeedForward:
         shared = mlp_of(traits)
     gate = bool(shared_inner) and traits["shared_gate"]
     rest = (traits["router_bias"], shared, gate, latent is not None, biased)
-    more = {
-        "latent_norm": latent is not None and traits["expert_latent_norm"],
-        "router_scales": traits["router_scales"],
-    }
-    return Moe(hidden, experts, top_k, expert, *rest, **more)
+    latent_norm = latent is not None and traits["expert_latent_norm"]
+    scales = traits["router_scales"]
+    return Moe(hidden, experts, top_k, expert, *rest, latent_norm=latent_norm, router_scales=scales)
 
 
 def activation_kind(name: str | None) -> str:

@@ -65,9 +65,10 @@ class Key:
 
 @record
 class Use:
-    """A trait that is read from a config key."""
+    """A trait that is read from a config key; ``otherwise`` where the family has no such key."""
 
     key: str
+    otherwise: Any = None
 
 
 @record
@@ -109,9 +110,9 @@ class Section:
 FAMILIES: dict[str, Family] = {}
 
 
-def use(key: str) -> Use:
-    """The value of a config key."""
-    return Use(key)
+def use(key: str, otherwise: Any = None) -> Use:
+    """The value of a config key, or ``otherwise`` where the family has no such key."""
+    return Use(key, otherwise)
 
 
 def required() -> Key:
@@ -194,20 +195,30 @@ def family(
     ignored: tuple[str, ...] = (),
     drop: tuple[str, ...] = (),
 ) -> Family:
-    """Register a family; ``like`` another one, with keys changed, added or dropped."""
-    parent = FAMILIES[like] if like else None
-    all_keys = dict(parent.keys) if parent else {}
+    """Register a family; ``like`` another one, with keys changed, added or dropped.
+
+    A key that is ignored here is dropped as well, and so are the traits that were read from it: the
+    reader's default holds for them again.
+    """
+    parent = FAMILIES[like] if like else Family(name, "decoder", {}, {}, {}, {}, frozenset())
+    all_keys = {key: rule for key, rule in parent.keys.items() if key not in ignored}
     all_keys.update({key: as_key(default) for key, default in (keys or {}).items()})
     for key in drop:
         del all_keys[key]
+    gone = {*drop, *ignored}
+    inherited = {
+        trait: rule
+        for trait, rule in parent.traits.items()
+        if not (isinstance(rule, Use) and rule.key in gone)
+    }
     entry = Family(
         name,
-        reader or (parent.reader if parent else "decoder"),
+        reader or parent.reader,
         all_keys,
-        {**(parent.traits if parent else {}), **(traits or {})},
-        {**(parent.aliases if parent else {}), **(aliases or {})},
-        {**(parent.overriding if parent else {}), **(overriding or {})},
-        (parent.ignored if parent else frozenset()) | frozenset(ignored),
+        {**inherited, **(traits or {})},
+        {**parent.aliases, **(aliases or {})},
+        {**parent.overriding, **(overriding or {})},
+        parent.ignored | frozenset(ignored),
     )
     FAMILIES[name] = entry
     return entry

@@ -111,7 +111,7 @@ class Traits:
     def __getitem__(self, name: str) -> Any:
         rule = self.table[name]
         if isinstance(rule, Use):
-            return self.config.get(rule.key)
+            return self.config.get(rule.key, rule.otherwise)
         return rule(self.config) if callable(rule) else rule
 
 

@@ -147,7 +147,6 @@ family(
         "untied_bias": False,
     },
     ignored=("tie_word_embeddings",),
-    drop=("tie_word_embeddings",),
 )
 family(
     "roformer",

@@ -290,7 +290,6 @@ family(
         "tied": True,
         "untied_bias": False,
         "head_role": "head_transform",
-        "bias_group": "head_transform",
         "pooler": _pooled,
         "extras": _rest_of_head,
     },
@@ -314,7 +313,6 @@ family(
         **sizes(vocab=32000, hidden=4096, inner=11008, layers=32, heads=32),
         "prediction_head_size": 768,
     },
-    drop=("classifier_pooling",),
     traits={
         "after": _two_maps,
         "classifier": "pooled",
@@ -341,7 +339,7 @@ family(
     "tipsv2_text_model",
     "bert",
     keys={"vocab_size": 32000, "hidden_act": "relu", "max_position_embeddings": 64},
-    drop=("type_vocab_size", "tie_word_embeddings"),
+    drop=("type_vocab_size",),
     traits={
         "types": 0,
         "positions": 0,

@@ -29,14 +29,12 @@ _SIZES: dict[str, Key] = dict.fromkeys(
     spaced("vocab_size hidden_size intermediate_size num_hidden_layers num_attention_heads"),
     required(),
 )
-_PLAIN = {"q_bias": False, "o_bias": False, "up_bias": False}
 
 family("llama_bidirec", "llama", traits={"class": "Model", "causal": False}, ignored=("pooling",))
 family(
     "xverse",
     "llama",
     keys=_SIZES,
-    traits=_PLAIN,
     drop=_NO_BIASES,
 )
 family("aquila", "llama", keys=_SIZES)
@@ -50,7 +48,7 @@ family(
     "internlm2",
     "llama",
     keys={**_SIZES, "bias": True},
-    traits={"q_bias": use("bias"), "o_bias": use("bias"), "up_bias": False},
+    traits={"q_bias": use("bias"), "o_bias": use("bias")},
     drop=_NO_BIASES,
 )
 family("internlm", "internlm2")
@@ -59,11 +57,7 @@ family(
     "llama",
     keys=_SIZES,
     # the model of 13 billion has slopes in place of rotations, and states no positions
-    traits={
-        **_PLAIN,
-        "kv_heads": None,
-        "rotary": lambda config: config.given("max_position_embeddings"),
-    },
+    traits={"rotary": lambda config: config.given("max_position_embeddings")},
     drop=(*_NO_BIASES, "num_key_value_heads"),
 )
 
@@ -90,7 +84,6 @@ family(
         "up_bias": lambda config: not config["no_bias"],
         "inner": _halved,
         "head_dim": use("kv_channels"),
-        "kv_heads": None,
         "activation": "silu",
     },
     drop=(*_NO_BIASES, "num_key_value_heads", "head_dim", "hidden_act"),
@@ -105,13 +98,8 @@ family(
         "num_experts": at_least_zero(0),
         "num_experts_per_tok": at_least_zero(0),
     },
-    traits={
-        "up_bias": False,
-        "experts": use("num_experts"),
-        "top_k": use("num_experts_per_tok"),
-        "note": "its attention is counted in full, where it may choose blocks of keys",
-    },
-    drop=("mlp_bias", "head_dim"),
+    traits={"note": "its attention is counted in full, where it may choose blocks of keys"},
+    drop=("mlp_bias",),
     ignored=spaced(
         "dim_model_base head_dim mup_denominator scale_depth scale_emb sparse_config"
         " use_sparse_attn"
@@ -179,8 +167,6 @@ family(
         "q_bias": True,
         "o_bias": True,
         "up_bias": True,
-        "kinds": None,
-        "window": None,
         "note": "its block-sparse attention is counted in full",
     },
     drop=("intermediate_size", "sliding_window", "head_dim"),

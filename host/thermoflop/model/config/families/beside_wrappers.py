@@ -31,7 +31,6 @@ family(
     traits={
         "q_bias": use("qkv_bias"),
         "qk_norm": lambda config: "full" if config["qk_normalization"] else None,
-        "mask_token": False,
         "positions": "grid",
         "post_norm": False,
     },

@@ -6,9 +6,9 @@ Defaults and structure are those of the classes of transformers 5.
 from __future__ import annotations
 
 from thermoflop.errors import InputError
+from thermoflop.model.config.families import mixtures  # noqa: F401 - parents are there
 from thermoflop.model.config.families.classic import ALL_BIASES, LAYER_NORM
-from thermoflop.model.config.families.mixtures import SHARED
-from thermoflop.model.config.families.patterns import from_layer_types, stated
+from thermoflop.model.config.families.patterns import from_layer_types, sparse_after_first, stated
 from thermoflop.model.config.family import (
     anything,
     at_least_zero,
@@ -35,7 +35,7 @@ family(
         **sizes(vocab=151552, inner=13696, layers=40, kv_heads=maybe(2), head_dim=maybe(128)),
         "attention_bias": True,
     },
-    traits={"o_bias": False, "up_bias": False, "merged": ("gate_up_proj",)},
+    traits={"o_bias": False, "merged": ("gate_up_proj",)},
     drop=("mlp_bias",),
 )
 family("glm4", "glm", traits={"layer_norms": 4})
@@ -101,8 +101,6 @@ family(
     traits={
         **LAYER_NORM,
         **ALL_BIASES,
-        "kv_heads": None,
-        "head_dim": None,
         "gated": False,
         "qk_norm": lambda config: "head" if config["qk_layernorm"] else None,
         "qk_norm_bias": True,
@@ -134,14 +132,7 @@ family(
         "sliding_window_pattern": anything(),
         "layer_types": names(),
     },
-    traits={
-        "q_bias": False,
-        "o_bias": False,
-        "up_bias": False,
-        "qk_norm": "head",
-        "kinds": exaone4_kinds,
-        "window": use("sliding_window"),
-    },
+    traits={"qk_norm": "head", "kinds": exaone4_kinds},
     drop=("attention_bias", "mlp_bias"),
     ignored=("reorder_and_qk_norm",),  # as published; the class always does
 )
@@ -168,8 +159,7 @@ family(
         "first_k_dense_replace": at_least_zero(0),
     },
     traits={
-        **SHARED,
-        "window": use("sliding_window"),
+        "sparse": sparse_after_first,
         "experts": stated("n_routed_experts"),
         "top_k": stated("num_experts_per_tok"),
     },
@@ -184,7 +174,7 @@ family(
         "num_local_experts": 256,
         "num_experts_per_tok": 8,
     },
-    traits={"qk_norm": "full", "kinds": None, "window": None},
+    traits={"qk_norm": "full"},
     drop=("sliding_window",),
     ignored=spaced(
         "attn_type_list layernorm_full_attention_beta layernorm_linear_attention_beta"
@@ -200,15 +190,7 @@ family(
         "max_position_embeddings": 1024,
         "hidden_act": "gelu",
     },
-    traits={
-        **LAYER_NORM,
-        **ALL_BIASES,
-        "inner": use("intermediate_size"),
-        "activation": use("hidden_act"),
-        "norm_weight": True,
-        "embed_width": None,
-        "final_norm": True,
-    },
+    traits={"norm_bias": True, **ALL_BIASES, "final_norm": True},
     drop=spaced(
         "ffn_dim word_embed_proj_dim do_layer_norm_before _remove_final_layer_norm enable_bias"
         " layer_norm_elementwise_affine activation_function"

@@ -28,8 +28,6 @@ GPT2_NAMES = {
     "hidden": use("n_embd"),
     "layers": use("n_layer"),
     "heads": use("n_head"),
-    "kv_heads": None,
-    "head_dim": None,
     "activation": use("activation_function"),
 }
 GPT2_ALIASES = {
@@ -130,8 +128,6 @@ family(
         "up_bias": True,
         "layers": use("num_layers"),
         "heads": use("num_heads"),
-        "kv_heads": None,
-        "head_dim": None,
         "inner": four_times("intermediate_size", "hidden_size"),
         "gated": False,
         "activation": use("activation_function"),
@@ -151,15 +147,7 @@ family(
         "attention_bias": True,
         "tie_word_embeddings": False,
     },
-    traits={
-        **LAYER_NORM,
-        "kv_heads": None,
-        "head_dim": None,
-        "q_bias": use("attention_bias"),
-        "o_bias": use("attention_bias"),
-        "up_bias": True,
-        "gated": False,
-    },
+    traits={**LAYER_NORM, "up_bias": True, "gated": False},
     ignored=("use_parallel_residual",),
 )
 family(
@@ -180,8 +168,6 @@ family(
         "norm": "layer",
         "norm_weight": use("layer_norm_elementwise_affine"),
         "norm_bias": use("layer_norm_elementwise_affine"),
-        "kv_heads": None,
-        "head_dim": None,
         "inner": use("ffn_dim"),
         "activation": use("activation_function"),
         "gated": False,
@@ -207,7 +193,6 @@ family(
     traits={
         **LAYER_NORM,
         **ALL_BIASES,
-        "head_dim": None,
         "layer_norms": 1,
         "gated": False,
         "head_bias": True,
@@ -226,13 +211,11 @@ family(
     },
     traits={
         **LAYER_NORM,
-        "head_dim": None,
         "gated": False,
         "q_bias": use("use_bias"),
         "o_bias": use("use_bias"),
         "up_bias": use("use_bias"),
         "kinds": all_sliding,
-        "window": use("sliding_window"),
     },
     ignored=("mlp_type", "norm_type"),
 )
@@ -246,11 +229,5 @@ family(
         "hidden_act": "relu2",
         "tie_word_embeddings": False,
     },
-    traits={
-        **LAYER_NORM,
-        "gated": False,
-        "q_bias": use("attention_bias"),
-        "o_bias": use("attention_bias"),
-        "up_bias": use("mlp_bias"),
-    },
+    traits={**LAYER_NORM, "gated": False},
 )

@@ -10,7 +10,6 @@ from thermoflop.model.config.families.patterns import (
     all_sliding,
     by_rotation,
     every,
-    switched_window,
 )
 from thermoflop.model.config.family import (
     anything,
@@ -28,8 +27,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from thermoflop.model.config.keys import Config
 
-ATTENTION_BIAS = {"q_bias": use("attention_bias"), "o_bias": use("attention_bias")}
-WINDOW = {"window": use("sliding_window")}
 
 family(
     "llama",
@@ -42,33 +39,20 @@ family(
         "attention_bias": False,
         "mlp_bias": False,
     },
-    traits={**ATTENTION_BIAS, "up_bias": use("mlp_bias")},
 )
 family("granite", "llama")
 family(
     "mistral",
     "llama",
-    keys={
-        **sizes(inner=14336, kv_heads=maybe(8)),
-        "sliding_window": maybe(4096),
-    },
-    traits={"q_bias": False, "o_bias": False, "up_bias": False, "kinds": all_sliding, **WINDOW},
+    keys={**sizes(inner=14336, kv_heads=maybe(8)), "sliding_window": maybe(4096)},
+    traits={"kinds": all_sliding},
     drop=("attention_bias", "mlp_bias"),
 )
 family(
     "phi3",
     "llama",
-    keys={
-        **sizes(vocab=32064, hidden=3072, inner=8192),
-        "sliding_window": None,
-    },
-    traits={
-        **dict.fromkeys(("q_bias", "o_bias", "up_bias"), False),
-        "kinds": all_sliding,
-        "merged": ("qkv_proj", "gate_up_proj"),
-        **WINDOW,
-    },
-    drop=("attention_bias", "mlp_bias"),
+    keys={**sizes(vocab=32064, hidden=3072, inner=8192), "sliding_window": None},
+    traits={"kinds": all_sliding, "merged": ("qkv_proj", "gate_up_proj")},
     ignored=("attention_bias", "full_attn_mod", "interpolate_factor", "lm_head_bias", "mlp_bias"),
 )
 family(
@@ -81,20 +65,14 @@ family(
         "max_window_layers": at_least_zero(28),
         "layer_types": names(),
     },
-    traits={
-        "q_bias": True,
-        "o_bias": False,
-        "up_bias": False,
-        "kinds": after_max_window_layers,
-        "window": switched_window,
-    },
+    traits={"q_bias": True, "kinds": after_max_window_layers},
     drop=("attention_bias", "mlp_bias"),
 )
 family(
     "qwen3",
     "qwen2",
     keys={"head_dim": 128, "attention_bias": False},
-    traits={**ATTENTION_BIAS, "qk_norm": "head"},
+    traits={"q_bias": use("attention_bias"), "qk_norm": "head"},
 )
 family(
     "gemma",
@@ -106,7 +84,6 @@ family(
         "hidden_act": "gelu_pytorch_tanh",
         "tie_word_embeddings": True,
     },
-    traits={"up_bias": False},
     drop=("mlp_bias",),
     # PaliGemma's words attend to all of a prompt; the cache and the counts in full stay the same
     ignored=("use_bidirectional_attention",),
@@ -119,7 +96,7 @@ family(
         "sliding_window": maybe(4096),
         "layer_types": names(),
     },
-    traits={"layer_norms": 4, "kinds": every(2), **WINDOW},
+    traits={"layer_norms": 4, "kinds": every(2)},
     ignored=("sliding_window_size",),
 )
 
@@ -157,7 +134,6 @@ family(
         "use_qk_norm": False,
     },
     traits={
-        "up_bias": False,
         "norm": "layer",
         "layer_norms": 1,
         "qk_norm": lambda config: "heads" if config["use_qk_norm"] else None,
@@ -168,8 +144,7 @@ family(
     "cohere2",
     "cohere",
     keys={"sliding_window": maybe(4096), "sliding_window_pattern": 4, "layer_types": names()},
-    traits={"qk_norm": None, "kinds": every(4), **WINDOW},
-    drop=("use_qk_norm",),
+    traits={"qk_norm": None, "kinds": every(4)},
     # what the class has anyway, spelled out in published files
     ignored=spaced(
         "layer_switch order_of_interleaved_layers position_embedding_type use_embedding_sharing"
@@ -180,7 +155,7 @@ family(
     "olmo",
     "llama",
     keys={"vocab_size": 50304},
-    traits={"up_bias": False, "norm": "layer", "norm_weight": False},
+    traits={"norm": "layer", "norm_weight": False},
     drop=("mlp_bias",),
 )
 family(
@@ -192,7 +167,7 @@ family(
     "olmo3",
     "olmo2",
     keys={"sliding_window": maybe(4096), "layer_types": names()},
-    traits={"kinds": every(4), **WINDOW},
+    traits={"kinds": every(4)},
 )
 family(
     "stablelm",
@@ -205,8 +180,6 @@ family(
     },
     traits={
         "q_bias": use("use_qkv_bias"),
-        "o_bias": False,
-        "up_bias": False,
         "norm": "layer",
         "norm_bias": True,
         "layer_norms": lambda config: 1 if config["use_parallel_residual"] else 2,
@@ -228,6 +201,6 @@ family(
         "no_rope_layer_interval": 4,
         "layer_types": names(),
     },
-    traits={"kinds": by_rotation("full", "sliding"), "window": switched_window},
+    traits={"kinds": by_rotation("full", "sliding")},
     ignored=("max_window_layers",),
 )

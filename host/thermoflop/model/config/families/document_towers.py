@@ -101,20 +101,13 @@ family(
     "deepseek_v2",
     keys={
         **sizes(vocab=129280, hidden=1280, inner=6848, layers=12, heads=10, kv_heads=maybe(10)),
-        "attention_bias": False,
-        "mlp_bias": False,
         "num_experts_per_tok": 6,
         "moe_intermediate_size": 896,
         "mlp_layer_types": names(),
         "sliding_window": maybe(128),
         "first_k_dense_replace": at_least_zero(1),
     },
-    traits={
-        "mla": None,
-        "kv_heads": use("num_key_value_heads"),
-        "head_dim": None,
-        "sparse": sparse_by_mlp_types,
-    },
+    traits={"mla": None, "kv_heads": use("num_key_value_heads"), "sparse": sparse_by_mlp_types},
     drop=("qk_nope_head_dim", "qk_rope_head_dim", "v_head_dim", "q_lora_rank", "kv_lora_rank"),
     ignored=("layer_types", "head_dim"),
 )

@@ -39,8 +39,6 @@ family(
         "max_position_embeddings": 1024,
     },
     traits={
-        "kv_heads": None,
-        "head_dim": None,
         "gated": False,
         "norm": "layer",
         "norm_bias": True,
@@ -69,7 +67,6 @@ for _name in ("blip_2", "instructblip", "instructblipvideo"):
         },
         traits={
             "q_bias": use("qkv_bias"),
-            "o_bias": True,
             "channels": 3,
             "class_tokens": 1,
             "post_norm": True,
@@ -102,38 +99,28 @@ family(
     ignored=("hidden_size",),
 )
 
-# Kosmos: Magneto's decoder with norms inside its blocks, and a table of sines
-_KOSMOS = {
-    "vocab_size": 65037,
-    "embed_dim": 2048,
-    "layers": 24,
-    "ffn_dim": 8192,
-    "attention_heads": 32,
-    "activation_function": "gelu",
-    "tie_word_embeddings": True,
-}
-
 
 def _inner_norm(_config: Config, heads: int, _kv_heads: int, dim: int) -> tuple[Any, ...]:
     """A norm on the heads' results."""
     return (layer_norm("inner_attn_norm", heads * dim),)
 
 
+# Kosmos: Magneto's decoder with norms inside its blocks, and a table of sines
 family(
     "kosmos_2_5_text_model",
     keys={
-        **_KOSMOS,
         "vocab_size": 108481,
         "embed_dim": 1536,
+        "layers": 24,
         "ffn_dim": 6144,
         "attention_heads": 16,
+        "activation_function": "gelu",
+        "tie_word_embeddings": True,
     },
     traits={
         "hidden": use("embed_dim"),
         "layers": use("layers"),
         "heads": use("attention_heads"),
-        "kv_heads": None,
-        "head_dim": None,
         "inner": use("ffn_dim"),
         "activation": use("activation_function"),
         "gated": False,
@@ -157,7 +144,13 @@ family(
 family(
     "kosmos_2_text_model",
     "kosmos_2_5_text_model",
-    keys={**_KOSMOS, "add_cross_attention": False},
+    keys={
+        "vocab_size": 65037,
+        "embed_dim": 2048,
+        "ffn_dim": 8192,
+        "attention_heads": 32,
+        "add_cross_attention": False,
+    },
     traits={"layers": layers_alone("layers"), "extras": (), "attention_extras": _inner_norm},
 )
 family(
@@ -262,11 +255,6 @@ family(
         "vision_width": 768,
     },
     traits={
-        "q_bias": False,
-        "o_bias": False,
-        "up_bias": False,
-        "kv_heads": None,
-        "head_dim": None,
         "kinds": _between,
         "layers": lambda config: len(_between(config)),
         "mixers": _looking,

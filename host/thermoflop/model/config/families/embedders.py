@@ -237,6 +237,8 @@ family(
         "norm": "rms",
         "norm_bias": False,
         "norm_names": None,
+        **dict.fromkeys(("q_bias", "o_bias"), use("attention_bias")),
+        "up_bias": use("mlp_bias"),
         "gated": True,
         **_POSITIONS_ARE_A_LIMIT,
         "types": 0,

@@ -110,10 +110,7 @@ family(
 family(
     "electra",
     "bert",
-    keys={
-        "embedding_size": 128,
-        **sizes(hidden=256, inner=1024, heads=4),
-    },
+    keys={"embedding_size": 128, **sizes(hidden=256, inner=1024, heads=4)},
     traits={
         "bias_group": "lm_head",
         "untied_bias": False,

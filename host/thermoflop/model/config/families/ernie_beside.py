@@ -23,7 +23,7 @@ family(
         "hidden": use("embed_dim"),
         "inner": lambda config: config["embed_dim"] * config["mlp_ratio"],
     },
-    drop=("hidden_size", "intermediate_size"),
+    drop=("intermediate_size",),
     ignored=("attn_sep", "hidden_size", "vit_first_fwd_bsz", "vit_num_recompute_layers"),
 )
 # each a number, or one for words and one for images

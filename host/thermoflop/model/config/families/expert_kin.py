@@ -25,27 +25,10 @@ from thermoflop.model.config.keys import is_count
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
     from typing import Any
 
     from thermoflop.model.config.keys import Config
-
-WINDOW = {"window": use("sliding_window")}
-
-
-def experts(count: str, top_k: str, inner: str, shared: Any = 0) -> dict[str, Any]:
-    """The traits of a mixture whose sizes are in these keys."""
-    return {
-        "experts": use(count),
-        "top_k": use(top_k),
-        "expert_inner": use(inner),
-        "shared_inner": shared,
-    }
-
-
-def times(count: str, inner: str) -> Callable[[Config], int]:
-    """So many shared experts side by side are one, so many times as wide."""
-    return lambda config: (config[count] or 0) * config[inner]
 
 
 family(
@@ -66,15 +49,7 @@ family(
         "moe_topk": 2,
         "moe_num_shared_experts": at_least_zero(2),
     },
-    traits={
-        **experts(
-            "moe_num_experts",
-            "moe_topk",
-            "intermediate_size",
-            times("moe_num_shared_experts", "intermediate_size"),
-        ),
-        "shared_bias": use("mlp_bias"),
-    },
+    traits={"top_k": use("moe_topk")},
 )
 
 
@@ -112,12 +87,7 @@ family(
         # the class keeps the router's correction bias as a parameter
         "router_bias": True,
         "sparse": _ernie_sparse,
-        **experts(
-            "moe_num_experts",
-            "moe_k",
-            "moe_intermediate_size",
-            times("moe_num_shared_experts", "moe_intermediate_size"),
-        ),
+        "top_k": use("moe_k"),
     },
     drop=("attention_bias", "mlp_bias"),
     aliases={"num_experts": "moe_num_experts", "num_experts_per_tok": "moe_k"},
@@ -138,17 +108,7 @@ family(
         "moe_intermediate_size": 1536,
         "num_shared_experts": 1,
     },
-    traits={
-        "qk_norm": "head",
-        "shared_bias": use("mlp_bias"),
-        "sparse": sparse_by_mlp_types,
-        **experts(
-            "num_experts",
-            "num_experts_per_tok",
-            "moe_intermediate_size",
-            times("num_shared_experts", "moe_intermediate_size"),
-        ),
-    },
+    traits={"qk_norm": "head", "sparse": sparse_by_mlp_types},
     aliases={"num_local_experts": "num_experts"},
     ignored=spaced(
         "enable_lm_head_fp32 enable_moe_fp32_combine expert_hidden_dim first_k_dense_replace"
@@ -157,12 +117,6 @@ family(
 )
 
 
-SHARED_EXPERT = experts(
-    "num_experts",
-    "num_experts_per_tok",
-    "moe_intermediate_size",
-    use("shared_expert_intermediate_size"),
-)
 family(
     "solar_open",
     "glm4_moe",
@@ -171,7 +125,6 @@ family(
         "moe_intermediate_size": 1280,
     },
     traits={"qk_norm": None, "sparse": None},
-    drop=("use_qk_norm", "first_k_dense_replace", "intermediate_size"),
     ignored=("first_k_dense_replace", "intermediate_size", "moe_layer_freq", "use_qk_norm"),
 )
 family(
@@ -208,7 +161,6 @@ family(
         "moe_topk": anything(),
     },
     traits={
-        "experts": use("num_experts"),
         "top_k": lambda config: _per_layer(config, "moe_topk", 1),
         "shared_inner": use("intermediate_size"),
     },
@@ -253,7 +205,7 @@ family(
             if config["use_mixed_mlp_moe"]
             else 0
         ),
-        **dict.fromkeys(("up_bias", "expert_bias", "shared_bias"), use("mlp_bias")),
+        "expert_bias": use("mlp_bias"),
     },
     # of latent attention, which use_mla would switch on
     ignored=("kv_lora_rank", "q_lora_rank", "qk_nope_head_dim", "qk_rope_head_dim", "v_head_dim"),

@@ -42,7 +42,7 @@ family(
         "n_head": 16,
         "dff": 8192,
     },
-    traits={"inner": use("dff"), "activation": "relu", "positions": 0, "head_bias": True},
+    traits={"inner": use("dff"), "activation": "relu", "head_bias": True},
     drop=("n_inner", "activation_function", "n_positions"),
     aliases={"max_position_embeddings": "max_position_embeddings"},
 )
@@ -66,8 +66,6 @@ family(
         "hidden": use("d_model"),
         "layers": layers_alone("num_layers"),
         "heads": use("attention_heads"),
-        "kv_heads": None,
-        "head_dim": None,
         "inner": use("ffn_dim"),
         "activation": use("activation_function"),
         "gated": False,
@@ -89,8 +87,6 @@ family(
     },
     traits={
         "inner": lambda config: config["hidden_size"] * config["intermediate_multiple_size"],
-        "q_bias": False,
-        "o_bias": False,
         "up_bias": False,
         # the output projection of the last layer alone has a bias
         "extras": lambda config: (Vector("dense_bias", "attn", config["hidden_size"], bias=True),),
@@ -134,12 +130,7 @@ family(
     traits={
         "norm": "layer",
         "norm_bias": use("norm_bias"),
-        "kv_heads": None,
-        "head_dim": None,
         "activation": use("hidden_activation"),
-        "q_bias": use("attention_bias"),
-        "o_bias": use("attention_bias"),
-        "up_bias": use("mlp_bias"),
         # the norm of the embeddings stands in place of the first layer's first one
         "kinds": _every_nth_from_the_first,
         "window": lambda config: (config["local_attention"] or 0) // 2 or None,

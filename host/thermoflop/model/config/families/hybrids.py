@@ -67,7 +67,7 @@ def _lfm2_inner(config: Config) -> int:
 
 
 LFM2_KEYS: dict[str, Any] = {
-    **sizes(vocab=65536, heads=32, kv_heads=maybe(8)),
+    **sizes(vocab=65536, kv_heads=maybe(8)),
     "conv_bias": False,
     "conv_L_cache": 3,
     "layer_types": names(),
@@ -75,9 +75,6 @@ LFM2_KEYS: dict[str, Any] = {
 }
 LFM2_TRAITS = {
     "qk_norm": "head",
-    "q_bias": False,
-    "o_bias": False,
-    "up_bias": False,
     "activation": "silu",
     "mixers": _short_convolution,
 }
@@ -87,14 +84,14 @@ family(
     "llama",
     keys={
         **LFM2_KEYS,
-        **sizes(hidden=2560, inner=12288, layers=32),
+        **sizes(hidden=2560, inner=12288),
         "full_attn_idxs": indices(),
         "block_multiple_of": 256,
         "block_ffn_dim_multiplier": anything(1.0),
         "block_auto_adjust_ff_dim": True,
     },
     traits={**LFM2_TRAITS, "kinds": _lfm2_kinds, "inner": _lfm2_inner},
-    drop=(*LFM2_PLAIN, "hidden_act"),
+    drop=("hidden_act",),
     overriding={"block_ff_dim": "intermediate_size", "tie_embedding": "tie_word_embeddings"},
     ignored=(
         *("block_dim", "block_mlp_init_scale", "block_out_init_scale", "block_use_swiglu"),
@@ -116,7 +113,7 @@ family(
     "llama",
     keys={
         **LFM2_KEYS,
-        **sizes(hidden=2048, inner=7168, layers=32),
+        **sizes(hidden=2048, inner=7168),
         "num_dense_layers": at_least_zero(2),
         "num_experts": 32,
         "num_experts_per_tok": 4,
@@ -125,14 +122,11 @@ family(
     traits={
         **LFM2_TRAITS,
         "kinds": _stated_kinds,
-        "experts": use("num_experts"),
-        "top_k": use("num_experts_per_tok"),
-        "expert_inner": use("moe_intermediate_size"),
         "sparse": lambda config: [
             index >= config["num_dense_layers"] for index in range(config["num_hidden_layers"])
         ],
     },
-    drop=(*LFM2_PLAIN, "hidden_act"),
+    drop=("hidden_act",),
     overriding={"tie_embedding": "tie_word_embeddings"},
     ignored=(*LFM2_PLAIN, "use_expert_bias"),  # the expert bias is a buffer
 )
@@ -167,14 +161,11 @@ family(
     },
     traits={
         **LFM2_TRAITS,
-        "q_bias": use("attention_bias"),
-        "o_bias": use("attention_bias"),
         "kinds": _lfm3_kinds,
-        "window": use("sliding_window"),
         "attention_extras": _lfm3_gate,
         "layer_norms": lambda config: 4 if config["use_sandwich_norm"] else 2,
     },
-    drop=("mlp_bias", "hidden_act"),
+    drop=("hidden_act",),
     ignored=("mlp_bias",),
 )
 
@@ -207,7 +198,7 @@ MAMBA2_KEYS: dict[str, Any] = {
 }
 BAMBA_KEYS: dict[str, Any] = {
     **MAMBA2_KEYS,
-    **sizes(vocab=128000, hidden=4096, inner=14336, layers=32, heads=32, kv_heads=maybe(8)),
+    **sizes(vocab=128000, inner=14336, kv_heads=maybe(8)),
 }
 
 

@@ -116,12 +116,7 @@ family(
         "kept": (Vector("global_scale", "other", 1),),
         "inner": lambda config: _widths(config)[0],
         "expert_inner": lambda config: _widths(config)[1],
-        "experts": use("n_routed_experts"),
-        "top_k": use("num_experts_per_tok"),
         "shared_inner": _shared,
-        "q_bias": False,
-        "o_bias": False,
-        "up_bias": False,
         "tied": False,  # the class ties nothing
     },
     aliases={
@@ -129,7 +124,7 @@ family(
         "num_local_experts": "n_routed_experts",
         "sconv_kernel_size": "conv_kernel_size",
     },
-    drop=("attention_bias", "mlp_bias", "tie_word_embeddings"),
+    drop=("attention_bias", "mlp_bias"),
     ignored=spaced(
         "tie_word_embeddings unpadded_vocab_size route_scale logits_mup_width_multiplier"
         " log_scaling_alpha log_scaling_n_floor mtp_local_layer_ids mtp_hidden_states_first"

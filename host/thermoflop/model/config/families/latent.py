@@ -9,8 +9,13 @@ from thermoflop.base.record import replace
 from thermoflop.errors import InputError
 from thermoflop.model.architecture.mixers import LatentAttention
 from thermoflop.model.architecture.sparse import Indexer
-from thermoflop.model.config.families.mixtures import SHARED
-from thermoflop.model.config.families.patterns import sparse_by_mlp_types, stated, words
+from thermoflop.model.config.families import mixtures  # noqa: F401 - parents are there
+from thermoflop.model.config.families.patterns import (
+    sparse_after_first,
+    sparse_by_mlp_types,
+    stated,
+    words,
+)
 from thermoflop.model.config.family import (
     anything,
     at_least_zero,
@@ -19,7 +24,6 @@ from thermoflop.model.config.family import (
     maybe_zero,
     names,
     sizes,
-    use,
 )
 
 TYPE_CHECKING = False
@@ -51,7 +55,6 @@ MLA_KEYS: dict[str, Any] = {
     "kv_lora_rank": 512,
     "q_lora_rank": maybe(1536),
 }
-MLA_IGNORED = ("num_key_value_heads", "head_dim", "qk_head_dim")
 family(
     "deepseek_v2",
     "llama",
@@ -66,14 +69,11 @@ family(
         "moe_layer_freq": 1,
     },
     traits={
-        **SHARED,
+        "sparse": sparse_after_first,
         "mla": latent_attention,
         "top_k": stated("num_experts_per_tok"),
-        "kv_heads": None,
-        "shared_bias": use("mlp_bias"),
     },
-    drop=("num_key_value_heads", "head_dim"),
-    ignored=MLA_IGNORED,
+    ignored=("num_key_value_heads", "head_dim", "qk_head_dim"),
     aliases={"num_experts": "n_routed_experts", "num_local_experts": "n_routed_experts"},
 )
 family(
@@ -87,7 +87,6 @@ family(
         "moe_intermediate_size": 2048,
         "first_k_dense_replace": at_least_zero(3),
     },
-    traits={"up_bias": False, "shared_bias": False},
     drop=("mlp_bias",),
 )
 family("kimi_k2", "deepseek_v3")
@@ -105,7 +104,6 @@ family(
         "mlp_layer_types": names(),
     },
     traits={"sparse": sparse_by_mlp_types},
-    drop=("first_k_dense_replace", "moe_layer_freq"),
     aliases={"head_dim": "qk_rope_head_dim"},
     ignored=("first_k_dense_replace", "moe_layer_freq"),
 )
@@ -138,7 +136,6 @@ family(
         "mlp_layer_types": names(),
     },
     traits={"mla": indexed, "sparse": sparse_by_mlp_types},
-    drop=("moe_layer_freq",),
     # every layer has an indexer, whatever layer_types calls it; mlp_bias is read nowhere
     ignored=("layer_types", "mlp_bias", "moe_layer_freq"),
 )

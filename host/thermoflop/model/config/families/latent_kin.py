@@ -9,7 +9,6 @@ from thermoflop.base.record import replace
 from thermoflop.model.architecture.mixers import LatentAttention
 from thermoflop.model.architecture.parts import Vector
 from thermoflop.model.config.families import linear  # noqa: F401 - qwen3_next is there
-from thermoflop.model.config.families.expert_kin import experts
 from thermoflop.model.config.families.latent import latent_attention
 from thermoflop.model.config.families.own_parts import output_gate
 from thermoflop.model.config.families.patterns import (
@@ -17,7 +16,7 @@ from thermoflop.model.config.families.patterns import (
     from_layer_types,
     sparse_by_mlp_types,
 )
-from thermoflop.model.config.family import at_least_zero, family, maybe, names, sizes, use
+from thermoflop.model.config.family import at_least_zero, family, maybe, names, sizes, spaced
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,22 +24,6 @@ if TYPE_CHECKING:
 
     from thermoflop.model.config.keys import Config
 
-DENSE = {
-    "experts": 0,
-    "top_k": 0,
-    "expert_inner": None,
-    "shared_inner": 0,
-    "shared_bias": False,
-    "sparse": None,
-}
-MIXTURE_KEYS = (
-    "n_routed_experts",
-    "n_shared_experts",
-    "num_experts_per_tok",
-    "moe_intermediate_size",
-    "first_k_dense_replace",
-    "moe_layer_freq",
-)
 family(
     "youtu",
     "deepseek_v3",
@@ -48,9 +31,11 @@ family(
         **sizes(vocab=128256, hidden=2048, inner=6144, layers=32, heads=16),
         "tie_word_embeddings": True,
     },
-    traits=DENSE,
-    drop=MIXTURE_KEYS,
-    ignored=(*MIXTURE_KEYS, "embedding_initializer_range", "flatten_ratio", "mlp_bias"),
+    traits={"sparse": None},
+    ignored=spaced(
+        "n_routed_experts n_shared_experts num_experts_per_tok moe_intermediate_size mlp_bias"
+        " first_k_dense_replace moe_layer_freq embedding_initializer_range flatten_ratio"
+    ),
 )
 
 
@@ -72,7 +57,7 @@ family(
         "v_head_dim": None,
         "mlp_bias": False,
     },
-    traits={"mla": _minicpm_attention, "up_bias": use("mlp_bias")},
+    traits={"mla": _minicpm_attention},
     ignored=("dim_model_base", "scale_depth", "scale_emb", "use_mup"),
 )
 family(
@@ -84,7 +69,6 @@ family(
         "n_routed_experts": 128,
         "first_k_dense_replace": at_least_zero(1),
     },
-    drop=("moe_layer_freq",),
     aliases={"num_shared_experts": "n_shared_experts"},
     ignored=("moe_layer_freq", "q_head_dim"),
 )
@@ -128,11 +112,8 @@ family(
         "moe_intermediate_size": 2560,
     },
     traits={
-        **experts("num_experts", "num_experts_per_tok", "moe_intermediate_size"),
-        "window": use("sliding_window"),
         "qk_norm": "head",
         "layer_norms": 4,
-        "up_bias": False,
         "attention_extras": lambda config, heads, kv_heads, dim: (
             *output_gate(config, heads, kv_heads, dim),
             Vector("gate_bias", "attn", heads, bias=True),
@@ -161,7 +142,7 @@ family(
     "lara_mini",
     "qwen3_next",
     keys={
-        **sizes(vocab=151936, hidden=1024, layers=34, kv_heads=4, head_dim=128),
+        **sizes(hidden=1024, layers=34, kv_heads=4, head_dim=128),
         "tie_word_embeddings": True,
         "sliding_window": 512,
         "linear_num_key_heads": 8,
@@ -171,13 +152,11 @@ family(
     },
     traits={
         "kinds": _lara_kinds,
-        "window": use("sliding_window"),
         "output_gate": False,
         "shared_gate": False,
         "sparse": None,
-        "inner": None,
     },
-    drop=("intermediate_size", "full_attention_interval", "decoder_sparse_step", "mlp_only_layers"),
+    drop=("full_attention_interval", "decoder_sparse_step", "mlp_only_layers"),
     ignored=("intermediate_size",),
 )
 family(

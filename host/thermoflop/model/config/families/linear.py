@@ -148,7 +148,6 @@ family(
         ),
         "tied": False,  # the class has no key to tie
     },
-    drop=("moe_layer_freq", "tie_word_embeddings"),
     aliases={
         "num_experts": "n_routed_experts",
         "num_experts_per_token": "num_experts_per_tok",
@@ -183,9 +182,8 @@ def _lightning(config: Config) -> Lightning:
 family(
     "minimax",
     "mixtral",
-    keys={"layer_types": names(), "attn_type_list": indices(), "num_local_experts": 8},
-    traits={"kinds": _minimax_kinds, "recurrent": _lightning, "window": None},
-    drop=("sliding_window",),
+    keys={"layer_types": names(), "attn_type_list": indices()},
+    traits={"kinds": _minimax_kinds, "recurrent": _lightning},
     ignored=(
         *("sliding_window", "block_size", "postnorm"),
         *(
@@ -238,13 +236,11 @@ family(
     },
     traits={
         "kinds": _qwen3_next_kinds,
-        "window": None,
         "recurrent": _qwen3_next_delta,
         "output_gate": True,
         "shared_inner": use("shared_expert_intermediate_size"),
         "shared_gate": True,
     },
-    drop=("use_sliding_window", "sliding_window"),
     ignored=("use_sliding_window", "sliding_window"),
 )
 
@@ -268,7 +264,6 @@ family(
         "attn_output_gate": True,
     },
     traits={"output_gate": _qwen3_5_gate, "sparse": None},
-    drop=("intermediate_size", "decoder_sparse_step", "mlp_only_layers"),
     ignored=spaced(
         "intermediate_size decoder_sparse_step mlp_only_layers mtp_num_hidden_layers"
         " mtp_use_dedicated_embeddings"
@@ -278,13 +273,7 @@ family(
     "qwen3_5_text",
     "qwen3_5_moe_text",
     keys=sizes(hidden=4096, inner=12288, layers=32, kv_heads=maybe(4)),
-    traits={
-        "experts": 0,
-        "top_k": 0,
-        "expert_inner": None,
-        "shared_inner": 0,
-        "shared_gate": False,
-    },
+    traits={"experts": 0, "shared_inner": 0, "shared_gate": False},
     drop=spaced(
         "num_experts num_experts_per_tok moe_intermediate_size shared_expert_intermediate_size"
     ),

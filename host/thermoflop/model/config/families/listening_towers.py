@@ -66,13 +66,11 @@ family(
     "glmasr_encoder",
     keys={**sizes(heads=32, head_dim=maybe(64)), "hidden_act": "silu"},
     traits={
-        "kv_heads": None,
         "gated": True,
         "norm": "rms",
         "up_bias": False,
         "down_bias": True,
     },
-    drop=("num_key_value_heads",),
     ignored=("sliding_window", "vocab_size", "num_key_value_heads"),
 )
 family(

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from thermoflop.model.config.families import by_vendor, classic  # noqa: F401 - parents are there
 from thermoflop.model.config.families.patterns import from_layer_types
-from thermoflop.model.config.family import family, maybe, names, sizes, spaced, use
+from thermoflop.model.config.family import family, maybe, names, sizes, spaced
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -66,10 +66,7 @@ family(
 family(
     "ministral3",
     "mistral",
-    keys={
-        **sizes(vocab=131072, layers=34, head_dim=maybe(128)),
-        "sliding_window": None,
-    },
+    keys={**sizes(vocab=131072, layers=34, head_dim=maybe(128)), "sliding_window": None},
     ignored=("attention_bias",),
 )
 family(
@@ -81,13 +78,7 @@ family(
         "sliding_window": maybe(8192),
         "layer_types": names(),
     },
-    traits={
-        "q_bias": False,
-        "o_bias": False,
-        "kinds": starting(4),
-        "window": use("sliding_window"),
-    },
-    drop=("attention_bias",),
+    traits={"kinds": starting(4)},
     ignored=("attention_bias",),
 )
 family(
@@ -99,7 +90,7 @@ family(
         "sliding_window": maybe(128),
         "layer_types": names(),
     },
-    traits={"sinks": True, "kinds": starting(4), "window": use("sliding_window")},
+    traits={"sinks": True, "kinds": starting(4)},
 )
 family(
     "hyperclovax",
@@ -114,8 +105,7 @@ family(
     "hunyuan_v1_dense",
     "llama",
     keys={"vocab_size": 290943},
-    traits={"qk_norm": "head", "up_bias": False},
-    drop=("mlp_bias",),
+    traits={"qk_norm": "head"},
     # the class always normalizes queries and keys
     ignored=spaced(
         "anyres_pooling_size attention_head_dim dense_list cla_share_factor enable_lm_head_fp32"
@@ -128,17 +118,13 @@ family(
 family(
     "nanochat",
     "llama",
-    keys={
-        **sizes(vocab=50304, hidden=768, inner=8192, layers=12, heads=6),
-        "hidden_act": "relu2",
-    },
+    keys={**sizes(vocab=50304, hidden=768, inner=8192, layers=12, heads=6), "hidden_act": "relu2"},
     # no norm has weights; the embedding is normalized as well
     traits={
         "norm_weight": False,
         "embed_norm": True,
         "qk_norm": "head",
         "gated": False,
-        "up_bias": False,
     },
     drop=("mlp_bias",),
 )

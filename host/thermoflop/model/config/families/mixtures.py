@@ -16,7 +16,6 @@ from thermoflop.model.config.families.patterns import (
     layer_indices,
     sparse_after_first,
     sparse_by_step,
-    switched_window,
 )
 from thermoflop.model.config.family import (
     at_least_zero,
@@ -42,18 +41,13 @@ family(
     "mixtral",
     "mistral",
     keys={"num_local_experts": 8, "num_experts_per_tok": 2, "sliding_window": None},
-    traits={"experts": use("num_local_experts"), "top_k": use("num_experts_per_tok")},
     aliases={"num_experts": "num_local_experts"},
 )
 family(
     "granitemoe",
     "granite",
     keys={"num_local_experts": 8, "num_experts_per_tok": 2},
-    traits={
-        "experts": use("num_local_experts"),
-        "top_k": use("num_experts_per_tok"),
-        "up_bias": False,
-    },
+    traits={},
     drop=("mlp_bias",),
 )
 family(
@@ -64,7 +58,6 @@ family(
         "num_experts": 64,
         "num_experts_per_tok": 8,
     },
-    traits={"experts": use("num_experts"), "top_k": use("num_experts_per_tok")},
     aliases={"num_local_experts": "num_experts"},
 )
 # The class routes to two experts whatever num_experts_per_tok says (sparsemixer).
@@ -82,12 +75,9 @@ family(
     traits={
         "norm": "layer",
         "norm_bias": True,
-        "experts": use("num_local_experts"),
         "top_k": PHIMOE_TOP_K,
         "head_bias": use("lm_head_bias"),
         "kinds": all_sliding,
-        "window": use("sliding_window"),
-        "up_bias": False,
     },
     drop=("mlp_bias",),
     aliases={"num_experts": "num_local_experts"},
@@ -107,9 +97,6 @@ family(
     },
     traits={
         "q_bias": use("qkv_bias"),
-        "experts": use("num_experts"),
-        "top_k": use("num_experts_per_tok"),
-        "expert_inner": use("moe_intermediate_size"),
         "shared_inner": use("shared_expert_intermediate_size"),
         "shared_gate": True,
         "sparse": sparse_by_step,
@@ -138,15 +125,8 @@ family(
         "decoder_sparse_step": 1,
         "mlp_only_layers": indices(),
     },
-    traits={
-        "experts": use("num_experts"),
-        "top_k": use("num_experts_per_tok"),
-        "expert_inner": use("moe_intermediate_size"),
-        "sparse": sparse_by_step,
-        "kinds": all_sliding,
-        "window": switched_window,
-    },
-    drop=("max_window_layers", "layer_types"),
+    traits={"sparse": sparse_by_step, "kinds": all_sliding},
+    drop=("layer_types",),
     ignored=("max_window_layers", "use_qk_norm"),  # the class always has these norms
     aliases={"num_local_experts": "num_experts"},
 )
@@ -165,27 +145,13 @@ family(
         "tie_word_embeddings": False,
     },
     traits={
-        "q_bias": use("attention_bias"),
-        "o_bias": use("attention_bias"),
         "sinks": True,
         "kinds": every(2),
-        "window": use("sliding_window"),
-        "experts": use("num_local_experts"),
-        "top_k": use("num_experts_per_tok"),
         "expert_bias": True,
         "router_bias": True,
     },
     aliases={"num_experts": "num_local_experts", "experts_per_token": "num_experts_per_tok"},
 )
-SHARED = {
-    "experts": use("n_routed_experts"),
-    "top_k": use("num_experts_per_tok"),
-    "expert_inner": use("moe_intermediate_size"),
-    "shared_inner": lambda config: (
-        (config["n_shared_experts"] or 0) * config["moe_intermediate_size"]
-    ),
-    "sparse": sparse_after_first,
-}
 family(
     "glm4_moe",
     "llama",
@@ -199,9 +165,8 @@ family(
         "first_k_dense_replace": at_least_zero(1),
     },
     traits={
-        **SHARED,
+        "sparse": sparse_after_first,
         "o_bias": False,
-        "up_bias": False,
         "qk_norm": lambda config: "head" if config["use_qk_norm"] else None,
         # cut to a whole number, as in the class, whose own defaults do not divide
         "head_dim": lambda config: (
@@ -244,7 +209,6 @@ family(
         "layers": use("n_layers"),
         "heads": use("n_heads"),
         "kv_heads": _dbrx("attn_config", "kv_n_heads", 1),
-        "head_dim": None,
         "inner": _dbrx("ffn_config", "ffn_hidden_size", 3584),
         "experts": _dbrx("ffn_config", "moe_num_experts", 4),
         "top_k": _dbrx("ffn_config", "moe_top_k", 1),
@@ -295,13 +259,10 @@ family(
         "inner": use("intermediate_size_mlp"),
         "expert_inner": use("intermediate_size"),
         "shared_inner": use("intermediate_size"),
-        "experts": use("num_local_experts"),
-        "top_k": use("num_experts_per_tok"),
         "kinds": by_rotation("chunked", "full"),
         "chunk": use("attention_chunk_size"),
         "sparse": _llama4_sparse,
         "qk_norm": lambda config: "l2" if config["use_qk_norm"] else None,
-        "up_bias": False,
     },
     drop=("mlp_bias",),
 )

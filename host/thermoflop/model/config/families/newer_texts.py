@@ -91,7 +91,6 @@ family(
     },
     traits={
         "o_bias": False,
-        "up_bias": False,
         "embed_rows": lambda config: config["vocab_size"] + config["additional_vocab_size"],
         "qk_norm": lambda config: "full" if config["qk_norm_type"] == "olmo" else "head",
     },
@@ -126,13 +125,11 @@ family(
         "hidden_activation": "silu",
     },
     traits={
-        "up_bias": False,
         "activation": use("hidden_activation"),
         "layer_norms": 4,
         "qk_norm": "l2",
         "attention_extras": _muse_gate,
         "kinds": _muse_kinds,
-        "window": use("sliding_window"),
     },
     drop=("mlp_bias", "hidden_act"),
     ignored=("qk_scale_factor", "output_multiplier"),
@@ -148,10 +145,7 @@ family(
         "head_dim": lambda config: (
             config["head_dim"] or config["hidden_size"] // config["num_attention_heads"]
         ),
-        "kinds": None,
-        "window": None,
     },
-    drop=("use_sliding_window", "sliding_window"),
     ignored=("use_sliding_window", "sliding_window"),
 )
 family(
@@ -167,11 +161,7 @@ family(
         "mlp_layer_types": names(),
     },
     traits={
-        "activation": use("hidden_act"),
         "norm_names": ("attention_norm", "mlp_norm", "post_mlp_norm"),
-        "experts": use("num_local_experts"),
-        "top_k": use("num_experts_per_tok"),
-        "expert_inner": use("moe_intermediate_size"),
         "expert_latent": use("moe_hidden_size"),
         "kept": lambda config: (Vector("residual gates", "other", 2 * config["hidden_size"]),),
         "shapes": lambda config: _muse_shapes(config),

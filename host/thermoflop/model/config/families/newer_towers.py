@@ -102,13 +102,7 @@ family(
         "spatial_merge_size": 2,
         "hidden_act": "gelu_pytorch_tanh",
     },
-    traits={
-        "image": None,
-        "rule": ("smart", 65536, 16777216),
-        "merge": 1,
-        "positions": use("num_patches"),
-        "post_norm": True,
-    },
+    traits={"rule": ("smart", 65536, 16777216), "positions": use("num_patches"), "post_norm": True},
     ignored=SPARE,
 )
 for _name in ("minicpmv4_6_vision", "minicpm_ocr_vision", "minicpmv4_7_vision"):
@@ -152,7 +146,6 @@ family(
         "channels": use("in_channels"),
         "frames": use("temporal_patch_size"),
         "patch_bias": False,
-        "image": None,
         "rule": ("smart", 65536, 16777216),
         "positions": 0,
         "kv_heads": use("num_key_value_heads"),
@@ -172,15 +165,9 @@ family(
 family(
     "ernie4_5_vl_moe_vision",
     "qwen2_vl_vision",
-    keys={
-        "depth": 32,
-        **sizes(hidden=1280, inner=5120),
-        "temporal_merge_size": 2,
-    },
+    keys={**sizes(hidden=1280, inner=5120), "temporal_merge_size": 2},
     traits={
-        "hidden": use("hidden_size"),
         "inner": use("intermediate_size"),
-        "frames": 1,
         "post_norm": True,
         "tail": None,
         "merge": 1,
@@ -247,7 +234,6 @@ for _name in ("muse_glimmer", "muse_spark"):
             "channels": 3,
             "frames": use("patch_temporal"),
             "patch_bias": False,
-            "image": None,
             "rule": ("smart", 65536, 16777216),
             "positions": lambda config: config["pos_emb_height"] * config["pos_emb_width"],
             "window": lambda config: config["pos_emb_height"] * config["patch_size"],

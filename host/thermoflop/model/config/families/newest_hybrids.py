@@ -75,7 +75,6 @@ family(
         "num_experts_per_token": "num_experts_per_tok",
         "num_shared_experts": "n_shared_experts",
     },
-    drop=("moe_layer_freq",),
     ignored=spaced(
         "moe_layer_freq kda_safe_gate kda_lower_bound mtp_loss_scaling_factor moe_renormalize"
         " num_expert_group qk_head_dim"
@@ -191,6 +190,5 @@ family(
             config["hidden_size"], config["hc_mult"], config["hc_sinkhorn_iters"]
         ),
     },
-    drop=("first_k_dense_replace",),
     ignored=("linear_lower_bound", "first_k_dense_replace"),
 )

@@ -279,7 +279,6 @@ family(
         "inner": use("feed_forward_size"),
         "q_bias": False,
         "o_bias": False,
-        "up_bias": True,
         "output_group": None,
         "positions": lambda config: (
             0 if config["axial_pos_embds"] else config["max_position_embeddings"]
@@ -300,7 +299,7 @@ family(
         "note": "its attention by hashes and within chunks is counted in full, with keys and values"
         " kept",
     },
-    drop=("intermediate_size", "type_vocab_size", "tie_word_embeddings"),
+    drop=("intermediate_size", "type_vocab_size"),
     ignored=spaced(
         "tie_word_embeddings hash_seed num_hashes num_buckets axial_norm_std chunk_size_lm_head"
         " lsh_attn_chunk_length local_attn_chunk_length local_num_chunks_before"

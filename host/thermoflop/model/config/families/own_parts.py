@@ -10,7 +10,6 @@ from thermoflop.errors import InputError, UnknownModel
 from thermoflop.model.architecture.parts import Linear, Norm, Vector
 from thermoflop.model.config.architectures import class_name
 from thermoflop.model.config.families import llama_kin  # noqa: F401 - parents are there
-from thermoflop.model.config.families.expert_kin import SHARED_EXPERT, WINDOW, experts, times
 from thermoflop.model.config.families.patterns import (
     all_sliding,
     every,
@@ -49,13 +48,11 @@ family(
     traits={
         "gated": False,
         "qk_norm": "head",
-        "up_bias": False,
         # two learned numbers in each activation
         "mlp_extras": lambda config: (
             (Vector("xielu", "mlp", 2),) if config["hidden_act"] == "xielu" else ()
         ),
     },
-    drop=("mlp_bias",),
     ignored=("mlp_bias", "post_norm", "qk_norm"),
 )
 family("apertus1p5_text", "apertus", keys={"vocab_size": 266752})
@@ -67,7 +64,6 @@ family(
         "hidden_act": "relu2",
     },
     traits={
-        "up_bias": False,
         "attention_extras": lambda _config, heads, _kv_heads, dim: (
             Norm("attn_sub_norm", heads * dim),
         ),
@@ -89,7 +85,7 @@ family(
     "diffllama",
     "llama",
     keys=sizes(hidden=2048, inner=8192, layers=16),
-    traits={"up_bias": False, "attention_extras": _lambdas, "attention_calls": 2},
+    traits={"attention_extras": _lambdas, "attention_calls": 2},
     drop=("mlp_bias",),
 )
 
@@ -121,7 +117,6 @@ family(
             Vector("residual weights", "other", 2 * config["hidden_size"]),
         ),
         "kinds": all_sliding,
-        **WINDOW,
     },
     ignored=("keep_window_size", "num_experts", "num_experts_per_tok"),
 )
@@ -140,13 +135,9 @@ family(
     keys={"ffn_dim": 22528, "sliding_window": maybe(3000)},
     traits={
         "inner": lambda config: config["ffn_dim"] // 2,
-        "q_bias": False,
-        "o_bias": False,
-        "up_bias": False,
         "embed_rows": lambda config: config["vocab_size"] + 1,
         "extras": _moshi_alone,
         "kinds": all_sliding,
-        **WINDOW,
     },
     drop=("attention_bias", "mlp_bias", "intermediate_size"),
     ignored=("audio_encoder_config", "audio_vocab_size", "depth_decoder_config", "num_codebooks"),
@@ -166,16 +157,8 @@ family(
         "num_shared_experts": maybe_zero(2),
     },
     traits={
-        **experts(
-            "num_experts",
-            "num_experts_per_tok",
-            "moe_intermediate_size",
-            times("num_shared_experts", "moe_intermediate_size"),
-        ),
-        **WINDOW,
         "qk_norm": "head",
         "layer_norms": 4,
-        "up_bias": False,
         "router_bias": True,  # the class keeps the correction bias as a parameter
         "attention_extras": output_gate,
         "kinds": lambda config: every(config["global_attn_every_n_layers"])(config),
@@ -220,10 +203,7 @@ family(
         "shared_expert_intermediate_size": 512,
     },
     traits={
-        **SHARED_EXPERT,
-        **WINDOW,
         "qk_norm": "head",
-        "up_bias": False,
         "router_bias": True,  # the class keeps the correction bias as a parameter
         "attention_extras": _laguna_gate,
         "shapes": _laguna_shapes,
@@ -258,7 +238,6 @@ family(
         "L_cycles": 3,
     },
     traits={
-        "kv_heads": None,
         "layers": lambda config: 2 * _hrm_layers(config),
         "loops": _hrm_loops,
         "norm_weight": False,
@@ -274,7 +253,6 @@ family(
         ),
         "extras": lambda config: (Vector("z_L_init", "other", config["hidden_size"]),),
     },
-    drop=("num_key_value_heads",),
     ignored=("num_key_value_heads", "L_bp_cycles", "embedding_scale", "prefix_lm"),
 )
 
@@ -323,7 +301,6 @@ family(
         "recurrent_kv_cache_mode": "per_loop",
     },
     traits={
-        **WINDOW,
         "layers": lambda config: len(_dory_kinds(config)),
         "kinds": _dory_kinds,
         "loops": _dory_loops,

@@ -123,12 +123,6 @@ def at_indices(key: str, named: str, others: str) -> Callable[[Config], Sequence
     return kinds
 
 
-def switched_window(config: Config) -> int | None:
-    """``sliding_window``, where ``use_sliding_window`` switches it on."""
-    window: int | None = config["sliding_window"] if config["use_sliding_window"] else None
-    return window
-
-
 def sparse_by_step(config: Config) -> Sequence[bool]:
     """Qwen MoE: every ``decoder_sparse_step``-th layer but those in ``mlp_only_layers``.
 

@@ -131,7 +131,7 @@ def _gemma4_window(config: Config) -> int:
 
 
 GEMMA4_KEYS: dict[str, Any] = {
-    **sizes(vocab=262144, hidden=2304, inner=9216, layers=30, heads=8, kv_heads=4, head_dim=256),
+    **sizes(vocab=262144, layers=30),
     "global_head_dim": 512,
     "num_global_key_value_heads": None,
     "per_layer_config": mapping(),
@@ -180,7 +180,6 @@ family(
         "others": _own_input,
         "experts": _gemma4_experts,
         "top_k": use("top_k_experts"),
-        "expert_inner": use("moe_intermediate_size"),
         "beside_mlp": True,
         "router_scales": True,
         # three more norms where a mixture works beside the MLP
@@ -248,7 +247,6 @@ family(
         **OWN_INPUT_KEYS,
         "hidden_size_per_layer_input": 256,
         **sizes(vocab=262400, hidden=2048, inner=Key("any", 16384), layers=35, heads=8, kv_heads=2),
-        "head_dim": 256,
         "sliding_window": 512,
         "num_kv_shared_layers": at_least_zero(15),
         "altup_num_inputs": 4,

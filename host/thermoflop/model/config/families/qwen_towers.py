@@ -132,7 +132,6 @@ family(
 family(
     "qwen3_5_vision",
     "qwen3_vl_vision",
-    drop=("deepstack_visual_indexes",),
     traits={
         "tail": lambda config: _merger(config, layer_norm("merger_norm", config["hidden_size"]))
     },

@@ -44,9 +44,6 @@ family(
     },
     traits={
         **LAYER_NORM,
-        "heads": None,
-        "kv_heads": None,
-        "head_dim": None,
         "inner": lambda config: config["intermediate_size"] or 4 * config["hidden_size"],
         "activation": "relu2",
         "gated": False,

@@ -53,7 +53,6 @@ def _mamba(config: Config) -> Mamba:
     )
 
 
-PURE = {"blocks": True, "inner": None, "heads": None, "kv_heads": None, "head_dim": None}
 family(
     "mamba",
     keys={
@@ -67,7 +66,8 @@ family(
         "tie_word_embeddings": True,
     },
     traits={
-        **PURE,
+        "blocks": True,
+        "inner": None,
         "kinds": lambda config: ["mamba"] * config["num_hidden_layers"],
         "recurrent": _mamba,
     },
@@ -109,7 +109,7 @@ family(
         "tie_word_embeddings": False,
     },
     traits={"recurrent": _mamba2},
-    drop=("time_step_rank", "intermediate_size"),
+    drop=("time_step_rank",),
     ignored=("intermediate_size",),
 )
 
@@ -167,12 +167,9 @@ family(
         "tie_word_embeddings": False,
     },
     traits={
-        "head_dim": None,
         "rotary": False,
         "kinds": _jamba_kinds,
         "sparse": _jamba_sparse,
-        "experts": use("num_experts"),
-        "top_k": use("num_experts_per_tok"),
         "recurrent": _jamba_mamba,
     },
     aliases={"num_local_experts": "num_experts"},
@@ -269,14 +266,9 @@ family(
         "gated": False,
         "activation": use("mlp_hidden_act"),
         "q_bias": _nemotron_h_bias,
-        "up_bias": use("mlp_bias"),
         "rotary": False,
-        "experts": use("n_routed_experts"),
-        "top_k": use("num_experts_per_tok"),
-        "expert_inner": use("moe_intermediate_size"),
         "expert_latent": use("moe_latent_size"),
         "shared_inner": use("moe_shared_expert_intermediate_size"),
-        "shared_bias": use("mlp_bias"),
         "tied": False,  # whatever tie_word_embeddings says: the class ties no weights
     },
     aliases={"attention_head_dim": "head_dim", "layer_types": "layers_block_type"},

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from thermoflop.model.config.family import Section, family, mapping, spaced
+from thermoflop.model.config.family import FAMILIES, Section, family, mapping, spaced
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -38,6 +38,7 @@ def wrapper(
     towers = [(eyes, project)] if eyes is not None else []
     if ears is not None:
         towers.append(ears)
+    own = FAMILIES[like].keys if like else {}
     sections = {section.key: mapping() for section in (text, *(tower for tower, _ in towers))}
     family(
         name,
@@ -45,7 +46,7 @@ def wrapper(
         reader="wrapper",
         keys={**sections, "tie_word_embeddings": tie, **(keys or {})},
         traits={"text": text, "towers": tuple(towers), "tied": tied, **(traits or {})},
-        ignored=(*_SPARE, *ignored),
+        ignored=(*(key for key in _SPARE if key not in own), *ignored),
         drop=drop,
     )
 

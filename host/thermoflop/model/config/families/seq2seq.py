@@ -110,7 +110,6 @@ family(
         "num_heads": 6,
         "feed_forward_proj": "gated-gelu",
     },
-    drop=("tie_word_embeddings",),
     traits={"tied": True},  # MT5Config forces it: published files say false, and are tied
     ignored=("tie_word_embeddings",),
 )
@@ -138,7 +137,6 @@ family(
     "longt5",
     "t5",
     keys={"encoder_attention_type": "local"},
-    drop=("tie_word_embeddings",),
     traits={
         "note": "its local attention is counted in full",
         "tied": True,
@@ -176,7 +174,6 @@ family(
         "encoder_sparse_step": maybe_zero(None),
         "decoder_sparse_step": maybe_zero(None),
     },
-    drop=("feed_forward_proj", "is_gated_act"),
     traits={
         "mixtures": _switch_mixtures,
         "router_bias": use("router_bias"),

@@ -66,11 +66,8 @@ family(
             config["intermediate_size"] or config["mlp_ratio"] * config["hidden_size"]
         ),
         "vocab": lambda config: config["embedding_size"] or config["vocab_size"],
-        "gated": True,
         "norm_weight": use("layer_norm_with_affine"),
         "rotary": use("rope"),
-        "head_dim": None,
-        **dict.fromkeys(("q_bias", "o_bias", "up_bias"), False),
     },
     ignored=("alibi_bias_max", "attention_layer_norm_with_affine", "block_group_size"),
 )

@@ -100,7 +100,6 @@ family(
         "hidden_act": "gelu",
     },
     traits={
-        "image": None,
         "rule": ("smart", 512 * 512, 2048 * 2048),
         "merge": use(_MERGE),
         # and one more row than patches

@@ -5,8 +5,6 @@ Defaults and structure are those of the classes of transformers 5.24.
 
 from __future__ import annotations
 
-from thermoflop.model.config.families.by_vendor import exaone4_kinds
-from thermoflop.model.config.families.expert_kin import SHARED_EXPERT, WINDOW, experts, times
 from thermoflop.model.config.families.llama_kin import starting
 from thermoflop.model.config.families.patterns import (
     every,
@@ -40,12 +38,7 @@ family(
         "sliding_window": maybe(128),
         "layer_types": names(),
     },
-    traits={
-        "shared_inner": use("shared_intermediate_size"),
-        "sinks": True,
-        "kinds": starting(4),
-        **WINDOW,
-    },
+    traits={"shared_inner": use("shared_intermediate_size"), "sinks": True, "kinds": starting(4)},
 )
 family(
     "exaone_moe",
@@ -59,16 +52,7 @@ family(
         "moe_intermediate_size": 1024,
         "num_shared_experts": 1,
     },
-    traits={
-        "kinds": exaone4_kinds,
-        "sparse": sparse_by_mlp_types,
-        **experts(
-            "num_experts",
-            "num_experts_per_tok",
-            "moe_intermediate_size",
-            times("num_shared_experts", "moe_intermediate_size"),
-        ),
-    },
+    traits={"sparse": sparse_by_mlp_types},
     ignored=("first_last_k_dense_replace", "is_moe_layer", "moe_router_load_balancing_type"),
 )
 
@@ -106,11 +90,8 @@ family(
         "shared_expert_intermediate_size": 1024,
     },
     traits={
-        **SHARED_EXPERT,
-        **WINDOW,
         "qk_norm": "head",
         "sinks": True,
-        "up_bias": False,
         "kinds": _flint_kinds,
         "sparse": _flint_sparse,
     },
@@ -128,18 +109,7 @@ family(
         "moe_intermediate_size": 512,
         "shared_expert_intermediate_size": 512,
     },
-    traits={
-        **SHARED_EXPERT,
-        **WINDOW,
-        "qk_norm": "head",
-        "layer_norms": 4,
-        "q_bias": False,
-        "o_bias": False,
-        "up_bias": False,
-        "inner": None,
-        "kinds": every(5),
-    },
-    drop=("attention_bias", "mlp_bias", "intermediate_size"),
+    traits={"qk_norm": "head", "layer_norms": 4, "kinds": every(5)},
     ignored=("intermediate_size", "attention_bias", "mlp_bias"),
     aliases={"num_local_experts": "num_experts"},
 )
@@ -156,10 +126,7 @@ family(
         "moe_intermediate_size": 896,
     },
     traits={
-        **experts("num_experts", "num_experts_per_tok", "moe_intermediate_size"),
-        **WINDOW,
         "qk_norm": "head",
-        "up_bias": False,
         "kinds": every(1),
         "sparse": lambda config: sparse_by_mlp_types(config) if config["mlp_layer_types"] else None,
     },
@@ -195,12 +162,7 @@ family(
         "prefix_dense_intermediate_size": None,
     },
     traits={
-        **experts(
-            "num_experts",
-            "num_experts_per_tok",
-            "intermediate_size",
-            times("num_shared_experts", "intermediate_size"),
-        ),
+        "expert_inner": use("intermediate_size"),
         "inner": lambda config: (
             config["prefix_dense_intermediate_size"] or config["intermediate_size"]
         ),

@@ -144,10 +144,7 @@ family(
             kind: (_v4_attention(config, kind), _V4_NAMES[kind]) for kind in _V4_NAMES
         },
         "inner": use("moe_intermediate_size"),
-        "experts": use("n_routed_experts"),
-        "top_k": use("num_experts_per_tok"),
         "shared_inner": use("moe_intermediate_size"),
-        "shared_bias": use("mlp_bias"),
         "streams": lambda config: Streams(
             config["hidden_size"], config["hc_mult"], config["hc_sinkhorn_iters"]
         ),
@@ -245,8 +242,6 @@ family(
         "index_topk_blocks": 16,
     },
     traits={
-        "kinds": None,
-        "window": None,
         "shapes": _m3_shapes,
         "qk_norm": "head",
         "inner": use("dense_intermediate_size"),

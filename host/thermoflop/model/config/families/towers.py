@@ -33,10 +33,7 @@ BARE = {"q_bias": False, "o_bias": False, "up_bias": False, "gated": True, "norm
 family(
     "pixtral",
     reader="tower",
-    keys={
-        **VIT,
-        **sizes(hidden=1024, inner=4096, layers=24, heads=16, image=1024),
-    },
+    keys={**VIT, **sizes(hidden=1024, inner=4096, layers=24, heads=16, image=1024)},
     traits={
         **BARE,
         "image": None,
@@ -77,11 +74,7 @@ def _root(config: Config, key: str) -> int:
 family(
     "idefics3_vision",
     reader="tower",
-    keys={
-        **VIT,
-        **sizes(hidden=1152, heads=16, patch=32),
-        "hidden_act": "gelu_pytorch_tanh",
-    },
+    keys={**VIT, **sizes(hidden=1152, heads=16, patch=32), "hidden_act": "gelu_pytorch_tanh"},
     traits={"post_norm": True},
     ignored=SPARE,
 )
@@ -152,7 +145,6 @@ family(
     },
     traits={
         "channels": 3,
-        "image": None,
         "rule": ("padded", 16384, 512),
         "positions": lambda config: config["pos_emb_height"] * config["pos_emb_width"],
         "position_group": "patch_embed",
@@ -203,7 +195,6 @@ family(
     traits={
         **BARE,
         "channels": 3,
-        "image": None,
         "rule": lambda config: ("budget", 280 * config["pooling_kernel_size"] ** 2),
         "merge": use("pooling_kernel_size"),
         "kv_heads": use("num_key_value_heads"),

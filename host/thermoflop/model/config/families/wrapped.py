@@ -29,8 +29,7 @@ _FULL = ("use_sliding_window", "sliding_window", "max_window_layers", "layer_typ
 family(
     "qwen3_vl_text",
     "qwen3",
-    keys={"num_key_value_heads": maybe(32)},
-    traits={"kinds": None, "window": None},
+    traits={"kinds": None},
     drop=_FULL,
 )
 family(
@@ -43,14 +42,13 @@ family(
         "moe_intermediate_size": 1408,
         "tie_word_embeddings": True,
     },
-    traits={"kinds": None, "window": None},
     drop=("use_sliding_window", "sliding_window"),
 )
 family(
     "glm4v_text",
     "glm4",
-    traits={"q_bias": True, "head_dim": None},
-    drop=("attention_bias", "head_dim"),
+    traits={"q_bias": True},
+    drop=("head_dim",),
     ignored=("attention_bias",),
 )
 family(
@@ -92,10 +90,6 @@ family(
         "cross_attention_layers": Key("indices", (3, 8, 13, 18, 23, 28, 33, 38), nullable=True),
     },
     traits={
-        "q_bias": False,
-        "o_bias": False,
-        "up_bias": False,
-        "head_dim": None,
         "kinds": at_indices("cross_attention_layers", "cross", "full"),
         "mixers": _cross_mixer,
         "embed_rows": lambda config: config["vocab_size"] + 8,

@@ -52,8 +52,6 @@ family(
         "hidden": use("d_model"),
         "layers": use("n_layer"),
         "heads": use("n_head"),
-        "kv_heads": None,
-        "head_dim": None,
         "inner": use("d_inner"),
         "activation": use("ff_activation"),
         "q_bias": False,
