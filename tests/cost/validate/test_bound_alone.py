@@ -11,7 +11,7 @@ from thermoflop.cost.data import published
 from thermoflop.cost.published.row import rows_of
 from thermoflop.cost.validate import times
 from thermoflop.cost.validate.compared import Compared
-from thermoflop.cost.validate.times import _bound_only, _new, _profile_of
+from thermoflop.cost.validate.times import _bound_only, _new, profile_of
 from thermoflop.cost.work.share import Layout
 
 
@@ -40,7 +40,7 @@ def test_an_iteration_is_expected_by_its_trainer_and_one_of_nobodys_by_all(
     trainer: str, profile: str
 ) -> None:
     question = SimpleNamespace(engine=trainer, kind="")
-    assert _profile_of(SimpleNamespace(question=question)).name == profile
+    assert profile_of(SimpleNamespace(question=question)).name == profile
 
 
 @pytest.mark.parametrize(
@@ -50,7 +50,7 @@ def test_an_iteration_is_expected_by_its_trainer_and_one_of_nobodys_by_all(
 def test_a_step_is_expected_by_its_engine_and_one_of_nobodys_by_all(
     engine: str, profile: str
 ) -> None:
-    assert _profile_of(row(engine, 2, "token")).name == profile
+    assert profile_of(row(engine, 2, "token")).name == profile
 
 
 def test_rows_of_serving_are_looked_for_among_those_of_serving(monkeypatch) -> None:
@@ -59,7 +59,7 @@ def test_rows_of_serving_are_looked_for_among_those_of_serving(monkeypatch) -> N
     held = Compared("carried", "e", "d", "m", "token", 1.0, 2.0, 3.0, 4.0, 5.0, True, True)
     monkeypatch.setattr(times, "carried_rows", lambda: "serving")
     monkeypatch.setattr(times, "published", lambda name: name)
-    monkeypatch.setattr(times, "_carried", lambda _: SimpleNamespace(rows=[known], compared=[held]))
+    monkeypatch.setattr(times, "_carried", lambda _: ([known], SimpleNamespace(compared=[held])))
     for read, name in ((times.serving_row, "serving"), (times.training_row, "training")):
         monkeypatch.setattr(
             times, "rows_of", lambda raw, _, name=name: ([known] if raw == name else [], [])

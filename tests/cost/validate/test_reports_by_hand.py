@@ -22,8 +22,7 @@ from thermoflop.cost.validate.accuracy import (
 )
 from thermoflop.cost.validate.compared import Compared
 from thermoflop.cost.validate.dated import months_of, predicted_later
-from thermoflop.cost.validate.engines import _LINES as LINES
-from thermoflop.cost.validate.engines import UNITS, engine_of
+from thermoflop.cost.validate.engines import LINES, engine_of
 from thermoflop.cost.validate.kernels import OF_FILES, SHIPPED, Judged, KernelsReport
 from thermoflop.cost.validate.memory import MemoryReport, MemoryRow
 from thermoflop.cost.validate.plan import Chosen, PlanReport, _at, _choices, _once
@@ -55,14 +54,15 @@ BUDGET = Budget("vllm", {}, 70e9, 16e9, 2e9, 3e9, 1e9, 40e9, 36e9, 41e9, 80_000,
 )
 def test_a_line_of_an_engines_log_is_a_part_of_its_budget(kind, predicted):
     fit = SimpleNamespace(memory=SimpleNamespace(kv_bytes=7e9))
-    found = LINES[kind](fit, BUDGET)
+    stated, predict = LINES[kind]
+    found = predict(fit, BUDGET)
     assert (found.value, found.low, found.high) == pytest.approx(predicted)
     unit = {"gib": 2**30, "mib": 2**20, "tokens": 1}[kind.rsplit("_", 1)[1]]
-    assert UNITS[kind] == unit
+    assert stated == unit
 
 
 def test_a_pool_without_bytes_has_no_tokens():
-    assert LINES["engine_cache_tokens"](None, replace(BUDGET, cache_bytes=0.0)).low == 0
+    assert LINES["engine_cache_tokens"][1](None, replace(BUDGET, cache_bytes=0.0)).low == 0
 
 
 @pytest.mark.parametrize(

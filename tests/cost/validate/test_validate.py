@@ -303,7 +303,7 @@ def test_files_that_hold_no_rows(tmp_path, text, reason):
 @pytest.mark.parametrize(
     "row",
     [
-        None, [], {}, {"value": -1}, {"value": True}, {"value": 1, "gpu": "?"},
+        {}, {"value": -1}, {"value": True}, {"value": 1, "gpu": "?"},
         {"value": 1, "gpu": "h100", "model": "?"},
         {"value": 1, "gpu": "h100", "model": "gpt2", "precision": "?"},
         {"value": 1, "gpu": "v100", "model": "gpt2", "precision": "fp8"},

@@ -59,6 +59,8 @@ def rows_of(
     for number, raw in enumerate(raw_rows):
         name = str((raw.get("id") if isinstance(raw, dict) else None) or f"row {number}")
         try:
+            if not isinstance(raw, dict):
+                raise Skipped("not an object")
             rows.append(read(raw))
         except Skipped as reason:
             skipped.append((name, str(reason)))

@@ -63,8 +63,6 @@ Measured = tuple[str, float, bool]
 
 def serving_row(raw: dict[str, Any]) -> Row:
     """The question that a raw row answers. Skipped, with the reason, where there is none."""
-    if not isinstance(raw, dict):
-        raise Skipped("not an object")
     if raw.get("usable") is False:
         raise Skipped("configuration incomplete in the source")
     if raw.get("oom") or not _positive(raw.get("value")):
@@ -188,33 +186,30 @@ def _lengths(row: dict[str, Any]) -> tuple[int, int]:
 def _measured(row: dict[str, Any], batch: float, prompt: int, generate: int) -> Measured:
     """Phase, seconds, and whether steps carry prefills of other sequences."""
     metric, value = str(row.get("metric")), float(row["value"])
-    if metric in ("end_to_end_latency_ms", "end_to_end_latency_s"):
-        return "total", value / (1e3 if metric.endswith("_ms") else 1), False
-    if metric in PREFILL_METRICS and _positive(row.get("max_concurrency")):
-        return "client", value / 1e3, True
     if metric in PREFILL_METRICS:
-        return "prefill", value / 1e3, False
-    if metric == "prefill_tokens_per_s":
-        return "prefill", batch * prompt / value, False
+        clients = _positive(row.get("max_concurrency"))
+        return "client" if clients else "prefill", value / 1e3, clients
     if metric in TOKEN_METRICS:
         return "token", value / 1e3, False
-    if metric == "decode_tokens_per_s":
-        return "token", batch / value, False
     if metric.startswith("ms_per_token_per_sequence"):
         return "token", batch * value / 1e3, True
     if metric == "phase_latency_s":
-        return ("prefill", value, False) if row.get("phase") == "prefill" else _decoding(row)
-    if metric == "tokens_per_s_(see note)":
-        return "total", batch * generate / value, False
-    if metric == "(prompt+generated)_tokens_per_s":
-        return "total", batch * (prompt + generate) / value, False
+        reads = row.get("phase") == "prefill"
+        steps = 1 if reads else int(row.get("output_len") or 1)
+        return "prefill" if reads else "token", value / steps, False
     if metric in ("output_tokens_per_s", "output_tokens_per_s_per_gpu"):
         return _throughput(row, batch, generate)
-    raise Skipped(f"metric {metric[:60]!r} is not compared")
-
-
-def _decoding(row: dict[str, Any]) -> Measured:
-    return "token", float(row["value"]) / int(row.get("output_len") or 1), False
+    known = {
+        "end_to_end_latency_ms": ("total", value / 1e3),
+        "end_to_end_latency_s": ("total", value),
+        "prefill_tokens_per_s": ("prefill", batch * prompt / value),
+        "decode_tokens_per_s": ("token", batch / value),
+        "tokens_per_s_(see note)": ("total", batch * generate / value),
+        "(prompt+generated)_tokens_per_s": ("total", batch * (prompt + generate) / value),
+    }
+    if metric not in known:
+        raise Skipped(f"metric {metric[:60]!r} is not compared")
+    return *known[metric], False
 
 
 def _throughput(row: dict[str, Any], batch: float, generate: int) -> Measured:

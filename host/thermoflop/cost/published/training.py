@@ -66,8 +66,6 @@ ZERO = {"llm-foundry": 3, "megatron-bridge": 1}
 
 def training_row(raw: dict[str, Any]) -> Row:
     """The iteration that a raw row timed. Skipped, with the reason, where it cannot be compared."""
-    if not isinstance(raw, dict):
-        raise Skipped("not an object")
     device = _device(raw)
     shape, model = _model(raw)
     trainer, fused = trainer_of(f"{raw.get('engine') or ''} {raw.get('source') or ''}")

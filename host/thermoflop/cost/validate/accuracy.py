@@ -61,7 +61,7 @@ def beside_before(compared: Sequence[Compared]) -> str:
         if rows:
             now = figures(rows)
             kinds = ("median_abs_error", "p90_abs_error", "coverage_80")
-            shown = [_percent(now[kind]) for kind in kinds] + [_percent(each) for each in then]
+            shown = [percent(now[kind]) for kind in kinds] + [percent(each) for each in then]
             lines.append([shortened(label, 40), str(now["rows"]), *shown])
     return f"engines of before 2025-10, beside the fits of before\n{table(lines)}"
 
@@ -71,8 +71,8 @@ def accuracy_text(title: str, groups: dict[str, dict[str, Any]]) -> str:
     head = ["", "rows", "median", "p90", "in 80 %", "width", "beaten"]
     lines = [
         [
-            shortened(name, 40), str(each["rows"]), _percent(each["median_abs_error"]),
-            _percent(each["p90_abs_error"]), _percent(each["coverage_80"]),
+            shortened(name, 40), str(each["rows"]), percent(each["median_abs_error"]),
+            percent(each["p90_abs_error"]), percent(each["coverage_80"]),
             f"x {each['width_median']:.2f}", str(each["bound_violations"]),
         ]
         for name, each in groups.items()
@@ -80,8 +80,9 @@ def accuracy_text(title: str, groups: dict[str, dict[str, Any]]) -> str:
     return f"{title}\n{table([head, *lines], least=('width', 'p90'))}"
 
 
-def _percent(value: float) -> str:
-    return f"{100 * value:.1f} %"
+def percent(value: float | None) -> str:
+    """A share as people read it; a dash where there is none."""
+    return "-" if value is None else f"{100 * value:.1f} %"
 
 
 def sentence(

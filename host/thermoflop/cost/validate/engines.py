@@ -70,7 +70,7 @@ def started(row: dict[str, Any]) -> Predicted:
         raise Skipped(f"a row of an engine that lacks {error!s:.40}") from error
     if found.budget is None:
         raise Skipped("an engine that fit does not know in detail")
-    return _LINES[str(row["kind"])](found, found.budget)
+    return LINES[str(row["kind"])][1](found, found.budget)
 
 
 def _besides(_found: Fit, budget: Budget) -> Predicted:
@@ -90,30 +90,19 @@ def _pool(_found: Fit, budget: Budget) -> Predicted:
     return Predicted(budget.cache_bytes, budget.cache_low_bytes, budget.cache_high_bytes)
 
 
-def _laid_out(found: Fit, _budget: Budget) -> Predicted:
-    return Predicted(*(3 * (float(found.memory.kv_bytes),)))
+def _within(value: float, share: float) -> Predicted:
+    return Predicted(value, (1 - share) * value, (1 + share) * value)
 
 
-def _buffer(_found: Fit, budget: Budget) -> Predicted:
-    value = budget.activation_bytes
-    return Predicted(value, 0.9 * value, 1.1 * value)
-
-
-def _host(_found: Fit, budget: Budget) -> Predicted:
-    value = budget.host_bytes
-    return Predicted(value, 0.995 * value, 1.005 * value)
-
-
-_LINES: dict[str, Callable[[Fit, Budget], Predicted]] = {
-    "engine_besides_gib": _besides, "engine_cache_gib": _pool, "engine_cache_tokens": _tokens,
-    "engine_laid_out_mib": _laid_out, "engine_buffer_mib": _buffer,
-    "engine_host_mib": _host,
-}  # fmt: skip
-UNITS = {
-    "engine_besides_gib": 1024 * MIB, "engine_cache_gib": 1024 * MIB, "engine_cache_tokens": 1.0,
-    "engine_laid_out_mib": MIB, "engine_buffer_mib": MIB,
-    "engine_host_mib": MIB,
-}  # fmt: skip
+# The unit of each kind of line, and what predicts it.
+LINES: dict[str, tuple[float, Callable[[Fit, Budget], Predicted]]] = {
+    "engine_besides_gib": (1024 * MIB, _besides),
+    "engine_cache_gib": (1024 * MIB, _pool),
+    "engine_cache_tokens": (1.0, _tokens),
+    "engine_laid_out_mib": (MIB, lambda found, _: _within(float(found.memory.kv_bytes), 0.0)),
+    "engine_buffer_mib": (MIB, lambda _, budget: _within(budget.activation_bytes, 0.1)),
+    "engine_host_mib": (MIB, lambda _, budget: _within(budget.host_bytes, 0.005)),
+}
 
 
 def allocated(row: dict[str, Any], share: Share, load: Load, engine: str) -> Predicted:

@@ -10,6 +10,7 @@ give, which leave embeddings out; all are held against what ``train`` prints.
 
 from __future__ import annotations
 
+from statistics import median
 from typing import TYPE_CHECKING
 
 from thermoflop.base.plain import is_number
@@ -30,7 +31,7 @@ from thermoflop.cost.training.memory import TrainingMemory, training_memory
 from thermoflop.cost.training.train import train
 from thermoflop.cost.validate.engines import (
     ALLOCATED,
-    UNITS,
+    LINES,
     Predicted,
     allocated,
     engine_of,
@@ -97,8 +98,6 @@ class MemoryRow:
 
 def memory_row(raw: dict[str, Any]) -> MemoryRow:
     """A row and its prediction. Skipped, with the reason, for one that cannot be compared."""
-    if not isinstance(raw, dict):
-        raise Skipped("not an object")
     kind, value = str(raw.get("kind")), raw.get("value")
     if raw.get("memory_gb_per_gpu"):  # a row of training that states its memory besides
         kind, value = MEASURED_TRAINING, raw["memory_gb_per_gpu"] * 1e9 / GIB
@@ -121,8 +120,8 @@ def _predictor(
     kind: str, raw: dict[str, Any]
 ) -> tuple[float, Callable[[dict[str, Any]], float | Predicted]]:
     """The unit of a kind and what predicts it. Skipped for a kind that is not compared."""
-    if kind in UNITS:
-        return UNITS[kind], started
+    if kind in LINES:
+        return LINES[kind][0], started
     if kind.startswith("inference_"):
         gib = engine_of(raw) in ALLOCATED
         return GIB if gib else _UNITS[kind.rpartition("_")[2]], _inference
@@ -173,11 +172,6 @@ def _inference(row: dict[str, Any]) -> float | Predicted:
     return float(kept + constant + widths * hidden * wide * prompt * batch)
 
 
-def _weights(row: dict[str, Any]) -> float:
-    """Weights alone; a bare bits-a-weight format holds for every matrix."""
-    return weight_bytes(_share(row))
-
-
 def _training(raw: dict[str, Any]) -> TrainingMemory:
     """What ``tf.train`` says of the run, with a batch that fills the pipeline."""
     from thermoflop.model.load import load_model
@@ -204,17 +198,6 @@ def _trained(raw: dict[str, Any]) -> float:
     return training_memory(iteration).total_bytes
 
 
-def _first_stage(raw: dict[str, Any]) -> float:
-    """Korthikanti et al. 2022, figure 1: activations of the first stage."""
-    return _training(raw).activation_bytes
-
-
-def _states(raw: dict[str, Any]) -> float:
-    """Korthikanti et al. 2022, figure 1: weights, gradients, moments and master weights."""
-    memory = _training(raw)
-    return memory.weight_bytes + memory.gradient_bytes + memory.optimizer_bytes
-
-
 def _adapted(raw: dict[str, Any]) -> float:
     """What ``tf.train`` says of adapters on one device; of what is allocated, without a reserve."""
     micro, base = int(raw["micro_batch"]), str(raw["base"])
@@ -229,11 +212,12 @@ def _adapted(raw: dict[str, Any]) -> float:
 
 
 _PREDICTED: dict[str, Callable[[dict[str, Any]], float | Predicted]] = {
-    "weights_gib": _weights,
+    "weights_gib": lambda row: weight_bytes(_share(row)),
     MEASURED_TRAINING: _trained,
     "training_lora_gib": _adapted,
-    "training_activation_gib_first_pipeline_stage": _first_stage,
-    "training_param_plus_optimizer_gib_per_gpu": _states,
+    # Korthikanti et al. 2022, figure 1
+    "training_activation_gib_first_pipeline_stage": lambda row: _training(row).activation_bytes,
+    "training_param_plus_optimizer_gib_per_gpu": lambda row: _training(row).state_bytes,
 }
 
 
@@ -303,22 +287,16 @@ def _cells(group: Sequence[MemoryRow]) -> list[str]:
 
 def _summary(group: Sequence[MemoryRow]) -> dict[str, float]:
     errors = sorted(abs(each.error) for each in group)
-    signed = sorted(each.error for each in group)
     place = min(len(errors) - 1, int(0.9 * len(errors)))
     inside = [each.covered for each in group if each.covered is not None]
     coverage = {"coverage_80": round(sum(inside) / len(inside), 3)} if inside else {}
     return {
         "rows": len(group),
-        "median": round(_median(errors), 5),
+        "median": round(median(errors), 5),
         "p90": round(errors[place], 5),
-        "bias": round(_median(signed), 5),
+        "bias": round(median(each.error for each in group), 5),
         **coverage,
     }
-
-
-def _median(values: Sequence[float]) -> float:
-    half = len(values) // 2
-    return values[half] if len(values) % 2 else (values[half - 1] + values[half]) / 2
 
 
 def _carried() -> list[dict[str, Any]]:

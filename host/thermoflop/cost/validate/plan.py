@@ -12,14 +12,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from thermoflop.base.record import plain, record
-from thermoflop.cost.catalogue.profiles import find_profile, profiles
 from thermoflop.cost.fitting.profiles import carried_rows
 from thermoflop.cost.fitting.rows import engine_name
 from thermoflop.cost.inference.question import Question
 from thermoflop.cost.published.files import read_rows
 from thermoflop.cost.published.row import Row, rows_of
 from thermoflop.cost.published.serving import serving_row
-from thermoflop.cost.validate.times import held_out, identity
+from thermoflop.cost.validate.times import held_out, identity, profile_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -115,7 +114,7 @@ def validate_plan(files: Sequence[str] = ()) -> PlanReport:
     held = held_out(serving_row, rows)
     groups: dict[str, list[tuple[Row, Span | Compared]]] = {}
     for row in rows:
-        span = held.get(identity(row)) or row.predicted(_profile(row))
+        span = held.get(identity(row)) or row.predicted(profile_of(row))
         groups.setdefault(_group(row), []).append((row, span))
     choices: list[Chosen] = []
     used = 0
@@ -156,11 +155,6 @@ def _once(rows: list[Row]) -> list[Row]:
             kept.append(row)
             seen.append(row.measured_s)
     return kept
-
-
-def _profile(row: Row) -> Any:
-    name = engine_name(row.question)
-    return find_profile(name if name in profiles() else None)
 
 
 def _choices(name: str, members: list[tuple[Row, Span | Compared]]) -> list[Chosen]:

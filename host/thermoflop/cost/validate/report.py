@@ -4,10 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from thermoflop.base.record import record
+from thermoflop.base.record import fields_of, record
 from thermoflop.base.units import seconds, shortened, table
 from thermoflop.cost.published.row import by_reason
-from thermoflop.cost.validate.accuracy import accuracy, accuracy_text, beside_before, trainers
+from thermoflop.cost.validate.accuracy import (
+    accuracy,
+    accuracy_text,
+    beside_before,
+    percent,
+    trainers,
+)
 from thermoflop.cost.validate.compared import Compared, by, summary
 from thermoflop.cost.validate.dated import BORDER
 
@@ -28,11 +34,8 @@ class TimesReport:
 
     def joined(self, other: TimesReport) -> TimesReport:
         """Both together."""
-        return TimesReport(
-            self.rows + other.rows, self.compared + other.compared, self.skipped + other.skipped,
-            self.later + other.later, self.elsewhere + other.elsewhere,
-            self.trainers + other.trainers,
-        )  # fmt: skip
+        parts = zip(fields_of(self).values(), fields_of(other).values(), strict=True)
+        return TimesReport(*(mine + theirs for mine, theirs in parts))
 
     @property
     def violations(self) -> list[Compared]:
@@ -71,22 +74,18 @@ class TimesReport:
 _HEAD = ["", "n", "with", "beaten", "median", "latency", "p90", "bias", "in 80 %"]
 
 
-def _percent(value: float | None) -> str:
-    return "-" if value is None else f"{100 * value:.1f} %"
+_SHOWN = (
+    "median_abs_error",
+    "median_abs_error_latency",
+    "p90_abs_error",
+    "median_bias",
+    "coverage_80",
+)
 
 
 def _row(name: str, totals: dict[str, Any]) -> list[str]:
-    return [
-        shortened(name, 35),
-        str(totals["compared"]),
-        str(totals["with_expectation"]),
-        str(totals["bound_violations"]),
-        _percent(totals["median_abs_error"]),
-        _percent(totals["median_abs_error_latency"]),
-        _percent(totals["p90_abs_error"]),
-        _percent(totals["median_bias"]),
-        _percent(totals["coverage_80"]),
-    ]
+    counts, shares = list(totals.values())[:3], list(totals.values())[3:]  # in the order of _HEAD
+    return [shortened(name, 35), *map(str, counts), *map(percent, shares)]
 
 
 def rows_text(report: TimesReport) -> str:
@@ -98,7 +97,7 @@ def rows_text(report: TimesReport) -> str:
                 each.row_id, shortened(each.engine, 16), shortened(each.model, 14),
                 shortened(each.device, 12), each.phase, seconds(each.measured_s),
                 seconds(each.expected_s) if each.has_expectation else "-",
-                _percent(each.error) if each.has_expectation else "-", seconds(each.bound_s),
+                percent(each.error) if each.has_expectation else "-", seconds(each.bound_s),
                 "" if each.inside or not each.has_expectation else "out",
             ]
         )  # fmt: skip

@@ -12,7 +12,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from thermoflop.base.progress import part
-from thermoflop.base.record import record, replace
+from thermoflop.base.record import replace
 from thermoflop.cost.catalogue.profiles import Profile, find_profile, profiles, training_profiles
 from thermoflop.cost.catalogue.trainers import find_training_profile
 from thermoflop.cost.data import published
@@ -56,33 +56,20 @@ def validate_training(files: Sequence[str] = ()) -> TimesReport:
     return _report(training_row, files, is_training)
 
 
-@record
-class _Carried:
+@cache  # half a minute: a file of rows that are carried ones asks again
+def _carried(read: Read) -> tuple[list[Row], TimesReport]:
     """The rows that the package carries, each predicted without its group; and judged by date,
     without their device, and without their trainer."""
-
-    total: int
-    rows: tuple[Row, ...]
-    skipped: tuple[Any, ...]
-    compared: tuple[Compared, ...]
-    later: tuple[Compared, ...]
-    elsewhere: tuple[Compared, ...]
-    trainers: tuple[Compared, ...]
-
-
-@cache  # half a minute: a file of rows that are carried ones asks again
-def _carried(read: Read) -> _Carried:
     raw_rows = carried_rows() if read is serving_row else published("training")
     rows, skipped = rows_of(raw_rows, read)
-    return _Carried(len(raw_rows), tuple(rows), tuple(skipped), *map(tuple, _held_out(rows)))
+    compared, *judged = map(tuple, _held_out(rows))
+    return rows, TimesReport(len(raw_rows), compared, tuple(skipped), *judged)
 
 
 def _report(read: Read, files: Sequence[str], is_wanted: Callable[[object], bool]) -> TimesReport:
     """The rows that the package carries, or those of files that are wanted."""
     if not files:
-        carried = _carried(read)
-        judged = carried.later, carried.elsewhere, carried.trainers
-        return TimesReport(carried.total, carried.compared, carried.skipped, *judged)
+        return _carried(read)[1]
     raw_rows = [raw for path in files for raw in read_rows(path) if is_wanted(raw)]
     mine, skipped = rows_of(raw_rows, read)
     held = held_out(read, mine)
@@ -99,8 +86,8 @@ def held_out(read: Read, rows: Sequence[Row]) -> dict[tuple[Any, ...], Compared]
     carried, _ = rows_of(carried_rows() if read is serving_row else published("training"), read)
     if not {identity(row) for row in carried} & {identity(row) for row in rows}:
         return {}
-    known = _carried(read)
-    return {identity(row): each for row, each in zip(known.rows, known.compared, strict=True)}
+    known, report = _carried(read)
+    return {identity(row): each for row, each in zip(known, report.compared, strict=True)}
 
 
 def identity(row: Row) -> tuple[Any, ...]:
@@ -149,10 +136,11 @@ def _held_out(rows: Sequence[Row]) -> list[list[Compared]]:
 
 def _new(row: Row) -> Compared:
     """A row that no profile was fitted to, by the shipped profile of its engine."""
-    return _compared(row, row.predicted(_profile_of(row))) if row.expected else _bound_only(row)
+    return _compared(row, row.predicted(profile_of(row))) if row.expected else _bound_only(row)
 
 
-def _profile_of(row: Row) -> Profile:
+def profile_of(row: Row) -> Profile:
+    """The shipped profile of a row's engine or trainer, or the pooled one."""
     if isinstance(row.question, Question):
         name = engine_name(row.question)
         return find_profile(name if name in profiles() else None)
