@@ -423,11 +423,11 @@ def test_choices_are_ordered_by_dollars_and_devices_for_a_load_else_for_a_token(
     assert cost(found, Question(ANY, None, None, 9, {name: 2.0})) == pytest.approx(2 / each)
     staged = replace(found, unit=SimpleNamespace(**{**vars(unit), "layout": Layout(1, 2)}))
     for asked in (Question(ANY, 8, None, 9, {}), Question(ANY, None, None, 9, {})):
-        assert cost(staged, asked) == pytest.approx(1.03 * cost(found, asked))
-    many = [replace(found, replicas=36), replace(staged, replicas=35)]  # 35 x 1.03 = 36.05
+        assert cost(staged, asked) == pytest.approx(1.1 * cost(found, asked))
+    many = [replace(found, replicas=36), replace(staged, replicas=33)]  # 33 x 1.1 = 36.3
     rate = Question(ANY, None, 1.0, 99, {})
     assert min(many, key=lambda each: cost(each, rate)) is many[0]
-    assert cheaper_in_stages(many, rate).startswith(f"35 x pp=2 of {name} would cost 2.8% less: ")
+    assert cheaper_in_stages(many, rate).startswith(f"33 x pp=2 of {name} would cost 8.3% less: ")
     assert cheaper_in_stages(many[:1], rate) == cheaper_in_stages(many[1:], rate) == ""
     pools = Pools(unit, 1, 2, 0.1, 0.1, 5)
     assert found_of(unit, replicas=2, pools=pools).devices == 10

@@ -228,7 +228,7 @@ def test_every_replica_of_powers_of_two_is_tried(monkeypatch, experts, most, nod
                        if tp * cp <= node and tp * cp * pp <= most}  # fmt: skip
         if experts:
             wanted |= {(tp, pp, n, tp * n, 1) for n in powers if 1 < tp * n <= most / pp}
-    found = list(plan_layouts.layouts(None, device, most, prompt))
+    found = list(plan_layouts.layouts(SimpleNamespace(description=None), device, most, prompt))
     assert {(each.tp, each.pp, each.dp, each.ep, each.cp) for each in found} == wanted
     assert len(found) == len(wanted)
     assert {each.node_size for each in found} == {node}
@@ -265,7 +265,7 @@ def test_every_layout_of_powers_of_two_that_divides_the_batch_is_tried(
         if count % (tp * pp) == 0 and batch % (count // (tp * pp)) == 0
         for ep in ((1, 4, 8, 16, 64) if experts else (1,)) if count // pp % ep == 0
     ]  # fmt: skip
-    assert list(_layouts(None, device, count, batch)) == wanted
+    assert list(_layouts(SimpleNamespace(description=None), device, count, batch)) == wanted
 
 
 def _never(made):
