@@ -15,7 +15,7 @@ from thermoflop.errors import BoardError, ThermoflopError
 from thermoflop.pico.link import Latest, Link
 from thermoflop.pico.ports import PortInfo, Target, list_ports
 from thermoflop.pico.system import System, look_at_system
-from thermoflop.pico.track import BadLine, BoardLine, HostEvent
+from thermoflop.pico.track import BadLine, BoardLine, HostEvent, Tracker
 from thermoflop.pico.usb_ids import (
     BOARD_PID,
     BOARD_VID,
@@ -123,18 +123,21 @@ def listen(target: Target, ask: bool, listen_s: float) -> Heard:
             if link.tracker.board.hello and link.tracker.last_sample and is_asked:
                 break
         texts.append(link.tracker.pending_text())
-        return _heard(link, listen_s, texts)
+        counters = link.tracker.counters
+        good_lines = counters.lines - counters.bad_lines - counters.torn_at_open
+        text = printable("\n".join(texts)[-400:])
+        return heard_of(link.tracker, listen_s, good_lines, text)
 
 
-def _heard(link: Link, listen_s: float, texts: list[str]) -> Heard:
-    tracker = link.tracker
+def heard_of(tracker: Tracker, listen_s: float, good_lines: int, text: str = "") -> Heard:
+    """What came of a board in some seconds; ``text`` is what of it was no line."""
     counters, hello, last = tracker.counters, tracker.board.hello, tracker.last_sample
     return Heard(
         seconds=listen_s,
         n_bytes=counters.n_bytes,
-        good_lines=counters.lines - counters.bad_lines - counters.torn_at_open,
+        good_lines=good_lines,
         bad_lines=counters.bad_lines,
-        text=printable("\n".join(texts)[-400:]),
+        text=text,
         fw=hello.fw if hello else None,
         proto=hello.proto if hello else None,
         safe=hello.safe if hello else 0,

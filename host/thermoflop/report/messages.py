@@ -50,6 +50,15 @@ HOST_EVENTS = {
     "host_drops": "lines dropped here, {total} in all: {why}",
 }
 
+# What a live picture counts of a board, by the names of its counters.
+LOSSES = {
+    "lost_samples": "lost",
+    "board_drops": "dropped by the board",
+    "bad_lines": "bad lines",
+    "reboots": "reboots",
+    "reconnects": "reconnects",
+}
+
 REASON_LABELS = {
     "on_c": "warm enough to start",
     "off_c": "cool enough to stop",

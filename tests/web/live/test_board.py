@@ -113,7 +113,7 @@ def test_a_board_that_went_away_says_so(feed: BoardSource, port: Pty) -> None:
 def test_a_busy_port_is_tried_again(tmp_path: Path, port: Pty) -> None:
     sources = LiveSources(Site(runs=tmp_path / "runs", gpu="none"))
     with Link(Target(port.path), Latest()):
-        sources._try_to_open(port.path)
+        sources.watch(port.path)
         (feed,) = sources.boards.values()
         assert "busy" in feed.state()["trouble"]
         sources._retry()

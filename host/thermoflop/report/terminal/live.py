@@ -14,7 +14,7 @@ from thermoflop.base.plain import is_number
 from thermoflop.base.rolling import RollingRate
 from thermoflop.pico.track import Board, BoardLine, Counters, Item
 from thermoflop.pico.wire import Sample, printable
-from thermoflop.report.messages import describe_fault
+from thermoflop.report.messages import LOSSES, describe_fault
 from thermoflop.report.summary import duration
 from thermoflop.report.terminal.braille import Canvas
 from thermoflop.report.terminal.plain import clock_time, news
@@ -185,19 +185,11 @@ class Live:
 
         line = Text(f" last {duration(self.window_s)}", "dim")
         line.append(f"   {counters.samples} samples", "default not dim")
-        line.append(f"   {counters.lost_samples} lost", _alarm(counters.lost_samples))
-        for n, name in (
-            (counters.board_drops, "dropped by the board"),
-            (counters.bad_lines, "bad lines"),
-            (counters.reboots, "reboots"),
-            (counters.reconnects, "reconnects"),
-        ):
-            line.append(f"   {n} {name}" if n else "", _alarm(n))
+        for key, name in LOSSES.items():
+            n = getattr(counters, key)
+            if n or name == "lost":
+                line.append(f"   {n} {name}", "yellow not dim" if n else "dim")
         return line
-
-
-def _alarm(n: int) -> str:
-    return "yellow not dim" if n else "dim"
 
 
 def _y(temp_c: float, low_c: float, high_c: float, height: int) -> int:

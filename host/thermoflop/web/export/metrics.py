@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import socket
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from thermoflop.base.plain import is_number
@@ -154,15 +154,10 @@ class RoomCollector:
             kind = "unknown" if name in _NO_GAUGES else "gauge"
             values = [(labels, value(sample)) for labels, sample in known]
             yield Family(kind, name, text, _GPU_LABELS, _known(values))
-        yield Family(
-            "gauge", "thermoflop_gpu_throttled", "1 for each reason that holds the clock down now",
-            (*_GPU_LABELS, "reason"),
-            [
-                ((*labels, reason), float(reason in throttling(sample.reasons)))
-                for labels, sample in known
-                if sample.reasons is not None
-                for reason in _THROTTLING
-            ],
+        held = [(labels, throttling(s.reasons)) for labels, s in known if s.reasons is not None]
+        yield _each_word(
+            "thermoflop_gpu_throttled", "1 for each reason that holds the clock down now",
+            (*_GPU_LABELS, "reason"), held, _THROTTLING,
         )  # fmt: skip
 
     def _gpu_labels(self, gpu: GpuNow) -> tuple[str, ...]:
@@ -180,21 +175,13 @@ def _board_families(boards: list[BoardNow]) -> Iterator[Family]:
     for name, text, value in _BOARD_GAUGES:
         values = _known([((b,), value(sample)) for b, sample in heard])
         yield Family("gauge", BOARD + name, text, label, values)
-    yield Family(
-        "gauge", BOARD + "mode", "1 for the mode that the board is in", ("board", "mode"),
-        [
-            ((b, mode), 1.0 if sample.mode == mode else 0.0)
-            for b, sample in heard
-            for mode in _MODES
-        ],
+    yield _each_word(
+        BOARD + "mode", "1 for the mode that the board is in", ("board", "mode"),
+        [((b,), [sample.mode]) for b, sample in heard], _MODES,
     )  # fmt: skip
-    yield Family(
-        "gauge", BOARD + "fault", "1 for each fault that the board reports", ("board", "fault"),
-        [
-            ((b, each), 1.0 if each in sample.flags else 0.0)
-            for b, sample in heard
-            for each in FAULT_LABELS
-        ],
+    yield _each_word(
+        BOARD + "fault", "1 for each fault that the board reports", ("board", "fault"),
+        [((b,), sample.flags) for b, sample in heard], FAULT_LABELS,
     )  # fmt: skip
     yield Family(
         "gauge", BOARD + "threshold_celsius", "Temperatures that the board is set to",
@@ -215,6 +202,15 @@ def _known(
     values: list[tuple[tuple[str, ...], float | None]],
 ) -> list[tuple[tuple[str, ...], float]]:
     return [(labels, float(value)) for labels, value in values if value is not None]
+
+
+def _each_word(
+    name: str, text: str, labels: tuple[str, ...],
+    said: Iterable[tuple[tuple[str, ...], Collection[str]]], words: Collection[str],
+) -> Family:  # fmt: skip
+    """1 for each of the words that is said now of a thing, and 0 for the others."""
+    series = [((*of, word), float(word in now)) for of, now in said for word in words]
+    return Family("gauge", name, text, labels, series)
 
 
 def _info(

@@ -7,9 +7,9 @@ import functools
 from typing import TYPE_CHECKING, Any
 
 from thermoflop.base.record import record
-from thermoflop.errors import BoardError, ThermoflopError, UsageError
+from thermoflop.errors import BoardError, UsageError
 from thermoflop.pico.wire import printable
-from thermoflop.runs.folder.phase import PhaseFollower
+from thermoflop.web.live.light import Phases
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -111,7 +111,7 @@ class Room:
         """``names`` are the user's, by port."""
         self._sources = sources
         self._names = names or {}
-        self._phases: dict[str, PhaseFollower] = {}
+        self._phases = Phases(sources)
         self._texts: dict[tuple[str, str], set[str]] = {}
 
     def boards(self) -> list[BoardNow]:
@@ -128,23 +128,14 @@ class Room:
 
     def runs(self) -> list[RunNow]:
         """The recordings that go on, those of other programs as well."""
-        runs = []
-        going_on = list(self._sources.recordings.now.values())
-        self._phases = {
-            name: follower
-            for name, follower in self._phases.items()
-            if name in {recording.folder.name for recording in going_on}
-        }
-        for recording in going_on:
-            folder = recording.folder.name
-            try:
-                follower = self._phases.setdefault(folder, PhaseFollower(recording.folder))
-                phase = follower.look()
-            except (OSError, ThermoflopError):
-                phase = None  # its folder went away
-            name = str(recording.run.get("name", ""))
-            runs.append(RunNow(_text(folder), _text(name), _text(phase or "")))
-        return runs
+        return [
+            RunNow(
+                _text(recording.folder.name),
+                _text(str(recording.run.get("name", ""))),
+                _text(phase or ""),
+            )
+            for recording, phase, _ in self._phases.look()
+        ]
 
     def said(self, board: BoardNow, what: str, text: str) -> str:
         """A text that a board says of itself, printable and short, and few different ones: a board

@@ -32,7 +32,7 @@ from thermoflop.pico.wire import (
     encode_command,
     printable,
 )
-from thermoflop.report.messages import describe_fault
+from thermoflop.report.messages import LOSSES, describe_fault
 from thermoflop.report.terminal.plain import clock_time, news
 from thermoflop.runs.folder import control
 from thermoflop.runs.folder.reader import RunReader
@@ -87,6 +87,15 @@ class BoardSource:
             self._last_s = time.monotonic()
             self.version += 1
 
+    def try_to_open(self) -> bool:
+        """Whether the port could be opened; what went wrong is shown with the board."""
+        try:
+            self.open()
+        except BoardError as error:
+            self.trouble(str(error))
+            return False
+        return True
+
     def release(self) -> None:
         """Close the port, or stop following a run."""
         with self._lock:
@@ -131,14 +140,7 @@ class BoardSource:
         """Reopen the port after a recording, retrying for some seconds; shows the last error."""
         self.release()
         end_s = time.monotonic() + _REOPEN_S
-        while True:
-            try:
-                self.open()
-                return
-            except BoardError as error:
-                self.trouble(str(error))
-            if time.monotonic() >= end_s:
-                return
+        while not self.try_to_open() and time.monotonic() < end_s:
             time.sleep(0.3)
 
     def end(self) -> None:
@@ -200,12 +202,8 @@ class BoardSource:
     def state(self) -> dict[str, Any]:
         """The board's state without its readings; all text is printable ASCII or ours."""
         with self._lock:
-            board, last, counters = (
-                self._tracker.board,
-                self._tracker.last_sample,
-                self._tracker.counters,
-            )
-            hello, settings = board.hello, board.settings
+            tracker, counters = self._tracker, self._tracker.counters
+            last, hello, settings = tracker.last_sample, tracker.board.hello, tracker.board.settings
             return {
                 "key": self.key,
                 "port": printable(self.simulated.url if self.simulated else self.target.url),
@@ -224,16 +222,7 @@ class BoardSource:
                 "off_c": _number(settings.get("off_c")),
                 "max_c": _number(settings.get("t_max_c")),
                 "samples": counters.samples,
-                "losses": [
-                    [name, n]
-                    for name, n in (
-                        ("lost", counters.lost_samples),
-                        ("dropped by the board", counters.board_drops),
-                        ("bad lines", counters.bad_lines),
-                        ("reboots", counters.reboots),
-                        ("reconnects", counters.reconnects),
-                    )
-                ],
+                "losses": [[name, getattr(counters, key)] for key, name in LOSSES.items()],
                 "trouble": self._why_silent(),
                 "recording": self.run.name if self.run else None,
                 "news": list(self.news)[-8:],

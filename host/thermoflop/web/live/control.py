@@ -157,7 +157,7 @@ class _Panel:
 
 def check(board: BoardSource) -> list[Finding]:
     """The findings of ``thermoflop doctor --ask`` on a port that the page itself reads."""
-    from thermoflop.pico.doctor import Facts, Heard, judge, shipped_firmware
+    from thermoflop.pico.doctor import Facts, heard_of, judge, shipped_firmware
     from thermoflop.pico.ports import list_ports
     from thermoflop.pico.system import look_at_system
 
@@ -165,19 +165,7 @@ def check(board: BoardSource) -> list[Finding]:
     board.send_command("id")
     board.send_command("faults")
     time.sleep(LISTEN_S)
-    tracker = board.tracker
-    hello, last, counters = tracker.board.hello, tracker.last_sample, tracker.counters
-    heard = Heard(
-        seconds=LISTEN_S,
-        n_bytes=counters.n_bytes,
-        good_lines=board.state()["samples"] - before,
-        bad_lines=counters.bad_lines,
-        fw=hello.fw if hello else None,
-        proto=hello.proto if hello else None,
-        safe=hello.safe if hello else 0,
-        crashes=hello.crashes if hello else 0,
-        flags=last.flags if last else (),
-    )
+    heard = heard_of(board.tracker, LISTEN_S, board.state()["samples"] - before)
     target = board.target
     system = look_at_system(target.url if target.is_path and os.name == "posix" else None)
     return judge(Facts(tuple(list_ports()), system, target, None, heard, shipped_firmware()))

@@ -21,6 +21,7 @@ _FACTS = ("name", "memory_bytes", "power_limit_w", "slowdown_c", "shutdown_c", "
 _NOW = (
     "temp_c", "mem_temp_c", "power_w", "sm_mhz", "mem_mhz", "util", "mem_util", "mem_used_bytes",
 )  # fmt: skip
+_DETAILS = ("fan", "link", "link_max", "pcie_in", "pcie_out")
 
 
 class GpuSource:
@@ -96,8 +97,7 @@ class GpuSource:
         sample = self._latest.get(index)
         if sample is None:
             return
-        facts = {device["index"]: device for device in self._facts()}
-        total, used = facts.get(index, {}).get("memory_bytes"), sample.mem_used_bytes
+        total, used = self._facts().get(index, {}).get("memory_bytes"), sample.mem_used_bytes
         point = (
             round(sample.mono_s, 3),
             _scaled(used, 100 / total) if total else None,
@@ -109,21 +109,21 @@ class GpuSource:
             self.slow.setdefault(index, Readings()).add(point)
             self._details[index] = details
 
-    def _facts(self) -> list[dict[str, Any]]:
+    def _facts(self) -> dict[int, dict[str, Any]]:
+        """What the driver says of each GPU, by its number."""
         sampler = self._sampler
-        return [] if sampler is None else sampler.facts["devices"]
+        devices = [] if sampler is None else sampler.facts["devices"]
+        return {device["index"]: device for device in devices}
 
     def now(self) -> list[tuple[dict[str, Any], GpuSample]]:
         """Facts and newest reading of each GPU that answers."""
-        sampler = self._sampler
-        if sampler is None:
-            return []
-        facts = {device["index"]: device for device in sampler.facts["devices"]}
-        return [(facts.get(index, {}), sample) for index, sample in sorted(sampler.latest.items())]
+        sampler, facts = self._sampler, self._facts()
+        latest = {} if sampler is None else sampler.latest
+        return [(facts.get(index, {}), sample) for index, sample in sorted(latest.items())]
 
     def states(self) -> list[dict[str, Any]]:
         """Facts and newest values of each GPU."""
-        facts = {device["index"]: device for device in self._facts()}
+        facts = self._facts()
         with self._lock:
             return [self._state(index, facts.get(index, {})) for index in sorted(self.readings)]
 
@@ -151,17 +151,9 @@ def _scaled(value: float | None, factor: float) -> float | None:
 def _shown(details: GpuDetails | None) -> dict[str, Any]:
     """The details as the page shows them; names of processes may be anybody's text."""
     details = details or GpuDetails()
-    processes = details.processes
-    return {
-        "fan": details.fan,
-        "link": details.link,
-        "link_max": details.link_max,
-        "pcie_in": details.pcie_in,
-        "pcie_out": details.pcie_out,
-        "processes": None
-        if processes is None
-        else [[each.pid, _program(each.name), each.used_bytes] for each in processes],
-    }
+    shown = {name: getattr(details, name) for name in _DETAILS}
+    listed = [[each.pid, _program(each.name), each.used_bytes] for each in details.processes or ()]
+    return {**shown, "processes": None if details.processes is None else listed}
 
 
 def _program(name: str) -> str:

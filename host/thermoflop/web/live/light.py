@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from thermoflop.base.plain import inside, is_number
@@ -11,6 +12,8 @@ from thermoflop.pico.wire import printable
 from thermoflop.runs.folder.phase import PhaseFollower
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from starlette.requests import Request
     from starlette.responses import Response
 
@@ -23,13 +26,35 @@ LOOK_S = 1.0  # however many pages ask
 _RATES = {"decode": "decode_tokens_per_s"}
 
 
+class Phases:
+    """Phase and tokens a second of the recordings that go on; for one who asks at a time."""
+
+    def __init__(self, sources: LiveSources) -> None:
+        """Reads nothing yet."""
+        self._recordings = sources.recordings
+        self._followers: dict[str, PhaseFollower] = {}
+
+    def look(self) -> Iterator[tuple[Recording, str | None, float | None]]:
+        """Each recording by now; neither of one whose folder went away."""
+        going_on = list(self._recordings.now.values())
+        for gone in set(self._followers) - {recording.folder.name for recording in going_on}:
+            del self._followers[gone]
+        for recording in going_on:
+            phase = tokens_per_s = None
+            with suppress(OSError, ThermoflopError):
+                follower = self._followers.setdefault(
+                    recording.folder.name, PhaseFollower(recording.folder)
+                )
+                phase, tokens_per_s = follower.look(), follower.tokens_per_s
+            yield recording, phase, tokens_per_s
+
+
 class Lights:
     """Phase and rate of the recordings that go on."""
 
     def __init__(self, sources: LiveSources) -> None:
         """Reads nothing yet."""
-        self._sources = sources
-        self._followers: dict[str, PhaseFollower] = {}
+        self._phases = Phases(sources)
         self._states: list[dict[str, Any]] = []
         self._looked_s = float("-inf")
 
@@ -46,27 +71,17 @@ class Lights:
         """Name, time, phase, tokens a second and what was predicted, of each recording."""
         if time.monotonic() - self._looked_s > LOOK_S:
             self._looked_s = time.monotonic()
-            going_on = list(self._sources.recordings.now.values())
-            names = {recording.folder.name for recording in going_on}
-            for gone in set(self._followers) - names:
-                del self._followers[gone]
-            self._states = [self._state(recording) for recording in going_on]
+            self._states = [
+                {
+                    "name": printable(recording.folder.name),
+                    "elapsed_s": round(recording.elapsed_s, 1),
+                    "phase": printable(phase or "")[:60],
+                    "tokens_per_s": tokens_per_s,
+                    "expected_per_s": _expected(recording.run, phase),
+                }
+                for recording, phase, tokens_per_s in self._phases.look()
+            ]
         return self._states
-
-    def _state(self, recording: Recording) -> dict[str, Any]:
-        name = recording.folder.name
-        follower = self._followers.setdefault(name, PhaseFollower(recording.folder))
-        try:
-            phase = follower.look()
-        except (OSError, ThermoflopError):  # its folder went away
-            phase = None
-        return {
-            "name": printable(name),
-            "elapsed_s": round(recording.elapsed_s, 1),
-            "phase": printable(phase or "")[:60],
-            "tokens_per_s": follower.tokens_per_s,
-            "expected_per_s": _expected(recording.run, phase),
-        }
 
 
 def _expected(run: dict[str, Any], phase: str | None) -> float | None:

@@ -110,13 +110,6 @@ class Recording:
         """Order it to stop. Raises InputError without a control file."""
         control.order(self.folder, control.STOP)
 
-    def size_bytes(self) -> int:
-        """Bytes written so far."""
-        try:
-            return sum(path.lstat().st_size for path in self.folder.iterdir())
-        except OSError:
-            return 0
-
 
 class Recordings:
     """The running recordings of one folder of runs."""

@@ -57,7 +57,7 @@ class LiveSources:
         elif not self.boards:
             unread_ports = self.unread_ports()
             if len(unread_ports) == 1:
-                self._try_to_open(unread_ports[0].device)
+                self.watch(unread_ports[0].device, unread_ports[0].serial_number)
         self._watch.start()
 
     def stop(self) -> None:
@@ -109,7 +109,7 @@ class LiveSources:
         simulated = SimBoard(port) if port.startswith(SIMULATED) else None
         try:
             target = Target(simulated.address) if simulated else choose(port)
-            board = BoardSource(self._new_key(), target, simulated, history=self._history)
+            board = self._new(target, simulated)
             board.open()
         except ThermoflopError:
             if simulated is not None:
@@ -124,7 +124,7 @@ class LiveSources:
         try:
             self.open(port)
         except BoardError as error:
-            board = BoardSource(self._new_key(), Target(port, serial), history=self._history)
+            board = self._new(Target(port, serial))
             board.trouble(str(error))
             self._add(board)
             return str(error)
@@ -186,10 +186,7 @@ class LiveSources:
         """Try again to open ports that could not be opened."""
         for board in list(self.boards.values()):
             if board.is_idle:
-                try:
-                    board.open()
-                except BoardError as error:
-                    board.trouble(str(error))
+                board.try_to_open()
 
     def _meet(self, recordings: list[Recording]) -> None:
         """Follow the boards of recordings started elsewhere or before a restart."""
@@ -204,30 +201,22 @@ class LiveSources:
                 (f for f in self.boards.values() if f.target.url == port and not of_run), None
             )
             if board is None:
-                board = BoardSource(
-                    self._new_key(), Target(port, recording.serial_number), history=self._history
-                )
+                board = self._new(Target(port, recording.serial_number))
                 board.of_run = of_run
                 self._add(board)
             recording.board = board.key
             board.follow(recording.folder)
 
-    def _try_to_open(self, port: str) -> None:
-        board = BoardSource(self._new_key(), choose(port), history=self._history)
-        try:
-            board.open()
-        except BoardError as error:
-            board.trouble(str(error))
-        self._add(board)
-
     def _has(self, port: str) -> bool:
         urls = (f.simulated.url if f.simulated else f.target.url for f in self.boards.values())
         return port in urls and not port.startswith(SIMULATED)
 
-    def _new_key(self) -> str:
+    def _new(self, target: Target, simulated: SimBoard | None = None) -> BoardSource:
+        """A board that is neither opened nor shown yet."""
         with self._lock:
             self._made += 1
-            return f"board{self._made}"
+            key = f"board{self._made}"
+        return BoardSource(key, target, simulated, history=self._history)
 
     def _add(self, board: BoardSource) -> None:
         with self._lock:
