@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import argparse
 
-from thermoflop.cli.parser import bandwidth, length, share
+from thermoflop.cli.parser import bandwidth, length, share, svg_path
+from thermoflop.errors import UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
 
 def duration_s(text: str) -> float:
     """The ``type`` of an option that is a duration: seconds, or argparse's own error."""
-    from thermoflop.errors import UsageError
     from thermoflop.runs.duration import read_duration_s
 
     try:
@@ -33,8 +33,6 @@ def path(text: str) -> Path:
 
 def read_label(text: str) -> tuple[str, str]:
     """Key and value of ``--label KEY=VALUE``. UsageError for anything else."""
-    from thermoflop.errors import UsageError
-
     key, sign, value = text.partition("=")
     if not key or not sign:
         raise UsageError(f"--label {text!r} is not of the form KEY=VALUE")
@@ -86,6 +84,7 @@ _SHARED: dict[str, dict[str, Any]] = {
     "--wait": {
         "type": duration_s, "default": 5.0, "metavar": "T", "help": "wait for a first line (5s)",
     },
+    "--svg": {"type": svg_path, "metavar": "FILE"},
     "--why": {"action": "store_true", "help": "every operator, and what binds it"},
 }  # fmt: skip
 

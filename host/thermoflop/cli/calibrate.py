@@ -82,9 +82,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _measure_kernels(args: argparse.Namespace, backend: Backend) -> int:
     """Measure single kernels, keep them, and judge the carried rates by them."""
-    import json
-
-    from thermoflop.base.files import check_folder, write_text
+    from thermoflop.base.files import check_folder
     from thermoflop.bench.calibrate.kernels import measure_kernels
     from thermoflop.cost.catalogue.profiles import find_profile
     from thermoflop.cost.validate.kernels import validate_kernels
@@ -95,7 +93,7 @@ def _measure_kernels(args: argparse.Namespace, backend: Backend) -> int:
     if args.engine is not None:
         find_profile(args.engine)
     raw = measure_kernels(backend, args.quick)
-    write_text(args.kernels, f"{json.dumps(raw, indent=1)}\n")
+    _write(args.kernels, raw)
     _say(f"kept as {args.kernels}")
     if args.engine is not None:
         from thermoflop.cost.catalogue.own_kernels import write_own
@@ -104,6 +102,14 @@ def _measure_kernels(args: argparse.Namespace, backend: Backend) -> int:
         _say(f"kept as {write_own(own_profile(raw, args.kernels, args.engine, args.name))}")
     print_result(args, lambda: raw, lambda: printable(validate_kernels([args.kernels]).text()))
     return 0
+
+
+def _write(path: str, raw: dict[str, Any]) -> None:
+    import json
+
+    from thermoflop.base.files import write_text
+
+    write_text(path, f"{json.dumps(raw, indent=1)}\n")
 
 
 def _say(text: str) -> None:
@@ -137,9 +143,7 @@ def _kernels_in(path: str) -> dict[str, Any] | None:
 
 def _fit_kernels(args: argparse.Namespace, kernels: dict[str, Any]) -> int:
     """An engine's profile with the rates of a file of kernels, or of a calibrated machine."""
-    import json
-
-    from thermoflop.base.files import check_folder, write_text
+    from thermoflop.base.files import check_folder
     from thermoflop.bench.calibrate.kernels import kernels_of_machine
     from thermoflop.bench.calibrate.run import check_name
     from thermoflop.cost.catalogue.machine import KIND, machine_profile_from
@@ -156,7 +160,7 @@ def _fit_kernels(args: argparse.Namespace, kernels: dict[str, Any]) -> int:
         kernels = kernels_of_machine(kernels)
     raw = own_profile(kernels, args.rows, args.engine, args.name)
     if args.out is not None:
-        write_text(args.out, f"{json.dumps(raw, indent=1)}\n")
+        _write(args.out, raw)
     _say(f"kept as {args.out or write_own(raw)}")
     print_result(args, lambda: raw, lambda: own_text(raw))
     return 0

@@ -6,6 +6,7 @@ import argparse
 
 from thermoflop.cli.arguments import add_option, add_shared, print_result
 from thermoflop.cli.cost_options import add_inference, inference_options
+from thermoflop.errors import UsageError
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -34,7 +35,6 @@ def run(args: argparse.Namespace) -> int:
         return 0
     from thermoflop.cli.model_options import say_format
     from thermoflop.cost.inference.compare import compare, compare_json, compare_text
-    from thermoflop.errors import UsageError
     from thermoflop.model.load import load_model
 
     if not args.model:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import re
 
+from thermoflop.errors import MissingExtra
+
 EPILOG = """\
   mkdir -p ~/.local/share/bash-completion/completions
   cd ~/.local/share/bash-completion/completions
@@ -75,7 +77,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Print the script."""
     from thermoflop.cli import build_parser
-    from thermoflop.errors import MissingExtra
 
     try:
         import shtab

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from thermoflop.cli.arguments import assume
 from thermoflop.cli.parser import length
+from thermoflop.errors import UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -70,8 +71,6 @@ def choose_device(args: argparse.Namespace, name: str = "h100", many: str = "dev
     if count is None:
         return
     if getattr(args, many) not in (None, count):
-        from thermoflop.errors import UsageError
-
         other = f"--{many.replace('_', '-')} {getattr(args, many)}"
         raise UsageError(f"--gpu {args.hardware!r:.60} and {other} say two numbers of devices")
     args.hardware = found if isinstance(found, str) else found.name

@@ -8,6 +8,7 @@ from thermoflop.cli.arguments import add_option, add_shared, show, with_assumed
 from thermoflop.cli.cost_options import add_inference, inference_options
 from thermoflop.cli.model_options import add_model, load
 from thermoflop.cli.parser import length, share, svg_path
+from thermoflop.errors import UsageError
 
 EPILOG = """\
 Exit code 1: the figures are printed, and the run does not fit in the device's memory (`fit` says
@@ -23,9 +24,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_shared(parser, "--profile")
     add("--prefix", type=length, default=0, metavar="N", help="prompt tokens cached")
     add("--chunk", type=length, metavar="N", help="prompt tokens read at once")
-    add_shared(parser, "--page")
-    add_shared(parser, "--images")
-    add_shared(parser, "--audio")
+    add_shared(parser, "--page", "--images", "--audio")
     overlap = "share of the network's time that hides behind computing (0)"
     add_option(parser, "--comm-overlap", type=share, default=0.0, metavar="S", help=overlap)
     add_shared(parser, "--node-size", "--network-bandwidth")
@@ -34,12 +33,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("--acceptance", type=share, metavar="A", help="share of them that is accepted (0.7)")
     add_shared(parser, "--why")
     add("--saturation", action="store_true", help="throughput against batch")
-    add(
-        "--svg",
-        type=svg_path,
-        metavar="FILE",
-        help="draw milliseconds and tokens/s against the batch",
-    )
+    add_shared(parser, "--svg", help="draw milliseconds and tokens/s against the batch")
     add("--roofline", type=svg_path, metavar="FILE", help="draw every operator under the roofline")
     add_shared(parser, "--json")
 
@@ -53,8 +47,6 @@ def run(args: argparse.Namespace) -> int:
     options |= {"prefix": args.prefix, "chunk": args.chunk, "overlap": args.comm_overlap}
     options |= {"node_size": args.node_size, "network_gb_s": args.network_gb_s}
     if args.draft is None and (args.draft_tokens, args.acceptance) != (None, None):
-        from thermoflop.errors import UsageError
-
         raise UsageError("--draft-tokens and --acceptance need --draft MODEL")
     drafted = 4 if args.draft_tokens is None else args.draft_tokens
     drafting = (args.draft, drafted, 0.7 if args.acceptance is None else args.acceptance)

@@ -8,7 +8,7 @@ from functools import partial
 from thermoflop.cli.arguments import add_shared, print_result
 from thermoflop.cli.cost_options import add_inference, inference_options
 from thermoflop.cli.model_options import add_model, load
-from thermoflop.cli.parser import bandwidth, svg_path
+from thermoflop.cli.parser import bandwidth
 from thermoflop.cli.questions import questions_text
 
 EPILOG = questions_text()
@@ -40,13 +40,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--host-bandwidth", type=bandwidth, metavar="GB/S",
         help="of the host's memory, for layers left there (89.6)",
     )  # fmt: skip
-    add_shared(parser, "--page")
-    add_shared(parser, "--images")
-    add_shared(parser, "--audio")
-    parser.add_argument(
-        "--why", action="store_true", help="what the weights are made of, and what stays wide"
-    )
-    parser.add_argument("--svg", type=svg_path, metavar="FILE", help="draw the memory as a bar")
+    add_shared(parser, "--page", "--images", "--audio")
+    add_shared(parser, "--why", help="what the weights are made of, and what stays wide")
+    add_shared(parser, "--svg", help="draw the memory as a bar")
     add_shared(parser, "--json")
 
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import argparse
 
+from thermoflop.errors import printable
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -136,12 +138,12 @@ class Parser(argparse.ArgumentParser):
             elif "," in text and text.replace(",", "").isdecimal():
                 error.message += "; `thermoflop sweep` takes several"
             raise
-        counts, is_card = action.dest in ("devices", "max_devices"), text.isdecimal()
-        is_card = is_card and len(text) == len("4090") and _is_device(text)
-        if counts and is_card:
+        is_number = text.isdecimal()
+        counts = action.dest in ("devices", "max_devices")
+        if counts and is_number and len(text) == len("4090") and _is_device(text):
             said = f"{text!r} is a device's name; did you mean --gpu {text}?"
             raise argparse.ArgumentError(action, said)
-        if action.dest == "hardware" and text.isdecimal() and not _is_device(text):
+        if action.dest == "hardware" and is_number and not _is_device(text):
             card = _card_like(text)
             if card is not None:
                 said = f"{text!r:.40} is no device; did you mean --gpu {card}?"
@@ -182,17 +184,16 @@ class Parser(argparse.ArgumentParser):
 
     def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
         """The arguments; words that nothing takes are refused with what may have been meant."""
-        found, left = self.parse_known_args(args, namespace)
-        if left:
-            self.error(self._not_taken(left))
-        return found
+        return self._whole(*self.parse_known_args(args, namespace))
 
     def parse_intermixed_args(self, args: Any = None, namespace: Any = None) -> Any:
         """The same, where options may stand between operands."""
         operands = [action for action in self._actions if not action.option_strings]
         if all(action.nargs is None for action in operands):
             return self.parse_args(args, namespace)  # quicker: the usage is not written out
-        found, left = self.parse_known_intermixed_args(args, namespace)
+        return self._whole(*self.parse_known_intermixed_args(args, namespace))
+
+    def _whole(self, found: argparse.Namespace, left: list[str]) -> argparse.Namespace:
         if left:
             self.error(self._not_taken(left))
         return found
@@ -221,8 +222,6 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """End with one sentence and where the usage stands."""
-        from thermoflop.errors import printable
-
         sentence = message.removeprefix("argument ")
         option, colon, said = sentence.partition(": ")
         if message is not sentence and colon:

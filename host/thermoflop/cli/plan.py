@@ -7,8 +7,9 @@ import argparse
 from thermoflop.cli.arguments import add_shared, print_result
 from thermoflop.cli.cost_options import choose_device, hardware_named
 from thermoflop.cli.model_options import add_model, load_all
-from thermoflop.cli.parser import length, svg_path
+from thermoflop.cli.parser import length
 from thermoflop.cli.serving import add_targets
+from thermoflop.errors import UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -54,8 +55,7 @@ def _add_serving(parser: argparse.ArgumentParser) -> list[argparse.Action]:
         add("--rate", type=float, metavar="R", help="requests a second that must be answered"),
         add("--kv-dtype", metavar="F", help="the cache: bf16, fp8, ..."),
         add("--disaggregate", action="store_true", help="try pools of prefill and decode too"),
-        add("--svg", type=svg_path, metavar="FILE",
-            help="draw the frontier: tokens/s a device against a user's"),
+        *add_shared(serving, "--svg", help="draw the frontier: tokens/s a device against a user's"),
         add("--csv", metavar="FILE", help="write the choices as CSV"),
         *add_targets(parser),
     ]  # fmt: skip
@@ -97,8 +97,6 @@ def run(args: argparse.Namespace) -> int:
 
 def _check_one_question(args: argparse.Namespace) -> None:
     """UsageError for an option that the question does not read."""
-    from thermoflop.errors import UsageError
-
     of = "serving" if args.train else "training: say --train"
     for option in args.of_serving if args.train else args.of_training:
         if getattr(args, option.dest) != option.default:
@@ -124,7 +122,6 @@ def _train(args: argparse.Namespace) -> int:
         training_plan_json,
         training_plan_text,
     )
-    from thermoflop.errors import UsageError
 
     if args.tokens is None:
         raise UsageError("--train needs --tokens: how long the run is")
@@ -161,8 +158,6 @@ def _options(args: argparse.Namespace) -> dict[str, Any]:
 
 def _price(text: str | None) -> float | str | None:
     """A number as one; else the path of a list."""
-    from thermoflop.errors import UsageError
-
     if text == "":
         raise UsageError("--price '' is neither a number nor a file")
     try:

@@ -6,6 +6,7 @@ import argparse
 from functools import partial
 
 from thermoflop.cli.arguments import add_shared, print_result
+from thermoflop.errors import InputError
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -22,7 +23,6 @@ def run(args: argparse.Namespace) -> int:
     if args.pattern and not profiles_json(named):
         from thermoflop.base.messages import expected
         from thermoflop.cost.catalogue.profiles import profiles
-        from thermoflop.errors import InputError
 
         word = " ".join(args.pattern)
         raise InputError(f"{word!r:.60} is in no profile's name: {expected(word, profiles())}")

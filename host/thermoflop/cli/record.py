@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from thermoflop.cli.arguments import add_shared, duration_s, json_text, read_label, show
 from thermoflop.cli.cost_options import add_inference, inference_options
 from thermoflop.cli.signals import interrupt_on_end
-from thermoflop.errors import UsageError
+from thermoflop.errors import InputError, ThermoflopError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -159,8 +159,6 @@ def _given(args: argparse.Namespace) -> dict[str, Any]:
 def _prediction_options(args: argparse.Namespace) -> dict[str, Any]:
     """What is predicted, device and format filled in; InputError or UsageError where they cannot
     be."""
-    from thermoflop.errors import InputError
-
     try:
         return inference_options(args, None)
     except (InputError, UsageError) as error:
@@ -193,14 +191,11 @@ def _tell(args: argparse.Namespace, outcome: Outcome) -> None:
 
 
 def _try(what: str, make: Callable[[Outcome], None], outcome: Outcome) -> None:
-    from thermoflop.errors import ThermoflopError
-
     try:
         make(outcome)
-    except ThermoflopError as error:
-        _notify(f"no {what}: {error}")
     except Exception as error:
-        _notify(f"no {what}: {type(error).__name__}: {error}")
+        kind = "" if isinstance(error, ThermoflopError) else f"{type(error).__name__}: "
+        _notify(f"no {what}: {kind}{error}")
 
 
 def _write_page(outcome: Outcome) -> None:

@@ -6,6 +6,7 @@ import argparse
 
 from thermoflop.cli.arguments import add_shared, json_text, path
 from thermoflop.cli.parser import svg_path
+from thermoflop.cli.streams import reading
 from thermoflop.errors import UsageError
 
 EPILOG = "The page is one file that opens offline. Exit code 3 when RUN is not a run."
@@ -20,11 +21,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="default: RUN/report.html; of several runs, compare.html in the first one's folder",
     )  # fmt: skip
     add_shared(parser, "--in", help="where runs are")
-    add(
-        "--svg",
-        type=lambda text: path(svg_path(text)),
-        metavar="FILE",
-        help="also a still picture of RUN",
+    add_shared(
+        parser, "--svg", type=lambda text: path(svg_path(text)), help="also a still picture of RUN"
     )
     add("--png", type=path, metavar="FILE", help="the same as PNG (extra: png)")
     add_shared(parser, "--json", help="the analysis as JSON; no page")
@@ -36,8 +34,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Write the page, or print the analysis."""
-    from thermoflop.cli.streams import reading
     from thermoflop.report.html.page import write_report
+    from thermoflop.runs.analysis.analyze import analyze
     from thermoflop.runs.folder.index import find
 
     if args.out is not None and args.out.is_dir():
@@ -46,14 +44,11 @@ def run(args: argparse.Namespace) -> int:
         )
     folders = [find(word, args.where) for word in args.runs]
     if args.json:
-        from thermoflop.runs.analysis.analyze import analyze
-
         analyses = [analyze(folder).to_json() for folder in folders]
         print(json_text(analyses if len(analyses) > 1 else analyses[0]))
         return 0
     if args.markdown:
         from thermoflop.report.markdown import markdown
-        from thermoflop.runs.analysis.analyze import analyze
 
         with reading(folders):
             texts = [markdown(analyze(folder)) for folder in folders]

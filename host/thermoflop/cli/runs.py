@@ -7,6 +7,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from thermoflop.cli.arguments import Offered, add_shared, path, print_result, read_label
+from thermoflop.cli.streams import reading
 from thermoflop.errors import InputError, UsageError
 
 if TYPE_CHECKING:
@@ -46,24 +47,20 @@ def run(args: argparse.Namespace) -> int:
     """List, show, compare, export or delete."""
     if args.out is not None and args.action != "export":
         args.where = args.out  # as record calls the folder that runs are in
-    if args.action == "list":
-        return _list(args)
     from thermoflop.runs.folder.index import find
 
     if args.action not in tuple(_ACTIONS):
         _take_as_run(args)
-    if args.action == "compare":
-        return _compare(args)
-    if args.action == "note":
-        return _note(args)
+    of_several = {"list": _list, "compare": _compare, "note": _note}
+    if args.action in of_several:
+        return of_several[args.action](args)
     if len(args.which) > 1:
         raise UsageError(f"{args.action} takes one run, not {len(args.which)}")
     if args.action == "delete" and not args.which:
         raise UsageError("delete needs the name of a run: see `thermoflop runs`")
     folder = find(args.which[0] if args.which else "last", args.where)
-    if args.action == "delete":
-        return _delete(folder, args)
-    return _show(folder, args) if args.action == "show" else _export(folder, args)
+    of_one = {"show": _show, "export": _export, "delete": _delete}
+    return of_one[args.action](folder, args)
 
 
 def _take_as_run(args: argparse.Namespace) -> None:
@@ -82,7 +79,6 @@ def _take_as_run(args: argparse.Namespace) -> None:
 
 
 def _compare(args: argparse.Namespace) -> int:
-    from thermoflop.cli.streams import reading
     from thermoflop.report.terminal.side_by_side import lines, to_json
     from thermoflop.runs.analysis.analyze import analyze
     from thermoflop.runs.analysis.side_by_side import MAX_RUNS
@@ -142,7 +138,6 @@ def _note(args: argparse.Namespace) -> int:
 
 
 def _show(folder: Path, args: argparse.Namespace) -> int:
-    from thermoflop.cli.streams import reading
     from thermoflop.report.terminal.terminal import lines
     from thermoflop.runs.analysis.analyze import analyze
 

@@ -8,6 +8,7 @@ from thermoflop.cli.arguments import add_option, add_shared, duration_s, print_r
 from thermoflop.cli.cost_options import add_inference, inference_options
 from thermoflop.cli.model_options import add_model, load, say_format
 from thermoflop.cli.parser import share
+from thermoflop.errors import UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -109,8 +110,6 @@ def run(args: argparse.Namespace) -> int:
 
 def _options(args: argparse.Namespace) -> dict[str, Any]:
     """The keyword arguments of ``serving``."""
-    from thermoflop.errors import UsageError
-
     options = inference_options(args)
     names = (
         "users", "rate", "lengths", "trace", "prefix_hit", "budget", "slots", "draft",

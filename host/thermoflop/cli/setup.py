@@ -7,6 +7,7 @@ import sys
 
 from thermoflop.cli.arguments import add_shared, path, print_result, show
 from thermoflop.cli.streams import show_progress
+from thermoflop.errors import UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -93,8 +94,6 @@ class _Talk:
 
     def wait_for(self, question: str) -> str:
         """Ask; the answer."""
-        from thermoflop.errors import UsageError
-
         if self._yes:
             return ""
         show_progress("")

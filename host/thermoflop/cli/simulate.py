@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from thermoflop.cli.arguments import add_shared, json_text, path
 from thermoflop.cli.signals import stop_on_signals
+from thermoflop.errors import StorageError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -100,8 +101,6 @@ def _serve(board: SimulatedBoard, args: argparse.Namespace) -> None:
 
 def _write(data: bytes) -> None:
     """All of ``data`` to standard output, past Python's buffer: it would fail again at exit."""
-    from thermoflop.errors import StorageError
-
     try:
         while data:
             data = data[os.write(sys.stdout.fileno(), data) :]
@@ -117,8 +116,6 @@ def _print_port(where: str) -> None:
 
 
 def _check_writable(file: Path) -> None:
-    from thermoflop.errors import StorageError
-
     try:
         file.touch()
     except OSError as error:

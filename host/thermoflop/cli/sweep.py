@@ -7,6 +7,7 @@ import sys
 import time
 
 from thermoflop.cli.arguments import add_shared, path, print_result
+from thermoflop.errors import UsageError
 
 EPILOG = """\
 Sizes and layouts are numbers, lists and ranges: 1,8,64   1:512   128:8192:*2 (doubling).
@@ -59,7 +60,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Make what is missing, and say how fast."""
     from thermoflop.cost.sweep.sweep import sweep
-    from thermoflop.errors import UsageError
 
     given = {name: getattr(args, name).split(",") for name in _LISTS if getattr(args, name)}
     given |= {} if args.profile is None else {"profile": args.profile}

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from thermoflop.pico.link import Latest, Link
-    from thermoflop.report.terminal.live import Live
 
 EPILOG = "Nothing is sent to the board and nothing is recorded. Ctrl-C ends it: exit code 0."
 _FRAME_S = 0.1
@@ -36,7 +35,6 @@ def run(args: argparse.Namespace) -> int:
     """Watch until Ctrl-C."""
     from thermoflop.pico.link import Latest, Link
     from thermoflop.pico.ports import choose
-    from thermoflop.report.terminal.live import Live
 
     stop = stop_on_signals()
     target = choose(args.port)
@@ -44,7 +42,7 @@ def run(args: argparse.Namespace) -> int:
     with Link(target, inbox) as link:
         watch = _Watch(link, inbox, stop, args)
         if sys.stdout.isatty() and not (args.plain or args.json or is_dumb()):
-            watch.picture(Live(target.url, args.window))
+            watch.picture(target.url, args.window)
         else:
             watch.lines(args.json)
     if link.gone and not stop.is_set():
@@ -87,10 +85,13 @@ class _Watch:
                 print(text)
             sys.stdout.flush()
 
-    def picture(self, live: Live) -> None:
+    def picture(self, port: str, window_s: float) -> None:
         from rich.console import Console, Group
         from rich.live import Live as Screen
 
+        from thermoflop.report.terminal.live import Live
+
+        live = Live(port, window_s)
         console = Console()
         tracker = self._link.tracker
         with Screen(console=console, screen=True, auto_refresh=False) as screen:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from kit.board_lines import introduction, sample_line
 from thermoflop.pico.track import Item, Tracker
 from thermoflop.report.pictures.run_picture import draw, draw_run, subtitle
-from thermoflop.report.pictures.trace import MAX_POINTS, MAX_SPANS, trace
+from thermoflop.report.pictures.trace import MAX_POINTS, MAX_SPANS, Trace, Tracer
 from thermoflop.report.summary import summarize
 from thermoflop.runs.folder.store import RunStore
 
@@ -26,6 +26,14 @@ def heard(*lines: bytes) -> list[Item]:
     for n, line in enumerate((introduction(), *lines)):
         items += tracker.feed(line, 0.2 * n, 1.75e9 + 0.2 * n)
     return items
+
+
+def trace(items: list[Item]) -> Trace:
+    """What the picture of these items needs."""
+    tracer = Tracer()
+    for item in items:
+        tracer.add(item)
+    return tracer.trace()
 
 
 def drawn(items: list[Item]) -> ET.Element:

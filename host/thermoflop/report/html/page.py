@@ -95,20 +95,17 @@ def _section(analysis: Analysis, number: int) -> list[str]:
     parts += [f"<p><b>{begins}</b> {escaped(rest)}</p>" for begins, rest in sentences(analysis)]
     parts += ["</div>", _notes(analysis.warnings)]
     said = f" ({simulated(run)} simulated)" if simulated(run) else ""
-    predicted = f"Predicted and measured{said}", predictions(analysis)
     parts += [chart(number), tables.figures(analysis)]
     for title, text in (
-        predicted,
-        (f"Phases{said}", tables.windows(analysis.phases, phases=True)),
-        (f"Trials{said}", tables.windows(analysis.trials, phases=False)),
-        (f"Heat{said}", tables.heat(analysis.heat)),
-        (f"Throttling{said}", tables.throttling(analysis)),
-        (f"Throughput and temperature{said}", tables.effects(analysis)),
-        ("Where this comes from", _provenance(analysis)),
+        ("Predicted and measured", predictions(analysis)),
+        ("Phases", tables.windows(analysis.phases, phases=True)),
+        ("Trials", tables.windows(analysis.trials, phases=False)),
+        ("Heat", tables.heat(analysis.heat)),
+        ("Throttling", tables.throttling(analysis)),
+        ("Throughput and temperature", tables.effects(analysis)),
     ):
-        parts.append(_titled(title, text))
-    parts.append(_raw(analysis))
-    return parts
+        parts.append(f"<h3>{title}{said}</h3>{text}" if text else "")
+    return [*parts, f"<h3>Where this comes from</h3>{_provenance(analysis)}", _raw(analysis)]
 
 
 def _notes(warnings: list[str]) -> str:
@@ -118,10 +115,6 @@ def _notes(warnings: list[str]) -> str:
         return "".join(notes)
     more = f"<summary>{len(notes) - 1} more notes</summary>{''.join(notes[1:])}"
     return f'{notes[0]}<details class="notes">{more}</details>'
-
-
-def _titled(title: str, text: str) -> str:
-    return f"<h3>{title}</h3>{text}" if text else ""
 
 
 def _what(run: dict[str, Any]) -> str:

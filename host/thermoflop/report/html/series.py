@@ -204,23 +204,19 @@ def thin(
 
 
 def _window(window: Any, zero: float) -> dict[str, Any]:
-    return {
-        "name": window.name,
-        "start": _round(window.start_s - zero),
-        "end": _round(window.end_s - zero),
-        "variant": window.variant,
-        "warmup": window.warmup,
-    }
+    named = {"name": window.name, **_stretch(window, zero)}
+    return named | {"variant": window.variant, "warmup": window.warmup}
+
+
+def _stretch(of: Any, zero: float) -> dict[str, Any]:
+    return {"start": _round(of.start_s - zero), "end": _round(of.end_s - zero)}
 
 
 def _throttle(analysis: Analysis, zero: float) -> list[dict[str, Any]]:
     spans = sorted(analysis.spans, key=lambda span: -span.duration_s)[:MAX_BANDS]
     return [
-        {
-            "start": _round(s.start_s - zero),
-            "end": _round(s.end_s - zero),
-            "text": f"GPU {s.gpu}: " + ", ".join(describe_reason(name) for name in s.reasons),
-        }
+        _stretch(s, zero)
+        | {"text": f"GPU {s.gpu}: " + ", ".join(describe_reason(name) for name in s.reasons)}
         for s in sorted(spans, key=lambda span: span.start_s)
     ]
 

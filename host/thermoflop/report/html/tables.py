@@ -16,6 +16,7 @@ from thermoflop.runs.gpu.throttle import describe_reason
 if TYPE_CHECKING:
     from thermoflop.runs.analysis.compare import Spread
     from thermoflop.runs.analysis.figures import Analysis, Heat, WindowFigures
+    from thermoflop.runs.analysis.row import RunRow
 
 MAX_ROWS = 300  # of a table; the run's folder has them all
 MAX_PHASES = 12  # shown one by one; more are gathered by name
@@ -305,6 +306,12 @@ def number(value: float | None) -> str:
     if value is None:
         return DASH
     return f"{value:,.0f}" if abs(value) >= 999.5 else f"{value:.3g}"
+
+
+def row_figures(row: RunRow) -> tuple[str, ...]:
+    """Decode/s, all tokens/s, the peak in °C, J/token and the share throttled of a listed run."""
+    speeds = (number(row.decode_tokens_per_s), number(row.tokens_per_s))
+    return (*speeds, degrees(row.peak_c), number(row.joules_per_token), _share(row.throttled))
 
 
 def _share(value: float | None) -> str:

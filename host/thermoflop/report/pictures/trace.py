@@ -7,7 +7,6 @@ Celsius. Of a long run only the extremes of each stretch are kept: no peak is ev
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from itertools import pairwise
 
@@ -178,11 +177,3 @@ def _extend(spans: list[Span], start_s: float, end_s: float) -> None:
             else:
                 joined.append(span)
         spans[:] = joined
-
-
-def trace(items: Iterable[Record]) -> Trace:
-    """The trace of a run's items."""
-    tracer = Tracer()
-    for item in items:
-        tracer.add(item)
-    return tracer.trace()

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, TextIO
 from thermoflop.pico.settings import merge_settings
 from thermoflop.pico.track import Board, BoardLine
 from thermoflop.pico.wire import Event, Hello, Sample, Settings
-from thermoflop.report.terminal.live import Live
 from thermoflop.report.terminal.plain import plain_line
 from thermoflop.runs.demo.decoder import MODEL
 from thermoflop.runs.demo.stages import DemoResult, Stage
@@ -53,6 +52,8 @@ class DemoPicture:
 
     def __init__(self, console: Console, screen: Screen) -> None:
         """Frames are drawn on ``screen``, as large as ``console``."""
+        from thermoflop.report.terminal.live import Live
+
         self._console = console
         self._screen = screen
         self._live = Live("simulated board", _WINDOW_S)

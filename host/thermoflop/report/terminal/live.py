@@ -8,7 +8,9 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from rich.text import Text
 
 from thermoflop.base.plain import is_number
 from thermoflop.base.rolling import RollingRate
@@ -18,9 +20,6 @@ from thermoflop.report.messages import LOSSES, describe_fault
 from thermoflop.report.summary import duration
 from thermoflop.report.terminal.braille import Canvas
 from thermoflop.report.terminal.plain import clock_time, news
-
-if TYPE_CHECKING:
-    from rich.text import Text
 
 MIN_COLUMNS, MIN_ROWS = 40, 10
 _MAX_POINTS = 20_000  # kept in memory: more than an hour at five samples a second
@@ -68,8 +67,6 @@ class Live:
         self, columns: int, rows: int, board: Board, counters: Counters, connected: bool
     ) -> list[Text]:
         """The picture: at most ``rows`` lines of at most ``columns`` characters."""
-        from rich.text import Text
-
         columns, rows = max(columns, MIN_COLUMNS), max(rows, MIN_ROWS)
         lines = [self._title(board), self._state(connected), self._faults()]
         plot_rows = rows - len(lines) - 3 - _NEWS
@@ -87,8 +84,6 @@ class Live:
         return self._readings[-1].mono_s if self._readings else 0.0
 
     def _title(self, board: Board) -> Text:
-        from rich.text import Text
-
         line = Text(f" {self.port}", "bold")
         if board.hello:
             name, fw = printable(board.hello.board), printable(board.hello.fw)
@@ -98,8 +93,6 @@ class Live:
         return line
 
     def _state(self, connected: bool) -> Text:
-        from rich.text import Text
-
         if self.last is None:
             return Text(" listening", "dim")
         temp_c = self.last.temp_c
@@ -113,16 +106,12 @@ class Live:
         return line
 
     def _faults(self) -> Text:
-        from rich.text import Text
-
         if self.last is None or not self.last.flags:
             return Text(" no fault" if self.last else "", "green")
         faults = ", ".join(printable(describe_fault(flag)) for flag in self.last.flags)
         return Text(f" FAULT: {faults}", "bold white on red")
 
     def _plot(self, columns: int, rows: int, settings: dict[str, Any]) -> Iterator[Text]:
-        from rich.text import Text
-
         canvas = Canvas(columns - _LABEL, rows)
         levels = {"on": settings.get("on_c"), "off": settings.get("off_c")}
         known = {k: float(v) for k, v in levels.items() if is_number(v)}
@@ -170,8 +159,6 @@ class Live:
         return round((width - 1) * (1 - age_s / self.window_s))
 
     def _fan_strip(self, columns: int) -> Text:
-        from rich.text import Text
-
         width = columns - _LABEL
         on = [0] * width
         for reading in self._readings:
@@ -181,8 +168,6 @@ class Live:
         return line
 
     def _losses_line(self, counters: Counters) -> Text:
-        from rich.text import Text
-
         line = Text(f" last {duration(self.window_s)}", "dim")
         line.append(f"   {counters.samples} samples", "default not dim")
         for key, name in LOSSES.items():

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from thermoflop.base.paper import columns
-from thermoflop.base.units import degrees, table, wrapped
+from thermoflop.base.units import table, wrapped
+from thermoflop.report.html.tables import DASH, row_figures
 from thermoflop.report.messages import visible
 from thermoflop.report.summary import duration
-from thermoflop.report.verdict import DASH
 from thermoflop.report.words import meaning
 from thermoflop.runs.analysis.data import simulated
 from thermoflop.runs.analysis.row import model_of
@@ -42,12 +42,11 @@ def lines(runs: Sequence[tuple[Entry, RunRow, str]]) -> str:
 def _cells(entry: Entry, row: RunRow, note: str) -> list[str]:
     typed = command_text(entry.run.get("command"))
     labels = " ".join(f"{key}={value}" for key, value in entry.labels.items())
-    peak = degrees(row.peak_c) + (" (sim)" if row.peak_c and simulated(entry.run) else "")
+    decode, all_tokens, peak, *others = row_figures(row)
+    peak += " (sim)" if row.peak_c and simulated(entry.run) else ""
     length = DASH if entry.duration_s is None else duration(entry.duration_s)
-    share = DASH if row.throttled is None else f"{100 * row.throttled:.1f} %"
-    texts = [model_of(entry.run), _number(row.decode_tokens_per_s), _number(row.tokens_per_s), peak,
-             _number(row.joules_per_token), share, entry.state, length, local_time(entry.run),
-             labels, note, typed]  # fmt: skip
+    texts = [model_of(entry.run), decode, all_tokens, peak, *others, entry.state, length,
+             local_time(entry.run), labels, note, typed]  # fmt: skip
     return [visible(entry.folder.name), *(visible(_cut(text)) for text in texts)]
 
 
@@ -57,9 +56,3 @@ def _cut(text: str) -> str:
     if columns() is None or len(line) <= _MOST_LETTERS:
         return line
     return line[: _MOST_LETTERS - 1] + "…"
-
-
-def _number(value: float | None) -> str:
-    if value is None:
-        return DASH
-    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"

@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING
 
 from nicegui import ui
 
-from thermoflop.base.units import degrees
 from thermoflop.errors import printable
-from thermoflop.report.html.tables import number
+from thermoflop.report.html.tables import DASH, row_figures
 from thermoflop.report.summary import duration
 from thermoflop.runs.analysis.data import simulated
 from thermoflop.runs.analysis.row import RunRow, model_of
@@ -94,10 +93,11 @@ class RunView:
             _say(self._folder, folder)
         _say(self._note, note)
         length = entry.duration_s
-        self._fill("model", printable(model_of(entry.run)[:60]) or "–")
-        for head, text in zip(_FIGURES, figure_texts(row), strict=True):
+        self._fill("model", printable(model_of(entry.run)[:60]) or DASH)
+        texts = ("…",) * len(_FIGURES) if row is None else row_figures(row)
+        for head, text in zip(_FIGURES, texts, strict=True):
             self._fill(head, text)
-        self._fill("took", "–" if length is None else duration(length))
+        self._fill("took", DASH if length is None else duration(length))
         if self._when.props.get("utc") != (utc := printable(entry.started[:40])):
             self._when.props["utc"] = utc
             self._when.update()
@@ -111,21 +111,7 @@ class RunView:
         cell, label = self._cells[head]
         if label is not None and label.text != text:
             label.set_text(text)
-            cell.classes(**{"add" if text == "–" else "remove": "none"})
-
-
-def figure_texts(row: RunRow | None) -> tuple[str, ...]:
-    """What stands under ``_FIGURES``."""
-    if row is None:
-        return ("…",) * len(_FIGURES)
-    share = None if row.throttled is None else 100 * row.throttled
-    return (
-        number(row.decode_tokens_per_s),
-        number(row.tokens_per_s),
-        degrees(row.peak_c),
-        number(row.joules_per_token),
-        "–" if share is None else f"{share:.1f} %",
-    )
+            cell.classes(**{"add" if text == DASH else "remove": "none"})
 
 
 def command_line(entry: Entry) -> str:
