@@ -1,8 +1,9 @@
 """The command line: one small module per command, no logic here.
 
 A command is a module in this package with ``configure(parser)``, which adds its options,
-``run(args)``, which returns the exit code, and perhaps ``EPILOG``, printed below its help as it
-stands. Only the module of the command that runs is imported, so that starting stays cheap.
+``run(args)``, which returns the exit code or, where all is well, nothing, and perhaps ``EPILOG``,
+printed below its help as it stands. Only the module of the command that runs is imported, so that
+starting stays cheap.
 """
 
 from __future__ import annotations
@@ -237,7 +238,7 @@ def main(argv: list[str] | None = None) -> int:
     try:
         streams.interrupts()
         with shown_on(sys.stderr, streams.is_dumb()), paper(_page(args)):
-            code = int(args.run(args))
+            code = int(args.run(args) or 0)
         sys.stdout.flush()
         return code
     except ThermoflopError as error:

@@ -45,7 +45,7 @@ def add_backend(parser: argparse.ArgumentParser) -> None:
     add("--dtype", choices=("fp32", "bf16", "fp16"), help="number format (fp32)")
 
 
-def run(args: argparse.Namespace) -> int:
+def run(args: argparse.Namespace) -> None:
     """Measure, print a line for each operator and step, then the summary."""
     from thermoflop.bench.run import BenchOptions, run_bench
     from thermoflop.bench.text import Lines, best_text, summary_text
@@ -62,4 +62,3 @@ def run(args: argparse.Namespace) -> int:
     )  # fmt: skip
     result = run_bench(options, print_row, lambda text: print(text, file=sys.stderr, flush=True))
     print_result(args, result.to_json, lambda: f"{summary_text(result)}\n{best_text(result.best)}")
-    return 0

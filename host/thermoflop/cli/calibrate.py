@@ -57,10 +57,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_shared(parser, "--json", help="print the profile as JSON")
 
 
-def run(args: argparse.Namespace) -> int:
+def run(args: argparse.Namespace) -> None:
     """Measure or fit, keep the profile, and print it."""
     if args.rows is not None:
-        return _from_rows(args)
+        _from_rows(args)
+        return
     if args.engine is not None and args.kernels is None:
         raise UsageError("--engine is for kernels: expected --kernels FILE or --rows FILE with it")
     if args.out is not None:
@@ -74,13 +75,13 @@ def run(args: argparse.Namespace) -> int:
     backend = open_backend(args.backend or "numpy", args.device or "cpu", args.dtype or "fp32")
     check(backend)
     if args.kernels is not None:
-        return _measure_kernels(args, backend)
-    profile = calibrate(args.name, backend, args.quick, _say)
-    print_result(args, lambda: profile, lambda: profile_text(profile))
-    return 0
+        _measure_kernels(args, backend)
+    else:
+        profile = calibrate(args.name, backend, args.quick, _say)
+        print_result(args, lambda: profile, lambda: profile_text(profile))
 
 
-def _measure_kernels(args: argparse.Namespace, backend: Backend) -> int:
+def _measure_kernels(args: argparse.Namespace, backend: Backend) -> None:
     """Measure single kernels, keep them, and judge the carried rates by them."""
     from thermoflop.base.files import check_folder
     from thermoflop.bench.calibrate.kernels import measure_kernels
@@ -101,7 +102,6 @@ def _measure_kernels(args: argparse.Namespace, backend: Backend) -> int:
 
         _say(f"kept as {write_own(own_profile(raw, args.kernels, args.engine, args.name))}")
     print_result(args, lambda: raw, lambda: printable(validate_kernels([args.kernels]).text()))
-    return 0
 
 
 def _write(path: str, raw: dict[str, Any]) -> None:
@@ -116,17 +116,18 @@ def _say(text: str) -> None:
     print(f"thermoflop calibrate: {text}", file=sys.stderr, flush=True)
 
 
-def _from_rows(args: argparse.Namespace) -> int:
+def _from_rows(args: argparse.Namespace) -> None:
     """A profile from a file of rows or of kernels; print what it rests on."""
     for option in _OF_MEASURING:
         if getattr(args, option):
             raise UsageError(f"--{option} is for measuring this machine: --rows measures nothing")
     kernels = _kernels_in(args.rows)
     if kernels is not None:
-        return _fit_kernels(args, kernels)
-    if args.engine is not None:
+        _fit_kernels(args, kernels)
+    elif args.engine is None:
+        _fit_rows(args)
+    else:
         raise UsageError(f"--engine is for kernels: {args.rows} holds rows, which name their own")
-    return _fit_rows(args)
 
 
 def _kernels_in(path: str) -> dict[str, Any] | None:
@@ -141,7 +142,7 @@ def _kernels_in(path: str) -> dict[str, Any] | None:
     return raw if isinstance(raw, dict) and "tables" in raw else None
 
 
-def _fit_kernels(args: argparse.Namespace, kernels: dict[str, Any]) -> int:
+def _fit_kernels(args: argparse.Namespace, kernels: dict[str, Any]) -> None:
     """An engine's profile with the rates of a file of kernels, or of a calibrated machine."""
     from thermoflop.base.files import check_folder
     from thermoflop.bench.calibrate.kernels import kernels_of_machine
@@ -163,7 +164,6 @@ def _fit_kernels(args: argparse.Namespace, kernels: dict[str, Any]) -> int:
         _write(args.out, raw)
     _say(f"kept as {args.out or write_own(raw)}")
     print_result(args, lambda: raw, lambda: own_text(raw))
-    return 0
 
 
 def _check_out(out: str) -> None:
@@ -171,7 +171,7 @@ def _check_out(out: str) -> None:
         raise UsageError(f"{out} does not end in .json, so --profile would take it for a name")
 
 
-def _fit_rows(args: argparse.Namespace) -> int:
+def _fit_rows(args: argparse.Namespace) -> None:
     """Fit a profile to a file of rows, and print what it rests on."""
     from thermoflop.base.files import check_folder, read_json
     from thermoflop.cost.fitting.profiles import write_own
@@ -181,7 +181,6 @@ def _fit_rows(args: argparse.Namespace) -> int:
     check_folder(out)
     write_own(args.rows, out)
     print_result(args, lambda: read_json(out), lambda: rests_on(out))
-    return 0
 
 
 def rests_on(out: str) -> str:

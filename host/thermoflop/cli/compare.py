@@ -24,7 +24,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_shared(parser, "--json", help="one JSON array")
 
 
-def run(args: argparse.Namespace) -> int:
+def run(args: argparse.Namespace) -> None:
     """Print the comparison."""
     if args.mqa_page:
         from thermoflop.cost.mqa_page.page import DEVICES, Page, page_numbers, page_text
@@ -32,7 +32,7 @@ def run(args: argparse.Namespace) -> int:
         peak, bandwidth = DEVICES[args.mqa_page]
         page = Page(peak_flops_s=peak, bandwidth_bytes_s=bandwidth)
         print_result(args, lambda: page_numbers(page), lambda: page_text(page), indented=True)
-        return 0
+        return
     from thermoflop.cli.model_options import say_format
     from thermoflop.cost.inference.compare import compare, compare_json, compare_text
     from thermoflop.model.load import load_model
@@ -49,4 +49,3 @@ def run(args: argparse.Namespace) -> int:
     say_format(args, model)
     forms = compare(model, args.hardware, args.gqa, args.mla, **options)
     print_result(args, lambda: compare_json(forms), lambda: compare_text(forms), indented=True)
-    return 0

@@ -74,7 +74,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("shell", choices=SHELLS, help="which shell")
 
 
-def run(args: argparse.Namespace) -> int:
+def run(args: argparse.Namespace) -> None:
     """Print the script."""
     from thermoflop.cli import build_parser
 
@@ -97,7 +97,6 @@ def run(args: argparse.Namespace) -> int:
         elif "DIR" in str(action.metavar):
             action.complete = shtab.DIRECTORY  # type: ignore[attr-defined]
     print(shtab.complete(parser, shell=args.shell), end="")
-    return 0
 
 
 def _names() -> dict[str, list[str]]:

@@ -24,7 +24,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_shared(parser, "--json")
 
 
-def run(args: argparse.Namespace) -> int:
+def run(args: argparse.Namespace) -> None:
     """Print the formulas."""
     from thermoflop.model.formulas.text import explain_report
 
@@ -38,4 +38,3 @@ def run(args: argparse.Namespace) -> int:
         from thermoflop.cost.reports.estimate import explain_step
 
         show(f"\n{explain_step(model, device, args.batch, args.tokens)}")
-    return 0

@@ -76,12 +76,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("--control", action="store_true", help="let the broker command fan and setpoint")
 
 
-def run(args: argparse.Namespace) -> int:
+def run(args: argparse.Namespace) -> None:
     """Export until Ctrl-C."""
-    return _to_mqtt(args) if args.to == "mqtt" else _to_prometheus(args)
+    (_to_mqtt if args.to == "mqtt" else _to_prometheus)(args)
 
 
-def _to_mqtt(args: argparse.Namespace) -> int:
+def _to_mqtt(args: argparse.Namespace) -> None:
     from thermoflop.cli.signals import stop_on_signals
     from thermoflop.web.export.broker import read_broker
     from thermoflop.web.export.home_assistant import Topics, slug
@@ -98,16 +98,15 @@ def _to_mqtt(args: argparse.Namespace) -> int:
     with _open(args) as room, _said_where_empty(room):
         exporter = MqttExporter(room, broker, Topics(args.prefix), args.control, _notify)
         exporter.run(stop, args.every)
-    return 0
 
 
-def _to_prometheus(args: argparse.Namespace) -> int:
+def _to_prometheus(args: argparse.Namespace) -> None:
     from thermoflop.web.export.prometheus import serve_metrics, shipped
 
     for what in ("dashboard", "rules"):
         if getattr(args, what):
             sys.stdout.write(shipped(what))
-            return 0
+            return
     from thermoflop.cli.signals import stop_on_signals
 
     stop = stop_on_signals()
@@ -117,7 +116,6 @@ def _to_prometheus(args: argparse.Namespace) -> int:
 
     with _open(args) as room, _said_where_empty(room):
         serve_metrics(room, (args.host, args.http_port), stop, print_address)
-    return 0
 
 
 @contextlib.contextmanager

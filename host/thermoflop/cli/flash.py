@@ -27,7 +27,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_shared(parser, "--json", help="print what was done as JSON")
 
 
-def run(args: argparse.Namespace) -> int:
+def run(args: argparse.Namespace) -> None:
     """Install the firmware of this package."""
     from thermoflop.pico import firmware
     from thermoflop.pico.flash import WAIT_S, flash
@@ -41,7 +41,6 @@ def run(args: argparse.Namespace) -> int:
     finally:
         show_progress("")
     print_result(args, report.to_json, lambda: "\n".join(sentences(report, args.dry_run)))
-    return 0
 
 
 def sentences(report: Report, dry_run: bool) -> list[str]:

@@ -28,7 +28,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_shared(parser, "--json", help="one JSON array")
 
 
-def run(args: argparse.Namespace) -> int:
+def run(args: argparse.Namespace) -> None:
     """Print the catalogue, or all that is known of some devices."""
     from thermoflop.cost.catalogue.devices_text import (
         device_text,
@@ -43,4 +43,3 @@ def run(args: argparse.Namespace) -> int:
         return devices_text(devices) if listed else "\n\n".join(map(device_text, devices))
 
     print_result(args, lambda: devices_json(devices), text, indented=True)
-    return 0

@@ -14,10 +14,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_shared(parser, "--json")
 
 
-def run(args: argparse.Namespace) -> int:
+def run(args: argparse.Namespace) -> None:
     """Print the catalogue, or the families."""
     from thermoflop.model.listing import families_text, models_text
 
     report = families_text if args.families else models_text
     show(report(" ".join(args.pattern), as_json=args.json))
-    return 0

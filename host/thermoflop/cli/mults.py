@@ -17,9 +17,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_shared(parser, "--json")
 
 
-def run(args: argparse.Namespace) -> int:
+def run(args: argparse.Namespace) -> None:
     """Print the counts and what tells them apart."""
     from thermoflop.model.mults import mults_report
 
     show(mults_report(load(args), args.context, args.vocab, as_json=args.json))
-    return 0

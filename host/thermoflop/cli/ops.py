@@ -45,7 +45,7 @@ def images(text: str) -> int | str:
     return int(text) if text.isdecimal() and len(text) < 9 else text
 
 
-def run(args: argparse.Namespace) -> int:
+def run(args: argparse.Namespace) -> None:
     """Print the table."""
     from thermoflop.model.report import table_report
 
@@ -58,7 +58,6 @@ def run(args: argparse.Namespace) -> int:
     )
     form = "json" if args.json else "csv" if args.csv else "text"
     show(table_report(model, table, form))
-    return 0
 
 
 def _check_one_width(args: argparse.Namespace) -> None:

@@ -29,7 +29,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("arguments", metavar="ARG", nargs="*", default=[], help="its arguments")
 
 
-def run(args: argparse.Namespace) -> int:
+def run(args: argparse.Namespace) -> None:
     """Send the command and print the answer."""
     from thermoflop.pico.client import ask
     from thermoflop.pico.ports import choose
@@ -40,7 +40,6 @@ def run(args: argparse.Namespace) -> int:
     lines = [json.loads(line.line) for line in answer.lines]
     data = {**answer.to_json(), **({"lines": lines} if lines else {})}
     print_result(args, lambda: data, lambda: _text(answer, lines))
-    return 0
 
 
 def _text(answer: Answer, lines: list[dict[str, object]]) -> str:

@@ -15,7 +15,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_shared(parser, "--json", help="one JSON array")
 
 
-def run(args: argparse.Namespace) -> int:
+def run(args: argparse.Namespace) -> None:
     """Print the profiles that ``--profile`` takes."""
     from thermoflop.cost.catalogue.profiles_text import profiles_json, profiles_text
 
@@ -27,7 +27,6 @@ def run(args: argparse.Namespace) -> int:
         word = " ".join(args.pattern)
         raise InputError(f"{word!r:.60} is in no profile's name: {expected(word, profiles())}")
     print_result(args, lambda: profiles_json(named), lambda: profiles_text(named), indented=True)
-    return 0
 
 
 def _has(words: list[str], name: str) -> bool:

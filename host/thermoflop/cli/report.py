@@ -32,7 +32,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
 
 
-def run(args: argparse.Namespace) -> int:
+def run(args: argparse.Namespace) -> None:
     """Write the page, or print the analysis."""
     from thermoflop.report.html.page import write_report
     from thermoflop.runs.analysis.analyze import analyze
@@ -46,14 +46,14 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         analyses = [analyze(folder).to_json() for folder in folders]
         print(json_text(analyses if len(analyses) > 1 else analyses[0]))
-        return 0
+        return
     if args.markdown:
         from thermoflop.report.markdown import markdown
 
         with reading(folders):
             texts = [markdown(analyze(folder)) for folder in folders]
         print("\n".join(texts), end="")
-        return 0
+        return
     with reading(folders):
         page = write_report(folders, args.out)
     print(page)
@@ -65,4 +65,3 @@ def run(args: argparse.Namespace) -> int:
         from thermoflop.report.pictures.panels_png import write_figure
 
         print(write_figure(folders[0], args.png))
-    return 0

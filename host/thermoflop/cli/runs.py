@@ -43,7 +43,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_shared(parser, "--json", help="print as JSON")
 
 
-def run(args: argparse.Namespace) -> int:
+def run(args: argparse.Namespace) -> None:
     """List, show, compare, export or delete."""
     if args.out is not None and args.action != "export":
         args.where = args.out  # as record calls the folder that runs are in
@@ -53,14 +53,15 @@ def run(args: argparse.Namespace) -> int:
         _take_as_run(args)
     of_several = {"list": _list, "compare": _compare, "note": _note}
     if args.action in of_several:
-        return of_several[args.action](args)
+        of_several[args.action](args)
+        return
     if len(args.which) > 1:
         raise UsageError(f"{args.action} takes one run, not {len(args.which)}")
     if args.action == "delete" and not args.which:
         raise UsageError("delete needs the name of a run: see `thermoflop runs`")
     folder = find(args.which[0] if args.which else "last", args.where)
     of_one = {"show": _show, "export": _export, "delete": _delete}
-    return of_one[args.action](folder, args)
+    of_one[args.action](folder, args)
 
 
 def _take_as_run(args: argparse.Namespace) -> None:
@@ -78,7 +79,7 @@ def _take_as_run(args: argparse.Namespace) -> None:
     args.action, args.which = "show", [args.action, *args.which]
 
 
-def _compare(args: argparse.Namespace) -> int:
+def _compare(args: argparse.Namespace) -> None:
     from thermoflop.report.terminal.side_by_side import lines, to_json
     from thermoflop.runs.analysis.analyze import analyze
     from thermoflop.runs.analysis.side_by_side import MAX_RUNS
@@ -92,10 +93,9 @@ def _compare(args: argparse.Namespace) -> int:
     print_result(
         args, lambda: to_json(runs, args.phase), lambda: "\n".join(lines(runs, args.phase))
     )
-    return 0
 
 
-def _list(args: argparse.Namespace) -> int:
+def _list(args: argparse.Namespace) -> None:
     from dataclasses import asdict
 
     from thermoflop.base.progress import tracked
@@ -123,10 +123,9 @@ def _list(args: argparse.Namespace) -> int:
             "no run is like that" if asked else f"no run in {args.where} yet: {MAKE_ONE}",
             file=sys.stderr,
         )
-    return 0
 
 
-def _note(args: argparse.Namespace) -> int:
+def _note(args: argparse.Namespace) -> None:
     from thermoflop.runs.folder.index import find
     from thermoflop.runs.folder.notes import read_note, write_note
 
@@ -134,28 +133,25 @@ def _note(args: argparse.Namespace) -> int:
         raise UsageError(f"note takes a run and a text in quotes, not {len(args.which)} words")
     folder = find(args.which[0], args.where)
     print(write_note(folder, args.which[1]) if len(args.which) == 2 else read_note(folder))
-    return 0
 
 
-def _show(folder: Path, args: argparse.Namespace) -> int:
+def _show(folder: Path, args: argparse.Namespace) -> None:
     from thermoflop.report.terminal.terminal import lines
     from thermoflop.runs.analysis.analyze import analyze
 
     with reading([folder]):
         analysis = analyze(folder)
     print_result(args, analysis.to_json, lambda: "\n".join(lines(analysis)))
-    return 0
 
 
-def _export(folder: Path, args: argparse.Namespace) -> int:
+def _export(folder: Path, args: argparse.Namespace) -> None:
     from thermoflop.runs.folder.export import export
 
     target = args.out or path(f"{folder.name}.csv")
     print(f"{export(folder, target)} records in {target}")
-    return 0
 
 
-def _delete(folder: Path, args: argparse.Namespace) -> int:
+def _delete(folder: Path, args: argparse.Namespace) -> None:
     from thermoflop.runs.folder.index import delete, size_bytes
 
     if not args.yes:
@@ -166,7 +162,6 @@ def _delete(folder: Path, args: argparse.Namespace) -> int:
         sys.stdout.flush()
         if sys.stdin.readline().strip().lower() not in ("y", "yes"):
             print("kept", file=sys.stderr)
-            return 0
+            return
     delete(folder, args.where)
     print(f"deleted {folder}")
-    return 0

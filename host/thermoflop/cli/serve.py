@@ -30,7 +30,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("--open", action="store_true", help="open the page in a browser")
 
 
-def run(args: argparse.Namespace) -> int:
+def run(args: argparse.Namespace) -> None:
     """Serve until Ctrl-C."""
     from thermoflop.cli.signals import stop_on_signals
     from thermoflop.web.server.server import serve
@@ -51,4 +51,3 @@ def run(args: argparse.Namespace) -> int:
             print("Ctrl-C ends it", file=sys.stderr)
 
     serve(site, stop, print_address, open_browser=args.open)
-    return 0

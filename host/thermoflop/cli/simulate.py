@@ -47,7 +47,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("--ledger", type=path, metavar="FILE", help="write what was done to the lines, as JSON")
 
 
-def run(args: argparse.Namespace) -> int:
+def run(args: argparse.Namespace) -> None:
     """Simulate until the time is over or Ctrl-C."""
     from thermoflop.base.files import write_text
     from thermoflop.pico.simulated.board import SimulatedBoard
@@ -65,7 +65,6 @@ def run(args: argparse.Namespace) -> int:
             write_text(str(args.ledger), ledger + "\n")
     if board.firmware_error:
         print(board.firmware_error, file=sys.stderr, end="")
-    return 0
 
 
 def _options(args: argparse.Namespace) -> Options:

@@ -57,7 +57,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_shared(parser, "--json")
 
 
-def run(args: argparse.Namespace) -> int:
+def run(args: argparse.Namespace) -> None:
     """Make what is missing, and say how fast."""
     from thermoflop.cost.sweep.sweep import sweep
 
@@ -94,4 +94,3 @@ def run(args: argparse.Namespace) -> int:
         )
 
     print_result(args, lambda: {**data, "seconds": round(seconds, 3)}, text, file=sys.stdout)
-    return 0

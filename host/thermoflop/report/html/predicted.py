@@ -70,14 +70,22 @@ def lines(analysis: Analysis) -> list[str]:
 
 
 def _cells(row: Compared) -> list[str]:
-    values = [_value(v, row.unit) for v in (row.bound, row.expected, row.low, row.high)]
-    bound, expected, low, high = values
-    between = DASH if row.low is None or row.high is None else f"{low} to {high}"
     against = row.verdict
     if row.off is not None and not row.beats_bound:
         against = f"{100 * row.off:+.0f} %, {row.verdict}"
     measured = _value(row.measured, row.unit) + (" (scaled)" if row.scaled else "")
-    return [bound, expected, between, measured, against]
+    ends = _ends(row.bound, row.expected, row.low, row.high, row.unit)
+    return [*ends, measured, against]
+
+
+def _ends(
+    bound: float | None, expected: float | None, low: float | None, high: float | None, unit: str
+) -> list[str]:
+    """What was predicted, under the first three of ``_HEAD``."""
+    between = DASH
+    if low is not None and high is not None:
+        between = f"{_value(low, unit)} to {_value(high, unit)}"
+    return [_value(bound, unit), _value(expected, unit), between]
 
 
 def _value(value: float | None, unit: str) -> str:
@@ -98,32 +106,23 @@ def _of_phases(analysis: Analysis) -> str:
         marked: dict[str, Any] = {}
         for window in mine:
             marked |= {k: v for k, v in window.last.items() if k.endswith("_s")}
-        bound_s, expected_s = _float(marked, "bound_s"), _float(marked, "expected_s")
+        bound_s, expected_s, low_s, high_s = (
+            _float(marked, f"{end}_s") for end in ("bound", "expected", "low", "high")
+        )
         if not mine or (bound_s is None and expected_s is None):
             continue
         repeats = _float(marked, "repeats_s") or 1.0
         timed_s = [w.duration_s for w in mine if not w.untimed]
         measured_s = sum(timed_s) / len(timed_s) / repeats if timed_s else None
         measured_s = _float(marked, "measured_s") or measured_s
-        rows.append(_prediction(name, bound_s, expected_s, marked, measured_s))
+        against = DASH
+        if expected_s and measured_s is not None:
+            against = f"{100 * (measured_s / expected_s - 1):+.1f} %"
+        if bound_s and measured_s is not None and measured_s < bound_s:
+            against = "faster than its bound: one of the two is wrong"
+        ends = _ends(bound_s, expected_s, low_s, high_s, "s")
+        rows.append([name, *ends, seconds(measured_s), against])
     return table(["phase", *_HEAD], rows)
-
-
-def _prediction(
-    name: str,
-    bound_s: float | None,
-    expected_s: float | None,
-    marked: dict[str, Any],
-    measured_s: float | None,
-) -> list[str]:
-    low_s, high_s = _float(marked, "low_s"), _float(marked, "high_s")
-    against = DASH
-    if expected_s and measured_s is not None:
-        against = f"{100 * (measured_s / expected_s - 1):+.1f} %"
-    if bound_s and measured_s is not None and measured_s < bound_s:
-        against = "faster than its bound: one of the two is wrong"
-    between = f"{seconds(low_s)} to {seconds(high_s)}" if low_s and high_s else DASH
-    return [name, seconds(bound_s), seconds(expected_s), between, seconds(measured_s), against]
 
 
 def _float(data: dict[str, Any], key: str) -> float | None:

@@ -107,10 +107,10 @@ class Discovery:
             ("sensor", "temperature", _sensor("Temperature", "temp_c", "temperature", "°C")),
             ("binary_sensor", "fan", _switch("Fan", "fan", "running")),
             ("binary_sensor", "fault", _switch("Fault", "fault", "problem")),
-            ("sensor", "lost_samples", {
-                "name": "Lost samples", "value_template": "{{ value_json.lost_samples }}",
-                "state_class": "total_increasing", "entity_category": "diagnostic",
-            }),
+            ("sensor", "lost_samples", _entity(
+                "Lost samples", "lost_samples",
+                state_class="total_increasing", entity_category="diagnostic",
+            )),
         ]  # fmt: skip
         if self._control:
             entities += self._commanded(board, thing)
@@ -178,14 +178,14 @@ def gpu_thing(gpu: GpuNow) -> str:
 
 
 def _sensor(name: str, key: str, kind: str | None, unit: str) -> dict[str, Any]:
-    sensor = {
-        "name": name,
-        "value_template": f"{{{{ value_json.{key} }}}}",
-        "unit_of_measurement": unit,
-        "state_class": "measurement",
-    }
-    return sensor if kind is None else {**sensor, "device_class": kind}
+    more = {} if kind is None else {"device_class": kind}
+    return _entity(name, key, unit_of_measurement=unit, state_class="measurement", **more)
 
 
 def _switch(name: str, key: str, kind: str) -> dict[str, Any]:
-    return {"name": name, "value_template": f"{{{{ value_json.{key} }}}}", "device_class": kind}
+    return _entity(name, key, device_class=kind)
+
+
+def _entity(name: str, key: str, **more: str) -> dict[str, Any]:
+    """What shows the value under a key of the state."""
+    return {"name": name, "value_template": f"{{{{ value_json.{key} }}}}", **more}

@@ -44,32 +44,19 @@ _BOARD_COUNTERS: tuple[tuple[str, str, Callable[[Any], int]], ...] = (
     ("reconnects", "Times that the port came back", lambda c: c.reconnects),
 )
 _MODES = sorted(MODES)
-_MIB = 1 << 20
-# name, help, value of a reading
-_GPU: tuple[tuple[str, str, Callable[[Any], float | None]], ...] = (
-    ("DCGM_FI_DEV_GPU_TEMP", "GPU temperature (in C)", lambda s: s.temp_c),
-    ("DCGM_FI_DEV_MEMORY_TEMP", "Memory temperature (in C)", lambda s: s.mem_temp_c),
-    ("DCGM_FI_DEV_POWER_USAGE", "Power draw (in W)", lambda s: s.power_w),
-    (
-        "DCGM_FI_DEV_TOTAL_ENERGY_CONSUMPTION",
-        "Energy since the driver was loaded (in mJ)",
-        lambda s: _times(s.energy_j, 1000),
-    ),
-    ("DCGM_FI_DEV_SM_CLOCK", "SM clock frequency (in MHz)", lambda s: s.sm_mhz),
-    ("DCGM_FI_DEV_MEM_CLOCK", "Memory clock frequency (in MHz)", lambda s: s.mem_mhz),
-    ("DCGM_FI_DEV_GPU_UTIL", "GPU utilization (in %)", lambda s: _times(s.util, 100)),
-    (
-        "DCGM_FI_DEV_MEM_COPY_UTIL",
-        "Memory utilization (in %)",
-        lambda s: _times(s.mem_util, 100),
-    ),
-    (
-        "DCGM_FI_DEV_FB_USED",
-        "Memory in use (in MiB)",
-        lambda s: _times(s.mem_used_bytes, 1 / _MIB),
-    ),
+_ENERGY = "DCGM_FI_DEV_TOTAL_ENERGY_CONSUMPTION"
+# name, help, what of a reading and how many times
+_GPU = (
+    ("DCGM_FI_DEV_GPU_TEMP", "GPU temperature (in C)", "temp_c", 1),
+    ("DCGM_FI_DEV_MEMORY_TEMP", "Memory temperature (in C)", "mem_temp_c", 1),
+    ("DCGM_FI_DEV_POWER_USAGE", "Power draw (in W)", "power_w", 1),
+    (_ENERGY, "Energy since the driver was loaded (in mJ)", "energy_j", 1000),
+    ("DCGM_FI_DEV_SM_CLOCK", "SM clock frequency (in MHz)", "sm_mhz", 1),
+    ("DCGM_FI_DEV_MEM_CLOCK", "Memory clock frequency (in MHz)", "mem_mhz", 1),
+    ("DCGM_FI_DEV_GPU_UTIL", "GPU utilization (in %)", "util", 100),
+    ("DCGM_FI_DEV_MEM_COPY_UTIL", "Memory utilization (in %)", "mem_util", 100),
+    ("DCGM_FI_DEV_FB_USED", "Memory in use (in MiB)", "mem_used_bytes", 1 / (1 << 20)),
 )
-_NO_GAUGES = {"DCGM_FI_DEV_TOTAL_ENERGY_CONSUMPTION"}
 _GPU_LABELS = ("gpu", "UUID", "device", "modelName", "Hostname")
 _THROTTLING = sorted({name for mask in REASONS for name in throttling(mask)})
 
@@ -148,11 +135,11 @@ class RoomCollector:
 
     def _gpus(self, gpus: list[GpuNow]) -> Iterator[Family]:
         known = [(self._gpu_labels(gpu), gpu.sample) for gpu in gpus]
-        for name, text, value in _GPU:
+        for name, text, field, times in _GPU:
             # dcgm-exporter's counter of energy has no _total, which prometheus-client gives each
             # counter: it is declared to be of no type, and rate() takes it as it is
-            kind = "unknown" if name in _NO_GAUGES else "gauge"
-            values = [(labels, value(sample)) for labels, sample in known]
+            kind = "unknown" if name == _ENERGY else "gauge"
+            values = [(labels, _times(getattr(sample, field), times)) for labels, sample in known]
             yield Family(kind, name, text, _GPU_LABELS, _known(values))
         held = [(labels, throttling(s.reasons)) for labels, s in known if s.reasons is not None]
         yield _each_word(

@@ -26,12 +26,7 @@ if TYPE_CHECKING:
 
 _STATES = {"time": "done", "no end": "cut off", "gone": "port went away"}
 _FIGURES = ("decode/s", "all tokens/s", "peak °C", "J/token", "throttled")
-_CELLS = (
-    ("model", "model"),
-    *((figure, "num") for figure in _FIGURES),
-    ("started", "when"),
-    ("took", "num"),
-)
+_CELLS = {"model": "model", **dict.fromkeys(_FIGURES, "num"), "started": "when", "took": "num"}
 
 
 class RunView:
@@ -59,7 +54,7 @@ class RunView:
                 self._folder = ui.label().classes("soft run-folder")
                 self._note = ui.label().classes("note")
             self._cells: dict[str, tuple[ui.element, ui.label | None]] = {}
-            for head, kind in _CELLS:
+            for head, kind in _CELLS.items():
                 with ui.element("td").classes(kind) as cell:
                     cell.props["data-label"] = head
                     if kind == "when":

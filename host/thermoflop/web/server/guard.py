@@ -62,8 +62,6 @@ class Guard:
             await _refuse(scope, receive, send, *refusal)
         elif self._site.token and not self._has_cookie(headers):
             await self._ask_for_token(scope, headers, receive, send)
-        elif scope["type"] == "http" and int(headers.get("content-length", "0")) > LARGE_BYTES:
-            await self._take_large(scope, headers, receive, send)
         elif scope["type"] == "http":
             await self._answer(scope, headers, receive, send)
         else:
@@ -114,20 +112,6 @@ class Guard:
     def _cookie_name(self) -> str:
         return f"thermoflop-{self._site.port}"
 
-    async def _take_large(
-        self, scope: EmitContext, headers: dict[str, str], receive: Receive, send: Send
-    ) -> None:
-        """Pass on a request with a large body, a few at once: reading them holds up all pages."""
-        if self._large >= MAX_LARGE:
-            why = f"{MAX_LARGE} files are being sent already: try again in a moment"
-            await _refuse(scope, receive, send, 503, why)
-            return
-        self._large += 1
-        try:
-            await self._answer(scope, headers, receive, send)
-        finally:
-            self._large -= 1
-
     async def _ask_for_token(
         self, scope: EmitContext, headers: dict[str, str], receive: Receive, send: Send
     ) -> None:
@@ -156,8 +140,18 @@ class Guard:
     async def _answer(
         self, scope: EmitContext, headers: dict[str, str], receive: Receive, send: Send
     ) -> None:
-        """Pass a request on and set the security headers of the answer."""
-        await self.app(scope, receive, _Answer(send, headers.get("host", "")))
+        """Pass a request on and set the security headers of the answer; of large bodies, whose
+        reading holds up all pages, a few at once."""
+        is_large = int(headers.get("content-length", "0")) > LARGE_BYTES
+        if is_large and self._large >= MAX_LARGE:
+            why = f"{MAX_LARGE} files are being sent already: try again in a moment"
+            await _refuse(scope, receive, send, 503, why)
+            return
+        self._large += is_large
+        try:
+            await self.app(scope, receive, _Answer(send, headers.get("host", "")))
+        finally:
+            self._large -= is_large
 
 
 class _Answer:
