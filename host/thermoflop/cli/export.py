@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import sys
+from functools import partial
 
 from thermoflop.cli.arguments import add_shared, duration_s, path
 from thermoflop.errors import UsageError
@@ -110,12 +111,9 @@ def _to_prometheus(args: argparse.Namespace) -> None:
     from thermoflop.cli.signals import stop_on_signals
 
     stop = stop_on_signals()
-
-    def print_address(url: str) -> None:
-        print(f"metrics are at {url}", flush=True)
-
+    told = partial(print, "metrics are at", flush=True)
     with _open(args) as room, _said_where_empty(room):
-        serve_metrics(room, (args.host, args.http_port), stop, print_address)
+        serve_metrics(room, (args.host, args.http_port), stop, told)
 
 
 @contextlib.contextmanager

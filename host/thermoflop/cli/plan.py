@@ -82,15 +82,16 @@ def run(args: argparse.Namespace) -> int:
     _check_one_question(args)
     if args.train:
         return _train(args)
+    from thermoflop.base.files import write_text
     from thermoflop.cost.plan.plan import plan
     from thermoflop.cost.plan.result import plan_csv, plan_json, plan_picture, plan_text
 
     options = _options(args)
     found = [plan(model, args.hardware, **options) for model in load_all(args)]
     if args.svg is not None and any(each.frontier for each in found):
-        _write(args.svg, plan_picture(found))
+        write_text(args.svg, plan_picture(found))
     if args.csv is not None:
-        _write(args.csv, plan_csv(found))
+        write_text(args.csv, plan_csv(found))
     _print(args, [plan_json(each) for each in found], [plan_text(each) for each in found])
     return 0 if all(each.choices for each in found) else 1
 
@@ -101,12 +102,6 @@ def _check_one_question(args: argparse.Namespace) -> None:
     for option in args.of_serving if args.train else args.of_training:
         if getattr(args, option.dest) != option.default:
             raise UsageError(f"{option.option_strings[0]} is of a plan of {of}")
-
-
-def _write(path: str, text: str) -> None:
-    from thermoflop.base.files import write_text
-
-    write_text(path, text)
 
 
 def _print(args: argparse.Namespace, data: list[dict[str, Any]], texts: list[str]) -> None:

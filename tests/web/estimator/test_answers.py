@@ -20,7 +20,7 @@ from thermoflop.web.estimator.answer import as_csv, as_json
 from thermoflop.web.estimator.answers import answer, why
 from thermoflop.web.estimator.changes import changed, shortened
 from thermoflop.web.estimator.charts import batch_options, roof_options
-from thermoflop.web.estimator.fields import FIELDS, FieldError
+from thermoflop.web.estimator.fields import FIELDS, FieldError, default_rates
 from thermoflop.web.estimator.inputs import DEFAULTS
 from thermoflop.web.estimator.original import original_formulas
 
@@ -523,3 +523,11 @@ def test_images_are_asked_for_and_counted_where_the_model_sees_and_nowhere_else(
     assert figure(answer(shown), "first.expected").value == expected.first_token.expected_s
     assert answer(blind).title == answer(replace(blind, images=0)).title
     assert from_query(to_query(shown).items())[0] == shown
+
+
+@pytest.mark.parametrize(
+    ("device", "said"),
+    [("H100-SXM-80GB", "pooled over all engines"), ("M4 Max", "llama.cpp's, as on any Mac")],
+)
+def test_the_default_of_the_engines_says_what_it_is_on_the_chosen_device(device, said):
+    assert default_rates(FIELDS["device"].read(device)) == said

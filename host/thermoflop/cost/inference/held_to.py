@@ -36,12 +36,15 @@ def check_engine(
     _refuse(no_cache(engine, kv_dtype) if isinstance(kv_dtype, str) else "")
 
 
+def engine_on(device: Device) -> str | None:
+    """The engine whose rates stand for one that is not named: on Apple's GPUs llama.cpp, whose runs
+    alone were measured on them. None: those pooled over all."""
+    return "llama.cpp" if device.vendor == "Apple" else None
+
+
 def rates_on(device: Device, profile: str | Profile | None) -> Profile:
-    """The rates of a profile; of none those pooled over all engines, and on Apple's GPUs those of
-    llama.cpp, whose runs alone were measured on them."""
-    if profile is None and device.vendor == "Apple":
-        profile = "llama.cpp"
-    return find_profile(profile)
+    """The rates of a profile; of none those of ``engine_on``, or pooled over all engines."""
+    return find_profile(engine_on(device) if profile is None else profile)
 
 
 def not_run(profile: Profile, device: Device, *, plugins: bool = True) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from thermoflop.base.messages import nearest
@@ -17,6 +18,7 @@ _LATER, _PAGE = ("estimate",), ("original",)
 _BOTH = _LATER + _PAGE
 SHAPE, UPLOAD = "shape", "upload"
 CUSTOM_RATES = "own"
+POOLED = "pooled over all engines"
 SAME = "same"
 PUBLISHED = "published"
 ATTENTION = {
@@ -207,11 +209,21 @@ def _profiles() -> dict[str, str]:
     return (
         kept
         | {
-            "default": "pooled over all engines",
+            "default": POOLED,
             CUSTOM_RATES: "my own overhead and efficiency",
         }
         | named
     )
+
+
+@lru_cache(maxsize=64)
+def default_rates(device: str) -> str:
+    """What the rates are on a device of the page where no engine is chosen."""
+    from thermoflop.cost.catalogue.devices import find_device
+    from thermoflop.cost.inference.held_to import engine_on
+
+    engine = engine_on(find_device(device))
+    return POOLED if engine is None else f"{engine}'s, as on any Mac"
 
 
 _MOST_TOKENS = 10_000_000

@@ -10,7 +10,7 @@ from nicegui import ui
 
 from thermoflop.report.words import meaning
 from thermoflop.web.estimator.choice import Choice
-from thermoflop.web.estimator.fields import FIELDS, UPLOAD, FieldError
+from thermoflop.web.estimator.fields import FIELDS, UPLOAD, FieldError, default_rates
 from thermoflop.web.estimator.inputs import DEFAULTS
 from thermoflop.web.estimator.upload import LARGEST_BYTES, read_packed
 from thermoflop.web.parts import button
@@ -189,6 +189,7 @@ class InputPanel:
         try:
             self._build_used(inputs)
             self._follow_model(inputs)
+            self._follow_device(inputs)
             for name, made in self.fields.items():
                 if name in unread:
                     continue
@@ -229,6 +230,12 @@ class InputPanel:
             options[inputs.model] = inputs.model
         if made.options != options:
             made.set_options(options)
+
+    def _follow_device(self, inputs: Inputs) -> None:
+        """Say of the engines' default what it is on the chosen device."""
+        made = self.fields.get("profile")
+        if made is not None and made.options["default"] != (said := default_rates(inputs.device)):
+            made.set_options({**made.options, "default": said})
 
 
 def _offer(made: Any, value: str) -> None:
