@@ -41,7 +41,7 @@ DEFAULTS: dict[str, Any] = {
     "kv_heads": use("num_key_value_heads"),  # None: as many as heads
     "head_dim": use("head_dim"),  # None: hidden / heads
     "inner": use("intermediate_size"),
-    "activation": use("hidden_act"),
+    "activation": usual.activation,
     "gated": True,
     "norm": "rms",  # rms or layer
     "norm_weight": True,

@@ -41,8 +41,9 @@ def is_layer_count(value: object) -> TypeGuard[int]:
 class Config:
     """The keys of one configuration, read through the eyes of its family.
 
-    ``config["key"]`` is the checked value or the class default; a key that the family does not
-    know raises KeyError, which is a mistake in the family, not in the file.
+    ``config["key"]`` is the checked value or the class default, for other names of a key as well; a
+    key that the family does not know raises KeyError, which is a mistake in the family, not in the
+    file.
     """
 
     def __init__(self, family: Family, raw: Mapping[str, Any], ignore: frozenset[str]) -> None:
@@ -63,11 +64,13 @@ class Config:
         known = key in self.family.keys or key in self.family.ignored
         return not known and not changes_nothing(key, self.raw[key])
 
-    def __contains__(self, key: str) -> bool:
-        return key in self.family.keys
+    def __contains__(self, name: str) -> bool:
+        keys = self.family.keys
+        return name in keys or self.family.aliases.get(name) in keys
 
-    def __getitem__(self, key: str) -> Any:
-        if key not in self._checked:
+    def __getitem__(self, name: str) -> Any:
+        if name not in self._checked:
+            key = name if name in self.family.keys else self.family.aliases[name]
             rule = self.family.keys[key]
             value = self.raw.get(key, rule.default)
             if value is None and rule.kind == "flag" and not rule.nullable:
@@ -78,12 +81,13 @@ class Config:
                 check_value(key, value, rule)
             elif value is None and rule.kind == "count" and not rule.nullable:
                 raise InputError(f"{key} is missing, and {self.family.name} has no default for it")
-            self._checked[key] = value
-        return self._checked[key]
+            self._checked[name] = value
+        return self._checked[name]
 
     def get(self, key: str, otherwise: Any = None) -> Any:
         """The same, or ``otherwise`` where the family has no such key."""
-        return self[key] if key in self.family.keys else otherwise
+        known = key in self
+        return self[key] if known else otherwise
 
     def given(self, key: str) -> bool:
         """Whether the file itself has the key."""

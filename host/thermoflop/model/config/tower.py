@@ -22,17 +22,15 @@ if TYPE_CHECKING:
 # The traits of a tower that names no other: those of a decoder's layers, and its own.
 DEFAULTS: dict[str, Any] = {
     **decoder.DEFAULTS,
-    "kv_heads": None,
-    "head_dim": None,
     "gated": False,
     "norm": "layer",
     "norm_bias": None,  # None: where the norm is a layer norm
-    "q_bias": True,
+    "q_bias": use("qkv_bias", True),
     "o_bias": True,
     "up_bias": True,
     "rotary": False,
     "channels": use("num_channels"),
-    "frames": 1,  # images that a patch is made of
+    "frames": use("temporal_patch_size", 1),  # images that a patch is made of
     "patch": use("patch_size"),
     "patch_bias": True,
     "image": use("image_size"),  # pixels of a side, or None: an image keeps its size

@@ -7,7 +7,13 @@ if TYPE_CHECKING:
     from thermoflop.model.config.keys import Config
 
 _EXPERTS = ("num_experts", "num_local_experts", "n_routed_experts", "moe_num_experts")
+_ACTIVATIONS = ("hidden_act", "hidden_activation", "activation_function")
 _SHARED = ("n_shared_experts", "num_shared_experts", "moe_num_shared_experts")
+
+
+def activation(config: Config) -> str | None:
+    """The name of the activation of feed-forwards."""
+    return next((config[key] for key in _ACTIVATIONS if key in config), None)
 
 
 def window(config: Config) -> int | None:

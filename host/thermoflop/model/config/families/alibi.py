@@ -25,8 +25,6 @@ family(
     traits={
         **LAYER_NORM,
         **ALL_BIASES,
-        "layers": use("n_layer"),
-        "heads": use("n_head"),
         "inner": lambda config: 4 * config["hidden_size"],
         "gated": False,
         "activation": "gelu",
@@ -133,9 +131,6 @@ family(
     },
     traits={
         "norm": "layer",
-        "hidden": use("d_model"),
-        "heads": use("n_heads"),
-        "layers": use("n_layers"),
         "inner": _mpt_inner,
         "activation": "gelu",
         "gated": False,

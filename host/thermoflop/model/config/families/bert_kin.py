@@ -102,7 +102,7 @@ family(
     "bert",
     keys={"max_position_embeddings": 1024, "type_vocab_sizes": indices()},
     drop=("type_vocab_size",),
-    traits={"types": 0, "extra_tables": _table_types, "classes": ("masked", "sequence", "bare")},
+    traits={"extra_tables": _table_types, "classes": ("masked", "sequence", "bare")},
     # of the head that answers questions, which is not described here
     ignored=spaced(
         "max_num_columns max_num_rows num_aggregation_labels aggregation_labels select_one_column"
@@ -207,9 +207,6 @@ family(
         "tie_word_embeddings": True,
     },
     traits={
-        "hidden": use("emb_dim"),
-        "layers": use("n_layers"),
-        "heads": use("n_heads"),
         "inner": lambda config: 4 * config["emb_dim"],
         "activation": "gelu",
         "types": lambda config: (

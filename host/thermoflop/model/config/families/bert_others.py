@@ -328,7 +328,6 @@ family(
     keys=sizes(vocab=50358, hidden=1024, inner=4096, layers=24, heads=16),
     drop=("type_vocab_size",),
     traits={
-        "types": 0,
         "transform": False,
         "bias_group": "lm_head",
         "class": "Decoder",
@@ -341,7 +340,6 @@ family(
     keys={"vocab_size": 32000, "hidden_act": "relu", "max_position_embeddings": 64},
     drop=("type_vocab_size",),
     traits={
-        "types": 0,
         "positions": 0,
         "embed_norm": False,
         "final_norm": True,

@@ -131,7 +131,6 @@ family(
     },
     traits={
         "vocab": use("padded_vocab_size"),
-        "layers": use("num_layers"),
         "inner": use("ffn_hidden_size"),
         "head_dim": use("kv_channels"),
         "kv_heads": _glm_key_heads,

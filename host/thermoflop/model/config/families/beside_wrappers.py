@@ -16,7 +16,7 @@ from thermoflop.model.config.blocks import biased_attention, layer_norm
 from thermoflop.model.config.families import dense, towers, vision  # noqa: F401 - parents
 from thermoflop.model.config.families.sections import eyes_of, text_of, wrapper
 from thermoflop.model.config.families.wrappers import CLIP
-from thermoflop.model.config.family import Key, Section, family, mapping, spaced, use
+from thermoflop.model.config.family import Key, Section, family, mapping, spaced
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -29,7 +29,6 @@ family(
     "internvl_vision",
     keys={"qkv_bias": False, "qk_normalization": True, "norm_type": "rms_norm"},
     traits={
-        "q_bias": use("qkv_bias"),
         "qk_norm": lambda config: "full" if config["qk_normalization"] else None,
         "positions": "grid",
         "post_norm": False,

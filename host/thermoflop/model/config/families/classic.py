@@ -24,19 +24,6 @@ def four_times(inner: str, hidden: str) -> object:
     return lambda config: config[inner] or 4 * config[hidden]
 
 
-GPT2_NAMES = {
-    "hidden": use("n_embd"),
-    "layers": use("n_layer"),
-    "heads": use("n_head"),
-    "activation": use("activation_function"),
-}
-GPT2_ALIASES = {
-    "hidden_size": "n_embd",
-    "num_hidden_layers": "n_layer",
-    "num_attention_heads": "n_head",
-    "max_position_embeddings": "n_positions",
-}
-
 family(
     "gpt2",
     keys={
@@ -50,7 +37,6 @@ family(
         "tie_word_embeddings": True,
     },
     traits={
-        **GPT2_NAMES,
         **LAYER_NORM,
         **ALL_BIASES,
         "inner": four_times("n_inner", "n_embd"),
@@ -58,7 +44,12 @@ family(
         "positions": use("n_positions"),
         "rotary": False,
     },
-    aliases=GPT2_ALIASES,
+    aliases={
+        "hidden_size": "n_embd",
+        "num_hidden_layers": "n_layer",
+        "num_attention_heads": "n_head",
+        "max_position_embeddings": "n_positions",
+    },
 )
 family(
     "gpt_bigcode",
@@ -126,11 +117,8 @@ family(
         **LAYER_NORM,
         "o_bias": True,
         "up_bias": True,
-        "layers": use("num_layers"),
-        "heads": use("num_heads"),
         "inner": four_times("intermediate_size", "hidden_size"),
         "gated": False,
-        "activation": use("activation_function"),
         "positions": use("max_position_embeddings"),
         "rotary": False,
         "kinds": _gpt_neo_kinds,
@@ -169,7 +157,6 @@ family(
         "norm_weight": use("layer_norm_elementwise_affine"),
         "norm_bias": use("layer_norm_elementwise_affine"),
         "inner": use("ffn_dim"),
-        "activation": use("activation_function"),
         "gated": False,
         "q_bias": use("enable_bias"),
         "o_bias": use("enable_bias"),

@@ -107,7 +107,7 @@ family(
         "sliding_window": maybe(128),
         "first_k_dense_replace": at_least_zero(1),
     },
-    traits={"mla": None, "kv_heads": use("num_key_value_heads"), "sparse": sparse_by_mlp_types},
+    traits={"mla": None, "sparse": sparse_by_mlp_types},
     drop=("qk_nope_head_dim", "qk_rope_head_dim", "v_head_dim", "q_lora_rank", "kv_lora_rank"),
     ignored=("layer_types", "head_dim"),
 )

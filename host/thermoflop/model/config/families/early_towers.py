@@ -66,7 +66,6 @@ for _name in ("blip_2", "instructblip", "instructblipvideo"):
             "qkv_bias": True,
         },
         traits={
-            "q_bias": use("qkv_bias"),
             "channels": 3,
             "class_tokens": 1,
             "post_norm": True,
@@ -118,11 +117,7 @@ family(
         "tie_word_embeddings": True,
     },
     traits={
-        "hidden": use("embed_dim"),
-        "layers": use("layers"),
-        "heads": use("attention_heads"),
         "inner": use("ffn_dim"),
-        "activation": use("activation_function"),
         "gated": False,
         "norm": "layer",
         "norm_bias": True,
@@ -171,7 +166,6 @@ family(
     traits={
         **towers.BARE,
         "activation": use("dense_act_fn"),
-        "head_dim": use("head_dim"),
         "channels": use("patch_embed_hidden_size"),
         "patch": 1,
         "image": 64,
@@ -276,7 +270,6 @@ family(
         **sizes(inner=5120, layers=32, heads=16, patch=14),
         "hidden_act": "gelu",
     },
-    traits={"hidden": use("embed_dim")},
     drop=("hidden_size",),
     aliases={"hidden_size": "embed_dim"},
 )

@@ -27,15 +27,12 @@ if TYPE_CHECKING:
 
     from thermoflop.model.config.keys import Config
 
-_POSITIONS_ARE_A_LIMIT = {"positions": 0, "rotary": True}
-
 family(
     "mpnet",
     "bert",
     keys={"vocab_size": 30527, "relative_attention_num_buckets": 32},
     drop=("type_vocab_size",),
     traits={
-        "types": 0,
         "buckets": use("relative_attention_num_buckets"),
         "output_group": None,
         "bias_group": "lm_head",
@@ -52,7 +49,7 @@ family(
     },
     drop=("max_position_embeddings",),
     traits={
-        **_POSITIONS_ARE_A_LIMIT,
+        "rotary": True,
         "gated": True,
         "up_bias": False,
         "down_bias": True,
@@ -90,7 +87,6 @@ family(
     },
     drop=("max_position_embeddings",),
     traits={
-        "positions": 0,
         "gated": _not_this_one,
         "up_bias": lambda config: config["feed_forward_type"] == "original",
         "down_bias": True,
@@ -130,7 +126,7 @@ family(
     },
     drop=("max_position_embeddings",),
     traits={
-        **_POSITIONS_ARE_A_LIMIT,
+        "rotary": True,
         "gated": lambda config: not config["num_experts"],
         "q_bias": use("qkv_proj_bias"),
         "o_bias": use("qkv_proj_bias"),
@@ -201,10 +197,8 @@ family(
     },
     drop=("hidden_act", "max_position_embeddings", "type_vocab_size"),
     traits={
-        **_POSITIONS_ARE_A_LIMIT,
-        "types": 0,
+        "rotary": True,
         "gated": True,
-        "activation": use("hidden_activation"),
         "norm_bias": use("norm_bias"),
         "q_bias": use("attention_bias"),
         "o_bias": use("attention_bias"),
@@ -240,8 +234,7 @@ family(
         **dict.fromkeys(("q_bias", "o_bias"), use("attention_bias")),
         "up_bias": use("mlp_bias"),
         "gated": True,
-        **_POSITIONS_ARE_A_LIMIT,
-        "types": 0,
+        "rotary": True,
         "embed_norm": False,
         "final_norm": True,
         "transform": False,
@@ -287,7 +280,6 @@ family(
     },
     drop=("type_vocab_size",),
     traits={
-        "types": 0,
         "positions": lambda config: (
             config["max_position_embeddings"]
             if config["position_embedding_type"] == "absolute"

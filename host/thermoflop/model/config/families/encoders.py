@@ -91,12 +91,8 @@ family(
         "tie_word_embeddings": True,
     },
     traits={
-        "hidden": use("dim"),
-        "layers": use("n_layers"),
-        "heads": use("n_heads"),
         "inner": use("hidden_dim"),
         "activation": use("activation"),
-        "types": 0,
         "pooler": (),
         "classifier": "dense",
     },

@@ -87,7 +87,6 @@ family(
         # the class keeps the router's correction bias as a parameter
         "router_bias": True,
         "sparse": _ernie_sparse,
-        "top_k": use("moe_k"),
     },
     drop=("attention_bias", "mlp_bias"),
     aliases={"num_experts": "moe_num_experts", "num_experts_per_tok": "moe_k"},

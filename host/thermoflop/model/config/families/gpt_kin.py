@@ -63,11 +63,8 @@ family(
     traits={
         **LAYER_NORM,
         **ALL_BIASES,
-        "hidden": use("d_model"),
         "layers": layers_alone("num_layers"),
-        "heads": use("attention_heads"),
         "inner": use("ffn_dim"),
-        "activation": use("activation_function"),
         "gated": False,
         "rotary": False,  # positions are sines, added to the embedding
     },
@@ -130,7 +127,6 @@ family(
     traits={
         "norm": "layer",
         "norm_bias": use("norm_bias"),
-        "activation": use("hidden_activation"),
         # the norm of the embeddings stands in place of the first layer's first one
         "kinds": _every_nth_from_the_first,
         "window": lambda config: (config["local_attention"] or 0) // 2 or None,

@@ -9,7 +9,7 @@ from thermoflop.model.architecture.description import Placed
 from thermoflop.model.architecture.parts import Convolution, Linear, Vector
 from thermoflop.model.config.families import dense  # noqa: F401 - llama is defined there
 from thermoflop.model.config.families.patterns import layer_indices, sparse_by_mlp_types, words
-from thermoflop.model.config.family import at_least_zero, family, indices, names, sizes, spaced, use
+from thermoflop.model.config.family import at_least_zero, family, indices, names, sizes, spaced
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -109,7 +109,6 @@ family(
         "kinds": _kinds,
         "shapes": _shapes,
         "sparse": _sparse,
-        "window": use("sliding_window_size"),
         "rotary": False,
         "qk_norm": "head",
         "embed_norm": True,

@@ -238,7 +238,6 @@ family(
         "kinds": _qwen3_next_kinds,
         "recurrent": _qwen3_next_delta,
         "output_gate": True,
-        "shared_inner": use("shared_expert_intermediate_size"),
         "shared_gate": True,
     },
     ignored=("use_sliding_window", "sliding_window"),
@@ -273,7 +272,6 @@ family(
     "qwen3_5_text",
     "qwen3_5_moe_text",
     keys=sizes(hidden=4096, inner=12288, layers=32, kv_heads=maybe(4)),
-    traits={"experts": 0, "shared_inner": 0, "shared_gate": False},
     drop=spaced(
         "num_experts num_experts_per_tok moe_intermediate_size shared_expert_intermediate_size"
     ),

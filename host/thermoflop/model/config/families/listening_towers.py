@@ -8,7 +8,7 @@ from __future__ import annotations
 from thermoflop.model.architecture.description import Placed, Stack
 from thermoflop.model.architecture.parts import Convolution, Linear
 from thermoflop.model.config.families import dense, newer_towers, other_towers  # noqa: F401
-from thermoflop.model.config.family import family, maybe, sizes, use
+from thermoflop.model.config.family import family, maybe, sizes
 from thermoflop.model.config.keys import Traits
 from thermoflop.model.config.tower import DEFAULTS, layer_runs, norm_of
 
@@ -55,8 +55,6 @@ family(
     },
     traits={
         "stack": _rotating_ears,
-        "head_dim": use("head_dim"),
-        "kv_heads": use("num_key_value_heads"),
         "k_bias": False,
         "rotary": True,
     },

@@ -97,7 +97,6 @@ family(
     },
     traits={
         "q_bias": use("qkv_bias"),
-        "shared_inner": use("shared_expert_intermediate_size"),
         "shared_gate": True,
         "sparse": sparse_by_step,
         "kinds": lambda config: _qwen2_moe_kinds(config),
@@ -205,9 +204,6 @@ family(
     },
     traits={
         "norm": "layer",
-        "hidden": use("d_model"),
-        "layers": use("n_layers"),
-        "heads": use("n_heads"),
         "kv_heads": _dbrx("attn_config", "kv_n_heads", 1),
         "inner": _dbrx("ffn_config", "ffn_hidden_size", 3584),
         "experts": _dbrx("ffn_config", "moe_num_experts", 4),

@@ -125,7 +125,6 @@ family(
         "hidden_activation": "silu",
     },
     traits={
-        "activation": use("hidden_activation"),
         "layer_norms": 4,
         "qk_norm": "l2",
         "attention_extras": _muse_gate,

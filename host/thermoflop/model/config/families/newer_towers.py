@@ -144,11 +144,9 @@ family(
         **BARE,
         "activation": "silu",
         "channels": use("in_channels"),
-        "frames": use("temporal_patch_size"),
         "patch_bias": False,
         "rule": ("smart", 65536, 16777216),
         "positions": 0,
-        "kv_heads": use("num_key_value_heads"),
         "qk_norm": "head",
         "norm_bias": False,
         "kinds": _conv_kinds,
@@ -188,8 +186,6 @@ family(
     },
     traits={
         "image": lambda config: config["image_size"] or (378, 378),
-        "kv_heads": use("num_key_value_heads"),
-        "head_dim": use("head_dim"),
         "q_bias": use("attention_bias"),
         "o_bias": use("attention_bias"),
         "positions": lambda config: config["num_position_embeddings"] or "grid",
@@ -262,7 +258,6 @@ family(
     traits={
         "inner": multiple_of_hidden,
         "gated": use("use_swiglu_ffn"),
-        "q_bias": use("qkv_bias"),
         "patch_bias": False,
         "class_tokens": lambda config: config["num_cls_tokens"] + config["num_registers"],
         "positions": lambda config: (config["max_img_size"] // config["patch_size"]) ** 2,

@@ -200,8 +200,6 @@ family(
         "q_bias": use("attention_bias"),
         "o_bias": use("attention_bias"),
         "up_bias": use("mlp_bias"),
-        "positions": 0,
-        "types": 0,
         "embed_width": use("embedding_rank"),
         "always_projects": True,
         "embed_bias": False,
@@ -283,7 +281,6 @@ family(
         "positions": lambda config: (
             0 if config["axial_pos_embds"] else config["max_position_embeddings"]
         ),
-        "types": 0,
         "extra_tables": _axial,
         "embed_norm": False,
         "after": lambda config: (

@@ -26,10 +26,7 @@ def _merger(config: Config, norm: Norm, name: str = "merger") -> tuple[Placed, .
 
 
 _QWEN = {
-    "layers": use("depth"),
-    "heads": use("num_heads"),
     "channels": use("in_channels"),
-    "frames": use("temporal_patch_size"),
     "image": None,
     # as the preprocessor_config.json of Qwen2.5-VL says: 56 x 56 to 12845056 pixels
     "rule": ("smart", 3136, 12845056),
@@ -93,7 +90,6 @@ family(
     "exaone4_5_vision",
     "qwen2_5_vl_vision",
     keys={"num_key_value_heads": 8},
-    traits={"kv_heads": use("num_key_value_heads")},
 )
 
 

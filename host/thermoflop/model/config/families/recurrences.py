@@ -10,7 +10,7 @@ from thermoflop.model.architecture.parts import Linear, Vector
 from thermoflop.model.architecture.recurrences import GatedRecurrence, TimeMix
 from thermoflop.model.config.families import dense  # noqa: F401 - llama is defined there
 from thermoflop.model.config.families.classic import LAYER_NORM
-from thermoflop.model.config.family import family, maybe, names, sizes, use
+from thermoflop.model.config.family import family, maybe, names, sizes
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -87,12 +87,10 @@ family(
     },
     traits={
         "inner": lambda config: config["intermediate_size"] // 2,
-        "activation": use("hidden_activation"),
         "o_bias": True,
         "up_bias": True,
         "kinds": _griffin_kinds,
         "mixers": _griffin,
-        "window": use("attention_window_size"),
     },
     drop=("mlp_bias", "hidden_act"),
     aliases={"sliding_window": "attention_window_size"},

@@ -56,7 +56,6 @@ family(
     traits={
         "inner": multiple_of_hidden,
         "gated": use("use_swiglu_ffn"),
-        "q_bias": use("qkv_bias"),
         "class_tokens": 1,
         "scales": 2,
         "post_norm": True,
@@ -112,7 +111,6 @@ family(
     reader="alone",
     keys={**_SHAPE, "intermediate_size": 3072, "qkv_bias": True},
     traits={
-        "q_bias": use("qkv_bias"),
         "class_tokens": 1,
         "post_norm": True,
         "classes": _SEEN,

@@ -340,7 +340,6 @@ family(
     drop=("vocab_size",),
     aliases={"vocab_size": "tgt_vocab_size"},
     traits={
-        "vocab": use("tgt_vocab_size"),
         "source_vocab": use("src_vocab_size"),
         "tables_tied": _own_tables,
         # positions start behind the padding's number

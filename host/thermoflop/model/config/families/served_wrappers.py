@@ -50,7 +50,6 @@ family(
     traits={
         **BARE,
         "hidden": use("embed_dim"),
-        "frames": use("temporal_patch_size"),
         "rule": ("smart", 3136, 11289600),
         "merge": use("spatial_merge_size"),
         "q_bias": use("use_bias"),

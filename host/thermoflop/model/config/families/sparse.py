@@ -143,7 +143,6 @@ family(
         "mixers": lambda config: {
             kind: (_v4_attention(config, kind), _V4_NAMES[kind]) for kind in _V4_NAMES
         },
-        "inner": use("moe_intermediate_size"),
         "shared_inner": use("moe_intermediate_size"),
         "streams": lambda config: Streams(
             config["hidden_size"], config["hc_mult"], config["hc_sinkhorn_iters"]

@@ -174,7 +174,6 @@ family(
         "spatial_merge_size": 2,
     },
     traits={
-        "frames": use("temporal_patch_size"),
         "image": None,
         "rule": ("smart", 3136, 451584),
         "patch_bias": False,
@@ -197,9 +196,6 @@ family(
         "channels": 3,
         "rule": lambda config: ("budget", 280 * config["pooling_kernel_size"] ** 2),
         "merge": use("pooling_kernel_size"),
-        "kv_heads": use("num_key_value_heads"),
-        "head_dim": use("head_dim"),
-        "activation": use("hidden_activation"),
         "layer_norms": 4,
         "qk_norm": "head",
         "patch_bias": False,

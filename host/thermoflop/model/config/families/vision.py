@@ -15,7 +15,7 @@ family(
         "qkv_bias": True,
         "pooler_output_size": None,
     },
-    traits={"class_tokens": 1, "q_bias": use("qkv_bias")},
+    traits={"class_tokens": 1},
     ignored=("tie_word_embeddings",),
 )
 family("deit", "vit", traits={"class_tokens": 2})
