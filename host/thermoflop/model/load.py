@@ -11,7 +11,7 @@ from thermoflop.model.config.keys import Config
 from thermoflop.model.config.positions import max_positions
 from thermoflop.model.config.purpose import purpose_of, step_said
 from thermoflop.model.config.readers import modules_ahead, reader_of
-from thermoflop.model.config.source import QUANTIZATION_KEYS, read_source
+from thermoflop.model.config.source import QUANTIZATION_KEYS, Source, read_source
 from thermoflop.model.model import Model
 
 TYPE_CHECKING = False
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from thermoflop.model.architecture.description import Description
     from thermoflop.model.architecture.quantization import Quantization
     from thermoflop.model.config.family import Family
-    from thermoflop.model.config.source import Source
 
 TOWER_ROLES = frozenset({"image", "audio", "video"})
 # Files that lie beside a config.json, by keys that each has, and what is meant instead.
@@ -123,6 +122,7 @@ def read_model(
 ) -> Model:
     """The Model of a configuration that has been read already."""
     family, asked = _family_of(raw, counted_as, ignored)
+    found = Source(raw) if found is None else found
     config = Config(family, raw, ignored)
     description = reader_of(family.reader)(config)
     config.check_all()
@@ -130,15 +130,14 @@ def read_model(
         from thermoflop.model.config.ahead import with_ahead
 
         description = with_ahead(config, description)
-        if found is not None and found.metadata is not None:
+        if found.metadata is not None:
             from thermoflop.model.config.gguf_model import stored_of
 
             found = replace(found, stored=stored_of(found.metadata, ahead=True))
     quantization, formats, uncounted, unknown = _quantization(config, description, found)
     name = printable(name or str(raw.get("_name_or_path") or family.name))
-    purpose = (found.purpose if found is not None else "") or purpose_of(config, description)
-    whole = found is None or not found.ours
-    taken = assumed(config, description, whole=whole, asked=bool(asked))
+    purpose = found.purpose or purpose_of(config, description)
+    taken = assumed(config, description, whole=not found.ours, asked=bool(asked))
     taken = (*step_said(config, purpose), *taken)
     if purpose == "unmask":
         description = replace(description, unmasks=True)
@@ -150,15 +149,15 @@ def read_model(
         origin,
         (*asked, *_notes(config, description), *taken, *formats),
         quantization,
-        None if found is None else found.stored,
-        None if found is None else found.named_format,
-        uncounted if found is None else found.format_said or found.stored_fault or uncounted,
-        "" if found is None else found.hub_id,
+        found.stored,
+        found.named_format,
+        found.format_said or found.stored_fault or uncounted,
+        found.hub_id,
         unknown,
         purpose,
         taken,
     )
-    if found is None or found.metadata is None or mtp:
+    if found.metadata is None or mtp:
         return model
     from thermoflop.model.config.gguf_model import numbers_said
 
@@ -185,28 +184,20 @@ def _family_of(
 
 
 def _quantization(
-    config: Config, description: Description, found: Source | None
+    config: Config, description: Description, found: Source
 ) -> tuple[Quantization | None, tuple[str, ...], str, str]:
     """What is said of number formats, here or beside it, sentences about it, one on what of it is
     not counted, and what of it is not understood."""
-    raw = config.raw
-    beside, fault = (found.beside, found.beside_fault) if found is not None else (None, "")
-    lines: tuple[str, ...] = ()
-    if found is not None and found.stored is not None:
-        lines = (found.stored.line,)
-    elif found is not None and found.stored_fault:
-        lines = (found.stored_fault,)
-    if found is not None and found.format_said:
-        lines = (found.format_said,)
-    if found is not None and found.formats is not None:
+    raw, beside, fault = config.raw, found.beside, found.beside_fault
+    stored = found.stored_fault if found.stored is None else found.stored.line
+    said = found.format_said or stored
+    lines = (said,) if said else ()
+    if found.formats is not None:
         return found.formats, lines, "", ""
     inner = (value for key, value in raw.items() if key.endswith("_config"))
     places = (raw, *(value for value in inner if isinstance(value, dict)))
-    if (
-        beside is None
-        and not fault
-        and not any(place.get(key) for place in places for key in QUANTIZATION_KEYS)
-    ):
+    speaks = any(place.get(key) for place in places for key in QUANTIZATION_KEYS)
+    if beside is None and not fault and not speaks:
         return None, lines, "", ""
     from thermoflop.model.config.quantization import read_quantization
 
@@ -214,8 +205,8 @@ def _quantization(
     merged = config.nested.get("text_config", config).family.traits.get("merged", ())
     if quantization is not None and merged:
         quantization = replace(quantization, merged=merged)
-    said = () if quantization is None else (quantization.line(description),)
-    return quantization, (*said, *((uncounted,) if uncounted else ()), *lines), uncounted, unknown
+    line = "" if quantization is None else quantization.line(description)
+    return quantization, (*filter(None, (line, uncounted)), *lines), uncounted, unknown
 
 
 def _model_type(raw: Mapping[str, Any]) -> str:

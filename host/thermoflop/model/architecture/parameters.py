@@ -12,14 +12,12 @@ if TYPE_CHECKING:
     from thermoflop.base.number import Number
     from thermoflop.model.architecture.description import Description
     from thermoflop.model.architecture.formats import Format
+    from thermoflop.model.architecture.parts import Part
 
 
 def total(description: Description) -> Number:
     """All parameters; a tied matrix counts once."""
-    count: Number = 0
-    for sets, part in description.parts():
-        count = count + sets * part.parameters
-    return count
+    return sum(sets * part.parameters for sets, part in description.parts())
 
 
 def by_group(description: Description) -> dict[str, Number]:
@@ -29,21 +27,22 @@ def by_group(description: Description) -> dict[str, Number]:
         count = sets * part.parameters
         if type(count) is int and count == 0:
             continue
-        groups[part.group] = groups[part.group] + count if part.group in groups else count
+        groups[part.group] = groups.get(part.group, 0) + count
     return groups
 
 
 def biases(description: Description) -> Number:
     """Parameters in biases, those of norms included."""
-    count: Number = 0
-    for sets, part in description.parts():
-        if isinstance(part, Linear | Convolution):
-            count = count + sets * part.bias_parameters
-        elif isinstance(part, Norm) and part.bias:
-            count = count + sets * part.copies * part.width
-        elif isinstance(part, Vector) and part.bias:
-            count = count + sets * part.elements
-    return count
+    return sum(sets * _bias(part) for sets, part in description.parts())
+
+
+def _bias(part: Part) -> Number:
+    """Parameters in the bias of a part; a vector is one, or is none."""
+    if isinstance(part, Linear | Convolution):
+        return part.bias_parameters
+    if isinstance(part, Norm):
+        return part.copies * part.width if part.bias else 0
+    return part.elements if isinstance(part, Vector) and part.bias else 0
 
 
 def mixtures(description: Description) -> Iterator[tuple[Number, Moe]]:
@@ -56,10 +55,7 @@ def mixtures(description: Description) -> Iterator[tuple[Number, Moe]]:
 
 def expert_parameters(moe: Moe) -> Number:
     """Parameters of all experts of one mixture."""
-    count: Number = 0
-    for part in moe.expert.parts():
-        count = count + part.parameters
-    return count
+    return sum(part.parameters for part in moe.expert.parts())
 
 
 def active(description: Description) -> Number:

@@ -50,6 +50,12 @@ class Linear:
         return self.bias_parameters + (0 if self.tied else self.matrix_parameters)
 
 
+def lm_head(inputs: Number, vocab: Number, tied: bool, bias: bool = False) -> Linear:
+    """The map to the vocabulary."""
+    name = "lm_head"
+    return Linear(name, name, name, inputs, vocab, bias, unquantized=True, tied=tied)
+
+
 def in_groups(linears: tuple[Linear, ...], groups: tuple[int, ...]) -> tuple[Linear, ...]:
     """Maps of which each output reads the inputs of its group alone: so many groups for each."""
     if not groups:

@@ -39,7 +39,7 @@ def with_ahead(config: Config, described: Description) -> Description:
         )
     text = config
     if config.family.reader == "wrapper":
-        text = read_section(config, config.family.traits["text"]) or config
+        text = read_section(config, config.family.traits["text"])
     traits = Traits(text, DEFAULTS)
     hidden = stack.hidden
     front = (

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from thermoflop.model.architecture.description import Run
+    from thermoflop.model.architecture.parts import Part
     from thermoflop.model.config.keys import Config
 
 
@@ -46,6 +47,22 @@ def biased_layer(
     """Attention, which may have other fields, and two matrices, with a norm each."""
     mixer, mlp = biased_attention(hidden, heads, **attention), biased_mlp(hidden, inner, activation)
     return Layer(kind, hidden, tuple(layer_norm(name, hidden) for name in norms), mixer, feed=mlp)
+
+
+def conformer(
+    hidden: int,
+    attention: Attention,
+    mlp: Mlp,
+    convolution: tuple[Part, ...],
+    norms: tuple[str, ...] = ("mlp", "conv", "last"),
+) -> Layer:
+    """Half an MLP, attention, a gated convolution, half an MLP, a norm (Gulati et al. 2020)."""
+    names = ("attention_norm", "second_mlp_norm")
+    own = (*(layer_norm(f"{name}_norm", hidden) for name in norms), *mlp.linears(), *convolution)
+    return Layer(
+        "Conformer", hidden, tuple(layer_norm(name, hidden) for name in names), attention,
+        feed=mlp, others=tuple(Placed(part) for part in own),
+    )  # fmt: skip
 
 
 def tower_stack(

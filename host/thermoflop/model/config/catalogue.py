@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import os
 
+from thermoflop.base.files import read_json
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
@@ -69,8 +71,6 @@ def hub_id(name: str) -> str | None:
     Where the source of an entry names the id, a test holds this one to it; the others were written
     down from memory.
     """
-    from thermoflop.base.files import read_json
-
     found: str | None = read_json(_beside("hub_ids.json")).get(name)
     return found
 
@@ -86,8 +86,6 @@ def _path_of(name: str) -> str:
 def _by_other_name(name: str) -> str | None:
     """The name in the catalogue that a spelling, a short name or a tuned form stands for."""
     import re
-
-    from thermoflop.base.files import read_json
 
     other = read_json(_beside("names.json"))
     known = {_squashed(key): value for key, value in other.items()}
@@ -110,8 +108,6 @@ def _squashed(name: str) -> str:
 
 def entry(name: str) -> dict[str, Any] | None:
     """What the catalogue holds under a name, or None."""
-    from thermoflop.base.files import read_json
-
     key = canonical(name)
     # a name from outside must not lead out of the folder, nor be longer than a file name can be
     if not key or key.startswith(".") or "\\" in key or len(key) > 100:

@@ -13,7 +13,7 @@ from thermoflop.errors import InputError
 from thermoflop.model.architecture.description import Description, Layer, Placed, Run, Stack
 from thermoflop.model.architecture.feedforward import Mlp, Moe
 from thermoflop.model.architecture.mixers import Attention, LatentAttention
-from thermoflop.model.architecture.parts import Linear, Norm, Table
+from thermoflop.model.architecture.parts import Linear, Norm, Table, lm_head
 from thermoflop.model.config import usual
 from thermoflop.model.config.architectures import built, class_name, label_count
 from thermoflop.model.config.family import use
@@ -170,8 +170,7 @@ def head_of(config: Config, traits: Traits, vocab: int, width: int) -> dict[str,
     if kind == "bare":
         return {}
     if kind in ("causal", "generation"):
-        role, bias, tied = "lm_head", traits["head_bias"], traits["tied"]
-        return {"head": Linear(role, role, role, width, vocab, bias, unquantized=True, tied=tied)}
+        return {"head": lm_head(width, vocab, traits["tied"], traits["head_bias"])}
     if kind == "reward":
         labels = 2 if class_name(config, "").endswith("ForProcessRewardModel") else 1
     else:

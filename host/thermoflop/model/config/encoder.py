@@ -10,7 +10,7 @@ from thermoflop.base.messages import quote_value
 from thermoflop.base.record import replace
 from thermoflop.errors import UnknownModel
 from thermoflop.model.architecture.description import Description, Placed, Run, Stack
-from thermoflop.model.architecture.parts import Linear, Norm, Table, Vector
+from thermoflop.model.architecture.parts import Linear, Norm, Table, Vector, lm_head
 from thermoflop.model.config import decoder
 from thermoflop.model.config.architectures import built, label_count
 from thermoflop.model.config.blocks import classifier
@@ -197,12 +197,11 @@ def _transform(traits: Traits, width: int, rows: str = "token") -> list[Placed]:
 
 def _language_head(traits: Traits, width: int) -> tuple[list[Placed], Linear]:
     """Transform, norm, and the map to the vocabulary with its bias."""
-    vocab, tied, role = traits["vocab"], traits["tied"], traits["head_role"]
+    vocab, tied = traits["vocab"], traits["tied"]
     tail = _transform(traits, width) if traits["transform"] else []
     group = traits["bias_group"]
     apart = traits["untied_bias"] and not tied
     if group not in (None, "lm_head") or apart:
         tail.append(Placed(Vector("head_bias", group, vocab, bias=True), "none"))
     biased = group == "lm_head" or apart
-    name = "lm_head"
-    return tail, Linear(name, name, role, width, vocab, biased, unquantized=True, tied=tied)
+    return tail, replace(lm_head(width, vocab, tied, biased), role=traits["head_role"])

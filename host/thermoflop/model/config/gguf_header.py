@@ -15,7 +15,7 @@ import struct
 from thermoflop.base.files import open_reading
 from thermoflop.base.record import record
 from thermoflop.errors import InputError
-from thermoflop.model.config.stored_files import StoredTensor, beside
+from thermoflop.model.config.stored_files import StoredTensor, beside, first_twice
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -241,8 +241,6 @@ class _Reader:
 
 
 def _check_unique(path: str, tensors: tuple[StoredTensor, ...]) -> None:
-    seen: set[str] = set()
-    for tensor in tensors:
-        if tensor.name in seen:
-            raise InputError(f"{path} has tensor {tensor.name[:60]!r} twice")
-        seen.add(tensor.name)
+    twice = first_twice(tensor.name for tensor in tensors)
+    if twice is not None:
+        raise InputError(f"{path} has tensor {twice[:60]!r} twice")

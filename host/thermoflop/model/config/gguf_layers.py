@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from thermoflop.model.config.gguf_metadata import Metadata
 
 _KV, _HEADS, _INNER = "attention.head_count_kv", "attention.head_count", "feed_forward_length"
+_CHANNELS = "ssm.inner_size"
 
 
 def sliding_layers(data: Metadata) -> list[str] | None:
@@ -28,9 +29,12 @@ def _attends(data: Metadata, otherwise: str, attends: str = "full_attention") ->
     return [attends if count else otherwise for count in data.by_layer(_KV)]
 
 
-def _largest(config: dict[str, Any], data: Metadata, key: str, behind: str) -> None:
-    """The number that those layers have that have any; UnknownModel for several."""
-    counts = set(data.by_layer(behind)) - {0}
+def _set(config: dict[str, Any], data: Metadata, key: str, behind: str, kind: str = "") -> None:
+    """The number that the layers of a kind have, or without one those that have any; UnknownModel
+    for several."""
+    numbers = data.by_layer(behind)
+    kinds = (sliding_layers(data) or []) if kind else numbers
+    counts = {each for own, each in zip(kinds, numbers, strict=False) if own and kind in ("", own)}
     if len(counts) > 1:
         data.refuse_differing(behind)
     if counts:
@@ -111,8 +115,7 @@ def _kimi_linear(config: dict[str, Any], data: Metadata) -> None:
 
 def _delta(config: dict[str, Any], data: Metadata) -> None:
     """Width of a value head; which layers attend, where the file lists them."""
-    heads = data.count("ssm.time_step_rank")
-    config["linear_value_head_dim"] = data.count("ssm.inner_size") // (heads or 1)
+    config["linear_value_head_dim"] = data.share(_CHANNELS, "ssm.time_step_rank")
     if isinstance(data.get("attention.recurrent_layers"), list):
         kinds = ("full_attention", "linear_attention")
         recurrent = data.by_layer("attention.recurrent_layers")
@@ -147,17 +150,11 @@ def _gemma4(config: dict[str, Any], data: Metadata) -> None:
     config["global_head_dim"] = data.count("attention.key_length")
     config["head_dim"] = data.count("attention.key_length_swa")
     _rows_of_layers(config, data)
-    pairs = list(zip(kinds, data.by_layer(_KV), strict=False))
-    full = {count for kind, count in pairs if kind == "full_attention"}
-    sliding = {count for kind, count in pairs if kind != "full_attention"}
-    if len(full) > 1 or len(sliding) > 1:
-        data.refuse_differing(_KV)
-    if sliding:
-        config["num_key_value_heads"] = sliding.pop()
+    _set(config, data, "num_key_value_heads", _KV, "sliding_attention")
     whole = [layer for layer, kind in enumerate(kinds) if kind == "full_attention"]
     if set(whole) - set(data.parts.get("attn_v.weight", whole)):
         config["attention_k_eq_v"] = True
-        config["num_global_key_value_heads"] = full.pop()
+        _set(config, data, "num_global_key_value_heads", _KV, "full_attention")
     widths = data.by_layer(_INNER)
     config["intermediate_size"] = widths[0] if widths else None
     config["use_double_wide_mlp"] = bool(widths) and widths[-1] == 2 * widths[0]
@@ -175,7 +172,7 @@ def _granite_hybrid(config: dict[str, Any], data: Metadata) -> None:
     """State spaces where there are no key heads; without experts, the shared one is all."""
     _state_space(config, data)
     config["layer_types"] = _attends(data, "mamba", "attention")
-    _largest(config, data, "num_key_value_heads", _KV)
+    _set(config, data, "num_key_value_heads", _KV)
     experts = config.setdefault("num_local_experts", 0)
     if not experts:
         config.pop("num_experts_per_tok", None)
@@ -184,9 +181,8 @@ def _granite_hybrid(config: dict[str, Any], data: Metadata) -> None:
 
 def _state_space(config: dict[str, Any], data: Metadata) -> None:
     """Channels of a state space, as a width of its heads."""
-    inner, heads = data.count("ssm.inner_size"), data.count("ssm.time_step_rank")
-    config["mamba_d_head"] = inner // (heads or 1)
-    config["mamba_expand"] = inner // (data.count("embedding_length") or 1)
+    config["mamba_d_head"] = data.share(_CHANNELS, "ssm.time_step_rank")
+    config["mamba_expand"] = data.share(_CHANNELS, "embedding_length")
 
 
 def _nemotron_h(config: dict[str, Any], data: Metadata) -> None:
@@ -196,10 +192,9 @@ def _nemotron_h(config: dict[str, Any], data: Metadata) -> None:
     config["hybrid_override_pattern"] = "".join(
         "*" if heads else feed if inner else "M" for heads, inner in pairs
     )
-    heads = data.count("ssm.time_step_rank")
-    config["mamba_head_dim"] = data.count("ssm.inner_size") // (heads or 1)
-    _largest(config, data, "num_key_value_heads", _KV)
-    _largest(config, data, "intermediate_size", _INNER)
+    config["mamba_head_dim"] = data.share(_CHANNELS, "ssm.time_step_rank")
+    _set(config, data, "num_key_value_heads", _KV)
+    _set(config, data, "intermediate_size", _INNER)
     config.pop("first_k_dense_replace", None)
 
 
@@ -210,16 +205,14 @@ def _mamba(config: dict[str, Any], data: Metadata) -> None:
 
 
 def _mamba2(config: dict[str, Any], data: Metadata) -> None:
-    inner, heads = data.count("ssm.inner_size"), data.count("ssm.time_step_rank")
-    config.update(
-        head_dim=inner // (heads or 1), expand=inner // (data.count("embedding_length") or 1)
-    )
+    config["head_dim"] = data.share(_CHANNELS, "ssm.time_step_rank")
+    config["expand"] = data.share(_CHANNELS, "embedding_length")
 
 
 def _jamba(config: dict[str, Any], data: Metadata) -> None:
     """Periods of attention and of experts, from where they first are."""
-    _largest(config, data, "num_key_value_heads", _KV)
-    config["mamba_expand"] = data.count("ssm.inner_size") // (data.count("embedding_length") or 1)
+    _set(config, data, "num_key_value_heads", _KV)
+    config["mamba_expand"] = data.share(_CHANNELS, "embedding_length")
     attends = [layer for layer, heads in enumerate(data.by_layer(_KV)) if heads]
     config.update(_period("attn_layer", attends, data))
     experts = sorted(set(data.parts.get("ffn_gate_inp.weight", ())))
@@ -239,7 +232,7 @@ def _period(key: str, layers: Sequence[int], data: Metadata) -> dict[str, int]:
 def _lfm2(config: dict[str, Any], data: Metadata) -> None:
     """Short convolutions where there are no key heads; the width is the rounded one."""
     config["layer_types"] = _attends(data, "conv")
-    _largest(config, data, "num_key_value_heads", _KV)
+    _set(config, data, "num_key_value_heads", _KV)
     if data.name == "lfm2":
         config["block_auto_adjust_ff_dim"] = False
 
@@ -265,16 +258,8 @@ def _sparse_words(data: Metadata) -> list[str]:
 
 def _step35(config: dict[str, Any], data: Metadata) -> None:
     """Sliding layers have a number of heads of their own."""
-    kinds, heads = sliding_layers(data) or [], data.by_layer(_HEADS)
-    for key, wanted in (
-        ("num_attention_heads", "full_attention"),
-        ("num_sliding_attention_heads", "sliding_attention"),
-    ):
-        counts = {each for kind, each in zip(kinds, heads, strict=False) if kind == wanted}
-        if len(counts) > 1:
-            data.refuse_differing(_HEADS)
-        if counts:
-            config[key] = counts.pop()
+    _set(config, data, "num_attention_heads", _HEADS, "full_attention")
+    _set(config, data, "num_sliding_attention_heads", _HEADS, "sliding_attention")
     config["mlp_layer_types"] = _sparse_words(data)
 
 

@@ -80,6 +80,11 @@ class Metadata:
             )
         return value
 
+    def share(self, whole: str, parts: str) -> int:
+        """What one of so many parts has of a whole."""
+        size = self.count(whole)
+        return size // (self.count(parts) or 1)
+
     def by_layer(self, key: str) -> list[int]:
         """A whole number for each layer. InputError for an array that is too short."""
         value = self.get(key)

@@ -25,7 +25,7 @@ def _starcoder(config: dict[str, Any], data: Metadata) -> None:
 
 
 def _mpt(config: dict[str, Any], data: Metadata) -> None:
-    config["expansion_ratio"] = data.count(_INNER) // (data.count("embedding_length") or 1)
+    config["expansion_ratio"] = data.share(_INNER, "embedding_length")
     config["no_bias"] = not data.has("attn_qkv.bias")
     config["attn_config"] = {
         "qk_ln": data.has("attn_q_norm.weight"), "kv_n_heads": data.get(_KV),
@@ -42,7 +42,7 @@ def _dbrx(config: dict[str, Any], data: Metadata) -> None:
 
 def _chatglm(config: dict[str, Any], data: Metadata) -> None:
     config["padded_vocab_size"] = config["vocab_size"]
-    config["kv_channels"] = data.count("embedding_length") // (data.count(_HEADS) or 1)
+    config["kv_channels"] = data.share("embedding_length", _HEADS)
     bias = data.has("attn_qkv.bias") or data.has("attn_q.bias")
     config.update(multi_query_attention=True, add_qkv_bias=bias)
 
@@ -56,7 +56,7 @@ def _minicpm(config: dict[str, Any], _data: Metadata) -> None:
 
 
 def _qwen(config: dict[str, Any], data: Metadata) -> None:
-    config["kv_channels"] = data.count("embedding_length") // (data.count(_HEADS) or 1)
+    config["kv_channels"] = data.share("embedding_length", _HEADS)
 
 
 def _encoder(config: dict[str, Any], data: Metadata) -> None:

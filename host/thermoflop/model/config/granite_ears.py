@@ -8,7 +8,7 @@ from thermoflop.model.architecture.description import Layer, Placed, Run
 from thermoflop.model.architecture.grid import Grid
 from thermoflop.model.architecture.mixers import Attention
 from thermoflop.model.architecture.parts import Convolution, Linear, Vector
-from thermoflop.model.config.blocks import biased_mlp, layer_norm, tower_stack
+from thermoflop.model.config.blocks import biased_mlp, conformer, layer_norm, tower_stack
 from thermoflop.model.config.connectors import queries_behind, query_layers
 from thermoflop.model.config.decoder import head_width
 from thermoflop.model.config.projectors import linear
@@ -16,7 +16,6 @@ from thermoflop.model.config.projectors import linear
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from thermoflop.model.architecture.description import Stack
-    from thermoflop.model.architecture.parts import Part
     from thermoflop.model.config.keys import Config
 
 
@@ -36,7 +35,7 @@ def granite_stack(config: Config) -> Stack:
 
 
 def _layer(config: Config) -> Layer:
-    """Half an MLP, attention within a block, a gated convolution, half an MLP, a norm."""
+    """A Conformer that attends within a block."""
     hidden, heads, block = config["hidden_dim"], config["num_heads"], config["context_size"]
     if block > config["max_pos_emb"]:
         raise InputError(
@@ -47,17 +46,13 @@ def _layer(config: Config) -> Layer:
     attention = Attention(hidden, heads, heads, dim, o_bias=True, block=block, extras=(distances,))
     mlp = biased_mlp(hidden, hidden * config["feedforward_mult"], "silu")
     role, inner = "conv_frontend", hidden * config["conv_expansion_factor"]
-    others: tuple[Part, ...] = (
-        *(layer_norm(f"{name}_norm", hidden) for name in ("mlp", "conv", "last")),
-        *mlp.linears(),
+    convolution = (
         Linear("up_conv", role, role, hidden, 2 * inner, bias=True),
         Convolution("depth_conv", role, role, 1, inner, config["conv_kernel_size"]),
         layer_norm("batch_norm", inner),
         Linear("down_conv", role, role, inner, hidden, bias=True),
     )
-    norms = (layer_norm("attention_norm", hidden), layer_norm("second_mlp_norm", hidden))
-    placed = tuple(Placed(part) for part in others)
-    return Layer("Conformer", hidden, norms, attention, feed=mlp, others=placed)
+    return conformer(hidden, attention, mlp, convolution)
 
 
 def windowed_queries(

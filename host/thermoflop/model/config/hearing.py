@@ -15,6 +15,7 @@ from thermoflop.model.config.blocks import (
     biased_attention,
     biased_layer,
     biased_mlp,
+    conformer,
     layer_norm,
     mel_front,
     tower_stack,
@@ -158,7 +159,7 @@ def _phi_front(config: Config) -> tuple[Placed, ...]:
 
 
 def _phi_layer(config: Config) -> Layer:
-    """Half an MLP, attention, a gated convolution, half an MLP, a norm."""
+    """A Conformer whose convolutions have widths of their own."""
     hidden, inner = config["hidden_size"], config["intermediate_size"]
     role, outer = "conv_frontend", config["ext_pw_out_channel"]
     depth = config["depthwise_separable_out_channel"]
@@ -170,17 +171,9 @@ def _phi_layer(config: Config) -> Layer:
         Convolution("point_conv", role, role, multiplied, depth, 1, bias=True),
         Convolution("last_conv", role, role, hidden, outer, 1, bias=True),
     )
-    norms = [layer_norm(f"{name}_norm", hidden) for name in ("mlp", "conv", "second_mlp", "last")]
-    others: tuple[Part, ...] = (*norms, *mlp.linears(), *convolutions)
-    return Layer(
-        "Conformer",
-        hidden,
-        (layer_norm("attention_norm", hidden), *norms[2:3]),
-        biased_attention(hidden, config["num_attention_heads"]),
-        feed=mlp,
-        kept=(Vector("gate bias", "other", 2 * outer),),
-        others=tuple(Placed(part) for part in others if part is not norms[2]),
-    )
+    attention = biased_attention(hidden, config["num_attention_heads"])
+    kept = (Vector("gate bias", "other", 2 * outer),)
+    return replace(conformer(hidden, attention, mlp, convolutions), kept=kept)
 
 
 def gemma_stack(config: Config) -> Stack:

@@ -53,8 +53,12 @@ class Config:
         self.raw = _renamed(family, raw)
         self._checked: dict[str, Any] = {}
         strange = [key for key in self.raw if key not in ignore and self._is_strange(key)]
-        # what other classes read and this one does not: left out, as transformers does
-        self.meaningless = tuple(key for key in strange if _means_nothing(family, self.raw, key))
+        self.meaningless: tuple[str, ...] = ()
+        if strange:
+            from thermoflop.model.config.unread_keys import is_unread
+
+            # what other classes read and this one does not: left out, as transformers does
+            self.meaningless = tuple(key for key in strange if is_unread(family, self.raw, key))
         unknown = [key for key in strange if key not in self.meaningless]
         if unknown:
             raise _not_understood(family, self.raw, unknown)
@@ -190,12 +194,6 @@ def _renamed(family: Family, raw: Mapping[str, Any]) -> dict[str, Any]:
                 check_value(key, renamed[key], family.keys[key])
             renamed[key] = raw[name]
     return renamed
-
-
-def _means_nothing(family: Family, raw: Mapping[str, Any], key: str) -> bool:
-    from thermoflop.model.config.unread_keys import is_unread
-
-    return is_unread(family, raw, key)
 
 
 def _not_understood(family: Family, raw: Mapping[str, Any], keys: list[str]) -> UnknownModel:

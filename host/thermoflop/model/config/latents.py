@@ -8,7 +8,7 @@ from __future__ import annotations
 from thermoflop.errors import InputError, UnknownModel
 from thermoflop.model.architecture.description import Description, Layer, Placed, Run, Stack
 from thermoflop.model.architecture.mixers import Attention
-from thermoflop.model.architecture.parts import Linear, Table, Vector
+from thermoflop.model.architecture.parts import Table, Vector, lm_head
 from thermoflop.model.config.architectures import built, label_count
 from thermoflop.model.config.blocks import biased_mlp, classifier, layer_norm
 from thermoflop.model.config.decoder import head_width
@@ -104,8 +104,7 @@ def _answering(config: Config, kind: str) -> Stack:
     else:
         rows = config["max_position_embeddings"]
         layer = _layer(config, width, latents, _MASKED_HEADS, _MASKED_CHANNELS, width, None)
-        head = Linear("lm_head", "lm_head", "lm_head", width, vocab, True, 1, True, tied=True)
-        tail = Placed(head)
+        tail = Placed(lm_head(width, vocab, tied=True, bias=True))
     queries = Placed(Vector("queries", "embed_pos", rows * width), "none")
     runs = (Run(layer, 1),)
     return Stack("decoder", width, runs, (queries,), (tail,), causal=False, positions=rows)

@@ -11,7 +11,7 @@ from thermoflop.errors import InputError
 from thermoflop.model.architecture.description import Description, Layer, Placed, Run, Stack
 from thermoflop.model.architecture.feedforward import Mlp
 from thermoflop.model.architecture.mixers import Attention
-from thermoflop.model.architecture.parts import Convolution, Linear, Norm, Table
+from thermoflop.model.architecture.parts import Convolution, Norm, Table, lm_head
 from thermoflop.model.config.architectures import built
 from thermoflop.model.config.decoder import activation_kind, head_width
 
@@ -43,8 +43,7 @@ def read_moonshine(config: Config) -> Description:
         runs = (Run(layer, config[f"{side}_num_hidden_layers"]),)
         windows = () if decodes else _WINDOWS
         stacks.append(Stack(side, hidden, runs, front, tail, decodes, windows=windows))
-    name, tied = "lm_head", config["tie_word_embeddings"]
-    head = Linear(name, name, name, hidden, vocab, False, 1, True, tied)
+    head = lm_head(hidden, vocab, config["tie_word_embeddings"])
     return Description(tuple(stacks), head=head if kind == "generation" else None)
 
 

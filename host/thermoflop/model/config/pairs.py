@@ -71,9 +71,7 @@ def _half(config: Config, section: Section, ending: str, **more: bool) -> Config
     changes = {**dict.fromkeys(_OF_A_PAIR), "architectures": [ending], **more}
     if (config[section.key] or {}).get("model_type") == "trocr":
         changes["cross_attention_hidden_size"] = width
-    inner = read_section(config, section, **changes)
-    assert inner is not None  # noqa: S101 - neither is an optional section
-    return inner
+    return read_section(config, section, **changes)
 
 
 def _attending(layer: Layer, added: bool) -> Layer:

@@ -13,12 +13,11 @@ from thermoflop.model.architecture.description import Description, Layer, Placed
 from thermoflop.model.architecture.parts import Convolution, Linear, Vector
 from thermoflop.model.architecture.relative import Relative
 from thermoflop.model.config.architectures import built
-from thermoflop.model.config.blocks import biased_attention, biased_mlp, layer_norm
-from thermoflop.model.config.readers import nested_sections
+from thermoflop.model.config.blocks import biased_attention, biased_mlp, conformer
+from thermoflop.model.config.readers import read_sections
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from thermoflop.model.architecture.parts import Part
     from thermoflop.model.config.keys import Config
 
 # names of a convolution's groups: the map to characters is one too, of a single tap
@@ -34,8 +33,7 @@ def read_parakeet(config: Config) -> Description:
 def read_characters(config: Config) -> Description:
     """The encoder, and characters at every position that it leaves."""
     built(config, "ParakeetForCTC", ("characters",))
-    config.nested.update(nested_sections(config))
-    encoder = config.nested["encoder_config"]
+    encoder = read_sections(config)["encoder_config"]
     sizes = (encoder["hidden_size"], config["vocab_size"], 1)
     return Description(
         (_stack(encoder, (Placed(Convolution("ctc_head", *_WHERE, *sizes, bias=True)),)),)
@@ -49,8 +47,7 @@ def read_transducer(config: Config) -> Description:
     and every blank, as many as there are: it is held.
     """
     built(config, "ParakeetForTDT", ("transducer",))
-    config.nested.update(nested_sections(config))
-    encoder = config.nested["encoder_config"]
+    encoder = read_sections(config)["encoder_config"]
     hidden, words = config["decoder_hidden_size"], config["vocab_size"]
     out = Linear("encoder_projector", "other", "other", encoder["hidden_size"], hidden, bias=True)
     # four gates of inputs and states, with two biases each
@@ -99,7 +96,7 @@ def _subsampling(config: Config) -> tuple[tuple[Placed, ...], tuple[tuple[int, i
 
 
 def _layer(config: Config) -> Layer:
-    """Half an MLP, attention with relative keys, a gated convolution, half an MLP, a norm."""
+    """A Conformer that attends with relative keys."""
     hidden, bias, taps = (
         config[key] for key in ("hidden_size", "attention_bias", "conv_kernel_size")
     )
@@ -114,13 +111,9 @@ def _layer(config: Config) -> Layer:
     mlp = biased_mlp(hidden, config["intermediate_size"], config["hidden_act"])
     mlp = replace(mlp, up_bias=bias, down_bias=bias)
     biased = config["convolution_bias"]
-    others: tuple[Part, ...] = (
-        *(layer_norm(f"{name}_norm", hidden) for name in ("mlp", "conv", "batch", "last")),
-        *mlp.linears(),
+    convolution = (
         Linear("gate_conv", *_WHERE, hidden, 2 * hidden, biased),
         Convolution("depth_conv", *_WHERE, 1, hidden, taps, biased),
         Linear("last_conv", *_WHERE, hidden, hidden, biased),
     )
-    norms = (layer_norm("attention_norm", hidden), layer_norm("second_mlp_norm", hidden))
-    placed = tuple(Placed(part) for part in others)
-    return Layer("Conformer", hidden, norms, attention, feed=mlp, others=placed)
+    return conformer(hidden, attention, mlp, convolution, ("mlp", "conv", "batch", "last"))

@@ -10,10 +10,10 @@ from thermoflop.errors import InputError
 from thermoflop.model.architecture.description import Description, Layer, Placed, Run, Stack
 from thermoflop.model.architecture.feedforward import Mlp
 from thermoflop.model.architecture.mixers import Attention
-from thermoflop.model.architecture.parts import Linear, Norm, Table
+from thermoflop.model.architecture.parts import Linear, Norm, Table, lm_head
 from thermoflop.model.config.architectures import built
 from thermoflop.model.config.decoder import activation_kind
-from thermoflop.model.config.readers import nested_sections
+from thermoflop.model.config.readers import read_sections
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,12 +26,11 @@ MOST_PATCHES = 2048
 def read_pix2struct(config: Config) -> Description:
     """Patches, which the text meets in every layer."""
     built(config, "ForConditionalGeneration", ("generation",))
-    config.nested.update(nested_sections(config))
-    eyes, text = config.nested["vision_config"], config.nested["text_config"]
+    read = read_sections(config)
+    eyes, text = read["vision_config"], read["text_config"]
     stacks = (_encoder(eyes), _decoder(text, eyes["hidden_size"]))
-    name, hidden, tied = "lm_head", text["hidden_size"], bool(config["tie_word_embeddings"])
-    head = Linear(name, name, name, hidden, text["vocab_size"], False, 1, True, tied)
-    return Description(stacks, head=head)
+    tied = bool(config["tie_word_embeddings"])
+    return Description(stacks, head=lm_head(text["hidden_size"], text["vocab_size"], tied))
 
 
 def _layer(section: Config, heads: int, kind: str) -> Layer:

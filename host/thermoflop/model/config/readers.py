@@ -40,15 +40,13 @@ def modules_ahead(raw: Mapping[str, Any]) -> int:
     return 0
 
 
-def read_section(config: Config, section: Section, **changes: Any) -> Config | None:
+def read_section(config: Config, section: Section, **changes: Any) -> Config:
     """A section's own configuration; ``changes`` are set in it, or taken out by None.
 
-    None where the section is absent and may be. UnknownModel where its family is not known.
+    UnknownModel where its family is not known.
     """
     raw = config[section.key]
     if raw is None:
-        if section.optional:
-            return None
         others = (*SECTIONS, "model_type")
         beside = {key: value for key, value in config.raw.items() if key not in others}
         raw = beside if section.flat else {"model_type": section.family, **(section.init or {})}
@@ -65,19 +63,17 @@ def read_section(config: Config, section: Section, **changes: Any) -> Config | N
     kept = {key: value for key, value in raw.items() if key not in changes}
     kept.update({key: value for key, value in changes.items() if value is not None})
     inner = Config(family, kept, config.ignore)
-    inner.nested.update(nested_sections(inner))
+    read_sections(inner)
     return inner
 
 
-def nested_sections(config: Config) -> dict[str, Config]:
-    """The sections that the family's trait ``sections`` names, each read and checked."""
-    read = {}
+def read_sections(config: Config) -> dict[str, Config]:
+    """The sections that have been read, now with those that the family's trait ``sections`` names,
+    each of them checked."""
     for section in config.family.traits.get("sections", ()):
-        inner = read_section(config, section)
-        assert inner is not None  # noqa: S101 - none of them is optional
+        config.nested[section.key] = inner = read_section(config, section)
         inner.check_all()
-        read[section.key] = inner
-    return read
+    return config.nested
 
 
 def reader_of(name: str) -> Callable[[Config], Description]:

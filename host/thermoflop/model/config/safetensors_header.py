@@ -14,7 +14,7 @@ from math import prod
 from thermoflop.base.files import load_json, open_reading, read_json
 from thermoflop.base.messages import quote_value
 from thermoflop.errors import InputError
-from thermoflop.model.config.stored_files import StoredWeights, summed
+from thermoflop.model.config.stored_files import StoredWeights, first_twice, summed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -139,14 +139,10 @@ def read_header(path: str) -> dict[str, tuple[str, int, int]]:
 
 def _unique(path: str, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """An object; InputError where it has a key twice, of which one would be lost."""
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        seen: set[str] = set()
-        for name, _ in pairs:
-            if name in seen:
-                raise InputError(f"{path} holds {name[:60]!r} twice")
-            seen.add(name)
-    return found
+    twice = first_twice(name for name, _ in pairs)
+    if twice is not None:
+        raise InputError(f"{path} holds {twice[:60]!r} twice")
+    return dict(pairs)
 
 
 def _tensor(path: str, name: str, said: Any, places: list[tuple[int, int]]) -> tuple[str, int, int]:

@@ -11,7 +11,7 @@ from thermoflop.errors import InputError
 from thermoflop.model.architecture.description import Description, Layer, Placed, Run, Stack
 from thermoflop.model.architecture.feedforward import Mlp, Moe
 from thermoflop.model.architecture.mixers import Attention
-from thermoflop.model.architecture.parts import Linear, Norm, Table
+from thermoflop.model.architecture.parts import Linear, Norm, Table, lm_head
 from thermoflop.model.config.architectures import built, label_count
 from thermoflop.model.config.blocks import (
     biased_attention,
@@ -119,7 +119,10 @@ def _joined(config: Config, traits: Traits, encoder: Stack, decoder: Stack) -> D
         spare = traits["half_keeps_tokens"] and not shared
         extras = (replace(tokens, rows="none"),) if spare else ()
         return Description((replace(encoder, role="decoder", front=front, tail=tail),), extras)
-    head = _head(traits, kind) if kind in ("generation", "causal") else None
+    head: Linear | None = None
+    if kind in ("generation", "causal"):
+        tied = traits["causal_tied" if kind == "causal" else "tied"]
+        head = lm_head(hidden, traits["vocab"], tied)
     if kind in ("causal", "decoder"):
         runs = tuple(replace(run, layer=_alone(run.layer)) for run in decoder.runs)
         half = replace(decoder, runs=runs, front=(tokens, *decoder.front))
@@ -143,12 +146,6 @@ def _joined(config: Config, traits: Traits, encoder: Stack, decoder: Stack) -> D
         span = Placed(classifier("span", hidden, labels))
         decoder = replace(decoder, tail=(*decoder.tail, span))
     return Description((encoder, decoder), (*extras, *traits["extras"]), head)
-
-
-def _head(traits: Traits, kind: str) -> Linear:
-    """The map to the vocabulary."""
-    name, tied = "lm_head", traits["causal_tied" if kind == "causal" else "tied"]
-    return Linear(name, name, name, traits["hidden"], traits["vocab"], False, 1, True, tied)
 
 
 def _alone(layer: Layer) -> Layer:

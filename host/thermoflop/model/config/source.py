@@ -10,7 +10,7 @@ from thermoflop.errors import InputError, UnknownModel
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from os import PathLike
     from typing import Any
 
@@ -150,25 +150,25 @@ def _from_gguf(path: str) -> Source:
     )  # fmt: skip
 
 
-def _with_beside(path: str, name: str, origin: str, cached: bool = False) -> Source:
-    """A config.json and what a tool that quantizes wrote beside it, which can change no count."""
+def _with_beside(
+    path: str, name: str, origin: str, check: Callable[[str], None] = lambda _path: None
+) -> Source:
+    """A config.json and what lies beside it: weights, and what a tool that quantizes wrote, which
+    can change no count. ``check`` is asked of each path before it is read."""
     raw = read_json(path)
-    stored, missing = _stored(path, cached)
+    stored, missing = _stored(path, check)
     found = Source(raw, name, origin, stored=stored, stored_fault=missing)
     other = os.path.join(os.path.dirname(path), "hf_quant_config.json")  # noqa: PTH118, PTH120
     if not os.path.isfile(other) or os.path.basename(path) != "config.json":  # noqa: PTH113, PTH119
         return found
     try:
-        if cached:
-            from thermoflop.model.config.hub_cache import check_inside
-
-            check_inside(other)
+        check(other)
         return replace(found, beside=read_json(other, "an hf_quant_config.json"))
     except InputError as fault:
         return replace(found, beside_fault=str(fault))
 
 
-def _stored(path: str, cached: bool) -> tuple[StoredWeights | None, str]:
+def _stored(path: str, check: Callable[[str], None]) -> tuple[StoredWeights | None, str]:
     """The weights in safetensors beside a config.json, by their headers."""
     folder = os.path.dirname(path) or "."  # noqa: PTH120
     there = any(name.endswith(".safetensors") for name in os.listdir(folder))  # noqa: PTH208
@@ -176,21 +176,17 @@ def _stored(path: str, cached: bool) -> tuple[StoredWeights | None, str]:
         return None, ""
     from thermoflop.model.config.safetensors_header import read_folder
 
-    if not cached:
-        return read_folder(folder, lambda _path: None)
-    from thermoflop.model.config.hub_cache import check_inside
-
-    return read_folder(folder, check_inside)
+    return read_folder(folder, check)
 
 
 def _from_cache(name: str) -> Source | None:
     """The configuration of a Hugging Face id in the user's local cache, or None."""
-    from thermoflop.model.config.hub_cache import find_cached
+    from thermoflop.model.config.hub_cache import check_inside, find_cached
 
     path = find_cached(name)
     if path is None:
         return None
-    return _with_beside(path, name.rsplit("/", 1)[-1], f"{path}, in the local cache", True)
+    return _with_beside(path, name.rsplit("/", 1)[-1], f"{path}, in the local cache", check_inside)
 
 
 def _from_catalogue(name: str) -> Source | None:

@@ -12,7 +12,7 @@ from thermoflop.model.architecture.description import Placed
 from thermoflop.model.architecture.parameters import total
 from thermoflop.model.architecture.parts import Vector
 from thermoflop.model.config.architectures import built, class_name
-from thermoflop.model.config.readers import nested_sections, read_section, reader_of
+from thermoflop.model.config.readers import read_section, read_sections, reader_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,13 +30,12 @@ def read_speaking(config: Config) -> Description:
     if "Talker" in name:
         raise InputError(f"architectures names {name:.60}: what speaks is not counted alone")
     thinker = read_section(config, config.family.traits["text"], architectures=None)
-    assert thinker is not None  # noqa: S101 - it is no optional section
     described = reader_of(thinker.family.reader)(thinker)
     thinker.check_all()
     config.nested.update(text_config=thinker.nested["text_config"])
     if not config["enable_audio_output"] or "Thinker" in name:
         return described
-    config.nested.update(nested_sections(config))
+    read_sections(config)
     voice = _qwen3_voice(config)
     kept = (Placed(Vector(name, name, count), "aside") for name, count in voice.items())
     return replace(described, extras=(*described.extras, *kept))

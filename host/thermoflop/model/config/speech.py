@@ -8,7 +8,7 @@ from thermoflop.base.messages import quote_value
 from thermoflop.base.record import replace
 from thermoflop.errors import InputError
 from thermoflop.model.architecture.description import Description, Placed, Run, Stack
-from thermoflop.model.architecture.parts import Convolution, Linear, Table, Vector
+from thermoflop.model.architecture.parts import Convolution, Linear, Table, Vector, lm_head
 from thermoflop.model.config.architectures import built, label_count
 from thermoflop.model.config.blocks import biased_layer, classifier, layer_norm
 from thermoflop.model.config.keys import is_count
@@ -114,8 +114,7 @@ def _scores(config: Config, kind: str) -> tuple[Placed, ...]:
     """Characters at every position, or labels of a clip or of every position."""
     hidden = config["hidden_size"]
     if kind == "characters":
-        name = "lm_head"
-        return (Placed(Linear(name, name, name, hidden, config["vocab_size"], True, 1, True)),)
+        return (Placed(lm_head(hidden, config["vocab_size"], tied=False, bias=True)),)
     if kind == "frame":
         return (Placed(classifier("classifier", hidden, label_count(config))),)
     if kind == "sequence":

@@ -64,6 +64,16 @@ def summed(tensors: Iterable[tuple[str, int, int]], files: int) -> StoredWeights
     return StoredWeights(sum(sizes.values()), files, elements, sizes)
 
 
+def first_twice(names: Iterable[str]) -> str | None:
+    """The first name that stands there a second time; None where each stands once."""
+    seen: set[str] = set()
+    for name in names:
+        if name in seen:
+            return name
+        seen.add(name)
+    return None
+
+
 def beside(path: str, name: str) -> str:
     """The path of a file in the same folder."""
     return os.path.join(os.path.dirname(path), name)  # noqa: PTH118, PTH120

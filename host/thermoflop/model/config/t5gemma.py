@@ -5,7 +5,7 @@ from __future__ import annotations
 from thermoflop.base.record import replace
 from thermoflop.model.architecture.description import Description, Layer, Placed, Stack
 from thermoflop.model.architecture.mixers import Attention
-from thermoflop.model.architecture.parts import Linear, Table
+from thermoflop.model.architecture.parts import Table, lm_head
 from thermoflop.model.config import decoder
 from thermoflop.model.config.architectures import built
 from thermoflop.model.config.family import Section
@@ -25,18 +25,15 @@ def read_t5gemma(config: Config) -> Description:
     kind = built(config, "ForConditionalGeneration", ("generation", "bare"))
     halves = {}
     for side, section in _SECTIONS.items():
-        inner = read_section(config, section)
-        assert inner is not None  # noqa: S101 - neither is an optional section
-        config.nested[side] = inner
-        halves[side] = Traits(inner, decoder.DEFAULTS)
+        config.nested[side] = read_section(config, section)
+        halves[side] = Traits(config.nested[side], decoder.DEFAULTS)
     source = halves["encoder"]["hidden"]
     stacks = tuple(_half(traits, side, source) for side, traits in halves.items())
     for traits in halves.values():
         traits.config.check_all()
-    head, last = "lm_head", halves["decoder"]
-    sizes, tied = (last["hidden"], last["vocab"]), config["tie_word_embeddings"]
-    lm_head = Linear(head, head, head, *sizes, unquantized=True, tied=tied)
-    return Description(stacks, head=lm_head if kind == "generation" else None)
+    last = halves["decoder"]
+    head = lm_head(last["hidden"], last["vocab"], config["tie_word_embeddings"])
+    return Description(stacks, head=head if kind == "generation" else None)
 
 
 def _half(traits: Traits, side: str, source: int) -> Stack:

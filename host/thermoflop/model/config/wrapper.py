@@ -11,7 +11,7 @@ from thermoflop.model.architecture.description import Description, Placed, Stack
 from thermoflop.model.architecture.grid import RESIZED
 from thermoflop.model.architecture.perceived import tower_on
 from thermoflop.model.config.architectures import built, class_name
-from thermoflop.model.config.readers import nested_sections, read_section, reader_of
+from thermoflop.model.config.readers import read_section, read_sections, reader_of
 from thermoflop.model.config.tower import ANY_SIDE, read_tower
 
 TYPE_CHECKING = False
@@ -58,9 +58,8 @@ def read_wrapper(config: Config) -> Description:
     if class_name(config, "") in traits.get("whole", ()):
         head["architectures"] = None
     shared = traits["shared"](config) if "shared" in traits else {}
-    text = read_section(config, traits["text"], **head, **shared)
-    assert text is not None  # noqa: S101 - the text is no optional section
-    config.nested.update(text_config=text, **nested_sections(config))
+    text = config.nested["text_config"] = read_section(config, traits["text"], **head, **shared)
+    read_sections(config)
     described = reader_of(text.family.reader)(text)
     text.check_all()
     if _is_text(class_name(config, "")):
@@ -78,9 +77,9 @@ def _tower(config: Config, section: Section | None, project: Any, hidden: int) -
     """One tower with its projector, and what follows it; nothing where the model has none."""
     if section is None:
         return (_sized(config, project(config, hidden)),)
-    inner = read_section(config, section)
-    if inner is None:
+    if section.optional and config[section.key] is None:
         return ()
+    inner = read_section(config, section)
     stack = read_tower(inner)
     inner.check_all()
     made = stack if project is None else project(config, inner, stack, hidden)

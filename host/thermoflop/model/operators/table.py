@@ -9,7 +9,7 @@ from thermoflop.model.operators.operator import Moved, Traffic
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterator
     from typing import Any
 
     from thermoflop.base.number import Number
@@ -124,7 +124,7 @@ class OperatorTable:
         parts = [self.traffic_of(operator) for operator in self.operators]
         names = Traffic.__annotations__
         return Traffic(
-            **{name: self._shaped(_sum(getattr(part, name) for part in parts)) for name in names}
+            **{name: self._shaped(sum(getattr(part, name) for part in parts)) for name in names}
         )
 
     def _shaped(self, total: Number) -> Number:
@@ -151,7 +151,7 @@ class OperatorTable:
 
         _, _, *others = Moved.__annotations__  # they do not grow with the rows
         swept = Moved(0, 0, *map(moved, others)).traffic(formats)
-        sizes = {**swept.__dict__, "weights": _sum(map(weight_bytes, operators))}
+        sizes = {**swept.__dict__, "weights": sum(map(weight_bytes, operators))}
         return Traffic(**{name: self._shaped(size) for name, size in sizes.items()})
 
     @property
@@ -213,7 +213,7 @@ class OperatorTable:
             if kind_of(flops) == "int" and flops == 0:
                 continue
             name = key(operator)
-            sums[name] = sums[name] + flops if name in sums else flops
+            sums[name] = sums.get(name, 0) + flops
         return sums
 
     def __repr__(self) -> str:
@@ -312,8 +312,7 @@ class OperatorTable:
             return repr(self)
         from thermoflop.model.operators.table_text import table_text
 
-        rows, totals = self.rows(), self.totals()
-        return table_text(self.model_name, rows, totals, self.step, self.conventions)
+        return table_text(*self._written())
 
     def _repr_html_(self) -> str:
         if not isinstance(self.flops, int):
@@ -322,8 +321,11 @@ class OperatorTable:
             return f"<code>{escape(repr(self))}</code>"
         from thermoflop.model.operators.table_text import table_html
 
-        rows, totals = self.rows(), self.totals()
-        return table_html(self.model_name, rows, totals, self.step, self.conventions)
+        return table_html(*self._written())
+
+    def _written(self) -> tuple[str, list[dict[str, Any]], dict[str, Any], Step, dict[str, str]]:
+        """What a table for a person is made of."""
+        return self.model_name, self.rows(), self.totals(), self.step, self.conventions
 
 
 def _linear_sum(operators: tuple[Operator, ...], measure: Callable[[Operator], Number]) -> Number:
@@ -344,12 +346,4 @@ def _linear_sum(operators: tuple[Operator, ...], measure: Callable[[Operator], N
             total = total + measure(operator)
     for rows, factor in on_one_row.values():
         total = total + factor * rows
-    return total
-
-
-def _sum(values: Iterable[Number]) -> Number:
-    """A sum that starts at the int 0 and leaves arrays and symbols alone."""
-    total: Number = 0
-    for value in values:
-        total = total + value
     return total

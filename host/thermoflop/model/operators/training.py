@@ -54,11 +54,7 @@ class Training:
     @property
     def recomputed_flops(self) -> Number:
         """FLOPs of what is computed a second time."""
-        total: Number = 0
-        for operator in self.forward:
-            if _repeats(operator, self.recompute):
-                total = total + operator.flops
-        return total
+        return sum(each.flops for each in self.forward if _repeats(each, self.recompute))
 
     @property
     def flops(self) -> Number:
