@@ -6,8 +6,8 @@ import pytest
 import thermoflop as tf
 from thermoflop.cost.hardware.precision import choose_precision
 from thermoflop.cost.mqa_page.page import DEVICES, Page, page_numbers
-from thermoflop.cost.training.activations import generalized_layer_bytes
 from thermoflop.cost.training.iteration import bubble_share
+from thermoflop.cost.training.memory import generalized_layer_bytes
 from thermoflop.cost.training.states import Recipe, state_bytes
 from thermoflop.cost.work.network import steps_of, wire_bytes
 from thermoflop.cost.work.share import Layout, Share

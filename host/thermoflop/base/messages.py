@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from thermoflop.errors import UsageError
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -30,6 +32,13 @@ def expected(word: str, known: Iterable[str]) -> str:
         return f"expected one of {', '.join(words)}"
     listed = f"expected one of {', '.join(words)}; " if len(words) <= 12 else ""
     return f"{listed}did you mean {near}?"
+
+
+def check_word(name: str, word: object, known: Iterable[str], is_no: str = "is not known") -> None:
+    """UsageError for a word of an option that is none of those known."""
+    words = list(known)
+    if word not in words:
+        raise UsageError(f"{name}={word!r:.40} {is_no}: {expected(str(word), words)}")
 
 
 def nearest(word: str, known: Iterable[str]) -> str | None:

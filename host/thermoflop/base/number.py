@@ -86,6 +86,11 @@ def _extreme(name: str, left: Number, right: Number) -> Number:
     return getattr(sympy, name)(left, right)
 
 
+def any_of(test: Number) -> bool:
+    """Whether a comparison holds, of arrays anywhere."""
+    return bool(test.any() if hasattr(test, "any") else test)
+
+
 def one_where(test: Number) -> Number:
     """1.0 where a comparison holds and 0.0 elsewhere, element by element."""
     return test * 1.0

@@ -9,6 +9,8 @@ from __future__ import annotations
 import math
 import sys
 
+from thermoflop.errors import UsageError
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, TypeGuard
@@ -26,6 +28,16 @@ def is_number(value: object) -> TypeGuard[int | float]:
 def is_between(value: object, low: float, high: float) -> TypeGuard[int | float]:
     """Whether a value is a number between two others, and neither of them."""
     return is_number(value) and low < value < high
+
+
+def checked_between(
+    name: str, value: float | None, low: float, high: float, asked: str
+) -> float | None:
+    """A number as it is, or None where nothing is said. UsageError, with what was asked for, for
+    what is no number between the two others."""
+    if value is not None and not is_between(value, low, high):
+        raise UsageError(f"{name}={value!r:.40} makes no sense: expected {asked}")
+    return value
 
 
 def finite(value: object) -> float | None:

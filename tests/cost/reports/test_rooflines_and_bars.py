@@ -12,8 +12,12 @@ from thermoflop.base import chart
 from thermoflop.base.record import replace
 from thermoflop.cost.memory import Memory
 from thermoflop.cost.reports.estimate import ReportOptions, estimate_report
-from thermoflop.cost.reports.pictures import memory_picture, roofline_picture, saturation_picture
-from thermoflop.cost.reports.roofline import roofline
+from thermoflop.cost.reports.pictures import (
+    memory_picture,
+    roofline,
+    roofline_picture,
+    saturation_picture,
+)
 from thermoflop.cost.reports.saturation import Saturation
 from thermoflop.cost.why.table import steps_of
 

@@ -8,7 +8,7 @@ from kit.made_up import DEVICE
 from thermoflop.base.record import replace
 from thermoflop.cost.hardware.precision import choose_precision
 from thermoflop.cost.inference.estimate import estimate
-from thermoflop.cost.reports.roofline import roofline
+from thermoflop.cost.reports.pictures import roofline
 from thermoflop.cost.roofline.curves import Curves, Table
 from thermoflop.cost.roofline.formula import Efficiency
 from thermoflop.cost.roofline.rates import Rates, fastest_peak

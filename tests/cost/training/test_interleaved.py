@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from thermoflop.cost.training.checks import check_interleaved
+from thermoflop.cost.training.iteration import check_interleaved
 from thermoflop.errors import UsageError
 
 

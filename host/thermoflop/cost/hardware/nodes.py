@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from thermoflop.base.plain import checked_between
 from thermoflop.base.record import replace
 from thermoflop.base.units import digits
 from thermoflop.cost.hardware.device import UNKNOWN_BYTES_S, Device, pcie_bytes_s
@@ -15,11 +16,7 @@ def with_network(device: Device, node_size: int | None, network_gb_s: float | No
         raise UsageError(
             f"node_size={node_size!r:.40} makes no sense: expected a whole number of devices >= 1"
         )
-    plain = type(network_gb_s) in (int, float)
-    if network_gb_s is not None and not (plain and 0 < network_gb_s < 1e6):
-        raise UsageError(
-            f"network_gb_s={network_gb_s!r:.40} makes no sense: expected GB/s of a device, above 0"
-        )
+    checked_between("network_gb_s", network_gb_s, 0, 1e6, "GB/s of a device, above 0")
     if node_size is not None:
         device = replace(device, node_devices=node_size)
     return device if network_gb_s is None else replace(device, network_bytes_s=network_gb_s * 1e9)

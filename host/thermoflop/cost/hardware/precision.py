@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import re
 
-from thermoflop.base.messages import expected, nearest
+from thermoflop.base.messages import check_word, nearest
 from thermoflop.base.record import record
 from thermoflop.errors import UsageError
 from thermoflop.model.architecture.formats import USUAL, spelled
@@ -141,11 +141,9 @@ def choose_precision(dtype: str = "bf16", kv_dtype: str | None = None) -> Precis
     kv_dtype = spelled(kv_dtype) if isinstance(kv_dtype, str) else kv_dtype
     if kv_dtype is None:
         cache = activation
-    elif kv_dtype in _CACHE_BYTES:
-        cache = _CACHE_BYTES[kv_dtype]
     else:
-        asked = expected(str(kv_dtype), _CACHE_BYTES)
-        raise UsageError(f"kv_dtype={kv_dtype!r:.40} is no format of a cache: {asked}")
+        check_word("kv_dtype", kv_dtype, _CACHE_BYTES, "is no format of a cache")
+        cache = _CACHE_BYTES[kv_dtype]
     return Precision(key, bits, kept, activation, cache, compute, family)
 
 

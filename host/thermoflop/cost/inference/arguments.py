@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from thermoflop.base.number import kind_of
+from thermoflop.base.number import any_of, kind_of
 from thermoflop.base.record import record, replace
 from thermoflop.cost.catalogue.devices import as_device
 from thermoflop.cost.hardware.device import Device
@@ -72,7 +72,7 @@ def validate_arguments(
     check_shapes(carried)
     if page is not None:
         page = checked_whole("page", page, 1, LARGEST_PAGE)
-    if not known.generates and _any(carried["generate"]):
+    if not known.generates and any_of(carried["generate"]):
         means = "it generates nothing, say generate=0"
         if known.purpose == "unmask":
             means = "say generate=0, and all positions as prompt"
@@ -83,7 +83,7 @@ def validate_arguments(
         carried["prompt"] = carried["prompt"] * 0 + own.positions
     carried["prompt"] = carried["prompt"] + media.tokens
     _check_positions(known, carried["prompt"], carried["generate"], asked=prompt_asked)
-    if _any(carried["prefix"] >= carried["prompt"]) and _any(carried["prefix"]):
+    if any_of(carried["prefix"] >= carried["prompt"]) and any_of(carried["prefix"]):
         raise UsageError(f"prefix={prefix!r:.40} is not shorter than prompt={prompt!r:.40}")
     return known, device, Workload(**carried, page=page, media=media)
 
@@ -223,15 +223,10 @@ def check_shapes(sizes: dict[str, Number]) -> None:
         raise UsageError(f"arrays of shapes that do not fit each other: {listed}") from None
 
 
-def _any(condition: Number) -> bool:
-    reduce = getattr(condition, "any", None)
-    return bool(condition if reduce is None else reduce())
-
-
 def _check_positions(model: Model, prompt: Number, generate: Number, *, asked: bool) -> None:
     """UsageError where prompt and generation pass the positions that the model has."""
     most = model.max_positions
-    if most is not None and _any(prompt + generate > most):
+    if most is not None and any_of(prompt + generate > most):
         sizes = f"generate={generate!r:.40}"
         sizes = f"prompt={prompt!r:.40} + {sizes}" if asked else f"a prompt and {sizes}"
         verb = "passes" if asked else "pass"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from thermoflop.base.plain import checked_between
 from thermoflop.base.record import fields_of, plain, record, replace
 from thermoflop.base.sheet import Grid, Row, column, figure, figures_of
 from thermoflop.base.units import gigabytes, wrapped
@@ -19,12 +20,7 @@ from thermoflop.cost.inference.arguments import (
 )
 from thermoflop.cost.inference.formats import as_downloaded, formats_line
 from thermoflop.cost.inference.held_to import check_layout
-from thermoflop.cost.inference.remedies import (
-    Remedy,
-    checked_bandwidth,
-    remedies_of,
-    remedies_over_cards,
-)
+from thermoflop.cost.inference.remedies import Remedy, remedies_of, remedies_over_cards
 from thermoflop.cost.inference.room import LARGEST, MOST_DEVICES, Room, largest, room_of
 from thermoflop.cost.inference.unequal import Card, Split
 from thermoflop.cost.memory import Memory, copies_of_cache, memory_json, memory_sheet
@@ -204,7 +200,7 @@ def fit(
     ):
         if size is not None or name == "batch":
             checked_whole(name, written(name, size), least)
-    checked_bandwidth(host_bandwidth)
+    checked_between("host_bandwidth", host_bandwidth, 0, 1e5 + 1, "GB a second above 0")
     check_degrees(devices=devices, tp=tp, pp=pp, dp=dp, ep=ep, cp=cp)
     hardware, devices = alike(hardware, devices)
     cards = named_cards(hardware)

@@ -6,14 +6,12 @@ from bisect import bisect_left
 from functools import cache
 from typing import TYPE_CHECKING
 
-from thermoflop.base.plain import is_number
 from thermoflop.base.record import record, replace
 from thermoflop.base.units import gigabytes
 from thermoflop.cost.engines.budget import EngineMemory, engine_memory
 from thermoflop.cost.engines.footprint import Load, placement_of
 from thermoflop.cost.engines.raised import raised
 from thermoflop.cost.work.share import Layout, Share
-from thermoflop.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -38,7 +36,6 @@ HOST_BANDWIDTH_GB_S = 89.6
 # 36.7 tokens/s of Qwen3-30B-A3B in Q4_K_M with the experts of 36 of 48 layers on a host whose
 # memory was measured at 102 GB/s (llmfit pull request 755).
 HOST_SHARE = 0.4
-LARGEST_HOST_BANDWIDTH = 1e5
 MOST_HOST_BYTES = 8e12  # more than a server's sockets take: that is no remedy
 
 
@@ -82,10 +79,7 @@ def remedies_of(
         yield Remedy("engine option", f"{more.option}={more.value:g}", more.text)
     served = _SERVED if room.engine is not None else (*_SERVED, *_NARROWER)
     yield from _formats(room, _GGUF if room.splits == "layers" else served, held)
-    if load.sequences > 1 and (most := room.most(share, load)):
-        yield Remedy("batch", most, f"at most {most:,} sequences at this context")
-    if tokens := room.longest(share, load):
-        yield Remedy("context", tokens, f"at most {tokens:,} tokens at this batch")
+    yield from _less(load.sequences > 1 and room.most(share, load), room.longest(share, load))
     if fewest is not None:  # also as many or fewer, in another layout
         yield Remedy("devices", fewest.devices, f"{fewest.devices} devices ({fewest.label})")
     if plan.devices == 1 and _goes_to_host(room):
@@ -101,6 +95,11 @@ def remedies_over_cards(split: Split, load: Load, batch: int, context: int) -> I
         return f"{weights} on all cards" if all(card.memory.fits for card in cards) else None
 
     yield from _formats(split.room, _GGUF, held, _CACHES["layers"])
+    yield from _less(batch, context)
+
+
+def _less(batch: int, context: int) -> Iterator[Remedy]:
+    """Fewer sequences, and fewer tokens of each, where any are held."""
     if batch:
         yield Remedy("batch", batch, f"at most {batch:,} sequences at this context")
     if context:
@@ -214,13 +213,3 @@ def hosted_tokens_per_s(
     on_device = 1 - placed.host_active_bytes / placed.active_bytes
     host_s = (placed.host_active_bytes + cached) / (HOST_SHARE * host_gb_s * 1e9)
     return float(1 / (whole_s * on_device + host_s))
-
-
-def checked_bandwidth(host_gb_s: float | None) -> None:
-    """UsageError for a bandwidth of the host's memory that makes no sense."""
-    if host_gb_s is None:
-        return
-    if not is_number(host_gb_s) or not 0 < host_gb_s <= LARGEST_HOST_BANDWIDTH:
-        raise UsageError(
-            f"host_bandwidth={host_gb_s!r:.40} makes no sense: expected GB a second above 0"
-        )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from thermoflop.base.number import maximum
+from thermoflop.base.number import any_of, maximum
 from thermoflop.base.record import fields_of, plain, record
 from thermoflop.base.sheet import Figure, Grid, Row, column, figure, figures_of
 from thermoflop.base.units import (
@@ -111,7 +111,7 @@ class Estimate:
         with its own, and never for less than a client that is alone. None for an engine whose
         clients nobody measured, or without generation.
         """
-        if self.setting.profile.waiting is None or not _any(self.generate > 1):
+        if self.setting.profile.waiting is None or not any_of(self.generate > 1):
             return None
         from thermoflop.cost.inference.steady import alone_s, client_s, lone_client_s
         from thermoflop.cost.roofline.span import not_before
@@ -134,10 +134,6 @@ class Estimate:
 
     def _repr_html_(self) -> str:
         return f"<pre>{estimate_text(self)}</pre>"
-
-
-def _any(condition: Number) -> bool:
-    return bool(condition.any() if hasattr(condition, "any") else condition)
 
 
 def estimate_sheet(estimate: Estimate) -> tuple[Grid, Grid, Grid, Grid]:
@@ -369,7 +365,7 @@ def _notes(estimate: Estimate) -> list[str]:
     peak = peak_said(estimate.device, estimate.precision)
     bound = f"bound: {rates} ({peak}), everything overlapped; no real run is faster"
     said = [estimate.provenance, bound]
-    if estimate.plan.pp > 1 and _any(estimate.generate > 1):
+    if estimate.plan.pp > 1 and any_of(estimate.generate > 1):
         said.insert(0, "one batch: its stages wait for each other; `serving` keeps each at work")
     return [wrapped(text) for text in said]
 

@@ -212,14 +212,10 @@ def cheaper_in_stages(found: list[Found], question: Question) -> str:
 
 def nearest(units: list[Unit], targets: Targets) -> tuple[Unit, Loads] | None:
     """Of units that all miss the targets, the one whose single sequence misses them least."""
-    best: tuple[float, Unit, Loads] | None = None
-    for unit in units:
-        loads = unit.loads()
-        missed = 1.0
-        if targets.token_s is not None:
-            missed = max(missed, float(loads.token_s[0]) / targets.token_s)
-        if targets.first_s is not None:
-            missed = max(missed, float(loads.first_s[0]) / targets.first_s)
-        if best is None or missed < best[0]:
-            best = missed, unit, loads
-    return None if best is None else best[1:]
+
+    def missed(entry: tuple[Unit, Loads]) -> float:
+        _, loads = entry
+        pairs = (loads.token_s, targets.token_s), (loads.first_s, targets.first_s)
+        return max(1.0, *(float(times[0]) / (most or float("inf")) for times, most in pairs))
+
+    return min(((unit, unit.loads()) for unit in units), key=missed, default=None)

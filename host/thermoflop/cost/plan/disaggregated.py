@@ -47,7 +47,7 @@ def transfer_s(prefill: Unit, decode: Unit) -> float:
 
 def pooled(units: list[Unit], question: Question) -> list[Found]:
     """The best pair of pools for each decode unit, of one device and format."""
-    targets, found = question.targets, []
+    targets, found = question.targets, list[Found]()
     readers = sorted(((read_s(unit), unit) for unit in units), key=_per_device)
     within = [
         (seconds, unit) for seconds, unit in readers
@@ -57,13 +57,9 @@ def pooled(units: list[Unit], question: Question) -> list[Found]:
         decode = _decoding(unit, targets)
         if decode is None:
             continue
-        best = None
-        for seconds, reader in within[:KEPT]:
-            made = _paired(unit, decode, reader, seconds, question)
-            if made is not None and (best is None or made.per_device > best.per_device):
-                best = made
-        if best is not None:
-            found.append(best)
+        pairs = (_paired(unit, decode, reader, each, question) for each, reader in within[:KEPT])
+        best = max(filter(None, pairs), key=lambda made: made.per_device, default=None)
+        found += [] if best is None else [best]
     return found
 
 

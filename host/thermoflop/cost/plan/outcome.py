@@ -150,16 +150,14 @@ def frontier_of(units: list[Unit], question: Question) -> tuple[Point, ...]:
     points = []
     for name in dict.fromkeys(unit.setting.device.name for unit in units):
         here = [unit for unit in units if unit.setting.device.name == name]
-        speeds, per_device, users, owners = [], [], [], []
+        found = []
         for number, unit in enumerate(here):
             loads = unit.loads()
             within = loads.first_s <= (question.targets.first_s or np.inf)
-            speeds.append(1 / loads.token_s[within])
-            per_device.append(loads.rate[within] * unit.lengths.tokens / unit.devices)
-            users.append(loads.users[within])
-            owners.append(np.full(int(within.sum()), number))
-        speed, rate = np.concatenate(speeds), np.concatenate(per_device)
-        count, owner = np.concatenate(users), np.concatenate(owners)
+            per_device = loads.rate * unit.lengths.tokens / unit.devices
+            each = 1 / loads.token_s, per_device, loads.users, np.full(len(within), number)
+            found.append([values[within] for values in each])
+        speed, rate, count, owner = map(np.concatenate, zip(*found, strict=True))
         order = np.lexsort((-rate, -speed))
         best = -1.0
         front = []

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from thermoflop.base.messages import expected
+from thermoflop.base.messages import check_word
 from thermoflop.base.plain import is_number
 from thermoflop.base.record import plain, record, replace
 from thermoflop.base.units import digits, gigabytes, seconds, table
@@ -24,7 +24,7 @@ from thermoflop.cost.inference.room import MOST_DEVICES, room_of
 from thermoflop.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from typing import Any
 
     from thermoflop.cost.hardware.device import Device
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
 FORMATS = ("bf16", "q8_0", "q6_k", "q4_k_m")
 SERVED = ("bf16", "fp8", "awq")
 _NO_GGUF = ("vllm", "sglang", "tensorrt-llm", "transformers", "deepspeed", "autoawq", "tinychat")
-SORTS = ("size", "speed", "context")
 OPTIMISM = 1.25  # by which a model may miss the speed or the memory roughly and still be estimated
 PROMPT, GENERATE = 1024, 128
 FEW = 3  # models asked for by name that are shown in every format
@@ -88,6 +87,13 @@ class Pick:
     tokens_per_s: tuple[float, float, float]
     first_s: float
     prefill_tokens_per_s: float
+
+
+SORTS: dict[str, Callable[[Pick], tuple[float, ...]]] = {
+    "size": lambda each: (-each.params, -each.weight_bytes),
+    "speed": lambda each: (-each.tokens_per_s[1],),
+    "context": lambda each: (-each.context, -each.params),
+}
 
 
 @record
@@ -165,8 +171,7 @@ def pick(
         >>> all(each.context >= 4096 for each in laptop.picks)
         True
     """
-    if sort not in SORTS:
-        raise UsageError(f"sort={sort!r:.40} is no order: {expected(str(sort), SORTS)}")
+    check_word("sort", sort, SORTS, "is no order")
     if not is_number(at_least) or not 0 <= at_least < float("inf"):
         raise UsageError(f"at_least={at_least!r:.40} makes no sense: expected tokens a second")
     room_for = checked_whole("context", written("context", context), 1, 10**9)
@@ -201,26 +206,13 @@ def pick(
         if len(picks) >= top:
             break
     del picks[top:]
-    order = {"size": _by_size, "speed": _by_speed, "context": _by_context}[sort]
-    picks.sort(key=order)
+    picks.sort(key=SORTS[sort])
     return Picks(device, profile, sort, at_least, tuple(picks), room_for, count)
 
 
 def formats_of(profile: str) -> tuple[str, ...]:
     """The formats that a profile's engine is asked for where none are named."""
     return SERVED if str(profile).lower().startswith(_NO_GGUF) else FORMATS
-
-
-def _by_size(each: Pick) -> tuple[float, ...]:
-    return -each.params, -each.weight_bytes
-
-
-def _by_speed(each: Pick) -> tuple[float, ...]:
-    return (-each.tokens_per_s[1],)
-
-
-def _by_context(each: Pick) -> tuple[float, ...]:
-    return -each.context, -each.params
 
 
 def _reads(each: Totals, context: int) -> bool:

@@ -43,7 +43,6 @@ if TYPE_CHECKING:
 
     from thermoflop.cost.hardware.device import Device
     from thermoflop.cost.plan.choice import Found
-    from thermoflop.cost.work.share import Layout
     from thermoflop.model.model import Model
 
 
@@ -248,13 +247,9 @@ def _different(found: list[Found]) -> Iterator[Found]:
 def _run_by(profile: Profile, devices: list[Device]) -> tuple[list[Device], tuple[str, ...]]:
     """The devices that a profile's engine runs on, and a sentence for each that is left out.
     UsageError where all are."""
-    kept, left_out = [], []
-    for device in devices:
-        reason = not_run(profile, device, plugins=False)
-        if reason:
-            left_out.append(reason)
-        else:
-            kept.append(device)
+    reasons = [not_run(profile, device, plugins=False) for device in devices]
+    kept = [device for device, reason in zip(devices, reasons, strict=True) if not reason]
+    left_out = [reason for reason in reasons if reason]
     if not kept:
         raise UsageError("; ".join(left_out))
     return kept, tuple(f"note: left out, as {reason}" for reason in left_out)
@@ -307,7 +302,8 @@ class Search:
                 for layout in layouts(self.model, room.device, most, self._split_prompt, engine)
             )
             for layout in tried:
-                here = [room for room in rooms if _joins(room.device, layout)]
+                joined = layout.node_size
+                here = [room for room in rooms if room.device.network.node_size == joined]
                 with suppress(UsageError):  # the layout does not divide the model
                     made += units(
                         here, layout, self.profile, self.lengths, self.policies, self.prefix
@@ -348,10 +344,6 @@ class Search:
         if not groups and lacking:
             lacking[0].device.peak(lacking[0].precision.compute)  # says what it computes in
         return list(groups.values())
-
-
-def _joins(device: Device, layout: Layout) -> bool:
-    return device.network.node_size == layout.node_size
 
 
 def _pools(every: list[Unit], question: Question) -> list[Found]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from thermoflop.base.messages import reason
-from thermoflop.base.plain import is_between
+from thermoflop.base.plain import checked_between, is_between
 from thermoflop.base.record import record
 from thermoflop.cost.catalogue.devices import find_device
 from thermoflop.errors import InputError, UsageError
@@ -40,8 +40,7 @@ def prices_of(price: float | str | None, devices: list[Device]) -> dict[str, Pri
         if missing:
             raise InputError(f"{price} has no price of {missing[0]}: expected {ENTRIES}")
         return {device.name: listed[device.name] for device in devices}
-    if not is_between(price, 0, 1e6):
-        raise UsageError(f"price={price!r:.40} makes no sense: expected dollars above 0, or a file")
+    checked_between("price", price, 0, 1e6, "dollars above 0, or a file")
     return {device.name: Price(float(price)) for device in devices}
 
 

@@ -6,6 +6,7 @@ from functools import cache
 from itertools import product
 from typing import TYPE_CHECKING
 
+from thermoflop.base.plain import checked_between
 from thermoflop.base.record import record
 from thermoflop.base.units import digits, gigabytes, scaled, table, wrapped
 from thermoflop.cost.catalogue.devices import as_devices
@@ -114,8 +115,7 @@ def plan_training(
     checked_whole("max_devices", max_devices, 1, 2**17)
     checked_whole("top", top, 1, 1000)
     checked_whole("global_batch", global_batch, 1)
-    if max_days is not None and not 0 < max_days < 1e6:
-        raise UsageError(f"max_days={max_days!r:.40} makes no sense: expected days above 0")
+    checked_between("max_days", max_days, 0, 1e6, "days above 0")
     known, devices = as_model(model), as_devices(hardware)
     fixed: dict[str, Any] = {
         "global_batch": global_batch, "sequence": sequence, "dtype": dtype,

@@ -1,19 +1,65 @@
-"""Pictures of an estimate: saturation, memory, and operators under the roof."""
+"""Pictures of an estimate: saturation, memory, and operators under the roof (Williams 2009)."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from thermoflop.base import chart
+from thermoflop.base.record import record
 from thermoflop.base.units import gigabytes
-from thermoflop.cost.reports.roofline import roofline
+from thermoflop.cost.memory import Memory, memory_parts
+from thermoflop.cost.roofline.rates import peak_said
+from thermoflop.cost.why.table import steps_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from thermoflop.cost.inference.result import Estimate
-    from thermoflop.cost.memory import Memory
     from thermoflop.cost.reports.saturation import Saturation
+
+
+@record
+class Dot:
+    """One operator under the roof: its name, FLOP/byte, TFLOP/s reached, and what binds it."""
+
+    name: str
+    intensity: float
+    tflops_s: float
+    binds: str
+
+
+@record
+class Roof:
+    """The data sheet's roof as corners and its name, which says what products its peak is of (the
+    bound's own), and the operators of each step by the step's title."""
+
+    corners: tuple[tuple[float, float], ...]
+    dots: dict[str, tuple[Dot, ...]]
+    name: str = "roof: data sheet"
+
+
+def roofline(estimate: Estimate) -> Roof:
+    """TFLOP/s reached against FLOP/byte: the data sheet's roof, and each operator as expected."""
+    setting = estimate.setting
+    peak, bandwidth = setting.limits.peak_flops_s, setting.limits.bandwidth_bytes_s
+    ridge = peak / bandwidth
+    dots = {
+        title: tuple(
+            Dot(
+                reason.name,
+                reason.intensity,
+                reason.flops / reason.time_s / 1e12,
+                reason.binds,
+            )
+            for reason in reasons
+            if reason.flops and reason.time_s and reason.bytes
+        )
+        for title, (reasons, _) in steps_of(estimate).items()
+    }
+    ends = [dot.intensity for each in dots.values() for dot in each] or [1.0]
+    low, high = min(*ends, ridge / 100), max(*ends, ridge * 10)
+    corners = ((low, low * bandwidth / 1e12), (ridge, peak / 1e12), (high, peak / 1e12))
+    return Roof(corners, dots, f"roof: data sheet, {peak_said(setting.device, setting.precision)}")
 
 
 def saturation_picture(rows: Sequence[Saturation], estimate: Estimate) -> str:
@@ -40,16 +86,13 @@ def memory_picture(title: str, name: str, memory: Memory) -> str:
         *chart.y_grid(x, y, ink=chart.INK),
         chart.y_title("GB a device (1e9 bytes)", chart.TOP, chart.BASE),
     ]
-    sizes = {
-        "weights": memory.weight_bytes, "cache": memory.kv_bytes,
-        "activations": memory.activation_bytes, "reserve": memory.reserve_bytes,
-    }  # fmt: skip
     below, entries = 0.0, []
-    for (part, size), colour in zip(sizes.items(), chart.COLOURS, strict=False):
-        lower, upper = y(below / 1e9), y((below + size) / 1e9)
+    for part, colour in zip(memory_parts(memory), chart.COLOURS, strict=False):
+        size_gb = float(part.value or 0)
+        lower, upper = y(below), y(below + size_gb)
         parts.append(chart.box(x(0.1), upper, x(0.6) - x(0.1), lower - upper, colour))
-        entries.append((f"{part} {gigabytes(size)}", f'fill="{colour}"'))
-        below += size
+        entries.append((f"{part.label} {part.text}", f'fill="{colour}"'))
+        below += size_gb
     together = f"{name}: {gigabytes(memory.total_bytes)} together"
     capacity = y(memory.capacity_bytes / 1e9)
     parts += [

@@ -43,11 +43,8 @@ def saturation(estimate_at: Callable[[int], Estimate], dp: int = 1) -> list[Satu
         later = estimate.generate > 1
         span = estimate.per_token if later else estimate.first_token
         rate = estimate.decode_tokens_per_s if later else estimate.prefill_tokens_per_s
-        rows.append(
-            Saturation(
-                batch, span.expected_s, rate, memory.total_bytes, bool(memory.fits), binds,
-            )
-        )  # fmt: skip
+        fits = bool(memory.fits)
+        rows.append(Saturation(batch, span.expected_s, rate, memory.total_bytes, fits, binds))
         if sum(not row.fits for row in rows) >= 2:
             break
     return rows

@@ -13,7 +13,7 @@ from bisect import bisect_right
 from math import exp, log
 from typing import TYPE_CHECKING
 
-from thermoflop.base.number import kind_of
+from thermoflop.base.number import kind_of, maximum
 from thermoflop.base.record import record
 from thermoflop.model.operators.kinds import Attend, Lookup, MatMul, Pass
 
@@ -165,12 +165,4 @@ class Curves:
         if shape is None or table is None:
             return self.scale * work.bytes / self.activation_bytes_s
         took_s = self.fixed.get(shape.key, 0.0) + shape.loops * table.at(shape.rows, shape.size)
-        return self.scale * _positive(took_s - self.launch_s)
-
-
-def _positive(value: Number) -> Number:
-    if kind_of(value) == "numpy":
-        import numpy as np
-
-        return np.maximum(value, 1e-9)
-    return max(value, 1e-9)
+        return self.scale * maximum(took_s - self.launch_s, 1e-9)

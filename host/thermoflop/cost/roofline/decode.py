@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from math import ceil, floor
 
-from thermoflop.base.number import kind_of, maximum, minimum, one_where
+from thermoflop.base.number import any_of, ceil_div, kind_of, maximum, minimum, one_where
 from thermoflop.base.record import record
 
 TYPE_CHECKING = False
@@ -175,10 +175,10 @@ def _waiting_s(paces: list[Pace], host: Number, count: Number) -> Number:
     for _ in paces:
         over = maximum(device[0] - host, 0.0)
         moved = maximum(place - over / maximum(device[1], 1e-300), 0)
-        if not _any(moved < place):
+        if not any_of(moved < place):
             break
         place, device = moved, _device_at(paces, moved)
-    waited = slower * minimum(_ceiling(place), count) + (1 - slower) * count
+    waited = slower * minimum(ceil_div(place, 1), count) + (1 - slower) * count
     working: Number = 0.0
     for pace in paces:
         working = working + pace.until(waited).total()
@@ -189,15 +189,3 @@ def _device_at(paces: list[Pace], step: Number) -> tuple[Number, Number]:
     """Seconds of a step on the device, and how fast they grow."""
     pairs = [pace.at(step) for pace in paces]
     return sum(seconds for seconds, _ in pairs), sum(rise for _, rise in pairs)
-
-
-def _ceiling(value: Number) -> Number:
-    if kind_of(value) == "numpy":
-        import numpy as np
-
-        return np.ceil(value)
-    return ceil(value)
-
-
-def _any(condition: Number) -> bool:
-    return bool(condition.any() if kind_of(condition) == "numpy" else condition)

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from thermoflop.base.messages import expected
+from thermoflop.base.messages import check_word
 from thermoflop.base.record import record, replace
-from thermoflop.errors import UsageError
 
 if TYPE_CHECKING:
     from thermoflop.cost.serving.trace import Trace
@@ -63,9 +62,7 @@ def lengths_of(prompt: float, generate: float, shape: str = "fixed") -> Lengths:
     """
     import numpy as np
 
-    if shape not in SHAPES:
-        asked = expected(str(shape), SHAPES)
-        raise UsageError(f"lengths={shape!r:.40} is no distribution: {asked}")
+    check_word("lengths", shape, SHAPES, "is no distribution")
     points, shares, spread = np.ones(1), np.ones(1), 1.0
     if shape == "uniform":
         points, shares = np.polynomial.legendre.leggauss(3)

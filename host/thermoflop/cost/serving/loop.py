@@ -47,11 +47,7 @@ def run_loop(
     table: StepTable, requests: Requests, slots: int, budget: int, *, passes: bool = False
 ) -> Timings:
     """Serve all requests. Fewer arrivals than prompts: each answer brings the next request."""
-    scheduler = _Scheduler(table, requests, slots, budget, passes)
-    scheduler.run()
-    return Timings(
-        scheduler.arrivals, scheduler.first, scheduler.last, scheduler.step, scheduler.decoding_s
-    )
+    return _Scheduler(table, requests, slots, budget, passes).run()
 
 
 class _Scheduler:
@@ -70,7 +66,7 @@ class _Scheduler:
         self.head, self.read, self.ends = 0, 0, list[int]()
         self.decoding_s = 0.0
 
-    def run(self) -> None:
+    def run(self) -> Timings:
         """Run steps until every request has its last token."""
         # one loop with local names: it runs millions of times
         arrivals, slots, ends, count = self.arrivals, self.slots, self.ends, self.count
@@ -84,6 +80,7 @@ class _Scheduler:
                 self._jump(ends[0] // count - self.step, until)
             else:
                 self.now = arrivals[self.head]
+        return Timings(arrivals, self.first, self.last, self.step, self.decoding_s)
 
     def _read_step(self) -> None:
         """A step that reads prompts, beside the decoding sequences unless in a pass."""

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from thermoflop.cost.serving.lengths import Lengths
     from thermoflop.cost.serving.policy import Policy
-    from thermoflop.cost.serving.table import Steps
+    from thermoflop.cost.serving.times import StepTimes
 
 
 @record
@@ -84,7 +84,7 @@ class Mixing:
 
 
 def mixing_of(
-    steps: Steps, lengths: Lengths, policy: Policy, sequences: Any, prefix: float = 0.0,
+    steps: StepTimes, lengths: Lengths, policy: Policy, sequences: Any, prefix: float = 0.0,
     growth: float = 1.0,
 ) -> Mixing:  # fmt: skip
     """What prompts add beside each number of ``sequences``; a share ``prefix`` of them is cached.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from thermoflop.base.plain import is_between, is_number
+from thermoflop.base.plain import checked_between, is_number
 from thermoflop.base.record import replace
 from thermoflop.cost.catalogue.cards import pooled
 from thermoflop.cost.inference.arguments import as_model, checked_whole, validate_arguments, written
@@ -158,14 +158,14 @@ def serving(
             raise InputError(f"{trace} generates one token a request: expected more")
     checked_share("prefix_hit", prefix_hit)
     known = as_downloaded(known, profile, dtype)
-    room, chosen = (
-        room_of(known, device, dtype, kv_dtype, None, profile, None),
-        rates_on(device, profile),
-    )
-    precision = room.precision
+    room = room_of(known, device, dtype, kv_dtype, None, profile, None)
+    precision, chosen = room.precision, rates_on(device, profile)
     layout = choose_layout(devices, tp, pp, dp, ep, node_size=device.network.node_size)
     check_layout(profile, layout)
-    policy = with_policy(policy_of(chosen.engine, device), *_checked(budget, slots))
+    for name, value, least in (("budget", budget, 16), ("slots", slots, 1)):
+        if value is not None:
+            checked_whole(name, value, least, 2**20)
+    policy = with_policy(policy_of(chosen.engine, device), budget, slots)
     known, drafting = drafting_of(known, draft, draft_tokens, device, precision, chosen, layout)
     setting = Setting(known, device, layout, precision, chosen, room.checkpoint)
     replica = Replica(
@@ -219,8 +219,7 @@ def generating(model: Model, generate: int | None) -> Model:
 def _load(users: int | None, rate: float | None, burstiness: float, trace: str | None) -> Arrivals:
     """Users or a rate, and how requests come."""
     checked_load(users, rate)
-    if not is_between(burstiness, 0, 1e12):
-        raise UsageError(f"burstiness={burstiness!r:.40} makes no sense: expected a number above 0")
+    checked_between("burstiness", burstiness, 0, 1e12, "a number above 0")
     recorded = None if trace is None else read_trace(trace)
     if recorded is not None and users is None and rate is None:
         span = recorded.arrivals_s[-1] if recorded.arrivals_s else 0.0
@@ -238,15 +237,7 @@ def checked_load(users: int | None, rate: float | None) -> None:
         raise UsageError("users and rate are two questions: give one of them")
     if users is not None:
         checked_whole("users", users, 1, 10**9)
-    if rate is not None and not is_between(rate, 0, 1e12):
-        raise UsageError(f"rate={rate!r:.40} makes no sense: expected requests/s, 0 < rate < 10^12")
-
-
-def _checked(budget: int | None, slots: int | None) -> tuple[int | None, int | None]:
-    return (
-        None if budget is None else checked_whole("budget", budget, 16, 2**20),
-        None if slots is None else checked_whole("slots", slots, 1, 2**20),
-    )
+    checked_between("rate", rate, 0, 1e12, "requests/s, 0 < rate < 10^12")
 
 
 def checked_share(name: str, value: float) -> float:
@@ -258,9 +249,7 @@ def checked_share(name: str, value: float) -> float:
 
 def checked_target(name: str, value: float | None) -> float | None:
     """A target as it is. UsageError for one that makes no sense."""
-    if value is not None and not is_between(value, 0, 1e12):
-        raise UsageError(f"{name}={value!r:.40} makes no sense: expected seconds, 0 < s < 10^12")
-    return value
+    return checked_between(name, value, 0, 1e12, "seconds, 0 < s < 10^12")
 
 
 def served_by(

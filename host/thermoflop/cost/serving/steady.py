@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from thermoflop.cost.serving.lengths import Lengths
     from thermoflop.cost.serving.policy import Policy
-    from thermoflop.cost.serving.table import Steps
+    from thermoflop.cost.serving.times import StepTimes
 
 GRID = 9  # numbers of sequences that a chain of prompts is solved for
 # Rounds of the closed loop's fixed point; its map contracts, and 40 halve 1 to 1e-12.
@@ -34,9 +34,8 @@ ROUNDS = 80
 # Beyond these the closed form and the event loop part: tests/cost/serving/campaign_steady.py.
 TRUSTED_LOAD, TRUSTED_SHARE, TRUSTED_OUTPUT = 0.9, 0.85, 20
 ROUGH_LOAD = 0.75  # beyond, a tenth of its first tokens are off by more than a fifth
-TRUSTED_READ = (
-    0.3  # of an output's time that its own prompt is read for, where requests come at a rate
-)
+# Of an output's time that its own prompt is read for, where requests come at a rate.
+TRUSTED_READ = 0.3
 
 
 @record
@@ -211,7 +210,7 @@ def capacity(mixing: Mixing, lengths: Lengths, slots: Any, policy: Policy) -> An
 
 
 def open_loop(
-    mixing: Mixing, times: Steps, lengths: Lengths, rate: float, slots: int, policy: Policy,
+    mixing: Mixing, times: StepTimes, lengths: Lengths, rate: float, slots: int, policy: Policy,
     prefix: float = 0.0,
 ) -> Steady | None:  # fmt: skip
     """Requests that arrive at a rate, of whose prompts a share ``prefix`` is cached; ``mixing`` is
@@ -312,12 +311,9 @@ def limits_of_trust(
     how = ", as simulated below" if simulated else ": simulate it (--simulate)"
     beyond, load = [], float(steady.load)
     if at_rate and load > ROUGH_LOAD:
-        doubt = (
-            "decides the time" if load > TRUSTED_LOAD else "leaves a quarter of doubt on the time"
-        )
-        beyond.append(
-            f"at {load:.0%} of the highest rate, waiting for a slot {doubt} to first token{how}"
-        )
+        doubt = "decides" if load > TRUSTED_LOAD else "leaves a quarter of doubt on"
+        waiting_ = f"at {load:.0%} of the highest rate, waiting for a slot {doubt}"
+        beyond.append(f"{waiting_} the time to first token{how}")
     if float(steady.prompt_share) > TRUSTED_SHARE:
         beyond.append(
             f"prompts take more than {TRUSTED_SHARE:.0%} of the time: token times vary more than "

@@ -7,23 +7,11 @@ from typing import TYPE_CHECKING
 from thermoflop.base.record import record
 
 if TYPE_CHECKING:
-    from typing import Any, Protocol
+    from typing import Any
 
-    from thermoflop.base.number import Number
     from thermoflop.cost.serving.lengths import Lengths
     from thermoflop.cost.serving.policy import Policy
-
-    class Steps(Protocol):
-        """What serving asks of a model on a device: see ``times.StepTimes``."""
-
-        @property
-        def prompt_s(self) -> float: ...
-        def decode_s(self, sequences: Number, context: Number) -> Number: ...
-        def prompts_s(self, tokens: Number, cached: Number, prompts: Number) -> Number: ...
-        def mixed_s(
-            self, sequences: Number, context: Number, tokens: Number, cached: Number,
-            prompts: Number,
-        ) -> Number: ...  # fmt: skip
+    from thermoflop.cost.serving.times import StepTimes
 
 
 COLUMNS = 256  # of a row of chunk times, evenly over the budget
@@ -49,7 +37,7 @@ class StepTable:
     prompt_s: float
 
 
-def step_table(steps: Steps, lengths: Lengths, policy: Policy, sequences: Any) -> StepTable:
+def step_table(steps: StepTimes, lengths: Lengths, policy: Policy, sequences: Any) -> StepTable:
     """The table of a replica for none and each of these numbers of sequences, in rising order; an
     integer stands for 1 to so many."""
     import numpy as np
@@ -69,7 +57,7 @@ def step_table(steps: Steps, lengths: Lengths, policy: Policy, sequences: Any) -
     )  # fmt: skip
 
 
-def _square(steps: Steps, policy: Policy) -> float:
+def _square(steps: StepTimes, policy: Policy) -> float:
     """Seconds a pair: one prompt of many tokens has twice the pairs of two of half of them."""
     tokens = float(max(2, policy.budget))
     one = float(steps.prompts_s(tokens, 0.0, 1.0))
@@ -78,7 +66,7 @@ def _square(steps: Steps, policy: Policy) -> float:
 
 
 def _rows(
-    steps: Steps, lengths: Lengths, policy: Policy, every: Any, square: float, columns: Any
+    steps: StepTimes, lengths: Lengths, policy: Policy, every: Any, square: float, columns: Any
 ) -> list[list[float]]:
     """Chunk times beside none and each of these numbers of sequences."""
     import numpy as np

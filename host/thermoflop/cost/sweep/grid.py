@@ -75,8 +75,11 @@ class Grid:
     @property
     def cells(self) -> int:
         """Combinations of everything else."""
-        lists = (self.models, self.devices, self.dtypes, self.tp, self.pp, self.dp, self.ep)
-        return math.prod(map(len, lists))
+        return math.prod(map(len, self._lists))
+
+    @property
+    def _lists(self) -> tuple[tuple[Any, ...], ...]:
+        return (self.models, self.devices, self.dtypes, self.tp, self.pp, self.dp, self.ep)
 
     @property
     def parts_of_a_cell(self) -> int:
@@ -96,11 +99,8 @@ class Grid:
     def part(self, number: int) -> tuple[Cell, range]:
         """The cell of a part, and which of its sizes are in it."""
         at, slice_number = divmod(number, self.parts_of_a_cell)
-        lists: tuple[Sequence[Any], ...] = (
-            self.models, self.devices, self.dtypes, self.tp, self.pp, self.dp, self.ep,
-        )  # fmt: skip
         chosen: list[Any] = []
-        for values in reversed(lists):
+        for values in reversed(self._lists):
             at, index = divmod(at, len(values))
             chosen.append(values[index])
         first = slice_number * self.rows

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from thermoflop.base.record import record, replace
 from thermoflop.cost.training.states import ADAPTER_RECIPE
 from thermoflop.cost.work.weights import Checkpoint, Uniform, layer_matrices, weights_on_fullest
-from thermoflop.cost.work.work import Work
+from thermoflop.cost.work.work import Work, pass_work
 from thermoflop.errors import UsageError
 from thermoflop.model.architecture.feedforward import Moe
 from thermoflop.model.architecture.parts import Linear
@@ -139,10 +139,8 @@ class Lora:
                      2.0 * seen * each, 2.0 * each, weights, 0.0, moved,
                      launches=2)
             )  # fmt: skip
-            works.append(
-                Work(f"add {short(part.name)}", ADAPTERS, "adapter", "element-wise", times, 0.0,
-                     0.0, 0.0, 0.0, 3.0 * seen * outputs * wide)
-            )  # fmt: skip
+            added = 3.0 * seen * outputs * wide
+            works.append(pass_work(f"add {short(part.name)}", ADAPTERS, "adapter", times, added))
         return works
 
     def flops(self, description: Description, tokens: int, source: int = 0) -> int:
@@ -163,10 +161,8 @@ class Lora:
             narrow = work.element_bytes or self.base.weight_bytes
             if work.kind == "contraction" and work.weight_bytes and "head" not in work.part:
                 elements = work.weight_bytes / narrow
-                done.append(
-                    Work(WRITTEN_OUT, work.part, work.group, "element-wise", work.times,
-                         0.0, 0.0, 0.0, 0.0, elements * (narrow + 2.0))
-                )  # fmt: skip
+                moved = elements * (narrow + 2.0)
+                done.append(pass_work(WRITTEN_OUT, work.part, work.group, work.times, moved))
                 work = replace(work, weight_bytes=2.0 * elements)
             done.append(work)
         return done

@@ -1,13 +1,30 @@
-"""Memory of training on the fullest device: weights, gradients, optimizer, activations."""
+"""Memory of training on the fullest device: weights, gradients, optimizer, activations.
+
+Activations are kept for the backward pass, bytes of a layer: Korthikanti et al. 2022 (table 2), for
+a layer of width h with a heads, sequences of s tokens in micro-batches of b, in 16 bits, dropout
+masks of one byte, t-way tensor parallel:
+
+    none                              s b h (34 + 5 a s / h)
+    tensor                            s b h (10 + 24/t + 5 a s / (h t))
+    tensor + sequence                 s b h / t (34 + 5 a s / h)
+    tensor, selective                 s b h (10 + 24/t)
+    tensor + sequence, selective      34 s b h / t
+    full                              2 s b h
+
+Under sequence parallelism the inputs of the layers, all that ``full`` keeps, are over t as well.
+
+FlashAttention keeps no scores (Dao et al. 2022): what selective recomputation leaves. The forms
+hold for attention of all heads and a plain feed-forward of 4h; for other widths the 24 (of it 16
+behind the attention's input) is replaced by what the layer's own parts keep.
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from thermoflop.base.messages import expected
+from thermoflop.base.messages import check_word
 from thermoflop.base.record import record
 from thermoflop.cost.memory import RESERVE_BYTES, RESERVE_SHARE, parameters_held, shared_bytes
-from thermoflop.cost.training.activations import form_of, generalized_layer_bytes
 from thermoflop.cost.training.host import left_on_device
 from thermoflop.cost.training.lora import Lora, is_on_source
 from thermoflop.cost.training.replicas import adapters_held, experts_shared_by, in_experts
@@ -15,12 +32,12 @@ from thermoflop.cost.training.source import cross_elements, encoder_bytes
 from thermoflop.cost.training.states import ADAPTER_RECIPE, state_bytes
 from thermoflop.cost.work.share import Layout, Share
 from thermoflop.cost.work.weights import layer_matrices, layers_of, stage_share
-from thermoflop.errors import UsageError
 from thermoflop.model.architecture.feedforward import Moe
 from thermoflop.model.architecture.mixers import Attention
 from thermoflop.model.architecture.parts import Linear, Norm
 
 if TYPE_CHECKING:
+    from thermoflop.base.number import Number
     from thermoflop.cost.training.iteration import Iteration
     from thermoflop.model.architecture.description import Layer
     from thermoflop.model.architecture.feedforward import FeedForward
@@ -99,6 +116,38 @@ class TrainingMemory:
     def shortfall_bytes(self) -> float:
         """Bytes that are missing; 0 where it fits."""
         return max(0.0, self.total_bytes - self.capacity_bytes)
+
+
+def form_of(iteration: Iteration, recompute: str) -> str:
+    """The form that a run keeps its activations in where it recomputes so much."""
+    if recompute == "full":
+        return "full"
+    kept = recompute == "none" and not iteration.fused
+    if iteration.plan.tp == 1:
+        return "none" if kept else "tensor, selective"
+    split = "tensor+sequence" if iteration.plan.sequence else "tensor"
+    return split if kept else f"{split}, selective"
+
+
+def generalized_layer_bytes(
+    form: str, tokens: Number, hidden: Number, attention: Number, feed: Number, scores: Number,
+    t: Number, wide: float, blocks: int,
+) -> Number:  # fmt: skip
+    """Bytes of a layer whose parts keep ``attention``, ``feed`` and ``scores`` elements a token.
+
+    What tensor parallelism divides is the inside of both blocks; their inputs, the norms' inputs
+    and the dropout masks (10 bytes a token and element, of Korthikanti's 34) are on every device
+    unless the sequence is divided too: 5 a block, which are attention, feed-forward and
+    a decoder's cross attention. For a = heads, h and 4h this is Korthikanti's formula.
+    """
+    if form == "full":
+        return wide * tokens * hidden
+    inside = tokens * (attention + feed) * wide
+    kept = 0 if form.endswith("selective") else tokens * scores * 2.5 * wide
+    outside = tokens * hidden * 2.5 * blocks * wide
+    if form == "none" or form.startswith("tensor+sequence"):
+        return (inside + kept + outside) / t
+    return (inside + kept) / t + outside
 
 
 def _gathered(iteration: Iteration) -> float:
@@ -199,7 +248,7 @@ def _layer_work(iteration: Iteration, share: Share, form: str) -> float:
     whole = [(run.layer, stack.role) for stack in stacks for run in stack.runs]
     again = 0.0
     if form == "full" or iteration.recomputed:
-        kept = form_of("none", plan.tp, sequence=plan.sequence, fused=iteration.fused)
+        kept = form_of(iteration, "none")
         again = max(_layer_bytes(layer, kept, iteration, role) for layer, role in whole)
     more = 3 * _gathered(iteration)
     widest = max(
@@ -220,9 +269,7 @@ def _layer_work(iteration: Iteration, share: Share, form: str) -> float:
 
 def _loss_bytes(iteration: Iteration, share: Share) -> tuple[float, float]:
     """Bytes of the logits with their loss, and what their gradients take besides."""
-    if iteration.loss not in LOSSES:
-        asked = expected(str(iteration.loss), LOSSES)
-        raise UsageError(f"loss={iteration.loss!r:.40} is not known: {asked}")
+    check_word("loss", iteration.loss, LOSSES)
     head = share.description.head
     if head is None:
         return 0.0, 0.0
@@ -277,7 +324,7 @@ def _kept_bytes(iteration: Iteration, form: str) -> float:
 def kept_by_a_micro_batch(iteration: Iteration) -> float:
     """Bytes of activations of one micro-batch in the layers of a stage."""
     plan = iteration.plan
-    form = form_of(iteration.recompute, plan.tp, sequence=plan.sequence, fused=iteration.fused)
+    form = form_of(iteration, iteration.recompute)
     share = stage_share(layers_of(iteration.model.description), plan.pp)
     return share * _kept_bytes(iteration, form)
 
@@ -291,7 +338,7 @@ def training_memory(iteration: Iteration) -> TrainingMemory:
     """
     plan, description = iteration.plan, iteration.model.description
     share = Share(description, Layout(plan.tp, plan.pp, 1, plan.ep, plan.cp), iteration.precision)
-    form = form_of(iteration.recompute, plan.tp, sequence=plan.sequence, fused=iteration.fused)
+    form = form_of(iteration, iteration.recompute)
     kept = kept_by_a_micro_batch(iteration)
     alive = min(float(plan.pp), iteration.micro_batches)
     if iteration.virtual > 1:

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import re
 
+from thermoflop.base.plain import checked_between
 from thermoflop.base.record import record
 from thermoflop.cost.hardware.device import PCIE_3_LANE_BYTES_S, UNKNOWN_BYTES_S, Device
 from thermoflop.errors import UsageError
@@ -36,11 +37,7 @@ def choose_offload(
     device: Device, offload: str | None, host_gb_s: float | None, zero: int, devices: int
 ) -> Offload | None:
     """What is asked of the host; None for nothing. UsageError for what makes no sense."""
-    plain = type(host_gb_s) in (int, float)
-    if host_gb_s is not None and not (plain and 0 < host_gb_s < 1e6):
-        raise UsageError(
-            f"host_gb_s={host_gb_s!r:.40} makes no sense: expected GB/s of a device, above 0"
-        )
+    checked_between("host_gb_s", host_gb_s, 0, 1e6, "GB/s of a device, above 0")
     if offload is None:
         return None
     parts = {word.strip() for word in str(offload).lower().split(",")}

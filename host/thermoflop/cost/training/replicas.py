@@ -10,6 +10,7 @@ pipelining). Hybrid sharding shares within ``shard`` devices and sums the parts 
 
 from __future__ import annotations
 
+from functools import partial
 from math import ceil, log2
 from typing import TYPE_CHECKING
 
@@ -17,7 +18,7 @@ from thermoflop.cost.memory import parameters_held
 from thermoflop.cost.training.states import ADAPTER_RECIPE, optimizer_bytes
 from thermoflop.cost.work.network import collective_work
 from thermoflop.cost.work.weights import layer_matrices, layers_of, stage_share
-from thermoflop.cost.work.work import Work
+from thermoflop.cost.work.work import Work, pass_work
 from thermoflop.model.architecture.parameters import expert_parameters, mixtures
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ def optimizer_work(iteration: Iteration, share: Share) -> Work:
     moved = owned_parameters(iteration, share) * optimizer_bytes(recipe, iteration.optimizer)
     if iteration.offload is not None and "optimizer" in iteration.offload.parts:
         moved = 0.0
-    return Work("optimizer", "training", "optimizer", "element-wise", 1, 0.0, 0.0, 0.0, 0.0, moved)
+    return pass_work("optimizer", "training", "optimizer", 1, moved)
 
 
 # Newton-Schulz iterations of a step of Muon (Jordan et al. 2024).
@@ -102,7 +103,7 @@ def replica_works(iteration: Iteration, share: Share) -> tuple[list[Work], list[
     replicas = iteration.plan.dp * iteration.plan.cp
     dense, experts = held_parameters(iteration, share)
     spread = experts_shared_by(iteration, replicas)
-    sent = _Sender(iteration)
+    sent = partial(_sent, iteration)
     if iteration.lora is not None:
         return _adapter_works(iteration, iteration.lora, share, dense + experts)
     zero = iteration.zero if iteration.plan.pp == 1 else 1  # or 0, which sends the same
@@ -133,7 +134,7 @@ def _adapter_works(
     iteration: Iteration, lora: Lora, share: Share, base: float
 ) -> tuple[list[Work], list[Work]]:
     """Gradients of the adapters once; a frozen base that is shared out is gathered as it is."""
-    sent, alike = _Sender(iteration), iteration.plan.dp * iteration.plan.cp
+    sent, alike = partial(_sent, iteration), iteration.plan.dp * iteration.plan.cp
     if alike == 1:
         return [], []
     adapters = adapters_held(iteration, lora, share)
@@ -141,25 +142,21 @@ def _adapter_works(
     shard = min(iteration.shard or alike, alike)
     if iteration.zero < 3 or shard == 1 or iteration.plan.pp > 1:
         return [], once
-    width = lora.base_bytes(share.description, 1) / base / sent.wide
+    width = lora.base_bytes(share.description, 1) / base
+    width /= iteration.precision.activation_bytes
     return [sent("gather weights", 2, "all-gather", width * base, shard)], once
 
 
-class _Sender:
-    """Collectives over replicas, whose ranks are a tensor-parallel group apart."""
-
-    def __init__(self, iteration: Iteration) -> None:
-        self.plan = iteration.plan
-        self.wide = iteration.precision.activation_bytes
-        layers = layers_of(iteration.model.description)
-        self.layers = layers * stage_share(layers, iteration.plan.pp)
-
-    def __call__(
-        self, name: str, times: int, collective: str, params: float, ranks: int, apart: int = 1
-    ) -> Work:
-        """One for each layer of the stage, ``params`` in all."""
-        return collective_work(
-            name, times * self.layers, collective, params * self.wide / self.layers, ranks,
-            steps=float(ceil(log2(ranks))), apart=apart * self.plan.tp,
-            node_size=self.plan.node_size,
-        )  # fmt: skip
+def _sent(
+    iteration: Iteration, name: str, times: int, collective: str, params: float, ranks: int,
+    apart: int = 1,
+) -> Work:  # fmt: skip
+    """A collective over replicas, whose ranks are a tensor-parallel group apart: one for each layer
+    of the stage, ``params`` in all."""
+    plan, layers = iteration.plan, layers_of(iteration.model.description)
+    layers_held = layers * stage_share(layers, plan.pp)
+    each_bytes = params * iteration.precision.activation_bytes / layers_held
+    return collective_work(
+        name, times * layers_held, collective, each_bytes, ranks,
+        steps=float(ceil(log2(ranks))), apart=apart * plan.tp, node_size=plan.node_size,
+    )  # fmt: skip

@@ -215,7 +215,7 @@ def training_text(estimate: TrainingEstimate) -> str:
 
 
 def _kept(form: str) -> str:
-    """What is kept of a layer for the backward pass, in words: see ``activations.form_of``."""
+    """What is kept of a layer for the backward pass, in words: see ``memory.form_of``."""
     if form == "full":
         return "inputs of layers alone"
     kept = "no attention scores" if form.endswith("selective") else "attention scores too"

@@ -14,7 +14,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from thermoflop.base.messages import expected
+from thermoflop.base.messages import check_word
 from thermoflop.base.record import record
 from thermoflop.errors import UsageError
 
@@ -81,9 +81,7 @@ def optimizer_named(name: str) -> str:
 def recipe_of(trainer: str, precision: Precision, optimizer: str, zero: int) -> Recipe:
     """What a trainer keeps for a parameter beside the moments, under a stage of ZeRO. UsageError
     for an optimizer that is not known."""
-    if optimizer not in MOMENTS:
-        asked = expected(str(optimizer), MOMENTS)
-        raise UsageError(f"optimizer={optimizer!r:.40} is not known: {asked}")
+    check_word("optimizer", optimizer, MOMENTS)
     if optimizer in PURE:
         return Recipe(2, 2, 0)
     if precision.activation_bytes >= 4:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from thermoflop.base.messages import expected
+from thermoflop.base.messages import check_word
 from thermoflop.base.record import replace
 from thermoflop.cost.catalogue.cards import pooled
 from thermoflop.cost.catalogue.devices import as_device
@@ -15,13 +15,15 @@ from thermoflop.cost.hardware.precision import Precision, choose_precision
 from thermoflop.cost.inference.arguments import BEYOND, as_model, checked_whole, in_16_bits, written
 from thermoflop.cost.inference.formats import choose_formats
 from thermoflop.cost.roofline.span import Span, span_of
-from thermoflop.cost.training.checks import check_interleaved, check_replicas, check_shard
 from thermoflop.cost.training.counts import document_tokens, training_flops, without_padding
 from thermoflop.cost.training.host import HostUse, host_use
 from thermoflop.cost.training.iteration import (
     EAGER,
     Iteration,
     bubble_share,
+    check_interleaved,
+    check_replicas,
+    check_shard,
     expert_overlap_of,
     overlap_of,
     recomputation,
@@ -309,9 +311,7 @@ def _check_shares(shares: dict[str, float | None]) -> None:
 
 def _check_words(attention: str, tokens: float | None, price: float | None) -> None:
     """UsageError for an option that is not one."""
-    if attention not in CONVENTIONS:
-        asked = expected(str(attention), CONVENTIONS)
-        raise UsageError(f"attention={attention!r:.40} is not known: {asked}")
+    check_word("attention", attention, CONVENTIONS)
     for name, amount in (("tokens", tokens), ("price", price)):
         if amount is not None and not (isinstance(amount, int | float) and 0 < amount < 1e30):
             raise UsageError(f"{name}={amount!r:.40} makes no sense: expected above 0, below 10^30")

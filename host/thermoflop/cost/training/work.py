@@ -21,7 +21,7 @@ from thermoflop.cost.training.replicas import muon_works, optimizer_work, replic
 from thermoflop.cost.work.network import network_work
 from thermoflop.cost.work.share import Layout, Share
 from thermoflop.cost.work.weights import layers_of, stage_share
-from thermoflop.cost.work.work import Work
+from thermoflop.cost.work.work import Work, pass_work
 from thermoflop.model.architecture.feedforward import Moe
 from thermoflop.model.operators.kinds import MatMul
 from thermoflop.model.operators.step import Step
@@ -154,11 +154,10 @@ def cast_works(works: list[Work], iteration: Iteration) -> list[Work]:
         return []
     share = CAST_BYTES / iteration.precision.activation_bytes
     return [
-        Work("cast", work.part, work.group, "element-wise", work.times, 0.0, 0.0, 0.0, 0.0,
-             share * work.activation_bytes)
+        pass_work("cast", work.part, work.group, work.times, share * work.activation_bytes)
         for work in works
         if work.kind == "contraction" and "head" not in work.part
-    ]  # fmt: skip
+    ]
 
 
 def loss_works(works: list[Work], iteration: Iteration) -> list[Work]:
@@ -166,8 +165,8 @@ def loss_works(works: list[Work], iteration: Iteration) -> list[Work]:
     alone = not (iteration.compiled and iteration.fused)
     moved, kernels = (LOSS_BYTES_ALONE, 5) if alone else (LOSS_BYTES, 2)
     return [
-        Work("loss", work.part, work.group, "element-wise", work.times, 0.0, 0.0, 0.0, 0.0,
-             moved * work.flops / (2 * work.operator.k), kernels)
+        pass_work("loss", work.part, work.group, work.times,
+                  moved * work.flops / (2 * work.operator.k), kernels)
         for work in works
         if "head" in work.part and isinstance(work.operator, MatMul)
     ]  # fmt: skip
@@ -190,10 +189,8 @@ def permuted_works(iteration: Iteration) -> list[Work]:
                 chosen = feed.top_k * (3 if spread else 1 / plan.ep)
                 passes = 2 * (1 + chosen)
                 moved = passes * tokens * feed.expert.hidden * wide
-                made.append(
-                    Work("permute", "mlp", "experts", "element-wise", (2 + again) * run.times,
-                         0.0, 0.0, 0.0, 0.0, moved, 4 if spread else 2)
-                )  # fmt: skip
+                times, kernels = (2 + again) * run.times, 4 if spread else 2
+                made.append(pass_work("permute", "mlp", "experts", times, moved, kernels))
     return made
 
 

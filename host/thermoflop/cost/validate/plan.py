@@ -11,6 +11,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from thermoflop.base.record import plain, record
 from thermoflop.cost.fitting.profiles import carried_rows
 from thermoflop.cost.fitting.rows import engine_name
@@ -62,8 +64,6 @@ class PlanReport:
         """The choosers side by side; with ``each`` every choice."""
         if not self.choices:
             return f"{self.rows} rows, but no group of {LAYOUTS} measured layouts among them"
-        import numpy as np
-
         count, rows = len(self.choices), f"{self.rows} rows"
         lines = [
             f"{count} choices between measured layouts of {self.groups} groups ({rows}),",
@@ -97,8 +97,6 @@ class PlanReport:
 
 def _line(name: str, regrets: list[float]) -> str:
     """How often a chooser finds the best, and what it loses."""
-    import numpy as np
-
     lost = np.array(regrets)
     return (
         f"{name:<16}{(lost <= 0).mean():>10.0%}{(lost <= NEAR).mean():>12.0%}"
@@ -159,8 +157,6 @@ def _once(rows: list[Row]) -> list[Row]:
 
 def _choices(name: str, members: list[tuple[Row, Span | Compared]]) -> list[Chosen]:
     """The choices of a group, at speeds over the range that two layouts at least share."""
-    import numpy as np
-
     curves, engine = _curves(members), engine_name(members[0][0].question)
     if len(curves) < LAYOUTS:
         return []
@@ -181,8 +177,6 @@ def _choices(name: str, members: list[tuple[Row, Span | Compared]]) -> list[Chos
 
 def _curves(members: list[tuple[Row, Span | Compared]]) -> dict[Any, list[tuple[Any, Any]]]:
     """By layout the measured, expected and bound curve: logarithms of both speeds, slow first."""
-    import numpy as np
-
     layouts: dict[Any, list[tuple[float, float, float, float]]] = {}
     for row, span in members:
         question = row.question
@@ -200,8 +194,6 @@ def _curves(members: list[tuple[Row, Span | Compared]]) -> dict[Any, list[tuple[
 
 
 def _curve(speed: Any, rate: Any) -> tuple[Any, Any]:
-    import numpy as np
-
     order = np.argsort(speed)
     return speed[order], rate[order]
 
@@ -210,8 +202,6 @@ def _chosen(
     name: tuple[str, str], speed: float, curves: dict[Any, list[tuple[Any, Any]]]
 ) -> Chosen:
     """What each chooser takes at a speed, and what that costs."""
-    import numpy as np
-
     plans = list(curves)
     measured, expected, bound = (
         np.array([_at(speed, *curves[plan][number]) for plan in plans]) for number in range(3)
@@ -229,8 +219,6 @@ def _chosen(
 
 def _at(speed: float, speeds: Any, rates: Any) -> float:
     """The rate at a speed; beyond the ends as steep as between the last two points."""
-    import numpy as np
-
     if speeds[0] <= speed <= speeds[-1] or len(speeds) < POINTS:
         return float(np.interp(speed, speeds, rates))
     one, two = (0, 1) if speed < speeds[0] else (-1, -2)

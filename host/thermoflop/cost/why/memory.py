@@ -244,20 +244,15 @@ def _rise(estimate: Estimate, key: str) -> Explanation:
 def _fit(capacity: Fit, key: str) -> Explanation:
     memory = gigabytes(capacity.memory.capacity_bytes)
     rule = f"weights + cache + activations + reserve <= {memory} on the fullest device"
-    notes: tuple[str, ...] = (capacity.memory.assumption,)
-    if key == "fit.batch":
-        title, value, least = (
-            "largest batch at this context",
-            f"{capacity.largest_batch:,}",
-            "largest",
-        )
-    elif key == "fit.context":
-        title, least = "longest context at this batch", "longest"
-        value = f"{capacity.longest_context:,} tokens"
-        notes = (*notes, "never longer than the positions that the model has")
-    elif key == "fit.devices":
-        title, value, least = "fewest devices for this", describe_devices(capacity), "fewest"
-        notes = (*notes, "heads are divided over up to 8 devices, layers beyond")
-    else:
+    known = {
+        "fit.batch": ("largest batch at this context", f"{capacity.largest_batch:,}", ()),
+        "fit.context": ("longest context at this batch", f"{capacity.longest_context:,} tokens",
+                        ("never longer than the positions that the model has",)),
+        "fit.devices": ("fewest devices for this", describe_devices(capacity),
+                        ("heads are divided over up to 8 devices, layers beyond",)),
+    }  # fmt: skip
+    if key not in known:
         raise UsageError(f"{key!r:.60} names no number of this estimate")
-    return Explanation(title, value, (f"the {least} for which", f"  {rule}"), notes=notes)
+    title, value, more = known[key]
+    lines = f"the {title.partition(' ')[0]} for which", f"  {rule}"
+    return Explanation(title, value, lines, notes=(capacity.memory.assumption, *more))

@@ -25,8 +25,11 @@ if TYPE_CHECKING:
     from thermoflop.cost.roofline.span import Span
     from thermoflop.cost.work.work import Work
 
-_SPANS = {"first": ("prefill", "the first token"), "token": ("decode", "each token after it"),
-          "total": ("", "the whole run")}  # fmt: skip
+_SPANS = {
+    "first": ("first_token", "prefill", "the first token"),
+    "token": ("per_token", "decode", "each token after it"),
+    "total": ("total", "", "the whole run"),
+}
 _SPREADS = {"first": "prefill", "token": "token"}
 _SHOWN = 14
 
@@ -57,27 +60,27 @@ def _operator(estimate: Estimate, rest: str) -> Explanation:
     return why_operator(setting, parts[phase], int(number))
 
 
-def _span(estimate: Estimate, kind: str) -> Span:
-    return {"first": estimate.first_token, "token": estimate.per_token, "total": estimate.total}[
-        kind
-    ]
+def _span(estimate: Estimate, kind: str) -> tuple[Span, str, str]:
+    """The time of that kind, its phase, and what it is called."""
+    name, phase, label = _SPANS[kind]
+    return getattr(estimate, name), phase, label
+
+
+def _of_all(estimate: Estimate, title: str, end: str, note: str) -> Explanation:
+    """How the time of the whole run is made of the others."""
+    spans = estimate.first_token, estimate.per_token, estimate.total
+    first, each, value = (seconds(getattr(span, end)) for span in spans)
+    rule = "all = first token + (generated - 1) x each token"
+    filled = f"  = {first} + {estimate.generate - 1:,} x {each} = {value}"
+    return Explanation(title, value, (rule, filled), notes=(note,))
 
 
 def _expected(estimate: Estimate, kind: str) -> Explanation:
     setting = estimate.setting
-    span, (phase, label) = _span(estimate, kind), _SPANS[kind]
+    span, phase, label = _span(estimate, kind)
     title, value = f"{label}: expected", seconds(span.expected_s)
     if kind == "total":
-        first, each = (
-            seconds(estimate.first_token.expected_s),
-            seconds(estimate.per_token.expected_s),
-        )
-        return Explanation(
-            title, value,
-            ("all = first token + (generated - 1) x each token",
-             f"  = {first} + {estimate.generate - 1:,} x {each} = {value}"),
-            notes=(estimate.provenance,),
-        )  # fmt: skip
+        return _of_all(estimate, title, "expected_s", estimate.provenance)
     parts = parts_shown(estimate)
     part, lines = parts[phase], _step_lines(parts, phase, setting)
     notes = [estimate.provenance]
@@ -142,23 +145,18 @@ def operator_rows(part: Part, setting: Setting) -> tuple[tuple[tuple[str, ...], 
 
 def _bound(estimate: Estimate, kind: str) -> Explanation:
     setting = estimate.setting
-    span, (phase, label) = _span(estimate, kind), _SPANS[kind]
+    span, phase, label = _span(estimate, kind)
     title, value = f"{label}: bound", seconds(span.bound_s)
     note = "the data sheet's rates with nothing wasted and all overlapped: no real run is faster"
     if kind == "total":
-        first, each = seconds(estimate.first_token.bound_s), seconds(estimate.per_token.bound_s)
-        filled = f"  = {first} + {estimate.generate - 1:,} x {each} = {value}"
-        rule = "all = first token + (generated - 1) x each token"
-        return Explanation(title, value, (rule, filled), notes=(note,))
+        return _of_all(estimate, title, "bound_s", note)
     limits, batch = setting.limits, estimate.batch / estimate.plan.dp
     part = parts_shown(estimate)[phase]
     new, sequences = estimate.prompt - setting.prefix, batch
     works = setting.least_decoding(batch)(part.cached)
     if phase == "prefill":
-        works, sequences = (
-            setting.least_works(setting.whole_prompt(new, batch, setting.prefix)),
-            batch * new,
-        )
+        works = setting.least_works(setting.whole_prompt(new, batch, setting.prefix))
+        sequences = batch * new
     lines, binds = _bound_lines(works, limits, sequences)
     notes = [note]
     if limits.stages > 1:
@@ -197,7 +195,7 @@ def _bound_lines(
 
 def _interval(estimate: Estimate, kind: str) -> Explanation:
     setting = estimate.setting
-    span, (_, label) = _span(estimate, kind), _SPANS[kind]
+    span, _, label = _span(estimate, kind)
     value = f"{seconds(span.low_s)} .. {seconds(span.high_s)}"
     title = f"{label}: 80 % interval"
     if kind == "total":

@@ -22,6 +22,13 @@ if TYPE_CHECKING:
     from thermoflop.cost.work.work import Work
 
 
+# What is derived of a work, by its names.
+COUNTS = {
+    "FLOP": "flops", "bytes of weights": "weight_bytes", "bytes of cache": "kv_bytes",
+    "bytes of activations": "activation_bytes",
+}  # fmt: skip
+
+
 def why_operator(setting: Setting, part: Part, index: int) -> Explanation:
     """Why the operator at ``index`` of a step takes its time. UsageError for one that is not."""
     if not 0 <= index < len(part.works):
@@ -138,18 +145,9 @@ def derived(setting: Setting, part: Part, index: int) -> tuple[tuple[str, ...], 
         return counts, (str(error),)
     lines: list[str] = []
     used: set[Any] = set()
-    rows = [("FLOP", symbolic.flops, work.flops)]
-    rows += [
-        (name, getattr(symbolic, field), getattr(work, field))
-        for name, field in (
-            ("bytes of weights", "weight_bytes"),
-            ("bytes of cache", "kv_bytes"),
-            ("bytes of activations", "activation_bytes"),
-        )
-    ]
-    for name, expression, count in rows:
-        if count:
-            lines += _formula(name, expression, count, values, used)
+    for name, field in COUNTS.items():
+        if count := getattr(work, field):
+            lines += _formula(name, getattr(symbolic, field), count, values, used)
     letters = [_letter(symbol, values) for symbol in values if symbol in used]
     if setting.plan.tp > 1 or setting.plan.ep > 1:
         letters.insert(0, "sizes are those of one device")

@@ -99,33 +99,35 @@ def _layer(run: Run, tp: int, ep: int) -> Layer:
     return replace(layer, mixer=mixer, cross=cross, feed=feed, idle=idle)
 
 
+# What is divided of other mixers, and what it is called; all else is on every device.
+_DIVIDED: dict[type, dict[str, str]] = {
+    LatentAttention: {"heads": "the attention heads"},
+    CompressedAttention: {"heads": "the attention heads", "o_groups": "the o_groups"},
+    Mamba: {"inner": "the channels of Mamba"},
+    Mamba2: {"heads": "the heads of Mamba-2"},
+    ShortConvolution: {},
+    GatedDelta: {"value_heads": "the value heads"},
+    KimiDelta: {"heads": "the heads of linear attention"},
+    Lightning: {"heads": "the heads of linear attention"},
+    TimeMix: {"inner": "the channels of RWKV"},
+    GatedRecurrence: {"heads": "the blocks of the recurrence", "inner": "its channels"},
+}
+# What of them heads share: one on each device where they are fewer.
+_SHARED = {Mamba2: "groups", GatedDelta: "key_heads"}
+
+
 def _mixer(mixer: Mixer, tp: int) -> Mixer:
     if isinstance(mixer, Attention):
         return _attention(mixer, tp)
-    if isinstance(mixer, LatentAttention):
-        return replace(mixer, heads=divided(mixer.heads, tp, "the attention heads"))
-    if isinstance(mixer, CompressedAttention):
-        heads = divided(mixer.heads, tp, "the attention heads")
-        return replace(mixer, heads=heads, o_groups=divided(mixer.o_groups, tp, "the o_groups"))
-    if isinstance(mixer, Mamba):
-        return replace(mixer, inner=divided(mixer.inner, tp, "the channels of Mamba"))
-    if isinstance(mixer, Mamba2):
-        heads = divided(mixer.heads, tp, "the heads of Mamba-2")
-        return replace(mixer, heads=heads, groups=max(1, mixer.groups // tp))
     if isinstance(mixer, SideBySide):
         return replace(mixer, mixers=tuple(_mixer(each, tp) for each in mixer.mixers))
-    if isinstance(mixer, ShortConvolution):
-        return mixer  # its gates, value and window are on every device
-    if isinstance(mixer, KimiDelta | Lightning):
-        return replace(mixer, heads=divided(mixer.heads, tp, "the heads of linear attention"))
-    if isinstance(mixer, TimeMix):
-        return replace(mixer, inner=divided(mixer.inner, tp, "the channels of RWKV"))
-    if isinstance(mixer, GatedRecurrence):
-        heads = divided(mixer.heads, tp, "the blocks of the recurrence")
-        return replace(mixer, inner=divided(mixer.inner, tp, "its channels"), heads=heads)
-    assert isinstance(mixer, GatedDelta)  # noqa: S101 - the last kind of mixer there is
-    values = divided(mixer.value_heads, tp, "the value heads")
-    return replace(mixer, key_heads=max(1, mixer.key_heads // tp), value_heads=values)
+    changes = {
+        name: divided(getattr(mixer, name), tp, what)
+        for name, what in _DIVIDED[type(mixer)].items()
+    }
+    if shared := _SHARED.get(type(mixer)):
+        changes[shared] = max(1, getattr(mixer, shared) // tp)
+    return replace(mixer, **changes)
 
 
 def _attention(attention: Attention, tp: int) -> Attention:

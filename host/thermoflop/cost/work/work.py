@@ -98,6 +98,15 @@ class Work:
         return self.flops if self.kind == "network" else 0.0
 
 
+def pass_work(
+    name: str, part: str, group: str, times: Number, moved: Number, launches: int = 1
+) -> Work:
+    """A pass over memory that moves so many bytes of activations."""
+    return Work(
+        name, part, group, "element-wise", times, 0.0, 0.0, 0.0, 0.0, moved, launches
+    )  # fmt: skip
+
+
 def works(
     description: Description,
     step: Step,

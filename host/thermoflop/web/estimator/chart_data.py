@@ -6,7 +6,7 @@ from itertools import pairwise
 from math import ceil, floor, log10
 from typing import TYPE_CHECKING
 
-from thermoflop.cost.reports.roofline import roofline
+from thermoflop.cost.reports.pictures import roofline
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from thermoflop.base.sheet import Figure
     from thermoflop.cost.inference.result import Estimate
-    from thermoflop.cost.reports.roofline import Dot
+    from thermoflop.cost.reports.pictures import Dot
 
 
 def charts_of(
