@@ -38,6 +38,14 @@ def open_plain(path: str, flags: int = os.O_RDONLY) -> int:
     return descriptor
 
 
+def create(path: str, flags: int, mode: int = 0o644) -> int:
+    """A descriptor of a new file; StorageError where there is one, or none can be made."""
+    try:
+        return os.open(path, flags | os.O_CREAT | os.O_EXCL | BINARY, mode)
+    except OSError as error:
+        raise StorageError(f"cannot create {path}: {error.strerror}") from error
+
+
 def read_bytes(
     path: str, expected: str, most_bytes: int = LARGEST_FILE_BYTES, links: bool = True
 ) -> bytes:

@@ -63,3 +63,8 @@ def mappings(data: Any, *keys: str) -> list[dict[str, Any]]:
     """The objects of the list that stands there."""
     found = inside(data, *keys)
     return [each for each in found if isinstance(each, dict)] if isinstance(found, list) else []
+
+
+def attributes(of: object, *names: str) -> dict[str, Any]:
+    """Attributes of an object by their names, for JSON."""
+    return {name: getattr(of, name) for name in names}

@@ -8,6 +8,8 @@ a type checker it is a frozen dataclass. The fields of a record that it derives 
 
 from __future__ import annotations
 
+import math
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, TypeVar, dataclass_transform
@@ -128,7 +130,7 @@ def plain(value: Any) -> Any:
         return {key: plain(item) for key, item in value.items()}
     if isinstance(value, tuple | list):
         return [plain(item) for item in value]
-    if isinstance(value, float) and not -1e308 < value < 1e308:
+    if isinstance(value, float) and not math.isfinite(value):
         return None
     if type(value).__module__ == "numpy":
         return plain(value.tolist())

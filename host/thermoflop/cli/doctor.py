@@ -25,6 +25,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Examine the board and its port, and print the findings."""
+    from dataclasses import asdict
+
     from thermoflop.pico.doctor import PROBLEM, examine
 
     findings = examine(args.port, args.ask, args.listen)
@@ -33,5 +35,5 @@ def run(args: argparse.Namespace) -> int:
         lines.append(f"{_SIGNS[finding.state]} {finding.check:<14} {finding.text}")
         if finding.remedy:
             lines.append(f"{'':<18} -> {finding.remedy}")
-    print_result(args, lambda: [each.to_json() for each in findings], lambda: "\n".join(lines))
+    print_result(args, lambda: [asdict(each) for each in findings], lambda: "\n".join(lines))
     return int(any(finding.state == PROBLEM for finding in findings))

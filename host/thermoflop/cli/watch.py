@@ -15,7 +15,7 @@ from thermoflop.cli.streams import is_dumb
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from thermoflop.pico.link import Latest, Link
+    from thermoflop.pico.link import Link
 
 EPILOG = "Nothing is sent to the board and nothing is recorded. Ctrl-C ends it: exit code 0."
 _FRAME_S = 0.1
@@ -33,14 +33,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Watch until Ctrl-C."""
-    from thermoflop.pico.link import Latest, Link
+    from thermoflop.pico.link import Link
     from thermoflop.pico.ports import choose
 
     stop = stop_on_signals()
     target = choose(args.port)
-    inbox = Latest()
-    with Link(target, inbox) as link:
-        watch = _Watch(link, inbox, stop, args)
+    with Link(target) as link:
+        watch = _Watch(link, stop, args)
         if sys.stdout.isatty() and not (args.plain or args.json or is_dumb()):
             watch.picture(target.url, args.window)
         else:
@@ -52,11 +51,8 @@ def run(args: argparse.Namespace) -> int:
 
 
 class _Watch:
-    def __init__(
-        self, link: Link, inbox: Latest, stop: threading.Event, args: argparse.Namespace
-    ) -> None:
+    def __init__(self, link: Link, stop: threading.Event, args: argparse.Namespace) -> None:
         self._link = link
-        self._inbox = inbox
         self._stop = stop
         self._start_s = time.monotonic()
         self._wait_s = args.wait
@@ -75,7 +71,7 @@ class _Watch:
         goes_on = True
         while goes_on:
             goes_on = self._goes_on()
-            items = self._inbox.take()
+            items = self._link.inbox.take()
             texts: Iterable[str]
             if as_json:
                 texts = (item.line.decode("ascii") for item in items if isinstance(item, BoardLine))
@@ -97,7 +93,7 @@ class _Watch:
         with Screen(console=console, screen=True, auto_refresh=False) as screen:
             drawn: object = None
             while self._goes_on():
-                items = self._inbox.take()
+                items = self._link.inbox.take()
                 live.add(items)
                 look = (console.size, self._link.connected)
                 if not items and look == drawn:

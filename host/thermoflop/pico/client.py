@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from thermoflop.errors import BoardError, BoardRefused
-from thermoflop.pico.link import Latest, Link
+from thermoflop.pico.link import Link
 from thermoflop.pico.ports import Target
 from thermoflop.pico.track import BoardLine, Item
 from thermoflop.pico.wire import (
@@ -58,20 +58,16 @@ def ask(target: Target, verb: str, args: Sequence[str] = (), reply_s: float = RE
 
     BoardError when there is no answer: the port is not a board's, or the board is not running.
     """
-    inbox = Latest()
     encode_command(MAX_ID, verb, tuple(args))  # what cannot be encoded opens no port
-    with Link(target, inbox) as link:
-        return say(link, inbox, verb, args, reply_s)
+    with Link(target) as link:
+        return say(link, verb, args, reply_s)
 
 
-def say(
-    link: Link, inbox: Latest, verb: str, args: Sequence[str] = (), reply_s: float = REPLY_S
-) -> Answer:
-    """The same on a link that is open, whose items go into ``inbox``; samples meanwhile are lost to
-    who reads that."""
+def say(link: Link, verb: str, args: Sequence[str] = (), reply_s: float = REPLY_S) -> Answer:
+    """The same on a link that is open; samples meanwhile are lost to who reads its ``inbox``."""
     command_id = secrets.randbelow(MAX_ID) + 1
     data = encode_command(command_id, verb, tuple(args))
-    conversation = _Conversation(link, inbox, command_id)
+    conversation = _Conversation(link, command_id)
     reply = conversation.reply(data, reply_s)
     if not reply.ok:
         why = printable(reply.err or "no reason given").replace("usage: ", "it takes ", 1)
@@ -97,10 +93,9 @@ def _newest(heard: list[BoardLine], kinds: tuple[type, ...]) -> tuple[BoardLine,
 class _Conversation:
     """What was heard since the command was sent."""
 
-    def __init__(self, link: Link, inbox: Latest, command_id: int) -> None:
+    def __init__(self, link: Link, command_id: int) -> None:
         self.heard: list[BoardLine] = []
         self._link = link
-        self._inbox = inbox
         self._id = command_id
         self._waiting: deque[Item] = deque()  # heard in one go with what was waited for
 
@@ -136,7 +131,7 @@ class _Conversation:
     def _messages(self, seconds: float) -> Iterator[Message]:
         end_s = time.monotonic() + seconds
         while time.monotonic() < end_s and not self._link.gone:
-            self._waiting.extend(self._inbox.take())
+            self._waiting.extend(self._link.inbox.take())
             while self._waiting:
                 item = self._waiting.popleft()
                 if isinstance(item, BoardLine):

@@ -9,10 +9,10 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 from thermoflop.errors import BoardError, ThermoflopError
-from thermoflop.pico.link import Latest, Link
+from thermoflop.pico.link import Link
 from thermoflop.pico.ports import PortInfo, Target, list_ports
 from thermoflop.pico.system import System, look_at_system
 from thermoflop.pico.track import BadLine, BoardLine, HostEvent, Tracker
@@ -28,6 +28,7 @@ from thermoflop.pico.wire import encode_command, printable
 LISTEN_S = 3.0  # 15 samples at the usual rate, 3 at one a second
 MOST_HOLDERS = 3
 OK, PROBLEM, UNKNOWN = "ok", "problem", "unknown"
+_ADD_RULE = "put this line into /etc/udev/rules.d/99-pico.rules and replug: "
 _PROMPT = re.compile(r">>>|MicroPython v\d|Traceback \(most recent")
 
 
@@ -69,9 +70,8 @@ class Finding:
     text: str
     remedy: str = ""
 
-    def to_json(self) -> dict[str, str]:
-        """As ``thermoflop doctor --json`` prints it."""
-        return asdict(self)
+
+Said = tuple[str, ...]  # a finding without its check: state, text, and for a problem the remedy
 
 
 def examine(
@@ -83,7 +83,7 @@ def examine(
 
 def judge(facts: Facts) -> list[Finding]:
     """Every check's finding, in the order in which to fix things."""
-    return [finding for check in CHECKS if (finding := check(facts)) is not None]
+    return [Finding(name, *said) for name, check in CHECKS.items() if (said := check(facts))]
 
 
 def gather(port: str | None, ask: bool, listen_s: float) -> Facts:
@@ -105,14 +105,13 @@ def gather(port: str | None, ask: bool, listen_s: float) -> Facts:
 
 def listen(target: Target, ask: bool, listen_s: float) -> Heard:
     """What arrives in ``listen_s``; with ``ask``, a board that is heard gets the command ``id``."""
-    inbox = Latest()
     texts: list[str] = []
     is_asked = not ask
-    with Link(target, inbox) as link:
+    with Link(target) as link:
         end_s = time.monotonic() + listen_s
         while time.monotonic() < end_s and not link.gone:
             time.sleep(0.05)
-            for item in inbox.take():
+            for item in link.inbox.take():
                 if isinstance(item, BadLine):
                     texts.append(item.head.decode("latin-1"))
                 elif isinstance(item, HostEvent) and item.ev == "torn_at_open":
@@ -156,14 +155,14 @@ def shipped_firmware() -> str | None:
         return None
 
 
-def check_port(facts: Facts) -> Finding:
+def check_port(facts: Facts) -> Said:
     """Is there a board, and only one?"""
     boards = [p for p in facts.ports if p.is_board]
     if facts.target is not None:
-        return Finding("port", OK, f"looking at {printable(facts.target.url)}")
+        return OK, f"looking at {printable(facts.target.url)}"
     if len(boards) > 1:
         names = ", ".join(b.device for b in boards)
-        return Finding("port", PROBLEM, f"{len(boards)} boards: {names}", "choose with --port")
+        return PROBLEM, f"{len(boards)} boards: {names}", "choose with --port"
     remedy = "plug the board in with a cable that carries data; many carry only power"
     if facts.system.usb_ids == ():
         remedy += (
@@ -173,24 +172,22 @@ def check_port(facts: Facts) -> Finding:
     named = [p for p in facts.ports if not is_no_board(p.vid, p.pid)]
     if others := ", ".join(f"{p.device} ({p.usb_id or 'no USB id'})" for p in named):
         remedy += f"; if it is one of {others}, name it with --port"
-    return Finding(
-        "port", PROBLEM, f"no serial port with the id {BOARD_VID:04x}:{BOARD_PID:04x}", remedy
-    )
+    return PROBLEM, f"no serial port with the id {BOARD_VID:04x}:{BOARD_PID:04x}", remedy
 
 
-def check_bootsel(facts: Facts) -> Finding | None:
+def check_bootsel(facts: Facts) -> Said | None:
     """Is a board waiting in its boot loader?"""
     said = in_boot_loader(_pids(facts))
-    return None if said is None else Finding("boot loader", PROBLEM, *said)
+    return None if said is None else (PROBLEM, *said)
 
 
-def check_usb_id(facts: Facts) -> Finding | None:
+def check_usb_id(facts: Facts) -> Said | None:
     """Is something there that could be taken for the board, or is the board with other ids?"""
     if any(p.is_board for p in facts.ports):
         return None
     circuit = [p.usb_id for p in facts.ports if p.usb_id and "CircuitPython" in p.description]
     said = taken_for_board(_pids(facts), circuit)
-    return None if said is None else Finding("usb id", PROBLEM, *said)
+    return None if said is None else (PROBLEM, *said)
 
 
 def _pids(facts: Facts) -> set[int]:
@@ -199,83 +196,63 @@ def _pids(facts: Facts) -> set[int]:
     return {pid for vid, pid in ids if vid == BOARD_VID and pid is not None}
 
 
-def check_permission(facts: Facts) -> Finding | None:
+def check_permission(facts: Facts) -> Said | None:
     """May we open it?"""
     if facts.target is None or facts.system.port_group is None:
         return None
     if facts.system.may_open:
-        return Finding("permission", OK, "the port may be opened")
-    group = facts.system.port_group
+        return OK, "the port may be opened"
+    where, group = printable(facts.target.url), facts.system.port_group
     if group == "root":
         rule = 'SUBSYSTEM=="tty", ATTRS{idVendor}=="2e8a", GROUP="dialout", MODE="0660"'
-        return Finding(
-            "permission",
-            PROBLEM,
-            f"only root may open {printable(facts.target.url)}",
-            f"put this line into /etc/udev/rules.d/99-pico.rules and replug: {rule}",
-        )
-    return Finding(
-        "permission",
-        PROBLEM,
-        f"{printable(facts.target.url)} belongs to the group {group}, and you are not in it",
-        f"`sudo usermod -aG {group} $USER`, then log out and in again",
-    )
+        return PROBLEM, f"only root may open {where}", _ADD_RULE + rule
+    text = f"{where} belongs to the group {group}, and you are not in it"
+    return PROBLEM, text, f"`sudo usermod -aG {group} $USER`, then log out and in again"
 
 
-def check_second_reader(facts: Facts) -> Finding | None:
+def check_second_reader(facts: Facts) -> Said | None:
     """Does another process hold the port?"""
     if facts.system.holders:
         holders = facts.system.holders
         names = ", ".join(f"{name} (process {pid})" for pid, name in holders[:MOST_HOLDERS])
         if len(holders) > MOST_HOLDERS:
             names += f" and {len(holders) - MOST_HOLDERS} more"
-        return Finding(
-            "second reader",
-            PROBLEM,
-            f"the port is also open in {names}: two readers steal each other's bytes",
-            "it lets go within half a minute; see below how to keep it away"
-            if all(name == "ModemManager" for _, name in holders)
-            else "close that program",
-        )
+        remedy = "close that program"
+        if all(name == "ModemManager" for _, name in holders):
+            remedy = "it lets go within half a minute; see below how to keep it away"
+        text = f"the port is also open in {names}: two readers steal each other's bytes"
+        return PROBLEM, text, remedy
     if facts.open_error and "busy" in facts.open_error:
-        return Finding("second reader", PROBLEM, facts.open_error, "close the other program")
+        return PROBLEM, facts.open_error, "close the other program"
     return None
 
 
-def check_modem_manager(facts: Facts) -> Finding | None:
+def check_modem_manager(facts: Facts) -> Said | None:
     """Will ModemManager type AT commands at the board?"""
     if not facts.system.modem_manager or facts.system.port_group is None:
         return None
     if facts.system.modem_manager_ignores:
-        return Finding("ModemManager", OK, "runs, and leaves this port alone")
+        return OK, "runs, and leaves this port alone"
     rule = 'ATTRS{idVendor}=="2e8a", ATTRS{idProduct}=="0005", ENV{ID_MM_DEVICE_IGNORE}="1"'
-    return Finding(
-        "ModemManager",
-        PROBLEM,
-        "runs, and probes a board for half a minute after it is plugged in",
-        f"put this line into /etc/udev/rules.d/99-pico.rules and replug: {rule}",
-    )
+    text = "runs, and probes a board for half a minute after it is plugged in"
+    return PROBLEM, text, _ADD_RULE + rule
 
 
-def check_opens(facts: Facts) -> Finding | None:
+def check_opens(facts: Facts) -> Said | None:
     """Did it open?"""
     if facts.open_error is None or "busy" in facts.open_error:
         return None
-    return Finding(
-        "open", PROBLEM, facts.open_error, "see the checks above, or name another --port"
-    )
+    return PROBLEM, facts.open_error, "see the checks above, or name another --port"
 
 
-def check_firmware_runs(facts: Facts) -> Finding | None:
+def check_firmware_runs(facts: Facts) -> Said | None:
     """Does it speak as our firmware does?"""
     heard = facts.heard
     if heard is None:
         return None
     if heard.good_lines:
-        text = f"{heard.good_lines} good lines"
-        return Finding(
-            "firmware", OK, text + (f", {heard.bad_lines} bad" if heard.bad_lines else "")
-        )
+        bad = f", {heard.bad_lines} bad" if heard.bad_lines else ""
+        return OK, f"{heard.good_lines} good lines{bad}"
     if _PROMPT.search(heard.text):
         text = "MicroPython's prompt, not the firmware"
         remedy = "`thermoflop flash`; if it is installed, it was stopped: replug the board"
@@ -290,53 +267,44 @@ def check_firmware_runs(facts: Facts) -> Finding | None:
             "replug the board; if that does not help, `thermoflop flash` (a board without firmware "
             "is silent, and so is one that was stopped at its prompt)"
         )
-    return Finding("firmware", PROBLEM, text, remedy)
+    return PROBLEM, text, remedy
 
 
-def check_firmware_age(facts: Facts) -> Finding | None:
+def check_firmware_age(facts: Facts) -> Said | None:
     """Is it the firmware that this package brings?"""
     heard = facts.heard
     if heard is None or not heard.good_lines:
         return None
     if heard.fw is None:
-        return Finding(
-            "version",
-            UNKNOWN,
-            "the board says its version once a minute",
-            "`thermoflop doctor --ask` asks it",
-        )
+        text = "the board says its version once a minute"
+        return UNKNOWN, text, "`thermoflop doctor --ask` asks it"
     if heard.proto is not None and heard.proto > facts.shipped_proto:
         text = f"the board speaks protocol {heard.proto}, this package {facts.shipped_proto}"
-        return Finding("version", PROBLEM, text, "upgrade thermoflop on this machine")
+        return PROBLEM, text, "upgrade thermoflop on this machine"
     if facts.shipped_fw is None:
-        return Finding("version", UNKNOWN, f"firmware {printable(heard.fw)}")
+        return UNKNOWN, f"firmware {printable(heard.fw)}"
     if _version(heard.fw) < _version(facts.shipped_fw):
         text = f"firmware {printable(heard.fw)} is older than {facts.shipped_fw}, shipped here"
-        return Finding("version", PROBLEM, text, "`thermoflop flash` (your settings are kept)")
-    return Finding("version", OK, f"firmware {printable(heard.fw)}")
+        return PROBLEM, text, "`thermoflop flash` (your settings are kept)"
+    return OK, f"firmware {printable(heard.fw)}"
 
 
-def check_faults(facts: Facts) -> Finding | None:
+def check_faults(facts: Facts) -> Said | None:
     """Does the board itself report a fault, or has it crashed?"""
     heard = facts.heard
     if heard is None or not heard.good_lines:
         return None
     if heard.safe:
-        return Finding(
-            "faults",
-            PROBLEM,
-            f"safe mode after {heard.crashes} crashes: fan on, defaults, nothing else",
-            "`thermoflop pico clear`, then `thermoflop pico reset`; if it comes back, report it",
+        text = f"safe mode after {heard.crashes} crashes: fan on, defaults, nothing else"
+        remedy = (
+            "`thermoflop pico clear`, then `thermoflop pico reset`; if it comes back, report it"
         )
+        return PROBLEM, text, remedy
     if not heard.flags:
-        return Finding("faults", OK, "none")
+        return OK, "none"
     remedies = [REMEDIES.get(flag, "see wiring.md") for flag in heard.flags]
-    return Finding(
-        "faults",
-        PROBLEM,
-        "the board reports " + ", ".join(printable(flag) for flag in heard.flags),
-        "; ".join(dict.fromkeys(remedies)),
-    )
+    text = "the board reports " + ", ".join(printable(flag) for flag in heard.flags)
+    return PROBLEM, text, "; ".join(dict.fromkeys(remedies))
 
 
 REMEDIES = {
@@ -357,18 +325,18 @@ REMEDIES = {
     "nocool": "the fan runs and it still gets hotter: check the fan, then `thermoflop pico clear`",
 }
 
-CHECKS: tuple[Callable[[Facts], Finding | None], ...] = (
-    check_port,
-    check_bootsel,
-    check_usb_id,
-    check_permission,
-    check_second_reader,
-    check_modem_manager,
-    check_opens,
-    check_firmware_runs,
-    check_firmware_age,
-    check_faults,
-)
+CHECKS: dict[str, Callable[[Facts], Said | None]] = {
+    "port": check_port,
+    "boot loader": check_bootsel,
+    "usb id": check_usb_id,
+    "permission": check_permission,
+    "second reader": check_second_reader,
+    "ModemManager": check_modem_manager,
+    "open": check_opens,
+    "firmware": check_firmware_runs,
+    "version": check_firmware_age,
+    "faults": check_faults,
+}
 
 
 def _version(text: str) -> tuple[int, ...]:

@@ -11,6 +11,8 @@ import select
 import threading
 from collections.abc import Callable
 
+from thermoflop.base.threads import start_thread
+
 
 class Drain:
     """Calls ``on_ready`` of each port that has something to read, in one thread."""
@@ -36,10 +38,7 @@ class Drain:
                 return False
             self._ready[handle] = on_ready
             if self._thread is None:
-                self._thread = threading.Thread(
-                    target=self._run, name="thermoflop-drain", daemon=True
-                )
-                self._thread.start()
+                self._thread = start_thread("drain", self._run)
         return True
 
     def remove(self, handle: int, on_ready: Callable[[], None]) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any, TypeVar
 
 from thermoflop.errors import BoardError
@@ -49,18 +49,9 @@ class Report:
 
     def to_json(self) -> dict[str, object]:
         """The report as ``thermoflop flash --json`` prints it."""
-        hello = self.hello
-        return {
-            "port": self.port,
-            "board": self.board,
-            "version": self.version,
-            "copied": list(self.copied),
-            "unchanged": list(self.unchanged),
-            "copied_bytes": self.copied_bytes,
-            "finished_earlier": self.finished_earlier,
-            "kept": self.kept,
-            "running": None if hello is None else {"fw": hello.fw, "boot": hello.boot},
-        }
+        done, hello = asdict(self), self.hello
+        del done["hello"]
+        return {**done, "running": None if hello is None else {"fw": hello.fw, "boot": hello.boot}}
 
 
 def flash(

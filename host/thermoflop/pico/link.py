@@ -16,6 +16,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Any, Self
 
+from thermoflop.base.threads import start_thread
 from thermoflop.errors import BoardError
 from thermoflop.pico.drain import DRAIN
 from thermoflop.pico.ports import Target, open_port
@@ -55,13 +56,14 @@ class Latest:
 class Link:
     """A board's port, being read. Use as a context manager, or ``start`` and ``stop``."""
 
-    def __init__(self, target: Target, sink: Sink) -> None:
-        """Nothing is opened yet."""
+    def __init__(self, target: Target, sink: Sink | None = None) -> None:
+        """Nothing is opened yet. What is read goes to ``sink``, by default into ``inbox``."""
         self.target = target
+        self.inbox = Latest()
         self.tracker = Tracker()
         self.gone: str | None = None  # why the link ended by itself
         self.connected = False
-        self._sink = sink
+        self._sink = self.inbox if sink is None else sink
         self._port: Any = None
         self._port_lock = threading.Lock()
         self._stop = threading.Event()
@@ -140,10 +142,7 @@ class Link:
             DRAIN.remove(self._handle, self._read_ready)
 
     def _go(self, error: Exception | None) -> None:
-        self._thread = threading.Thread(
-            target=self._run, args=(error,), name="thermoflop-link", daemon=True
-        )
-        self._thread.start()
+        self._thread = start_thread("link", self._run, error)
 
     def _read_ready(self) -> None:
         """Read what came; what goes wrong, and the wait for the port's return, has a thread."""

@@ -13,11 +13,11 @@ import queue
 import re
 import subprocess
 import sys
-import threading
 from collections.abc import Callable
 from importlib.resources import files
 from typing import Any
 
+from thermoflop.base.threads import start_thread
 from thermoflop.errors import BoardError
 from thermoflop.pico.wire import printable
 
@@ -66,8 +66,7 @@ class Mpremote:
             env={**os.environ, "PYTHONUNBUFFERED": "1", "PYTHONIOENCODING": "utf-8:replace"},
         )
         lines: queue.Queue[str | None] = queue.Queue()
-        drain = threading.Thread(target=_drain, args=(child, lines), daemon=True)
-        drain.start()
+        drain = start_thread("mpremote", _drain, child, lines)
         try:
             output = self._listen(lines, on_line)
             child.wait()

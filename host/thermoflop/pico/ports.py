@@ -18,6 +18,7 @@ try:
 except ImportError:  # Windows locks every port by itself
     fcntl = termios = None  # type: ignore[assignment]
 
+from thermoflop.base.plain import attributes
 from thermoflop.errors import BoardError
 from thermoflop.pico.usb_ids import BOARD_PID, BOARD_VID
 from thermoflop.pico.wire import printable
@@ -47,13 +48,7 @@ class PortInfo:
 
     def to_json(self) -> dict[str, object]:
         """The port as ``thermoflop ports --json`` prints it."""
-        return {
-            "device": self.device,
-            "description": self.description,
-            "usb_id": self.usb_id,
-            "serial_number": self.serial_number,
-            "is_board": self.is_board,
-        }
+        return attributes(self, "device", "description", "usb_id", "serial_number", "is_board")
 
     @property
     def usb_id(self) -> str | None:

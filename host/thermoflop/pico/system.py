@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from thermoflop.base.processes import holders, name_of, processes, read_text
+
 _USB = Path("/sys/bus/usb/devices")
-_PROC = Path("/proc")
 _UDEV = Path("/run/udev/data")
 
 
@@ -32,7 +32,7 @@ def look_at_system(device: str | None) -> System:
     """Look; ``device`` is the path of the port, if there is one."""
     if not sys.platform.startswith("linux"):
         return System()
-    running = any(name == "ModemManager" for _, name in _processes())
+    running = "ModemManager" in map(name_of, processes())
     usb_ids = _usb_ids()
     # a pseudo-terminal is no USB device, and its owner has both ends open by right
     if device is None or os.path.realpath(device).startswith("/dev/pts/"):
@@ -41,7 +41,7 @@ def look_at_system(device: str | None) -> System:
         usb_ids=usb_ids,
         port_group=_group(device) if Path(device).exists() else None,
         may_open=not Path(device).exists() or os.access(device, os.R_OK | os.W_OK),
-        holders=tuple(_holders(device)),
+        holders=tuple(holders(os.path.realpath(device))),
         modem_manager=running,
         modem_manager_ignores=_is_ignored(device),
     )
@@ -52,7 +52,7 @@ def _usb_ids() -> tuple[tuple[int, int], ...] | None:
         return None
     ids = []
     for entry in sorted(_USB.iterdir()):
-        vendor, product = _read(entry / "idVendor"), _read(entry / "idProduct")
+        vendor, product = read_text(entry / "idVendor"), read_text(entry / "idProduct")
         if vendor and product:
             ids.append((int(vendor, 16), int(product, 16)))
     return tuple(ids)
@@ -65,38 +65,11 @@ def _group(device: str) -> str:
         return "dialout"
 
 
-def _processes() -> Iterator[tuple[int, str]]:
-    for entry in _PROC.iterdir() if _PROC.is_dir() else ():
-        if entry.name.isdigit():
-            yield int(entry.name), _read(entry / "comm")
-
-
-def _holders(device: str) -> Iterator[tuple[int, str]]:
-    """Other processes with the device open; those of other users cannot be seen."""
-    real = os.path.realpath(device)
-    for pid, name in _processes():
-        if pid == os.getpid():
-            continue
-        try:
-            handles = list((_PROC / str(pid) / "fd").iterdir())
-            if any(str(handle.readlink()) == real for handle in handles):
-                yield pid, name
-        except OSError:  # gone meanwhile, or not ours to look at
-            continue
-
-
 def _is_ignored(device: str) -> bool:
     """Whether a udev rule tells ModemManager to leave the device alone."""
     try:
         number = Path(device).stat().st_rdev
     except OSError:
         return False
-    data = _read(_UDEV / f"c{os.major(number)}:{os.minor(number)}")
+    data = read_text(_UDEV / f"c{os.major(number)}:{os.minor(number)}")
     return "ID_MM_DEVICE_IGNORE=1" in data or "ID_MM_PORT_IGNORE=1" in data
-
-
-def _read(path: Path) -> str:
-    try:
-        return path.read_text(errors="replace").strip()
-    except OSError:
-        return ""

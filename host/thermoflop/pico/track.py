@@ -7,6 +7,7 @@ that never came; a line is stale when its boot is over or its ``seq`` is not new
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -16,7 +17,7 @@ from thermoflop.pico.clock import ClockFit, ClockFitter
 from thermoflop.pico.event_numbers import EventNumbers
 from thermoflop.pico.lines import LineSplitter, Overlong
 from thermoflop.pico.settings import merge_settings
-from thermoflop.pico.wire import Bad, Event, Hello, Log, Message, Sample, Settings, Units, decode
+from thermoflop.pico.wire import Bad, Event, Hello, Message, Sample, Settings, Units, decode
 
 # Stale data is what a buffer kept: at most a few dozen lines. A longer row of lines that keep
 # advancing means that the tracker's idea of the boot was wrong (one corrupted line in 65,536 passes
@@ -55,6 +56,11 @@ class HostEvent:
     wall_s: float
     ev: str
     detail: Mapping[str, Any]
+
+    @classmethod
+    def at(cls, mono_s: float, ev: str, detail: Mapping[str, Any]) -> HostEvent:
+        """At a moment of the monotonic clock, and of the wall clock as it is set now."""
+        return cls(mono_s, time.time() - (time.monotonic() - mono_s), ev, detail)
 
 
 Item = BoardLine | BadLine | HostEvent
@@ -292,5 +298,3 @@ class Tracker:
                 self.board.units = message.units
             case Settings():
                 merge_settings(self.board.settings, message.values)
-            case Log() | _:
-                pass

@@ -248,15 +248,11 @@ def _number(data: dict[str, Any], key: str, low: float, high: float) -> float:
     return float(value)
 
 
-def _text(data: dict[str, Any], key: str, check: Callable[[str], object] = bool) -> str:
+def _text(data: dict[str, Any], key: str, check: Callable[[str], object] = lambda _: True) -> str:
     value = data[key]
     if type(value) is not str or not check(value):
         raise ValueError(key)
     return value
-
-
-def _anything(_: str) -> bool:
-    return True
 
 
 def _command_id(data: dict[str, Any]) -> int | None:
@@ -272,10 +268,10 @@ def _hello(data: dict[str, Any]) -> Hello:
         boot=_text(data, "boot", _IS_BOOT),
         up_s=_number(data, "up_s", 0, _MAX_UP_S),
         proto=_integer(data, "proto", 0, 999),
-        fw=_text(data, "fw"),
-        board=_text(data, "board", _anything),
-        uid=_text(data, "uid", _anything),
-        reset=_text(data, "reset", _anything),
+        fw=_text(data, "fw", bool),
+        board=_text(data, "board"),
+        uid=_text(data, "uid"),
+        reset=_text(data, "reset"),
         boots=_integer(data, "boots", 0, 1 << 32),
         crashes=_integer(data, "crashes", 0, 1 << 32),
         safe=_integer(data, "safe", 0, 1),
@@ -359,7 +355,7 @@ def _mults(data: dict[str, Any]) -> Mults:
 
 
 def _log(data: dict[str, Any]) -> Log:
-    return Log(_text(data, "boot", _IS_BOOT), _text(data, "text", _anything))
+    return Log(_text(data, "boot", _IS_BOOT), _text(data, "text"))
 
 
 _BUILDERS: dict[str, Callable[[dict[str, Any]], Message]] = {

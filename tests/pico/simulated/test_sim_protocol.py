@@ -14,13 +14,13 @@ from thermoflop.pico.ports import open_port
 from thermoflop.pico.simulated import registry as desk
 from thermoflop.pico.simulated.board import SimulatedBoard
 from thermoflop.pico.simulated.options import parse_options
-from thermoflop.pico.simulated.protocol_sim import Serial, register
+from thermoflop.pico.simulated.protocol_sim import Serial
 
 FAST = "sim://?speed=max&heat=off"
 
 
 def port(url: str = FAST, **words: object) -> Serial:
-    register()
+    open_port(FAST).close()  # pyserial knows the scheme from then on
     return serial.serial_for_url(url, **words)
 
 
@@ -114,7 +114,7 @@ def test_input_can_be_thrown_away() -> None:
 
 
 def test_it_can_be_made_first_and_opened_later() -> None:
-    register()
+    open_port(FAST).close()
     board = serial.serial_for_url(FAST, do_not_open=True)
     assert not board.is_open
     board.open()
@@ -202,8 +202,7 @@ def test_nonsense_in_the_url_is_one_sentence_with_the_word_in_it(query: str, wor
         open_port(f"sim://?{query}")
 
 
-def test_registering_twice_changes_nothing() -> None:
-    register()
-    before = list(serial.protocol_handler_packages)
-    register()
-    assert serial.protocol_handler_packages == before
+def test_opening_twice_registers_the_scheme_once() -> None:
+    port().close()
+    port().close()
+    assert serial.protocol_handler_packages.count("thermoflop.pico.simulated") == 1

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from thermoflop.pico.doctor import REMEDIES
@@ -50,10 +50,6 @@ class Figures:
     off_c: float | None = None
     on_after_s: float | None = None
     off_after_s: float | None = None
-
-    def to_json(self) -> dict[str, float | None]:
-        """As ``thermoflop setup --json`` prints them."""
-        return asdict(self)
 
 
 class FingerTest:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -17,7 +17,7 @@ from thermoflop.errors import BoardError, InputError, ThermoflopError, UsageErro
 from thermoflop.pico import firmware
 from thermoflop.pico.client import say
 from thermoflop.pico.flash import WAIT_S, Report, flash
-from thermoflop.pico.link import Latest, Link
+from thermoflop.pico.link import Link
 from thermoflop.pico.ports import Target, is_simulated
 from thermoflop.pico.setup import search
 from thermoflop.pico.setup.boot_disk import (
@@ -78,16 +78,12 @@ class Outcome:
 
     def to_json(self) -> dict[str, object]:
         """The outcome as ``thermoflop setup --json`` prints it."""
-        fault = self.fault
-        named = None if fault is None else {
-            "name": fault.name, "text": fault.text, "remedy": fault.remedy,
-        }  # fmt: skip
         return {
-            "passed": fault is None,
+            "passed": self.fault is None,
             "port": self.port,
             "flashed": None if self.flashed is None else self.flashed.to_json(),
-            **self.figures.to_json(),
-            "fault": named,
+            **asdict(self.figures),
+            "fault": None if self.fault is None else asdict(self.fault),
         }
 
 
@@ -206,17 +202,16 @@ def _turned(target: Target, talk: Talk) -> bool:
     question = "        They may stay so. Tell the board, and test again? [Y/n] "
     if not talk.agree(question):
         return False
-    inbox = Latest()
-    with Link(target, inbox) as link:
-        side = "low" if _settings(link, inbox).get("side", "high") == "high" else "high"
-        say(link, inbox, "set", ("side", side))
-        say(link, inbox, "save")
+    with Link(target) as link:
+        side = "low" if _settings(link).get("side", "high") == "high" else "high"
+        say(link, "set", ("side", side))
+        say(link, "save")
     talk.tell(f"        side is {side} now, and saved")
     return True
 
 
-def _settings(link: Link, inbox: Latest) -> Mapping[str, Any]:
-    say(link, inbox, "id")
+def _settings(link: Link) -> Mapping[str, Any]:
+    say(link, "id")
     return dict(link.tracker.board.settings)
 
 
@@ -224,34 +219,28 @@ def _test(
     target: Target, talk: Talk, touch: Callable[[], None], *, unasked: bool
 ) -> tuple[Figures, Fault | None]:
     """The finger test on a board that runs the firmware."""
-    inbox = Latest()
-    with Link(target, inbox) as link:
-        test = FingerTest(_settings(link, inbox))
-        _feed(test, link, inbox, talk, lambda: not test.is_resting)
+    with Link(target) as link:
+        test = FingerTest(_settings(link))
+        _feed(test, link, talk, lambda: not test.is_resting)
         if test.fault is None:
             rest_c = test.figures.rest_c
             talk.tell(f"        at rest {rest_c:.1f} °C")
-            with _thresholds(test, link, inbox, talk) as settings:
+            with _thresholds(test, link, talk) as settings:
                 test.await_off(settings)
-                _feed(test, link, inbox, talk, lambda: test.stage != HOLD)
-                fault = test.fault or _by_hand(test, link, inbox, talk, touch, not unasked)
+                _feed(test, link, talk, lambda: test.stage != HOLD)
+                fault = test.fault or _by_hand(test, link, talk, touch, not unasked)
                 return test.figures, fault
     return test.figures, test.fault
 
 
 def _by_hand(
-    test: FingerTest,
-    link: Link,
-    inbox: Latest,
-    talk: Talk,
-    touch: Callable[[], None],
-    asks: bool,
+    test: FingerTest, link: Link, talk: Talk, touch: Callable[[], None], asks: bool
 ) -> Fault | None:
     """Hold, and let go; between them a look at what the pin drives."""
     talk.tell("        the fan is off. Hold the thermistor between two fingers, until it starts.")
     touch()
     test.held()
-    _feed(test, link, inbox, talk, lambda: test.stage == HOLD)
+    _feed(test, link, talk, lambda: test.stage == HOLD)
     if test.fault is not None:
         return test.fault
     figures = test.figures
@@ -260,7 +249,7 @@ def _by_hand(
     )
     turns = not asks or talk.agree("        Does the fan turn, or the LED light? [Y/n] ")
     talk.tell("        Let go.")
-    _feed(test, link, inbox, talk, lambda: test.stage == LET_GO)
+    _feed(test, link, talk, lambda: test.stage == LET_GO)
     if test.fault is not None:
         return test.fault
     talk.tell(
@@ -291,13 +280,11 @@ def fan_fault(turns: bool, stops: bool) -> Fault | None:
                  "by an N-channel MOSFET")  # fmt: skip
 
 
-def _feed(
-    test: FingerTest, link: Link, inbox: Latest, talk: Talk, goes_on: Callable[[], bool]
-) -> None:
+def _feed(test: FingerTest, link: Link, talk: Talk, goes_on: Callable[[], bool]) -> None:
     """Give the test what the board says while that is wanted; BoardError when it falls silent."""
     heard_s = time.monotonic()
     while goes_on() and test.stage != DONE:
-        for item in inbox.take():
+        for item in link.inbox.take():
             if isinstance(item, BoardLine) and isinstance(item.message, Sample):
                 heard_s = time.monotonic()
                 if goes_on():
@@ -314,9 +301,7 @@ def _feed(
 
 
 @contextmanager
-def _thresholds(
-    test: FingerTest, link: Link, inbox: Latest, talk: Talk
-) -> Iterator[Mapping[str, Any]]:
+def _thresholds(test: FingerTest, link: Link, talk: Talk) -> Iterator[Mapping[str, Any]]:
     """The board with thresholds that a finger reaches; those it had come back, whatever happens."""
     old = dict(test.settings)
     new = test.thresholds()
@@ -325,18 +310,18 @@ def _thresholds(
         return
     talk.tell(f"        for the test alone the fan starts at {new['on_c']} °C, not {old['on_c']}")
     try:
-        _set_all(link, inbox, new, old)
+        _set_all(link, new, old)
         yield {**old, **new}
     finally:
         with suppress(BoardError):  # a board that went away has forgotten them: nothing was saved
-            _set_all(link, inbox, {key: old[key] for key in new}, {**old, **new})
+            _set_all(link, {key: old[key] for key in new}, {**old, **new})
 
 
-def _set_all(link: Link, inbox: Latest, values: Mapping[str, Any], old: Mapping[str, Any]) -> None:
+def _set_all(link: Link, values: Mapping[str, Any], old: Mapping[str, Any]) -> None:
     """Set values one by one, the thresholds in the order in which off_c stays below on_c."""
     first = "on_c" if values["on_c"] > old["off_c"] else "off_c"
     for key in sorted(values, key=lambda key: key != first):
-        say(link, inbox, "set", (key, str(values[key])))
+        say(link, "set", (key, str(values[key])))
 
 
 @contextmanager

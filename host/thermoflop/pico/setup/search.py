@@ -31,11 +31,9 @@ class Situation:
     disk: BootDisk | None = None
 
 
-def look(
-    port: str | None = None, disks: Iterable[Path] | None = None, listen_s: float = LISTEN_S
-) -> Situation:
+def look(port: str | None = None, disks: Iterable[Path] | None = None) -> Situation:
     """Listen to the board at ``port``, by default the only one; else look for a boot loader."""
-    facts = gather(port, ask=True, listen_s=listen_s)
+    facts = gather(port, ask=True, listen_s=LISTEN_S)
     return situation(facts, find_disks(disks) if facts.target is None else [])
 
 

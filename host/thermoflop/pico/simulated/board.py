@@ -14,17 +14,15 @@ import time
 import traceback
 from collections.abc import Mapping
 
+from thermoflop.base.threads import start_thread
 from thermoflop.errors import BoardError
 from thermoflop.pico.simulated import fakes
-from thermoflop.pico.simulated.adc import Divider
 from thermoflop.pico.simulated.cable import Cable, LinkLost
 from thermoflop.pico.simulated.heat import Heat, parse_heat
 from thermoflop.pico.simulated.module_space import Space, read_sources
 from thermoflop.pico.simulated.options import Options
-from thermoflop.pico.simulated.plant import Plant, PlantConstants
 from thermoflop.pico.simulated.truth import CableTruth
 from thermoflop.pico.simulated.world import SOFT_RESET, PlantWorld
-from thermoflop.pico.wire import SIMULATED
 
 BOOT_MS = 300  # from reset to the first line of main.py, about what MicroPython takes
 TICK_MS = 100  # rate_ms is a multiple of it
@@ -64,24 +62,8 @@ class SimulatedBoard:
         self._rest = b""
         self._thread: threading.Thread | None = None
         self._ended = False
-        self.world = self._make_world(heat)
-
-    def _make_world(self, heat: Heat | None) -> PlantWorld:
-        options = self.options
-        world = PlantWorld(
-            plant=Plant(PlantConstants(ambient_c=options.ambient_c)),
-            divider=Divider(vref_mv=options.vref_mv),
-            heat=heat or parse_heat(options.heat, options.full_w),
-            fingers=options.fingers,
-            faults=options.faults,
-            cable=self.cable,
-            seed=options.seed,
-            start_s=-options.uptime_s,
-            hold=self._hold,
-        )
-        world.uid = bytes.fromhex(options.uid_hex)
-        world.machine += SIMULATED
-        return world
+        heat = heat or parse_heat(self.options.heat, self.options.full_w)
+        self.world = PlantWorld(self.options, heat, self.cable, self._hold)
 
     # life ---------------------------------------------------------------------------------------
 
@@ -89,8 +71,7 @@ class SimulatedBoard:
         """Switch on and live through ``uptime_s``; time 0 comes with ``begin``. Once is enough."""
         if self._thread is not None:
             return
-        self._thread = threading.Thread(target=self._live, name="simulated-pico", daemon=True)
-        self._thread.start()
+        self._thread = start_thread("simulated-pico", self._live)
         with self.cable.changed:
             self.cable.changed.wait_for(lambda: self._reached_s >= 0 or self._ended)
 

@@ -153,7 +153,7 @@ class Cable:
 
     def _carry(self, line: bytes, now_s: float) -> None:
         if self._cut_next:
-            self._deliver(line[: self._random.randrange(len(line))])
+            self._host += line[: self._random.randrange(len(line))]
             self.pull()
             return
         if self.echoing:
@@ -164,12 +164,12 @@ class Cable:
             self.truth.lines_dropped += 1
         elif kind == "tear":
             self.truth.lines_torn += 1
-            self._deliver(line[: self._random.randrange(1, max(len(line), 2))])
+            self._host += line[: self._random.randrange(1, max(len(line), 2))]
         elif kind == "corrupt":
             self.truth.lines_corrupted += 1
-            self._deliver(corrupted(line, self._random))
+            self._host += corrupted(line, self._random)
         else:
-            self._deliver(line)
+            self._host += line
 
     def _roll(self, now_s: float) -> str | None:
         """What happens to this line; each fault that holds draws, the first that hits wins."""
@@ -177,9 +177,6 @@ class Cable:
             if fault.holds(now_s) and self._random.random() < fault.value:
                 return fault.kind
         return None
-
-    def _deliver(self, data: bytes) -> None:
-        self._host += data
 
     def _notify(self) -> None:
         self.changed.notify_all()

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import errno
 import time
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from serial.serialutil import (
     PortNotOpenError,
@@ -20,8 +20,9 @@ from serial.serialutil import (
     to_bytes,
 )
 
-if TYPE_CHECKING:
-    from thermoflop.pico.simulated.registry import Session
+from thermoflop.errors import ThermoflopError
+from thermoflop.pico.simulated.cable import LinkBusy, LinkLost
+from thermoflop.pico.simulated.registry import Session, connect
 
 _LOOK_EVERY_S = 0.2  # how soon cancel_read and close are noticed by a read in another thread
 
@@ -39,10 +40,6 @@ class Serial(SerialBase):  # type: ignore[misc]  # pyserial has no types
 
     def open(self) -> None:
         """Make or find the board. ValueError when the URL makes no sense."""
-        from thermoflop.errors import ThermoflopError
-        from thermoflop.pico.simulated.cable import LinkBusy, LinkLost
-        from thermoflop.pico.simulated.registry import connect
-
         if self._port is None:
             raise SerialException("Port must be configured before it can be used.")
         if self.is_open:
@@ -73,8 +70,6 @@ class Serial(SerialBase):  # type: ignore[misc]  # pyserial has no types
     @property
     def in_waiting(self) -> int:
         """Bytes that a read would give at once."""
-        from thermoflop.pico.simulated.cable import LinkLost
-
         session = self._open_session()
         try:
             return session.cable.waiting(session.ticket)
@@ -83,8 +78,6 @@ class Serial(SerialBase):  # type: ignore[misc]  # pyserial has no types
 
     def read(self, size: int = 1) -> bytes:
         """``size`` bytes, fewer when the timeout passes first; SerialException when unplugged."""
-        from thermoflop.pico.simulated.cable import LinkLost
-
         self._cancelled = False
         deadline_s = None if self._timeout is None else time.monotonic() + self._timeout
         data = bytearray()
@@ -105,8 +98,6 @@ class Serial(SerialBase):  # type: ignore[misc]  # pyserial has no types
 
     def write(self, data: Any) -> int:
         """Type to the board; waits while it takes nothing, up to the write timeout."""
-        from thermoflop.pico.simulated.cable import LinkLost
-
         session = self._open_session()
         octets = to_bytes(data)
         try:
@@ -159,11 +150,3 @@ class Serial(SerialBase):  # type: ignore[misc]  # pyserial has no types
         """Nothing to configure."""
 
     _update_rts_state = _update_dtr_state = _update_break_state = _reconfigure_port
-
-
-def register() -> None:
-    """Make pyserial know ``sim://``; calling it again changes nothing."""
-    import serial
-
-    if __package__ not in serial.protocol_handler_packages:
-        serial.protocol_handler_packages.append(__package__)

@@ -11,6 +11,8 @@ import re
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from thermoflop.base.plain import attributes
+
 _BOOT = re.compile(rb'\{"k":"[a-z]+","boot":"([0-9a-f]+)"')
 _SAMPLE = re.compile(rb'\{"k":"t","boot":"([0-9a-f]+)","seq":(\d+),.*"drops":(\d+),')
 _MAX_OUTSTANDING = 4096  # lines on their way: a USB buffer and a host's, with room to spare
@@ -145,12 +147,7 @@ class CableTruth:
     def to_json(self) -> dict[str, Any]:
         """The counts as ``--ledger`` writes them."""
         counts = {key: value for key, value in asdict(self).items() if not key.startswith("_")}
-        return {
-            **counts,
-            "samples_missing": self.samples_missing,
-            "boots_heard": self.boots_heard,
-            "drops_told": self.drops_told,
-        }
+        return {**counts, **attributes(self, "samples_missing", "boots_heard", "drops_told")}
 
 
 def _look_at(line: bytes) -> _Sent:

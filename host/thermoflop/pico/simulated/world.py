@@ -16,7 +16,9 @@ from thermoflop.pico.simulated.adc import Adc, Divider
 from thermoflop.pico.simulated.cable import INTERRUPT, Cable
 from thermoflop.pico.simulated.heat import Heat
 from thermoflop.pico.simulated.menu import SENSOR_KINDS, Fault
-from thermoflop.pico.simulated.plant import Plant
+from thermoflop.pico.simulated.options import Options
+from thermoflop.pico.simulated.plant import Plant, PlantConstants
+from thermoflop.pico.wire import SIMULATED
 
 RX_BYTES = 512  # the USB stack's receive buffer and MicroPython's stdin buffer
 OPEN_LSB = 6.0  # the pull-down resistor alone, with the converter's offset
@@ -28,42 +30,31 @@ class PlantWorld(fakes.World):
     """Everything around the chip; ``hold`` is called whenever time has passed, and may wait."""
 
     def __init__(
-        self,
-        plant: Plant,
-        divider: Divider,
-        heat: Heat,
-        fingers: tuple[Fault, ...],
-        faults: tuple[Fault, ...],
-        cable: Cable,
-        seed: int,
-        start_s: float,
-        hold: Callable[[float], None],
+        self, options: Options, heat: Heat, cable: Cable, hold: Callable[[float], None]
     ) -> None:
-        """The world begins at ``start_s``, zero or before it."""
+        """The world begins ``uptime_s`` before time 0."""
         super().__init__()  # type: ignore[no-untyped-call]
-        self.plant = plant
+        self.uid = bytes.fromhex(options.uid_hex)
+        self.machine += SIMULATED
+        self.plant = Plant(PlantConstants(ambient_c=options.ambient_c))
         self.cable = cable
-        self.now_s = start_s
-        self._start_s = start_s
+        self.now_s = self.off_until_s = self._start_s = -options.uptime_s
         self._passed_ms = 0.0  # of true time; a sum of tenths of seconds would drift
         self.heat_w = 0.0
         self.powered = True
         self.running = False  # firmware, as opposed to a prompt or a chip in reset
-        self.off_until_s = start_s
-        self.random = random.Random(f"boot {seed}").getrandbits(24)  # noqa: S311
-        self._divider = divider
+        self.random = random.Random(f"boot {options.seed}").getrandbits(24)  # noqa: S311
+        self._divider = Divider(vref_mv=options.vref_mv)
         self._heat = heat
-        self._fingers = fingers
+        self._fingers = options.fingers
         self._hold = hold
-        self._adc = Adc(seed)
+        self._adc = Adc(options.seed)
         self._frame = 0
         self._rx: deque[int] = deque()
         self._frozen_code: int | None = None
-        self._sensor_faults = [f for f in faults if f.kind in SENSOR_KINDS]
-        self._echo = [f for f in faults if f.kind == "echo"]
-        self._stalls = [f for f in faults if f.kind == "stall"]
-        self._ppm = [f for f in faults if f.kind == "ppm"]
-        self._moments = deque(sorted(_moments(faults, start_s), key=lambda moment: moment[0]))
+        self._faults = options.faults
+        moments = _moments(self._faults, self._start_s)
+        self._moments = deque(sorted(moments, key=lambda moment: moment[0]))
         self._level_lsb = 0.0
         self._measure()
 
@@ -124,6 +115,10 @@ class PlantWorld(fakes.World):
         """Whether a finger is on the bead."""
         return any(finger.holds(self.now_s) for finger in self._fingers)
 
+    def _active(self, *kinds: str) -> list[Fault]:
+        """The faults of these kinds that are at work now."""
+        return [f for f in self._faults if f.kind in kinds and f.holds(self.now_s)]
+
     def touch(self, seconds: float) -> None:
         """A finger on the bead from now on, for so long."""
         self._fingers = (*self._fingers, Fault("finger", self.now_s, self.now_s + seconds))
@@ -136,7 +131,7 @@ class PlantWorld(fakes.World):
 
     def pass_time(self, ms: int) -> str | None:
         """Let board time pass; returns the cause of a restart that was due, if one was."""
-        ppm = next((f.value for f in self._ppm if f.holds(self.now_s)), 0.0)
+        ppm = next((fault.value for fault in self._active("ppm")), 0.0)
         true_ms = ms / (1.0 + ppm * 1e-6)
         self.heat_w = self._heat.watts(self.now_s)
         self.plant.step(true_ms / 1000.0, self.heat_w, self.fan_runs, self.finger)
@@ -167,7 +162,7 @@ class PlantWorld(fakes.World):
     def _measure(self) -> None:
         """The level at the converter's pin, and whether the converter is stuck."""
         temp_c = self.plant.bead_c
-        active = [fault for fault in self._sensor_faults if fault.holds(self.now_s)]
+        active = self._active(*SENSOR_KINDS)
         if not active:
             self._frozen_code = None
             self._level_lsb = self._divider.level_lsb(temp_c)
@@ -191,8 +186,8 @@ class PlantWorld(fakes.World):
 
     def _happen(self) -> str | None:
         """Do what the script says for this moment; returns the cause of a restart."""
-        self.cable.echoing = any(fault.holds(self.now_s) for fault in self._echo)
-        stalled = any(fault.holds(self.now_s) for fault in self._stalls)
+        self.cable.echoing = bool(self._active("echo"))
+        stalled = bool(self._active("stall"))
         if stalled and not self.cable.stalled:
             self.cable.truth.stalls += 1
         self.cable.stalled = stalled
