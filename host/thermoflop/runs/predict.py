@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from thermoflop.base.plain import attributes
 from thermoflop.errors import InputError, ThermoflopError, UsageError
 from thermoflop.runs.facts import now
 from thermoflop.runs.gpu.known import catalogue_device
@@ -59,9 +60,7 @@ def predict(
             "devices": estimated.plan.devices,
             "plan": estimated.plan.label,
             "dtype": estimated.precision.name,
-            "batch": estimated.batch,
-            "prompt": estimated.prompt,
-            "generate": estimated.generate,
+            **attributes(estimated, "batch", "prompt", "generate"),
             "profile": estimated.provenance,
             "conventions": dict(estimated.conventions),
             "made": now(),
@@ -154,12 +153,8 @@ def _work(estimate: Estimate) -> dict[str, Any]:
     setting, plan, prompt = estimate.setting, estimate.plan, estimate.prompt
     sequences = estimate.batch / plan.dp
     copies = plan.tp * plan.cp  # the stages of a pipeline share the layers, these split each one
-    steps = {
-        "prefill": (
-            setting.least_works(setting.whole_prompt(prompt, sequences)),
-            sequences * prompt,
-        )
-    }
+    reading = setting.least_works(setting.whole_prompt(prompt, sequences))
+    steps = {"prefill": (reading, sequences * prompt)}
     if estimate.generate > 1:
         middle = middle_context(prompt, estimate.generate)
         steps["decode"] = (setting.least_decoding(sequences)(middle), sequences)

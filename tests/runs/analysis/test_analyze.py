@@ -408,7 +408,7 @@ def test_notes_that_were_added_up_count_as_the_lines_they_were(tmp_path: Path) -
         (0, 1, 500),
         (1, 2, 200),
     ]
-    assert _noted([decode.window], "token_s") == (
+    assert _noted([decode], "token_s") == (
         pytest.approx(0.2),
         "said as token_s=, mean of 200",
     )

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from thermoflop.runs.analysis.thermal import MOST_POINTS, fit_power, fit_step, steady_state
+from thermoflop.runs.analysis.thermal import MOST_POINTS, fit_heat, steady_state
 
 
 def test_a_day_gives_the_time_constant_that_it_was_made_of() -> None:
     """25 h at 5 samples a second: 450,000 readings, tau = 3600 s, noise of 0.05 °C."""
     t_s = np.arange(450_000) / 5
     noise = np.random.default_rng(1).normal(0, 0.05, len(t_s))
-    fit = fit_step(t_s, 60 - 35 * np.exp(-t_s / 3600) + noise)
+    fit = fit_heat(t_s, 60 - 35 * np.exp(-t_s / 3600) + noise)
     assert fit is not None
     assert fit.tau_s == pytest.approx(3600, rel=0.005)
     assert fit.end_c == pytest.approx(60, abs=0.02)
@@ -28,7 +28,7 @@ def test_a_long_run_under_power_gives_its_thermal_resistance() -> None:
         temp_c[index] = value
         value = (25 + 0.1 * watts) * (1 - keep) + value * keep
     seen = (t_s < 10_000) | (t_s > 13_600)
-    fit = fit_power(t_s[seen], power_w[seen], temp_c[seen])
+    fit = fit_heat(t_s[seen], temp_c[seen], power_w[seen])
     assert fit is not None
     assert fit.tau_low_s <= 240 * 1.02
     assert fit.tau_high_s >= 240 * 0.98
@@ -39,7 +39,7 @@ def test_a_long_run_under_power_gives_its_thermal_resistance() -> None:
 def test_a_short_run_is_fitted_through_every_reading() -> None:
     """Up to MOST_POINTS nothing is averaged."""
     t_s = np.arange(MOST_POINTS) / 5.0
-    fit = fit_step(t_s, 60 - 35 * np.exp(-t_s / 100) + 0.01 * np.sin(t_s))
+    fit = fit_heat(t_s, 60 - 35 * np.exp(-t_s / 100) + 0.01 * np.sin(t_s))
     assert fit is not None
     assert fit.points == MOST_POINTS
 

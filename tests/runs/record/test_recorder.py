@@ -19,7 +19,7 @@ from thermoflop.pico.track import BadLine, BoardLine, HostEvent, Item
 from thermoflop.pico.wire import Sample
 from thermoflop.runs.folder import store
 from thermoflop.runs.folder.reader import RunReader, read_run
-from thermoflop.runs.folder.reserve import Reserve
+from thermoflop.runs.folder.store import Reserve
 from thermoflop.runs.record.log import RunResult, record
 from thermoflop.runs.record.queue import ItemQueue
 

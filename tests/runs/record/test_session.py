@@ -335,12 +335,12 @@ def test_a_full_disk_gives_up_its_reserve_to_say_so(
 def test_a_run_that_cannot_begin_leaves_no_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from thermoflop.runs.folder import reserve
+    from thermoflop.runs.folder import store
 
     def full(n: int) -> bytes:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(reserve.os, "urandom", full)
+    monkeypatch.setattr(store.os, "urandom", full)
     with pytest.raises(StorageError, match="the disk is full"):
         do(tmp_path, shell("true"))
     assert list((tmp_path / "runs").iterdir() if (tmp_path / "runs").exists() else []) == []

@@ -11,7 +11,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from thermoflop.base.plain import mappings
-from thermoflop.runs.analysis.gaps import longest_step_s
+from thermoflop.runs.analysis.believed import longest_step_s
 from thermoflop.runs.analysis.throughput import SHARES, shares_of_peak, steps
 from thermoflop.runs.gpu.throttle import describe_reason
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from thermoflop.base.plain import is_number
+from thermoflop.base.plain import inside, is_number, mapping
 from thermoflop.runs.analysis.compare import Spread, paired, spread
 from thermoflop.runs.analysis.data import RunData, load, simulated
 from thermoflop.runs.analysis.energy import Meter
@@ -20,12 +20,7 @@ from thermoflop.runs.analysis.phases import (
     trial_windows,
 )
 from thermoflop.runs.analysis.predicted import assume_work, compared, unlike
-from thermoflop.runs.analysis.thermal import (
-    ThermalFit,
-    fit_power,
-    fit_step,
-    steady_state,
-)
+from thermoflop.runs.analysis.thermal import fit_heat, steady_state
 from thermoflop.runs.analysis.throughput import (
     HeatEffect,
     Step,
@@ -61,7 +56,7 @@ def analyze_data(data: RunData) -> Analysis:
     for window in phases:
         assume_work(window, data.run.get("predictions"))
     made = _made(phases or trials)
-    first = next((data.gpus[gpu] for gpu in data.own if gpu in data.gpus), None)
+    first = next(iter(data.own_gpus), None)
     own_spans = [span for span in data.throttled if span.gpu in data.own]
     meters = {gpu: Meter(columns) for gpu, columns in data.gpus.items()}
     analysis = Analysis(
@@ -76,7 +71,7 @@ def analyze_data(data: RunData) -> Analysis:
         lost=lost_to_throttling(made, own_spans, first),
         heat_effects=_effects(data, made),
         durations=_durations(trials),
-        b_over_a=_b_over_a(trials),
+        b_over_a=paired(_measured_s(trials, "A"), _measured_s(trials, "B")),
     )
     analysis.warnings = [
         *_warnings(data, own_spans), *_untimed(phases), *over_peak(phases),
@@ -109,8 +104,6 @@ def _shares(spans: list[ThrottleSpan], watched_s: dict[int, float]) -> dict[int,
 def _figures(
     data: RunData, window: Window, spans: list[ThrottleSpan], meters: dict[int, Meter]
 ) -> WindowFigures:
-    own = [data.gpus[gpu] for gpu in data.own if gpu in data.gpus]
-    gpus = [(c["t_s"], c["temp_c"]) for c in own if "temp_c" in c]
     if window.untimed:
         return WindowFigures(window, {}, 0.0, None, None)
     boards = {
@@ -121,7 +114,7 @@ def _figures(
         window=window,
         energy={g: meter.energy(window.start_s, window.end_s) for g, meter in meters.items()},
         throttled_s=throttled_s(spans, window.start_s, window.end_s),
-        max_gpu_c=_max_within(gpus, window),
+        max_gpu_c=_max_within(data.own_temps, window),
         max_board_c=boards.get(data.board.name) if data.board else None,
         own=tuple(data.own),
         max_boards_c=boards,
@@ -143,16 +136,12 @@ def _heat(data: RunData) -> list[Heat]:
     sensors = []
     for gpu, columns in data.gpus.items():
         if "temp_c" in columns:
-            t_s, temp_c = columns["t_s"], columns["temp_c"]
-            power_w = columns.get("power_w")
-            fit = fit_step(t_s, temp_c) if power_w is None else fit_power(t_s, power_w, temp_c)
             name = f"GPU {gpu}" + ("" if gpu in data.own else NEIGHBOUR)
-            sensors.append(_sensor(name, t_s, temp_c, fit))
+            power_w = columns.get("power_w")
+            sensors.append(_sensor(name, columns["t_s"], columns["temp_c"], power_w))
     for board in data.boards.values():
-        t_s, temp_c = board.t_s, board.temp_c
-        power_w = _power_at(data, t_s)
-        fit = fit_step(t_s, temp_c) if power_w is None else fit_power(t_s, power_w, temp_c)
-        sensors.append(_sensor(board.name, t_s, temp_c, fit))
+        power_w = _power_at(data, board.t_s)
+        sensors.append(_sensor(board.name, board.t_s, board.temp_c, power_w))
     return [heat for heat in sensors if heat is not None]
 
 
@@ -170,7 +159,7 @@ def _power_at(data: RunData, t_s: Column) -> Column | None:
     return total if data.gpus else None
 
 
-def _sensor(name: str, t_s: Column, temp_c: Column, fit: ThermalFit | None) -> Heat | None:
+def _sensor(name: str, t_s: Column, temp_c: Column, power_w: Column | None) -> Heat | None:
     import numpy as np
 
     good = temp_c[np.isfinite(temp_c)]
@@ -182,35 +171,27 @@ def _sensor(name: str, t_s: Column, temp_c: Column, fit: ThermalFit | None) -> H
         mean_c=float(good.mean()),
         max_c=float(good.max()),
         rise_c=float(good.max() - good[0]),
-        fit=fit,
+        fit=fit_heat(t_s, temp_c, power_w),
         steady=steady_state(t_s, temp_c),
     )
 
 
 def _effects(data: RunData, made: list[Any]) -> list[HeatEffect]:
-    for columns in (data.gpus[gpu] for gpu in data.own if gpu in data.gpus):
-        if "temp_c" in columns:
-            return heat_effect(made, columns["t_s"], columns["temp_c"])
-    if data.board is not None:
-        return heat_effect(made, data.board.t_s, data.board.temp_c)
-    return []
+    board = [] if data.board is None else [(data.board.t_s, data.board.temp_c)]
+    sensors = [*data.own_temps, *board]
+    return heat_effect(made, *sensors[0]) if sensors else []
 
 
 def _durations(trials: list[Window]) -> dict[str, Spread]:
-    spreads: dict[str, Spread] = {}
-    for variant in dict.fromkeys(trial.variant for trial in trials):
-        figures = spread(_measured_s(trials, variant))
-        if figures is not None:
-            spreads[variant] = figures
-    return spreads
+    return {
+        variant: figures
+        for variant in dict.fromkeys(trial.variant for trial in trials)
+        if (figures := spread(_measured_s(trials, variant))) is not None
+    }
 
 
 def _measured_s(trials: list[Window], variant: str) -> list[float]:
     return [t.duration_s for t in trials if t.variant == variant and not t.warmup]
-
-
-def _b_over_a(trials: list[Window]) -> Spread | None:
-    return paired(_measured_s(trials, "A"), _measured_s(trials, "B"))
 
 
 def _warnings(data: RunData, spans: list[ThrottleSpan]) -> list[str]:
@@ -236,8 +217,7 @@ def _warnings(data: RunData, spans: list[ThrottleSpan]) -> list[str]:
     for (ev, source), n in sorted(seen.items(), key=lambda each: list(names).index(each[0][0])):
         what = names[ev].replace("the board", f"the {source}")
         warnings.append(f"{what} {n} time{'s' if n > 1 else ''} during the run")
-    predicted = data.run.get("predictions")
-    missing = predicted.get("shortfall_bytes") if isinstance(predicted, dict) else None
+    missing = inside(data.run, "predictions", "shortfall_bytes")
     if is_number(missing) and missing > 0:
         warnings.append(
             f"predicted not to fit: {missing / 1e9:.3g} GB of memory missing on a device"
@@ -247,9 +227,8 @@ def _warnings(data: RunData, spans: list[ThrottleSpan]) -> list[str]:
     stopped_s = sum(end_s - start_s for start_s, end_s in pauses(data))
     if stopped_s > 0:
         warnings.append(f"stopped for {stopped_s:.1f} s (Ctrl-Z): no part of the times")
-    output = data.run.get("output")
     for key, text in _LEFT_OUT.items():
-        missing = output.get(key) if isinstance(output, dict) else None
+        missing = inside(data.run, "output", key)
         if isinstance(missing, int) and missing > 0:
             warnings.append(f"{missing} {text}")
     return list(dict.fromkeys(warnings))
@@ -280,9 +259,7 @@ def _untimed(phases: list[Window]) -> list[str]:
 
 
 def _whose(data: RunData) -> list[str]:
-    gpu = data.run.get("gpu")
-    facts = gpu if isinstance(gpu, dict) else {}
-    warnings = []
+    facts, warnings = mapping(data.run, "gpu"), []
     others = [index for index in data.gpus if index not in data.own]
     if others:
         own = ", ".join(map(str, data.own)) or "none"

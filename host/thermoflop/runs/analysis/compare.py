@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from statistics import fmean, median, stdev
-from typing import Any
 
 # two-sided 95 % points of Student's t for 1 to 30 degrees of freedom
 _T_95 = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201, 2.179,
@@ -26,10 +25,6 @@ class Spread:
     low: float
     high: float
     outliers: tuple[int, ...]
-
-    def to_json(self) -> dict[str, Any]:
-        """As a dictionary."""
-        return asdict(self)
 
 
 def t_95(degrees: int) -> float:

@@ -14,13 +14,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from thermoflop.base.plain import finite
+from thermoflop.base.plain import attributes, finite, inside, mappings
 from thermoflop.errors import InputError
 from thermoflop.pico.ports import is_simulated
 from thermoflop.pico.track import HostEvent
 from thermoflop.pico.wire import SIMULATED
-from thermoflop.runs.analysis.believed import disbelieve
-from thermoflop.runs.analysis.gaps import longest_step_s
+from thermoflop.runs.analysis.believed import disbelieve, longest_step_s
 from thermoflop.runs.analysis.readings import AllReadings
 from thermoflop.runs.analysis.rows import BoardRows, read_rows
 from thermoflop.runs.folder.reader import ReadCounts, RunReader, read_run
@@ -51,8 +50,7 @@ class BoardColumns:
 
     def to_json(self) -> dict[str, Any]:
         """Its figures beside those of its temperature."""
-        names = ("name", "fan_duty", "clock_error_s", "drift_ppm", "on_c", "off_c")
-        return {name: getattr(self, name) for name in names}
+        return attributes(self, "name", "fan_duty", "clock_error_s", "drift_ppm", "on_c", "off_c")
 
 
 @dataclass(slots=True)
@@ -86,10 +84,19 @@ class RunData:
     @property
     def own(self) -> list[int]:
         """The command's own GPUs: those that run.json names, else all that were read."""
-        gpu = self.run.get("gpu")
-        own = gpu.get("own") if isinstance(gpu, dict) else None
+        own = inside(self.run, "gpu", "own")
         is_list = isinstance(own, list) and all(isinstance(each, int) for each in own)
         return list(own or ()) if is_list else list(self.gpus)
+
+    @property
+    def own_gpus(self) -> list[dict[str, Column]]:
+        """The columns of those among them that were read."""
+        return [self.gpus[gpu] for gpu in self.own if gpu in self.gpus]
+
+    @property
+    def own_temps(self) -> list[tuple[Column, Column]]:
+        """Times and temperatures of those."""
+        return [(each["t_s"], each["temp_c"]) for each in self.own_gpus if "temp_c" in each]
 
     def label(self, source: str) -> str:
         """What stands behind the figures of a GPU or board: that it was simulated, or nothing."""
@@ -116,7 +123,7 @@ def load(folder: Path) -> RunData:
         if rows.first_s == math.inf:
             raise
         run = {}  # killed before its first run.json, or that file was damaged: the samples stand
-    start_s = _number(run.get("started"), "mono_s")
+    start_s = finite(inside(run, "started", "mono_s"))
     start_s = start_s if start_s is not None else min(rows.first_s, rows.last_s)
     end_s = max(0.0, (rows.last_s if rows.last_s > -math.inf else start_s) - start_s)
     gpus = {n: each.to_columns(start_s) for n, each in sorted(rows.gpus.gpus.items())}
@@ -159,46 +166,44 @@ def _throttled(
 def board_name(run: Mapping[str, Any], number: int) -> str:
     """What tells a board of this run from its others; one alone is the board."""
     listed = run.get("boards")
-    each = listed[number] if isinstance(listed, list) and 0 <= number < len(listed) else None
-    name = each.get("name") if isinstance(each, dict) else None
+    known = listed if isinstance(listed, list) else []
+    name = inside(known[number], "name") if 0 <= number < len(known) else None
     return name if isinstance(name, str) and name else f"board {number + 1}" if number else "board"
 
 
 def _board(rows: BoardRows, start_s: float, name: str) -> BoardColumns | None:
     import numpy as np
 
-    if not rows.samples.up_s:
+    if not rows.up_s:
         return None
     fits = {boot: fit for boot, f in rows.fitters.items() if (fit := f.fit()) is not None}
     longest = max(fits.values(), key=lambda fit: fit.span_s, default=None)
     return BoardColumns(
-        t_s=np.maximum.accumulate(rows.samples.t_s(fits) - start_s),
-        temp_c=np.array(rows.samples.temp_c),
-        fan=np.array(rows.samples.fan),
-        stretch=np.cumsum(rows.samples.is_after_gap(), dtype=np.int_),
-        fan_duty=rows.samples.fan_duty(),
+        t_s=np.maximum.accumulate(rows.t_s(fits) - start_s),
+        temp_c=np.array(rows.temp_c),
+        fan=np.array(rows.fan),
+        stretch=np.cumsum(rows.is_after_gap(), dtype=np.int_),
+        fan_duty=rows.fan_duty(),
         clock_error_s=max((fit.error_s for fit in fits.values()), default=None),
         drift_ppm=longest.drift_ppm if longest is not None else None,
-        on_c=_number(rows.settings, "on_c"),
-        off_c=_number(rows.settings, "off_c"),
+        on_c=finite(rows.settings.get("on_c")),
+        off_c=finite(rows.settings.get("off_c")),
         name=name,
     )
 
 
 def devices(run: Mapping[str, Any]) -> dict[int, dict[str, Any]]:
     """What run.json says of each GPU; nothing where something else is written there."""
-    gpu = run.get("gpu")
-    listed = gpu.get("devices") if isinstance(gpu, dict) else None
-    known = [each for each in listed if isinstance(each, dict)] if isinstance(listed, list) else []
-    return {each["index"]: each for each in known if isinstance(each.get("index"), int)}
+    listed = mappings(run, "gpu", "devices")
+    return {each["index"]: each for each in listed if isinstance(each.get("index"), int)}
 
 
 def simulated_sources(run: dict[str, Any]) -> list[str]:
     """Which boards and GPUs were simulated, by name, as the run's own facts say."""
-    boards, gpu = run.get("boards"), run.get("gpu")
+    boards = run.get("boards")
     each = boards if isinstance(boards, list) else [run]
     names = [board_name(run, n) for n, facts in enumerate(each) if _is_simulated(facts)]
-    return names + ["GPU"] * (isinstance(gpu, dict) and gpu.get("driver") == "simulated")
+    return names + ["GPU"] * (inside(run, "gpu", "driver") == "simulated")
 
 
 def simulated(run: dict[str, Any]) -> str:
@@ -208,10 +213,7 @@ def simulated(run: dict[str, Any]) -> str:
 
 def _is_simulated(facts: Any) -> bool:
     """By its port, or because it says so itself: behind TCP or a terminal only it can tell."""
-    port, board = (facts.get(key) if isinstance(facts, dict) else None for key in ("port", "board"))
-    url = port.get("url") if isinstance(port, dict) else None
-    hello = board.get("hello") if isinstance(board, dict) else None
-    name = hello.get("board") if isinstance(hello, dict) else None
+    url, name = inside(facts, "port", "url"), inside(facts, "board", "hello", "board")
     by_port = isinstance(url, str) and is_simulated(url)
     return by_port or (isinstance(name, str) and name.endswith(SIMULATED))
 
@@ -220,12 +222,8 @@ def _disbelieve(gpus: dict[int, dict[str, Column]], run: dict[str, Any]) -> dict
     """Take out what is no power: what is drawn, summed up or fitted is what is believed."""
     known = devices(run)
     counts = {
-        gpu: disbelieve(table["power_w"], _number(known.get(gpu), "power_limit_w"))
+        gpu: disbelieve(table["power_w"], finite(inside(known.get(gpu), "power_limit_w")))
         for gpu, table in gpus.items()
         if "power_w" in table
     }
     return {gpu: n for gpu, n in counts.items() if n}
-
-
-def _number(data: Any, key: str) -> float | None:
-    return finite(data.get(key)) if isinstance(data, dict) else None

@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from thermoflop.base.units import scaled
-from thermoflop.runs.analysis.gaps import longest_step_s
+from thermoflop.runs.analysis.believed import longest_step_s
 
 if TYPE_CHECKING:
     from thermoflop.runs.analysis.columns import Column

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-from thermoflop.base.plain import is_number
+from thermoflop.base.plain import attributes, is_number
+from thermoflop.base.record import plain
 from thermoflop.runs.analysis.compare import Spread
 from thermoflop.runs.analysis.data import RunData
 from thermoflop.runs.analysis.energy import Energy
@@ -126,18 +126,10 @@ class WindowFigures:
             window |= {"start_s": None, "end_s": None}
         return {
             **window,
-            "duration_s": self.duration_s,
-            "tokens_per_s": self.tokens_per_s,
-            "joules": self.joules,
-            "joules_why": self.joules_why,
+            **attributes(self, "duration_s", "tokens_per_s", "joules", "joules_why"),
             "own_gpus": list(self.own),
-            "neighbours_joules": self.neighbours_joules,
-            "joules_per_token": self.joules_per_token,
-            "mfu": self.mfu,
-            "mbu": self.mbu,
-            "throttled_s": self.throttled_s,
-            "max_gpu_c": self.max_gpu_c,
-            "max_board_c": self.max_board_c,
+            **attributes(self, "neighbours_joules", "joules_per_token", "mfu", "mbu"),
+            **attributes(self, "throttled_s", "max_gpu_c", "max_board_c"),
             **({"max_boards_c": self.max_boards_c} if len(self.max_boards_c) > 1 else {}),
             "energy": {str(gpu): e.to_json() for gpu, e in self.energy.items()},
         }
@@ -173,42 +165,30 @@ class Analysis:
     def to_json(self) -> dict[str, Any]:
         """As a dictionary of plain values, NaN and infinity as null."""
         board, boards = self.data.board, self.data.boards.values()
-        plain: dict[str, Any] = _clean(
-            {
-                "folder": str(self.data.folder),
-                "run": self.data.run,
-                "trials": [t.to_json() for t in self.trials],
-                "phases": [p.to_json() for p in self.phases],
-                "heat": [asdict(h) for h in self.heat],
-                "throttled_share": {str(k): v for k, v in self.throttled_share.items()},
-                "throttled_s_by_reason": self.seconds_by_reason,
-                "throttle_spans": [asdict(s) for s in self.spans],
-                "fan_duty": self.fan_duty,
-                "lost": [asdict(x) for x in self.lost],
-                "heat_effects": [asdict(x) for x in self.heat_effects],
-                "durations": {k: v.to_json() for k, v in self.durations.items()},
-                "b_over_a": self.b_over_a.to_json() if self.b_over_a else None,
-                "predicted": [x.to_json() for x in self.predicted],
-                "clock_error_s": board.clock_error_s if board else None,
-                "clock_drift_ppm": board.drift_ppm if board else None,
-                "warnings": self.warnings,
-                **({"boards": [each.to_json() for each in boards]} if len(boards) > 1 else {}),
-            }
-        )
-        return plain
+        known = {
+            "folder": str(self.data.folder),
+            "run": self.data.run,
+            "trials": [t.to_json() for t in self.trials],
+            "phases": [p.to_json() for p in self.phases],
+            "heat": [asdict(h) for h in self.heat],
+            "throttled_share": {str(k): v for k, v in self.throttled_share.items()},
+            "throttled_s_by_reason": self.seconds_by_reason,
+            "throttle_spans": [asdict(s) for s in self.spans],
+            "fan_duty": self.fan_duty,
+            "lost": [asdict(x) for x in self.lost],
+            "heat_effects": [asdict(x) for x in self.heat_effects],
+            "durations": {k: asdict(v) for k, v in self.durations.items()},
+            "b_over_a": asdict(self.b_over_a) if self.b_over_a else None,
+            "predicted": [x.to_json() for x in self.predicted],
+            "clock_error_s": board.clock_error_s if board else None,
+            "clock_drift_ppm": board.drift_ppm if board else None,
+            "warnings": self.warnings,
+            **({"boards": [each.to_json() for each in boards]} if len(boards) > 1 else {}),
+        }
+        return {key: plain(value) for key, value in known.items()}
 
 
 def _joules(energy: dict[int, Energy]) -> float | None:
     """Their sum; None where there is none, or one is not known."""
     known = [e.joules for e in energy.values() if e.joules is not None]
     return sum(known) if known and len(known) == len(energy) else None
-
-
-def _clean(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {str(k): _clean(v) for k, v in value.items()}
-    if isinstance(value, list | tuple):
-        return [_clean(v) for v in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value

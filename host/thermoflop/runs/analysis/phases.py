@@ -18,7 +18,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from thermoflop.base.plain import is_number
+from thermoflop.base.plain import is_number, mapping
 from thermoflop.pico.track import HostEvent
 from thermoflop.runs.analysis.data import RunData
 
@@ -64,6 +64,11 @@ class Window:
         """Its length, less the time that the command was stopped."""
         return self.end_s - self.start_s - self.paused_s
 
+    @property
+    def counts(self) -> bool:
+        """Whether it is no warm-up, and of the first command."""
+        return not self.warmup and self.variant == "A"
+
 
 def trial_windows(data: RunData) -> list[Window]:
     """The trials that started; one whose end was never written ends with the run."""
@@ -104,13 +109,12 @@ def _less_pauses(data: RunData, windows: list[Window]) -> list[Window]:
     return windows
 
 
-def phase_windows(data: RunData, trials: list[Window] | None = None) -> list[Window]:
+def phase_windows(data: RunData, trials: list[Window]) -> list[Window]:
     """The named phases in order of time."""
     windows: list[Window] = []
-    known = trial_windows(data) if trials is None else trials
-    for index, trial in enumerate(known):
+    for index, trial in enumerate(trials):
         # a command's last output may be read after its end, but not after the next one's start
-        until_s = known[index + 1].start_s if index + 1 < len(known) else math.inf
+        until_s = trials[index + 1].start_s if index + 1 < len(trials) else math.inf
         until_s = min(until_s, trial.end_s + LATE_S)
         marks = [
             event
@@ -153,23 +157,19 @@ def _unsaid(mark: HostEvent, trial: Window) -> Mapping[str, Any]:
     """Of what an engine's program printed, only what the run did not say of itself."""
     if mark.detail.get("by") != "engine":
         return mark.detail
-    values = _dict(mark.detail.get("values"))
+    values = mapping(mark.detail, "values")
     return {"values": {key: value for key, value in values.items() if key not in trial.last}}
 
 
 def _note(t_s: float, detail: Mapping[str, Any]) -> Note:
-    values = _dict(detail.get("values"))
+    values = dict(mapping(detail, "values"))
     numbers = {k: float(v) for k, v in values.items() if is_number(v)}
     if "lines" not in detail:
         return Note(t_s, values, numbers, dict.fromkeys(numbers, 1))
-    sums, counts = _dict(detail.get("sums")), _dict(detail.get("counts"))
+    sums, counts = mapping(detail, "sums"), mapping(detail, "counts")
     counts = {k: count for k, count in counts.items() if isinstance(count, int)}
     keys = [k for k in sums if is_number(sums[k]) and is_number(counts.get(k))]
     return Note(t_s, values, {k: float(sums[k]) for k in keys}, {k: counts[k] for k in keys})
-
-
-def _dict(value: Any) -> dict[str, Any]:
-    return dict(value) if isinstance(value, dict) else {}
 
 
 def add_note(window: Window, note: Note) -> None:
@@ -196,7 +196,7 @@ class _Doubts:
                 before_s, after_s = after_s, t_s
             gap_s = t_s - before_s
             read = {"gap_s": gap_s, "lines": together[mark.mono_s], "phases": phases[mark.mono_s]}
-            written = _dict(mark.detail.get("read")).items()
+            written = mapping(mark.detail, "read").items()
             self._reads[id(mark)] = {
                 **read,
                 **{k: v for k, v in written if isinstance(v, bool) or is_number(v)},

@@ -15,7 +15,7 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from thermoflop.base.plain import finite
+from thermoflop.base.plain import finite, inside, mapping
 from thermoflop.runs.analysis.quantity import NAMES, SCALED, Compared
 
 if TYPE_CHECKING:
@@ -28,13 +28,14 @@ _SIZES = (
     ("prompt_tokens", "prompt", "prompts"), ("generated_tokens", "generate", "generations"),
 )  # fmt: skip
 _SAME = 0.1  # a tokenizer adds a few
+_Value = tuple[float, str] | None  # what was measured, and where that is from
 
 
 def compared(analysis: Analysis) -> list[Compared]:
     """Every predicted quantity of a run; empty where nothing was predicted."""
-    predicted = analysis.data.run.get("predictions")
-    quantities = predicted.get("quantities") if isinstance(predicted, dict) else None
-    if not isinstance(predicted, dict) or not isinstance(quantities, dict):
+    predicted = mapping(analysis.data.run, "predictions")
+    quantities = mapping(predicted, "quantities")
+    if not quantities:
         return []
     measured = _Measured(analysis, predicted).all()
     rows = []
@@ -51,12 +52,9 @@ def compared(analysis: Analysis) -> list[Compared]:
 
 def unlike(analysis: Analysis) -> list[str]:
     """What a benchmark printed of its sizes and format that is not what was predicted for."""
-    predicted = analysis.data.run.get("predictions")
-    if not isinstance(predicted, dict):
-        return []
-    said = [trial.window.last for trial in analysis.trials if _counts(trial.window)]
+    predicted = mapping(analysis.data.run, "predictions")
     texts = []
-    for last in said:
+    for last in (trial.window.last for trial in analysis.trials if trial.window.counts):
         requests = finite(last.get("requests")) or 1.0
         for key, size, what in _SIZES:
             now, then = finite(last.get(key)), finite(predicted.get(size))
@@ -78,20 +76,15 @@ def _why_not(key: str, analysis: Analysis) -> str:
 
 def assume_work(window: Window, predictions: Any) -> None:
     """FLOPs and bytes of a token, where the run noted only its tokens: for MFU and MBU."""
-    work = predictions.get("work") if isinstance(predictions, dict) else None
-    if not isinstance(work, dict) or not window.sums.get("tokens"):
-        return
-    phase_work = work.get(window.name.lower())
-    if not isinstance(phase_work, dict):
+    if not window.sums.get("tokens"):
         return
     for kind in ("flops", "bytes"):
-        given = (
-            finite(phase_work.get(f"{kind}_per_token")),
-            finite(work.get(f"peak_{kind}_per_s")),
-        )
-        if given[0] and given[1] and kind not in window.sums:
-            window.last.setdefault(f"{kind}_per_token", given[0])
-            window.last.setdefault(f"peak_{kind}_per_s", given[1])
+        a_token, peak = f"{kind}_per_token", f"peak_{kind}_per_s"
+        amount = finite(inside(predictions, "work", window.name.lower(), a_token))
+        rate = finite(inside(predictions, "work", peak))
+        if amount and rate and kind not in window.sums:
+            window.last.setdefault(a_token, amount)
+            window.last.setdefault(peak, rate)
 
 
 class _Measured:
@@ -105,18 +98,15 @@ class _Measured:
         is_real = not analysis.data.label("GPU")
         self._reads_gpus = is_real and bool(predicted.get("reads_gpus", True))
         self._devices = int(finite(predicted.get("devices")) or 1)
-        self._trials = [t for t in analysis.trials if _counts(t.window)]
-        phases = [p for p in analysis.phases if _counts(p.window) and not p.window.untimed]
+        self._trials = [t for t in analysis.trials if t.window.counts]
+        phases = [p for p in analysis.phases if p.window.counts and not p.window.untimed]
         self._prefill = [p for p in phases if p.window.name.lower() == "prefill"]
         self._decode = [p for p in phases if p.window.name.lower() == "decode"]
 
     def all(self) -> dict[str, tuple[float, str]]:
         """By key: the value, and where it is from."""
-        known = {
-            "ttft_s": self._ttft_s(),
-            "token_s": self._token_s(),
-        }
-        first, token = known["ttft_s"], known["token_s"]
+        first, token = self._ttft_s(), self._token_s()
+        known = {"ttft_s": first, "token_s": token}
         if token is not None:
             known["decode_tokens_per_s"] = (self._batch / token[0], token[1])
         known["total_s"] = total = self._total_s(first, token)
@@ -128,33 +118,30 @@ class _Measured:
             known["memory_bytes"] = self._memory_bytes()
         return {key: value for key, value in known.items() if value is not None and value[0] > 0}
 
-    def _ttft_s(self) -> tuple[float, str] | None:
-        noted = _noted([t.window for t in self._trials], "ttft_s")
-        if noted is not None:
-            return noted
-        rate = _noted([p.window for p in self._prefill], "tokens_per_s")
-        if rate is not None:
-            return self._batch * self._prompt / rate[0], rate[1]
-        per = _per(self._prefill, self._batch * self._prompt, "one prompt a phase assumed")
+    def _said(self, key: str, rows: Sequence[WindowFigures], tokens: float) -> _Value:
+        """As the run said it, or the seconds of these tokens at the rate that it said."""
+        rate = _noted(rows, "tokens_per_s")
+        at_rate = None if rate is None else (tokens / rate[0], rate[1])
+        return _noted(self._trials, key) or at_rate
+
+    def _ttft_s(self) -> _Value:
+        tokens = self._batch * self._prompt
+        if said := self._said("ttft_s", self._prefill, tokens):
+            return said
+        per = _per(self._prefill, tokens, "one prompt a phase assumed")
         return None if per is None else (per[0], per[1] + self._scaled_prompt())
 
-    def _token_s(self) -> tuple[float, str] | None:
-        noted = _noted([t.window for t in self._trials], "token_s")
-        if noted is not None:
-            return noted
-        rate = _noted([p.window for p in self._decode], "tokens_per_s")
-        if rate is not None:
-            return self._batch / rate[0], rate[1]
+    def _token_s(self) -> _Value:
+        if said := self._said("token_s", self._decode, self._batch):
+            return said
         steps = max(1.0, self._generate - 1)
         per_step = _per(self._decode, self._batch, f"{steps:.0f} steps a phase assumed")
         if per_step is None or _tokens(self._decode):
             return per_step
         return per_step[0] / steps, per_step[1]
 
-    def _total_s(
-        self, first: tuple[float, str] | None, token: tuple[float, str] | None
-    ) -> tuple[float, str] | None:
-        noted = _noted([t.window for t in self._trials], "total_s")
+    def _total_s(self, first: _Value, token: _Value) -> _Value:
+        noted = _noted(self._trials, "total_s")
         if noted is not None or first is None or token is None or self._generate < 1:
             return noted
         how = "from prefill and decode" + self._scaled()
@@ -179,9 +166,8 @@ class _Measured:
         prompts = _tokens(self._prefill) / (self._batch * self._prompt)
         return round(prompts) if abs(prompts - round(prompts)) <= _SAME else 0
 
-    def _tokens_per_s(self, total: tuple[float, str] | None) -> tuple[float, str] | None:
-        inside = [p.window for p in (*self._prefill, *self._decode)]
-        noted = _noted([t.window for t in self._trials], "tokens_per_s", outside=inside)
+    def _tokens_per_s(self, total: _Value) -> _Value:
+        noted = _noted(self._trials, "tokens_per_s", outside=(*self._prefill, *self._decode))
         if noted is not None:
             return noted
         if total is not None:
@@ -191,12 +177,11 @@ class _Measured:
         seconds, tokens = _seconds(self._trials), _tokens(self._trials)
         return (tokens / seconds, "the command as a whole") if tokens and seconds else None
 
-    def _joules_per_token(self) -> tuple[float, str] | None:
+    def _joules_per_token(self) -> _Value:
         """Of one prompt and its generation, per generated token."""
         if self._prefill and self._decode and self._generate >= 1:
-            first = self._joules(self._prefill, self._batch * self._prompt, 1.0)
-            steps = self._batch * (self._generate - 1)
-            rest = self._joules(self._decode, steps, 1.0)
+            first = self._joules(self._prefill, self._batch * self._prompt)
+            rest = self._joules(self._decode, self._batch * (self._generate - 1))
             if first is None or rest is None:
                 return None
             how = "from prefill and decode" + self._scaled()
@@ -204,57 +189,46 @@ class _Measured:
         if self._analysis.phases:
             return None
         tokens = _tokens(self._trials)
-        joules = self._joules(self._trials, tokens, 1.0) if tokens else None
+        joules = self._joules(self._trials, tokens) if tokens else None
         return (joules / tokens, "the command as a whole") if joules else None
 
-    def _joules(
-        self, rows: Sequence[WindowFigures], tokens_predicted: float, otherwise: float
-    ) -> float | None:
-        """Energy of the tokens predicted; of ``otherwise`` phases where the run noted none."""
-        each = [self._top(row) for row in rows]
-        if any(one is None for one in each):
+    def _joules(self, rows: Sequence[WindowFigures], tokens_predicted: float) -> float | None:
+        """Energy of the tokens predicted; of one phase where the run noted none."""
+        joules, tokens = self._top(rows), _tokens(rows)
+        if joules is None:
             return None
-        joules = math.fsum(one for one in each if one is not None)
-        tokens = _tokens(rows)
-        return joules * tokens_predicted / tokens if tokens else joules * otherwise / len(rows)
+        return joules * tokens_predicted / tokens if tokens else joules / len(rows)
 
-    def _top(self, row: WindowFigures) -> float | None:
-        """Joules of the GPUs that drew most."""
-        known = sorted(
-            (e.joules for e in row.own_energy.values() if e.joules is not None), reverse=True
-        )
-        is_whole = len(known) == len(row.own) >= self._devices
-        return math.fsum(known[: self._devices]) if is_whole else None
+    def _top(self, rows: Sequence[WindowFigures]) -> float | None:
+        """Joules of the GPUs that drew most, over all rows; None where those of one are unknown."""
+        total = []
+        for row in rows:
+            each = [e.joules for e in row.own_energy.values() if e.joules is not None]
+            if not len(each) == len(row.own) >= self._devices:
+                return None
+            total.append(math.fsum(sorted(each, reverse=True)[: self._devices]))
+        return math.fsum(total)
 
-    def _power_w(self) -> tuple[float, str] | None:
+    def _power_w(self) -> _Value:
         rows = [*self._prefill, *self._decode] or ([] if self._analysis.phases else self._trials)
-        seconds = _seconds(rows)
-        each = [self._top(row) for row in rows]
-        if not rows or seconds <= 0 or any(one is None for one in each):
+        seconds, joules = _seconds(rows), self._top(rows)
+        if not rows or seconds <= 0 or joules is None:
             return None
-        watts = math.fsum(one for one in each if one is not None) / seconds / self._devices
+        watts = joules / seconds / self._devices
         return watts, "mean over prefill and decode" if self._prefill else "mean over the command"
 
-    def _rise_c(self) -> tuple[float, str] | None:
+    def _rise_c(self) -> _Value:
         for heat in self._analysis.heat:
-            fit = heat.fit
-            if (
-                heat.name.startswith("GPU")
-                and "neighbour" not in heat.name
-                and fit is not None
-                and fit.ambient_c is not None
-            ):
-                return fit.end_c - fit.ambient_c, f"{heat.name}: first-order fit"
+            is_own = heat.name.startswith("GPU") and "neighbour" not in heat.name
+            if is_own and heat.fit is not None and heat.fit.ambient_c is not None:
+                return heat.fit.end_c - heat.fit.ambient_c, f"{heat.name}: first-order fit"
         return None
 
-    def _memory_bytes(self) -> tuple[float, str] | None:
+    def _memory_bytes(self) -> _Value:
         import numpy as np
 
-        used = [
-            c["mem_used_bytes"]
-            for gpu, c in self._analysis.data.gpus.items()
-            if gpu in self._analysis.data.own and "mem_used_bytes" in c
-        ]
+        own = self._analysis.data.own_gpus
+        used = [each["mem_used_bytes"] for each in own if "mem_used_bytes" in each]
         highest = [float(np.nanmax(column)) for column in used if np.isfinite(column).any()]
         return (max(highest), "most in use, by whomever") if highest else None
 
@@ -264,19 +238,16 @@ def _scaled(did: str, tokens: float, asked: float) -> str:
     return f"; the command {did} {n} tokens where {asked:,.0f} were asked for: {SCALED} {n}"
 
 
-def _counts(window: Window) -> bool:
-    return not window.warmup and window.variant == "A"
-
-
 def _noted(
-    windows: Sequence[Window], key: str, outside: Sequence[Window] = ()
-) -> tuple[float, str] | None:
-    """The mean of the run's notes of ``key``, without those made in the windows ``outside``."""
+    rows: Sequence[WindowFigures], key: str, outside: Sequence[WindowFigures] = ()
+) -> _Value:
+    """The mean of the run's notes of ``key``, without those made in the rows ``outside``."""
     sums, n = [], 0
-    for window in windows:
-        for note in window.notes:
+    others = [row.window for row in outside]
+    for row in rows:
+        for note in row.window.notes:
             value = finite(note.sums.get(key))
-            elsewhere = any(other.start_s <= note.t_s <= other.end_s for other in outside)
+            elsewhere = any(other.start_s <= note.t_s <= other.end_s for other in others)
             if value is not None and value > 0 and not elsewhere:
                 sums.append(value)
                 n += note.counts[key]
@@ -286,9 +257,7 @@ def _noted(
     return math.fsum(sums) / n, f"said as {key}={times}"
 
 
-def _per(
-    rows: Sequence[WindowFigures], tokens_predicted: float, assumed: str
-) -> tuple[float, str] | None:
+def _per(rows: Sequence[WindowFigures], tokens_predicted: float, assumed: str) -> _Value:
     """Seconds for ``tokens_predicted`` tokens; of one phase when the run did not say its tokens."""
     seconds = _seconds(rows)
     if not rows or seconds <= 0:

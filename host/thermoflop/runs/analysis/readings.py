@@ -9,6 +9,7 @@ throttling the first.
 from __future__ import annotations
 
 from array import array
+from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from thermoflop.runs.folder.gpu_lines import KEPT
@@ -131,7 +132,7 @@ class AllReadings:
 
     def __init__(self) -> None:
         """Nothing yet: each is taken for itself."""
-        self.gpus: dict[int, GpuReadings] = {}
+        self.gpus: defaultdict[int, GpuReadings] = defaultdict(GpuReadings)
         self.taken_as_one = 1
         self._waiting: list[Column] = []
         self._newest = 0
@@ -139,7 +140,7 @@ class AllReadings:
     def add(self, gpu: int, t_s: float, values: list[float], reasons: int | None) -> None:
         """A reading of a GPU, as ``GpuReadings.add`` takes it."""
         self._sort_in()
-        self._of(gpu).add(t_s, values, reasons)
+        self.gpus[gpu].add(t_s, values, reasons)
         self._count(1)
 
     def add_many(self, rows: Column) -> None:
@@ -158,13 +159,7 @@ class AllReadings:
             rows = np.concatenate(self._waiting)
             self._waiting.clear()
             for gpu in np.unique(rows[:, 1]):
-                self._of(int(gpu)).add_many(rows[rows[:, 1] == gpu])
-
-    def _of(self, gpu: int) -> GpuReadings:
-        readings = self.gpus.get(gpu)
-        if readings is None:
-            readings = self.gpus[gpu] = GpuReadings()
-        return readings
+                self.gpus[int(gpu)].add_many(rows[rows[:, 1] == gpu])
 
     def _count(self, n: int) -> None:
         self._newest += n

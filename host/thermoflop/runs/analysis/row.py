@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from thermoflop import __version__
 from thermoflop.base.files import read_json, write_text
-from thermoflop.base.plain import finite
+from thermoflop.base.plain import finite, inside
 from thermoflop.errors import InputError, StorageError
 from thermoflop.runs.folder.store import RUN, SAMPLES, is_being_written
 
@@ -61,7 +61,7 @@ def row_of(folder: Path) -> RunRow:
 
 def keep(analysis: Analysis) -> RunRow:
     """The figures of an analysed run, kept for the next time where that can be done."""
-    trials = [row for row in analysis.trials if not row.window.warmup and row.window.variant == "A"]
+    trials = [row for row in analysis.trials if row.window.counts]
     hottest = analysis.hottest
     shares = [v for gpu, v in analysis.throttled_share.items() if gpu in analysis.data.own]
     row = RunRow(
@@ -82,7 +82,7 @@ def keep(analysis: Analysis) -> RunRow:
 def _decoding(analysis: Analysis) -> float | None:
     """Tokens over seconds of all phases named decode whose times are known."""
     phases = [phase.window for phase in analysis.phases if phase.window.name.lower() == "decode"]
-    timed = [w for w in phases if not (w.untimed or w.warmup) and w.variant == "A"]
+    timed = [window for window in phases if window.counts and not window.untimed]
     tokens = sum(window.sums.get("tokens", 0.0) for window in timed)
     seconds = sum(window.duration_s for window in timed)
     return tokens / seconds if tokens > 0 and seconds > 0 else None
@@ -90,8 +90,8 @@ def _decoding(analysis: Analysis) -> float | None:
 
 def model_of(run: Mapping[str, Any]) -> str:
     """The model of a run: the one predicted for, or its label; "" where neither is there."""
-    for facts in (run.get("predictions"), run.get("labels")):
-        name = facts.get("model") if isinstance(facts, dict) else None
+    for facts in ("predictions", "labels"):
+        name = inside(run, facts, "model")
         if isinstance(name, str):
             return name
     return ""

@@ -28,9 +28,12 @@ if TYPE_CHECKING:
 
 
 @dataclass(slots=True)
-class Samples:
-    """The board's samples as numbers: a day of them takes a tenth of the memory of objects."""
+class BoardRows:
+    """What was read of a board, before it becomes columns: its samples as numbers, of which a day
+    takes a tenth of the memory of objects."""
 
+    fitters: dict[str, ClockFitter] = field(default_factory=dict)
+    settings: dict[str, Any] = field(default_factory=dict)
     boots: dict[str, int] = field(default_factory=dict)
     boot: array[int] = field(default_factory=lambda: array("l"))
     up_s: array[float] = field(default_factory=lambda: array("d"))
@@ -39,13 +42,33 @@ class Samples:
     temp_c: array[float] = field(default_factory=lambda: array("d"))
     fan: array[float] = field(default_factory=lambda: array("d"))
 
-    def add(self, boot: str, seq: int, up_s: float, mono_s: float, temp_c: float, fan: int) -> None:
+    def take(self, item: BoardLine) -> None:
+        message = item.message
+        if isinstance(message, Sample):
+            temp_c = math.nan if message.temp_c is None else message.temp_c
+            place = (message.boot, message.seq, message.up_s, item.mono_s)
+            self.sample(*place, temp_c, message.fan)
+        elif isinstance(message, Hello):
+            self._stamp(message.boot, message.up_s, item.mono_s)
+        elif isinstance(message, Settings):
+            merge_settings(self.settings, message.values)
+
+    def sample(
+        self, boot: str, seq: int, up_s: float, mono_s: float, temp_c: float, fan: int
+    ) -> None:
         self.boot.append(self.boots.setdefault(boot, len(self.boots)))
         self.seq.append(seq)
         self.up_s.append(up_s)
         self.mono_s.append(mono_s)
         self.temp_c.append(temp_c)
         self.fan.append(fan)
+        self._stamp(boot, up_s, mono_s)
+
+    def _stamp(self, boot: str, up_s: float, mono_s: float) -> None:
+        fitter = self.fitters.get(boot)
+        if fitter is None:
+            fitter = self.fitters[boot] = ClockFitter(boot)
+        fitter.add(up_s, mono_s)
 
     def is_after_gap(self) -> Stretch:
         """1 where a sample does not follow the one before: ``Sample.follows``."""
@@ -80,38 +103,6 @@ class Samples:
 
 
 @dataclass(slots=True)
-class BoardRows:
-    """What was read of a board, before it becomes columns."""
-
-    samples: Samples = field(default_factory=lambda: Samples())
-    fitters: dict[str, ClockFitter] = field(default_factory=dict)
-    settings: dict[str, Any] = field(default_factory=dict)
-
-    def take(self, item: BoardLine) -> None:
-        message = item.message
-        if isinstance(message, Sample):
-            temp_c = math.nan if message.temp_c is None else message.temp_c
-            place = (message.boot, message.seq, message.up_s, item.mono_s)
-            self.sample(*place, temp_c, message.fan)
-        elif isinstance(message, Hello):
-            self._stamp(message.boot, message.up_s, item.mono_s)
-        elif isinstance(message, Settings):
-            merge_settings(self.settings, message.values)
-
-    def sample(
-        self, boot: str, seq: int, up_s: float, mono_s: float, temp_c: float, fan: int
-    ) -> None:
-        self.samples.add(boot, seq, up_s, mono_s, temp_c, fan)
-        self._stamp(boot, up_s, mono_s)
-
-    def _stamp(self, boot: str, up_s: float, mono_s: float) -> None:
-        fitter = self.fitters.get(boot)
-        if fitter is None:
-            fitter = self.fitters[boot] = ClockFitter(boot)
-        fitter.add(up_s, mono_s)
-
-
-@dataclass(slots=True)
 class Rows:
     """What was read, before it becomes columns."""
 
@@ -136,13 +127,10 @@ class Rows:
                 self.gpus.add(item.gpu, item.mono_s, values, item.reasons)
             case HostEvent():
                 self.events.append(item)
-            case BadLine():
+            case FurtherLine(number, BoardLine() as line):
+                self.boards.setdefault(number, BoardRows()).take(line)
+            case BadLine() | FurtherLine():
                 self.bad_lines += 1
-            case FurtherLine():
-                if isinstance(item.line, BoardLine):
-                    self.boards.setdefault(item.number, BoardRows()).take(item.line)
-                else:
-                    self.bad_lines += 1
 
 
 def read_rows(reader: RunReader) -> Rows:

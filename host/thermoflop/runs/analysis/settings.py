@@ -6,7 +6,9 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from thermoflop.base.plain import inside, mapping, mappings
 from thermoflop.runs.command import command_text
+from thermoflop.runs.folder.index import labels_of
 
 MISSING = "–"
 # what is read off run.json: the name that people know it by, and where it stands
@@ -75,7 +77,7 @@ def distinct_names(runs: Sequence[Mapping[str, Any]], folders: Sequence[str]) ->
 
 
 def _differing_labels(runs: Sequence[Mapping[str, Any]], _: Sequence[str]) -> list[str]:
-    labels = [_labels(run) for run in runs]
+    labels = [labels_of(run) for run in runs]
     keys = dict.fromkeys(key for each in labels for key in each)
     told = [key for key in keys if len({each.get(key) for each in labels}) > 1]
     return [" ".join(f"{key}={each[key]}" for key in told if key in each) for each in labels]
@@ -92,12 +94,10 @@ def _folder(_: Sequence[Mapping[str, Any]], folders: Sequence[str]) -> list[str]
 
 def local_time(run: Mapping[str, Any]) -> str:
     """When a run began, on this machine's clock, to the minute; "" where that is not known."""
-    started = run.get("started")
-    wall_s = started.get("wall_s") if isinstance(started, dict) else None
-    utc = started.get("utc") if isinstance(started, dict) else None
+    wall_s = inside(run, "started", "wall_s")
     try:
         if not isinstance(wall_s, int | float):
-            wall_s = calendar_s(str(utc))
+            wall_s = calendar_s(str(inside(run, "started", "utc")))
         return time.strftime("%Y-%m-%d %H:%M", time.localtime(wall_s))
     except (ValueError, OverflowError, OSError):
         return ""
@@ -111,35 +111,19 @@ def calendar_s(utc: str) -> float:
 
 
 def _settings(run: Mapping[str, Any]) -> dict[str, str]:
-    known = {name: _at(run, path) for name, path in _FACTS}
+    known = {name: inside(run, *path) for name, path in _FACTS}
     known["git revision"] = known["git revision"] and str(known["git revision"])[:12]
-    known |= {f"label {key}": value for key, value in _labels(run).items()}
-    devices = _at(run, ("gpu", "devices"))
-    for number, device in enumerate(devices if isinstance(devices, list) else []):
-        if isinstance(device, dict):
-            known |= {f"GPU {number} {word}".strip(): device.get(key) for word, key in _OF_GPU}
+    known |= {f"label {key}": value for key, value in labels_of(run).items()}
+    for number, device in enumerate(mappings(run, "gpu", "devices")):
+        known |= {f"GPU {number} {word}".strip(): device.get(key) for word, key in _OF_GPU}
     trials = run.get("trials")
     if isinstance(trials, list):
         warm = [each for each in trials if isinstance(each, dict) and each.get("warmup")]
         known |= {"repetitions": len(trials) - len(warm), "warm-ups": len(warm)}
-    settings = _at(run, ("board", "settings"))
-    if isinstance(settings, dict):
-        known |= {f"board's {key}": value for key, value in settings.items()}
-    environment = run.get("environment")
-    if isinstance(environment, dict):
-        known |= {str(key): value for key, value in environment.items()}
+    settings, environment = mapping(run, "board", "settings"), mapping(run, "environment")
+    known |= {f"board's {key}": value for key, value in settings.items()}
+    known |= {str(key): value for key, value in environment.items()}
     return {name: _text(value) for name, value in known.items() if value is not None}
-
-
-def _at(run: Any, path: Sequence[str]) -> Any:
-    for key in path:
-        run = run.get(key) if isinstance(run, dict) else None
-    return run
-
-
-def _labels(run: Mapping[str, Any]) -> dict[str, str]:
-    labels = run.get("labels")
-    return {str(k): str(v) for k, v in labels.items()} if isinstance(labels, dict) else {}
 
 
 def _text(value: Any) -> str:

@@ -91,11 +91,7 @@ def windows_of(analysis: Analysis, phase: str) -> list[Window]:
     windows = [row.window for row in rows if phase == WHOLE or row.window.name == phase]
     if phase == WHOLE and not windows:  # a log: no command, and the recording is one stretch
         windows = [Window(WHOLE, 0.0, analysis.data.end_s, 0)]
-    return [
-        w
-        for w in windows
-        if not (w.warmup or w.untimed) and w.variant == "A" and w.end_s > w.start_s
-    ]
+    return [w for w in windows if w.counts and not w.untimed and w.end_s > w.start_s]
 
 
 def compare_phase(runs: Sequence[Analysis], phase: str) -> PhaseComparison:
@@ -124,7 +120,8 @@ def compare_phase(runs: Sequence[Analysis], phase: str) -> PhaseComparison:
         rows = _of_repetitions(runs, trials)
     else:
         rows = _of_blocks(runs, windows, length_s)
-    rows.append(_seconds(trials))
+    seconds = [[sum(w.duration_s for w in each) for each in mine] for mine in trials]
+    rows.append(_row(("seconds", "seconds it took", "s"), seconds))
     return PhaseComparison(phase, length_s, repetitions, tuple(rows), max(lengths_s))
 
 
@@ -164,12 +161,12 @@ def _of_repetitions(
     peaks = _peaks(stretches)
     step = max((each[1] for mine in peaks for each in mine), default=0.0)
     rows.insert(1, _row(_MEAN_PEAK, [[each[0] for each in mine] for mine in peaks], step))
-    return [row for row in rows if row is not None]
+    return [row for row in rows if _are_several(row.values)]
 
 
 def _peaks(stretches: Sequence[Sequence[Stretch]]) -> list[list[tuple[float, float]]]:
     """Each run's peaks, all of GPUs where one has any: a board is never set against a GPU."""
-    of_gpus = any(each.own_gpus for mine in stretches for each in mine)
+    of_gpus = any(each.own_temps for mine in stretches for each in mine)
     return [[peak for each in mine if (peak := each.peak(of_gpus=of_gpus))] for mine in stretches]
 
 
@@ -184,13 +181,18 @@ def _of_blocks(
     rows = []
     for key, name, unit, times in FIGURES:
         known = [each.get(key) for each in sums]
-        if sum(each is not None for each in known) > 1:
+        if _are_several(known):
             values = tuple(None if each is None else times * each.figure for each in known)
             apart = tuple(_blocks_apart(known[0], each, times, length_s) for each in known[1:])
             rows.append(Row(key, name, unit, values, (None, *apart)))
     peaks = _peaks([[each] for each in stretches])
-    peak_row = _row(_PEAK, [[each[0] for each in mine] for mine in peaks], 0.0)
-    return rows if peak_row is None else [*rows[:1], peak_row, *rows[1:]]
+    peak_row = _row(_PEAK, [[each[0] for each in mine] for mine in peaks])
+    return [*rows[:1], peak_row, *rows[1:]] if _are_several(peak_row.values) else rows
+
+
+def _are_several(values: Sequence[object]) -> bool:
+    """Whether more than one run has a figure."""
+    return sum(value is not None for value in values) > 1
 
 
 def _blocks_apart(
@@ -227,17 +229,8 @@ def _drifting(n: int, length_s: float) -> str:
     )
 
 
-def _seconds(trials: Sequence[Sequence[Sequence[Window]]]) -> Row:
-    """How long the phase took, which one run alone says once."""
-    values = [[sum(w.duration_s for w in each) for each in mine] for mine in trials]
-    apart = [between_repetitions(values[0], each) for each in values[1:]]
-    return Row("seconds", "seconds it took", "s", tuple(map(fmean, values)), (None, *apart))
-
-
-def _row(about: tuple[str, str, str], values: Sequence[Sequence[float]], step: float) -> Row | None:
-    """Of values of each repetition; None where fewer than two runs have any."""
-    if sum(bool(each) for each in values) < 2:
-        return None
+def _row(about: tuple[str, str, str], values: Sequence[Sequence[float]], step: float = 0.0) -> Row:
+    """Of values of each repetition, which some runs may not have."""
     apart = tuple(
         between_repetitions(values[0], each, step) if values[0] and each else None
         for each in values[1:]

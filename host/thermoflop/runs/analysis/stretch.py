@@ -67,6 +67,7 @@ class Stretch:
         import numpy as np
 
         self._data: RunData = analysis.data
+        self.own_temps = analysis.data.own_temps
         self._blocks, self._length_s = blocks, length_s
         self._phases = [row.window for row in analysis.phases]
         self._spans = [span for span in analysis.spans if span.gpu in analysis.data.own]
@@ -111,12 +112,6 @@ class Stretch:
             known["throttled"] = Sums(self._throttled(), seconds, self._blocks * 4)
         return known
 
-    @property
-    def own_gpus(self) -> list[tuple[Column, Column]]:
-        """Times and temperatures of the command's own GPUs."""
-        own = [self._data.gpus[gpu] for gpu in self._data.own if gpu in self._data.gpus]
-        return [(each["t_s"], each["temp_c"]) for each in own if "temp_c" in each]
-
     def peak(self, *, of_gpus: bool) -> tuple[float, float] | None:
         """The highest temperature of the command's own GPUs, or of the board, and what it is
         rounded to: within one repetition that which its report has."""
@@ -124,7 +119,7 @@ class Stretch:
 
         board = self._columns("board_c")
         peaks = []
-        for t_s, temp_c in self.own_gpus if of_gpus else [] if board is None else [board]:
+        for t_s, temp_c in self.own_temps if of_gpus else [] if board is None else [board]:
             values = temp_c[np.isfinite(temp_c) & (self.places(t_s) >= 0)]
             if len(values):
                 peaks.append((float(values.max()), _step(values)))
@@ -166,13 +161,11 @@ class Stretch:
 
     def _columns(self, key: str) -> tuple[Column, Column] | None:
         """A sensor's times on the run's axis and its values."""
-        data = self._data
+        board, own = self._data.board, self._data.own_gpus
         if key == "board_c":
-            return None if data.board is None else (data.board.t_s, data.board.temp_c)
+            return None if board is None else (board.t_s, board.temp_c)
         if key == "gpu_c":
-            hottest = self._hottest()
-            return None if hottest is None else (hottest["t_s"], hottest["temp_c"])
-        own = [data.gpus[gpu] for gpu in data.own if gpu in data.gpus]
+            return self._hottest()
         if key == "power_w" and own and all(key in columns for columns in own):
             return own[0]["t_s"], _total(own, key)
         if key == "clock_mhz" and own and "sm_mhz" in own[0]:
@@ -189,18 +182,16 @@ class Stretch:
             places[first:last] = t_s[first:last] - window.start_s + offset_s
         return places
 
-    def _hottest(self) -> dict[str, Column] | None:
-        """The command's own GPU that was hottest over the phase."""
+    def _hottest(self) -> tuple[Column, Column] | None:
+        """Of the command's own GPU that was hottest over the phase."""
         import numpy as np
 
         means = []
-        for gpu in self._data.own:
-            columns = self._data.gpus.get(gpu, {})
-            if "temp_c" in columns:
-                inside = np.isfinite(columns["temp_c"]) & (self.places(columns["t_s"]) >= 0)
-                if inside.any():
-                    means.append((float(columns["temp_c"][inside].mean()), gpu))
-        return self._data.gpus[max(means)[1]] if means else None
+        for gpu, (t_s, temp_c) in enumerate(self.own_temps):
+            inside = np.isfinite(temp_c) & (self.places(t_s) >= 0)
+            if inside.any():
+                means.append((float(temp_c[inside].mean()), gpu))
+        return self.own_temps[max(means)[1]] if means else None
 
     def _readings(self, key: str, t_s: Column, values: Column) -> dict[str, Sums]:
         import numpy as np
@@ -249,9 +240,9 @@ class Stretch:
 
     def _joules(self, power: Sums | None) -> Column | None:
         """The energy that was judged for the whole, over the blocks as the power was."""
-        if power is None or not (power.under > 0).all():
+        own = self._data.own_gpus
+        if power is None or len(own) < len(self._data.own) or not (power.under > 0).all():
             return None
-        own = [self._data.gpus[gpu] for gpu in self._data.own]
         meters = [Meter(columns) for columns in own]
         total_j = 0.0
         for window, _, end_s in self._windows:

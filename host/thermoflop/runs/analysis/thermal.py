@@ -19,8 +19,8 @@ than an hour; ``points`` counts them.
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from thermoflop.runs.analysis.compare import t_95
 from thermoflop.runs.analysis.difference import independent
@@ -58,10 +58,6 @@ class ThermalFit:
     points: int
     covered: float
 
-    def to_json(self) -> dict[str, Any]:
-        """Rounded, for reports."""
-        return {k: _round(v) for k, v in asdict(self).items()}
-
 
 @dataclass(frozen=True, slots=True)
 class Steady:
@@ -72,17 +68,11 @@ class Steady:
     within_c: float
 
 
-def fit_step(t_s: Column, temp_c: Column) -> ThermalFit | None:
-    """The step response without a power; None when there is too little or no change to fit."""
-    return _fit(t_s, temp_c, None)
+def fit_heat(t_s: Column, temp_c: Column, power_w: Column | None = None) -> ThermalFit | None:
+    """The step response; of a measured power with thermal resistance and ambient temperature.
 
-
-def fit_power(t_s: Column, power_w: Column, temp_c: Column) -> ThermalFit | None:
-    """The response to a measured power, with thermal resistance and ambient temperature."""
-    return _fit(t_s, temp_c, power_w)
-
-
-def _fit(t_s: Column, temp_c: Column, power_w: Column | None) -> ThermalFit | None:
+    None when there is too little or no change to fit.
+    """
     import numpy as np
 
     good = np.isfinite(t_s) & np.isfinite(temp_c)
@@ -96,9 +86,8 @@ def _fit(t_s: Column, temp_c: Column, power_w: Column | None) -> ThermalFit | No
     if power_w is not None and np.ptp(power_w) < 0.02 * max(1.0, float(np.max(power_w))):
         power_w = None  # a constant power cannot be told from the ambient temperature
 
-    fits = [_search(t_s, temp_c, power_w, hold) for hold in _HOLDS if power_w is not None]
-    if power_w is None:
-        fits = [_search(t_s, temp_c, None, None)]
+    holds = (None,) if power_w is None else _HOLDS
+    fits = [_search(t_s, temp_c, power_w, hold) for hold in holds]
     known = [fit for fit in fits if fit is not None]
     unexplained = min((fit.squares for fit in known), default=math.inf)
     if len(known) < len(fits) or unexplained > (1 - LEAST_EXPLAINED) * _squares(temp_c):
@@ -324,9 +313,3 @@ def steady_state(t_s: Column, temp_c: Column, within_c: float = 1.0) -> Steady |
         if float(np.max(np.abs(rest_c - mean_c))) <= within_c and drift_c < within_c:
             return Steady(float(rest_t[0]), mean_c, within_c)
     return None
-
-
-def _round(value: Any) -> Any:
-    if not isinstance(value, float):
-        return value
-    return round(value, 4) if math.isfinite(value) else None

@@ -9,13 +9,11 @@ from __future__ import annotations
 import json
 import math
 import os
-import time
 from pathlib import Path
 from typing import Any
 
-from thermoflop.base.files import BINARY
+from thermoflop.base.files import create
 from thermoflop.base.plain import finite
-from thermoflop.errors import StorageError
 from thermoflop.pico.lines import LineSplitter, Overlong
 from thermoflop.pico.track import HostEvent
 
@@ -34,11 +32,7 @@ class MarksFile:
         self.bad = 0
         self.marks = 0
         self._splitter = LineSplitter(MAX_MARK_BYTES)
-        try:
-            flags = os.O_RDONLY | os.O_CREAT | os.O_EXCL | BINARY
-            self._fd = os.open(self.path, flags, 0o644)
-        except OSError as error:
-            raise StorageError(f"cannot create {self.path}: {error.strerror}") from error
+        self._fd = create(str(self.path), os.O_RDONLY)
 
     def take(self) -> list[HostEvent]:
         """The marks since the last call, at most a chunk of them at a time."""
@@ -76,7 +70,7 @@ def parse_mark(line: bytes) -> HostEvent | None:
             detail["phase"] = None if name is None else str(name)[:200]
     except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
         return None
-    return HostEvent(mono_s, wall_at(mono_s), "mark", detail)
+    return HostEvent.at(mono_s, "mark", detail)
 
 
 def clean(values: Any) -> dict[str, float | str] | None:
@@ -88,8 +82,3 @@ def clean(values: Any) -> dict[str, float | str] | None:
         number = float(value) if isinstance(value, bool) else finite(value)
         kept[str(key)[:64]] = str(value)[:200] if number is None else number
     return kept
-
-
-def wall_at(mono_s: float) -> float:
-    """What the wall clock, as it is set now, read at a moment of the monotonic one."""
-    return time.time() - (time.monotonic() - mono_s)

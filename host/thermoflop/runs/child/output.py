@@ -17,11 +17,11 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
-from thermoflop.base.files import BINARY
-from thermoflop.errors import StorageError
+from thermoflop.base.files import create
+from thermoflop.base.processes import holders
+from thermoflop.base.threads import start_thread
 from thermoflop.pico.track import HostEvent
 from thermoflop.runs.child.printed import MERGE_S, PrintedMarks
-from thermoflop.runs.child.process import holders
 
 CHILD_LOG = "child.log"
 _CHUNK_BYTES = 256 << 10  # four times what a pipe holds on Linux
@@ -38,12 +38,8 @@ class ChildLog:
         self.n_bytes = 0
         self.lost_bytes = 0
         self.why: str | None = None
-        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL | BINARY
         self._path = folder / CHILD_LOG
-        try:
-            self._fd = os.open(self._path, flags, 0o644)
-        except OSError as error:
-            raise StorageError(f"cannot create {self._path}: {error.strerror}") from error
+        self._fd = create(str(self._path), os.O_WRONLY | os.O_APPEND)
 
     def write(self, data: bytes) -> None:
         """Append ``data``, or count it as lost."""
@@ -95,7 +91,7 @@ class OutputPump:
         self._selector = selectors.DefaultSelector()
         self._echo: list[int | None] = list(echo)
         self._last_group, self._abandoned = threading.Event(), threading.Event()
-        self._links = tuple(pipes)
+        self._links, self._pipes = tuple(pipes), tuple(pipes.values())
         self.cut_off: list[str] = []  # who held a pipe when it was closed
         self._taking = threading.Lock()
         self._heard_s = time.monotonic()
@@ -103,18 +99,12 @@ class OutputPump:
             for which, pipe in enumerate(pipes.values()):
                 os.set_blocking(pipe.fileno(), False)
                 self._selector.register(pipe, selectors.EVENT_READ, which)
-            self._threads = [self._start(self._run)]
+            self._threads = [start_thread("output", self._run)]
         else:
             self._threads = [
-                self._start(self._read_to_end, which, pipe)
+                start_thread("output", self._read_to_end, which, pipe)
                 for which, pipe in enumerate(pipes.values())
             ]
-
-    @staticmethod
-    def _start(run: Callable[..., None], *args: object) -> threading.Thread:
-        thread = threading.Thread(target=run, args=args, name="thermoflop-output", daemon=True)
-        thread.start()
-        return thread
 
     def end_when_quiet(self) -> None:
         """Call when all processes of the command have ended: take what is left and stop.
@@ -136,7 +126,7 @@ class OutputPump:
 
     def holders(self) -> list[str]:
         """The processes that hold a pipe open, as ``python3 (process 123)``; Linux tells."""
-        return holders(self._links)
+        return [f"{name or 'a program'} (process {pid})" for pid, name in holders(*self._links)]
 
     def _read_to_end(self, which: int, pipe: IO[bytes]) -> None:
         """All of one pipe, where a thread has to wait for each."""
@@ -202,6 +192,4 @@ class OutputPump:
     def _close(self, key: selectors.SelectorKey) -> None:
         self.marks[key.data].finish()
         self._selector.unregister(key.fileobj)
-        pipe = key.fileobj
-        if not isinstance(pipe, int):
-            pipe.close()  # type: ignore[attr-defined]
+        self._pipes[key.data].close()

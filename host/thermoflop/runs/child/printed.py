@@ -16,7 +16,6 @@ from typing import Any
 
 from thermoflop.pico.track import HostEvent
 from thermoflop.runs.child.keys import KeyLines, Keys
-from thermoflop.runs.child.marks import wall_at
 
 MERGE_S = 0.01  # ten times as fine as the sampler reads: more tells the report nothing
 MAX_PHASES_PER_S = 1000  # an event each; the numbers of more count for the trial alone
@@ -93,7 +92,7 @@ class PrintedMarks:
                 self._flush()  # ends the phase before
             return
         detail = {"by": "output", "values": values, "phase": str(keys["phase"]), "read": read}
-        self._emit([HostEvent(now_s, wall_at(now_s), "mark", detail)])
+        self._emit([HostEvent.at(now_s, "mark", detail)])
 
     def _flush(self) -> None:
         made, self._sum = self._sum, _Sum()
@@ -105,7 +104,7 @@ class PrintedMarks:
             detail |= {"lines": made.lines, "sums": made.sums, "counts": made.counts}
         if self._lost:
             detail["phase_left_out"] = True
-        self._emit([HostEvent(made.last_s, wall_at(made.last_s), "mark", detail)])
+        self._emit([HostEvent.at(made.last_s, "mark", detail)])
 
 
 class _Sum:

@@ -16,12 +16,13 @@ import contextlib
 import os
 import signal
 import subprocess
-import threading
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
+from thermoflop.base.processes import processes, stat_of
+from thermoflop.base.threads import start_thread
 from thermoflop.runs.child.program import refusal
 from thermoflop.runs.child.terminal import Terminal
 
@@ -65,7 +66,7 @@ class Child:
         self.pipes = self._pipes() if terminal is None else terminal.reader()
         self.pid = self._process.pid
         self._ended = ended
-        threading.Thread(target=self._wait, name="thermoflop-wait", daemon=True).start()
+        start_thread("wait", self._wait)
 
     def _pipes(self) -> dict[str, IO[bytes]]:
         """Its standard output and standard error, by the name of their other ends in /proc."""
@@ -132,45 +133,9 @@ def session_members(leader: int) -> list[int]:
         in_group = True
     if not _PROC.joinpath("self", "stat").exists():
         return [leader] if in_group else []
-    return [pid for pid in _processes() if _belongs(pid, leader)]
-
-
-def holders(links: Collection[str]) -> list[str]:
-    """The other processes that have one of these files open, by name and number; Linux tells."""
-    if not _PROC.joinpath("self", "fd").exists():
-        return []
-    return [
-        f"{_name(pid)} (process {pid})"
-        for pid in _processes()
-        if pid != os.getpid() and not _open_files(pid).isdisjoint(links)
-    ]
-
-
-def _open_files(pid: int) -> set[str]:
-    found = set()
-    with contextlib.suppress(OSError):  # it ended, or is somebody else's
-        for entry in os.scandir(_PROC / str(pid) / "fd"):
-            with contextlib.suppress(OSError):
-                found.add(os.readlink(entry.path))  # noqa: PTH115
-    return found
-
-
-def _name(pid: int) -> str:
-    try:
-        return (_PROC / str(pid) / "comm").read_text(errors="replace").strip()
-    except OSError:
-        return "a program"
-
-
-def _processes() -> list[int]:
-    return [int(entry.name) for entry in os.scandir(_PROC) if entry.name.isdigit()]
+    return [pid for pid in processes() if _belongs(pid, leader)]
 
 
 def _belongs(pid: int, leader: int) -> bool:
-    try:
-        text = (_PROC / str(pid) / "stat").read_text(errors="replace")
-    except OSError:  # it ended while we looked
-        return False
-    # the name in brackets may hold anything; what follows it is: state ppid pgrp session ...
-    fields = text.rpartition(")")[2].split()
-    return fields[0] not in _DEAD and leader in (int(fields[2]), int(fields[3]))
+    fields = stat_of(pid)
+    return bool(fields) and fields[0] not in _DEAD and leader in map(int, fields[2:4])

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import math
 import os
 import signal
@@ -13,6 +12,7 @@ import sys
 import time
 from pathlib import Path
 
+from thermoflop.base.processes import stat_of
 from thermoflop.base.signal_event import SignalEvent
 
 LOOK_EVERY_S = 0.2
@@ -36,11 +36,8 @@ def started_at(pid: int) -> str | None:
 
     A zombie has ended: nobody but its parent can take it away.
     """
-    try:
-        fields = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
-        return None if fields[0] in (b"Z", b"X") else fields[19].decode()
-    except (OSError, IndexError):
-        pass
+    if len(fields := stat_of(pid)) > 19:
+        return None if fields[0] in ("Z", "X") else fields[19]
     if Path("/proc/self/stat").exists():
         return None
     try:  # no such table: macOS
@@ -50,14 +47,6 @@ def started_at(pid: int) -> str | None:
     except OSError:
         return None
     return "there"
-
-
-def command_line(pid: int) -> list[str]:
-    """The words that a process was started with, where the system tells."""
-    with contextlib.suppress(OSError):
-        words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
-        return [word.decode("utf-8", "replace") for word in words if word]
-    return []
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from __future__ import annotations
 import csv
 import math
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from thermoflop.base.record import record
@@ -181,8 +181,9 @@ def _format(lines: list[str]) -> dict[str, str]:
 
 def _tests(lines: list[str]) -> Iterator[dict[str, str]]:
     """The rows of llama-bench's table; those of its -o csv, json and jsonl as such."""
-    yield from _rows(lines, "test", "t/s")
-    for each in (*_objects(lines), *_comma_separated(lines)):
+    yield from _below(map(_markdown, lines), "test", "t/s")
+    separated = _below(csv.reader(lines), "n_prompt", "n_gen", "avg_ts")
+    for each in (*_objects(lines), *separated):
         read, made = each.get("n_prompt", ""), each.get("n_gen", "")
         if "0" in (read, made) and each.get("n_depth", "0") == "0":
             test = f"tg{made}" if read == "0" else f"pp{read}"
@@ -200,23 +201,17 @@ def _objects(lines: list[str]) -> Iterator[dict[str, str]]:
                 fields = {}
 
 
-def _comma_separated(lines: list[str]) -> Iterator[dict[str, str]]:
-    names: list[str] = []
-    for cells in csv.reader(lines):
-        if {"n_prompt", "n_gen", "avg_ts"} <= set(cells):
-            names = cells
-        elif len(cells) == len(names):
-            yield dict(zip(names, cells, strict=True))
+def _markdown(line: str) -> list[str]:
+    """The cells of a table's row; none where the line is no row."""
+    return [cell.strip() for cell in line.strip("|").split("|")] if line.startswith("|") else []
 
 
-def _rows(lines: list[str], *columns: str) -> Iterator[dict[str, str]]:
-    """The rows of Markdown tables that have these columns."""
+def _below(rows: Iterable[list[str]], *columns: str) -> Iterator[dict[str, str]]:
+    """The rows below a head that has these columns, each as wide as it; a line without cells ends
+    its table."""
     names: list[str] = []
-    for line in lines:
-        cells = [cell.strip() for cell in line.strip("|").split("|")]
-        if not line.startswith("|"):
-            names = []
-        elif set(columns) <= set(cells):
+    for cells in rows:
+        if not cells or set(columns) <= set(cells):
             names = cells
         elif len(cells) == len(names):
             yield dict(zip(names, cells, strict=True))

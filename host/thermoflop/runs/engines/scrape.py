@@ -22,7 +22,6 @@ from urllib.parse import urlsplit
 from thermoflop.errors import UsageError
 from thermoflop.pico.track import HostEvent
 from thermoflop.pico.wire import printable
-from thermoflop.runs.child.marks import wall_at
 
 EVERY_S = 1.0
 TIMEOUT_S = 2.0
@@ -207,5 +206,4 @@ class Scraper:
             detail["phase"] = PHASE if is_serving else None
             self._is_serving = is_serving
         if is_serving or "phase" in detail:
-            now_s = time.monotonic()
-            self._sink([HostEvent(now_s, wall_at(now_s), "mark", detail)])
+            self._sink([HostEvent.at(time.monotonic(), "mark", detail)])

@@ -12,8 +12,8 @@ import contextlib
 import os
 from pathlib import Path
 
-from thermoflop.base.files import BINARY, open_plain
-from thermoflop.errors import InputError, StorageError
+from thermoflop.base.files import create, open_plain
+from thermoflop.errors import InputError
 from thermoflop.pico.lines import LineSplitter
 from thermoflop.pico.wire import MAX_COMMAND_BYTES
 from thermoflop.runs.folder.store import is_being_written
@@ -30,11 +30,7 @@ class Control:
         """Create the empty file; StorageError."""
         self.path = folder / CONTROL
         self._splitter = LineSplitter(MAX_COMMAND_BYTES)
-        try:
-            flags = os.O_RDONLY | os.O_CREAT | os.O_EXCL | BINARY
-            self._fd = os.open(self.path, flags, 0o600)
-        except OSError as error:
-            raise StorageError(f"cannot create {self.path}: {error.strerror}") from error
+        self._fd = create(str(self.path), os.O_RDONLY, 0o600)
 
     def take(self) -> list[str]:
         """The orders since the last call; what is not one is passed over."""
@@ -71,10 +67,7 @@ def order(folder: Path, text: str) -> None:
             "started with --control"
         )
     try:
-        fd = open_plain(str(path), os.O_WRONLY | os.O_APPEND)
+        with os.fdopen(open_plain(str(path), os.O_WRONLY | os.O_APPEND), "ab", 0) as file:
+            file.write(text.encode("ascii") + b"\n")
     except OSError as error:
         raise InputError(f"cannot write {path}: {error.strerror}") from error
-    try:
-        os.write(fd, text.encode("ascii") + b"\n")
-    finally:
-        os.close(fd)

@@ -10,6 +10,7 @@ import csv
 import io
 import json
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -22,6 +23,7 @@ from thermoflop.runs.folder.records import FurtherLine
 from thermoflop.runs.gpu.sample import MEASURED, GpuSample
 
 _BOARD = ("boot", "seq", "up_s", "board_c", "raw", "fan", "mode", "flags", "drops")
+_AS_SAID = [name for name in _BOARD if name not in ("board_c", "flags")]
 COLUMNS = ("mono_s", "wall_s", "source", "kind", "gpu", *MEASURED, *_BOARD, "detail")
 _BATCH = 50_000  # rows of a Parquet row group: some MB of memory
 _FORMULA = tuple("=+-@\t\r\n\uff1d\uff0b\uff0d\uff20")  # the last four: full-width = + - @
@@ -66,19 +68,9 @@ def _text(value: Any) -> Any:
 
 def _board(message: object) -> dict[str, Any]:
     if isinstance(message, Sample):
+        said = {name: getattr(message, name) for name in _AS_SAID}
         flags = " ".join(message.flags)
-        return {
-            "kind": "sample",
-            "boot": message.boot,
-            "seq": message.seq,
-            "up_s": message.up_s,
-            "board_c": message.temp_c,
-            "raw": message.raw,
-            "fan": message.fan,
-            "mode": message.mode,
-            "flags": flags,
-            "drops": message.drops,
-        }
+        return {"kind": "sample", "board_c": message.temp_c, "flags": flags, **said}
     if isinstance(message, Event):
         return {"kind": message.ev, "boot": message.boot, "up_s": message.up_s,
                 "detail": json.dumps(dict(message.detail))}  # fmt: skip
@@ -118,16 +110,12 @@ def _parquet(folder: Path, file: BinaryIO) -> int:
             for name in COLUMNS
         ]
     )
-    written, batch = 0, []
+    written, left = 0, rows(folder)
     with pq.ParquetWriter(file, schema) as writer:
-        for row in rows(folder):
-            batch.append({name: _whole(row.get(name), name in whole) for name in COLUMNS})
-            written += 1
-            if len(batch) == _BATCH:
-                writer.write_table(pa.Table.from_pylist(batch, schema))
-                batch = []
-        if batch:
-            writer.write_table(pa.Table.from_pylist(batch, schema))
+        while batch := list(islice(left, _BATCH)):
+            full = [{n: _whole(row.get(n), n in whole) for n in COLUMNS} for row in batch]
+            writer.write_table(pa.Table.from_pylist(full, schema))
+            written += len(batch)
     return written
 
 

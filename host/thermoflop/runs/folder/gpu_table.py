@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import io
 import os
 import random
 import struct
@@ -27,7 +28,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
-from thermoflop.base.files import BINARY, open_plain
+from thermoflop.base.files import create, open_plain
 from thermoflop.runs.folder.gpu_lines import MARK, ROW, GpuLines, as_rows
 
 if TYPE_CHECKING:
@@ -122,8 +123,7 @@ class TableWriter:
             return  # the lines will be read
         data = b""
         if self._fd is None:
-            flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL | BINARY
-            self._fd, data = os.open(self._path, flags, 0o644), _FIRST_LINE
+            self._fd, data = create(str(self._path), os.O_WRONLY | os.O_APPEND), _FIRST_LINE
         numbers = b"".join(column.tobytes() for column in columns)
         packed = zlib.compress(numbers + self._others.tobytes(), 1)
         counts = len(self._lines), len(self._others) // 2, len(packed)
@@ -138,7 +138,7 @@ class GpuTable:
 
     def __init__(self, samples: Path) -> None:
         """``samples`` is the samples file that it stands beside."""
-        self._file: BinaryIO | None = None
+        self._file: BinaryIO = io.BytesIO()  # until there is one
         self._place: _Place | None = None
         self._crc = 0
         try:
@@ -154,8 +154,7 @@ class GpuTable:
     def close(self) -> None:
         """There are no more blocks."""
         self._place = None
-        if self._file is not None:
-            self._file.close()
+        self._file.close()
 
     def ahead(self, at: int, most: int) -> int:
         """How many bytes of the samples to read from ``at`` on: a block, or what comes before."""
@@ -177,7 +176,7 @@ class GpuTable:
 
     def _next(self) -> None:
         """On to the next block's head; there is none behind one that makes no sense."""
-        head = b"" if self._file is None else self._file.read(_HEAD.size)
+        head = self._file.read(_HEAD.size)
         self._place = None
         if len(head) == _HEAD.size:
             *fields, self._crc = _HEAD.unpack(head)
@@ -186,7 +185,7 @@ class GpuTable:
 
     def _take_packed(self) -> bytes | None:
         """What is packed in the block whose head was read, and on to the next one."""
-        if self._file is None or self._place is None:
+        if self._place is None:
             return None
         packed = self._file.read(self._place.n_packed)
         if self._place.crc(packed) != self._crc:
@@ -197,7 +196,7 @@ class GpuTable:
 
     def _is_believed(self, samples: Path) -> bool:
         """Whether it is of this version, and a few of its blocks say what their lines say."""
-        if self._file is None or self._file.readline(len(_FIRST_LINE) + 1) != _FIRST_LINE:
+        if self._file.readline(len(_FIRST_LINE) + 1) != _FIRST_LINE:
             return False
         places = list[int]()
         while True:
@@ -215,8 +214,6 @@ class GpuTable:
         """Whether the block at ``at`` is of other bytes, or says what its lines say."""
         import numpy as np
 
-        if self._file is None:
-            return False
         self._file.seek(at)
         self._next()
         if self._place is None:

@@ -6,12 +6,12 @@ import os
 import re
 import secrets
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from thermoflop.base.plain import is_between
+from thermoflop.base.plain import attributes, inside, is_between, mapping
 from thermoflop.errors import InputError, StorageError
 from thermoflop.runs.folder.reader import read_run
 from thermoflop.runs.folder.store import SAMPLES, is_being_written
@@ -30,15 +30,13 @@ class Entry:
     @property
     def started(self) -> str:
         """When, in UTC."""
-        started = self.run.get("started")
-        known = isinstance(started, dict) and isinstance(started.get("utc"), str)
-        return str(started["utc"]) if known and started else ""
+        utc = inside(self.run, "started", "utc")
+        return utc if isinstance(utc, str) else ""
 
     @property
     def duration_s(self) -> float | None:
         """From start to end; None of a run without an end, or with one that makes no sense."""
-        ended = self.run.get("ended")
-        value = ended.get("duration_s") if isinstance(ended, dict) else None
+        value = inside(self.run, "ended", "duration_s")
         return float(value) if is_between(value, -1e12, 1e12) else None
 
     @property
@@ -57,8 +55,7 @@ class Entry:
     @property
     def labels(self) -> dict[str, str]:
         """The labels it was given."""
-        labels = self.run.get("labels")
-        return {str(k): str(v) for k, v in labels.items()} if isinstance(labels, dict) else {}
+        return labels_of(self.run)
 
     @property
     def names(self) -> list[str]:
@@ -72,12 +69,15 @@ class Entry:
         return {
             "folder": str(self.folder),
             "name": self.run.get("name"),
-            "started": self.started,
-            "duration_s": self.duration_s,
-            "state": self.state,
+            **attributes(self, "started", "duration_s", "state"),
             "command": self.run.get("command"),
             "labels": self.labels,
         }
+
+
+def labels_of(run: Mapping[str, Any]) -> dict[str, str]:
+    """The labels in a run.json."""
+    return {str(k): str(v) for k, v in mapping(run, "labels").items()}
 
 
 def is_run(folder: Path) -> bool:

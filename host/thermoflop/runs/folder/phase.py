@@ -8,6 +8,7 @@ from collections import deque
 from pathlib import Path
 
 from thermoflop.base.files import open_plain
+from thermoflop.base.plain import inside
 from thermoflop.pico.lines import LineSplitter
 from thermoflop.pico.track import HostEvent
 from thermoflop.runs.folder.reader import parse, samples_path
@@ -31,20 +32,17 @@ class PhaseFollower:
 
     def look(self) -> str | None:
         """The phase by now. Raises OSError where the file went away."""
-        fd = open_plain(str(self._path))
-        try:
-            size = os.fstat(fd).st_size
+        with os.fdopen(open_plain(str(self._path)), "rb", 0) as file:
+            size = os.fstat(file.fileno()).st_size
             if self._at is None:
                 self._at = max(0, size - _FROM_END_BYTES)
             self._at = max(self._at, size - _MOST_AT_ONCE_BYTES)
-            os.lseek(fd, self._at, os.SEEK_SET)
-            while chunk := os.read(fd, min(1 << 18, size - self._at)):
+            file.seek(self._at)
+            while chunk := file.read(max(0, min(1 << 18, size - self._at))):
                 self._at += len(chunk)
                 for line in self._splitter.feed(chunk):
                     if isinstance(line, bytes) and _MARK in line:
                         self._take(line)
-        finally:
-            os.close(fd)
         return self.phase
 
     def _take(self, line: bytes) -> None:
@@ -58,8 +56,7 @@ class PhaseFollower:
 
     def _note(self, event: HostEvent) -> None:
         """Keep the tokens of a note: they were made since the note before."""
-        values = event.detail.get("values")
-        tokens = values.get("tokens") if isinstance(values, dict) else None
+        tokens = inside(event.detail, "values", "tokens")
         if "phase" in event.detail:  # tokens said here are those of the whole phase
             self._tokens.append((event.mono_s, 0.0))
         elif isinstance(tokens, int | float) and 0 < tokens < 1e12:

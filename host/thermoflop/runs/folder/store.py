@@ -29,9 +29,9 @@ from __future__ import annotations
 import contextlib
 import errno
 import json
-import math
 import os
 import secrets
+import tempfile
 import time
 import unicodedata
 from pathlib import Path
@@ -43,21 +43,45 @@ except ImportError:  # Windows: a run that goes on cannot be told from one that 
     fcntl = None  # type: ignore[assignment]
 
 from thermoflop.base.files import BINARY, open_plain, replace_file, sync_folder
+from thermoflop.base.record import plain
 from thermoflop.errors import StorageError, UsageError
 from thermoflop.pico.track import BadLine, BoardLine, HostEvent
 from thermoflop.runs.folder.gpu_table import TableWriter
 from thermoflop.runs.folder.records import FurtherLine, Record
-from thermoflop.runs.folder.reserve import Reserve
 from thermoflop.runs.gpu.sample import GpuSample, encode_gpu
 
 KNOWS_LOCKS = fcntl is not None
 FORMAT = 1
 SAMPLES = "samples.jsonl"
 RUN = "run.json"
+RESERVE_BYTES = 128 << 10  # room for run.json and what could not be written
 SYNC_EVERY_S = 1.0  # a sync costs 0.3 ms on an SSD: a power cut may take the last second
 
 _MAX_NAME = 40  # a folder name of 255 bytes holds it, date and id in any script
 _sync_data = getattr(os, "fdatasync", os.fsync)  # macOS and Windows have no fdatasync
+
+
+class Reserve:
+    """Room on the disk that is kept back, so that a run on a full disk can still say how it ended:
+    a file without a name, which leaves nothing behind however the process ends."""
+
+    def __init__(self, folder: Path) -> None:
+        """Fill it; OSError when there is no room even now."""
+        with tempfile.TemporaryFile(dir=folder, buffering=0) as file:
+            file.write(os.urandom(RESERVE_BYTES))  # a disk that compresses keeps it, too
+            self._fd = os.dup(file.fileno())
+
+    def give_up(self) -> bool:
+        """Give the room back; whether there was any."""
+        fd, self._fd = self._fd, -1
+        if fd >= 0:
+            os.close(fd)
+        return fd >= 0
+
+    def __del__(self) -> None:
+        """Give it back with the run that kept it."""
+        if getattr(self, "_fd", -1) >= 0:
+            self.give_up()
 
 
 class RunStore:
@@ -221,16 +245,7 @@ def _json(data: dict[str, Any], **layout: Any) -> str:
     try:
         return json.dumps(data, allow_nan=False, **layout)
     except ValueError:
-        return json.dumps(_finite(data), allow_nan=False, **layout)
-
-
-def _finite(value: Any) -> Any:
-    """``value`` with None for each number in it that is infinite or none."""
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, dict):
-        return {key: _finite(each) for key, each in value.items()}
-    return [_finite(each) for each in value] if isinstance(value, list | tuple) else value
+        return json.dumps(plain(data), allow_nan=False, **layout)
 
 
 def _why(error: OSError, action: str, path: Path) -> str:

@@ -25,5 +25,3 @@ _FIELDS = b"".join(
 board_sample = re.compile(_STAMPS + rb'"board","line":(' + USUAL_SAMPLE + rb")\}").fullmatch
 # mono_s, gpu, and each of MEASURED
 gpu_sample = re.compile(_STAMPS + rb'"gpu","gpu":(0|[1-9]\d{0,3})' + _FIELDS + rb"\}").fullmatch
-FIRST_FIELD = 3  # the group of the first one
-REASONS = FIRST_FIELD + MEASURED.index("reasons")

@@ -14,6 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from thermoflop.base.threads import start_thread
 from thermoflop.runs.gpu.nvml import Gpus, as_number, as_text, never
 
 EVERY_S = 1.0
@@ -63,11 +64,7 @@ class DetailsWatch:
 
     def start(self, stop: threading.Event) -> threading.Thread:
         """Ask in a thread until ``stop`` is set."""
-        args = (stop, self._round)
-        name = f"thermoflop-gpu{self.index}-details"
-        thread = threading.Thread(target=self._run, args=args, name=name, daemon=True)
-        thread.start()
-        return thread
+        return start_thread(f"gpu{self.index}-details", self._run, stop, self._round)
 
     def look(self, stop: threading.Event) -> threading.Thread | None:
         """Leave a call behind that does not return; the thread that asks for the rest."""

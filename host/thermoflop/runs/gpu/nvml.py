@@ -214,9 +214,7 @@ class Gpu:
         """The name of drivers since 535 first, the old name after that."""
         if not self._reasons_name:
             names = ("EventReasons", "ThrottleReasons")
-            self._reasons_name = next(
-                name for name in (*names, "") if not name or self._has_reasons(name)
-            )
+            self._reasons_name = next(filter(self._has_reasons, names), "")
         if not self._reasons_name:
             raise AttributeError("no function for the reasons", obj=self._nvml)
         function = getattr(self._nvml, f"nvmlDeviceGetCurrentClocks{self._reasons_name}")

@@ -6,6 +6,8 @@ import platform
 import sys
 from pathlib import Path
 
+from thermoflop.base.processes import read_text
+
 _DRM = Path("/sys/class/drm")
 _AMD = "0x1002"  # PCI vendor id, pci-ids.ucw.cz
 
@@ -20,16 +22,9 @@ def why_not_recorded(drm: Path = _DRM) -> str:
             "an Apple GPU is not recorded: macOS gives its power to root alone (powermetrics), "
             "and no energy counter"
         )
-    if any(_read(vendor) == _AMD for vendor in sorted(drm.glob("card*/device/vendor"))):
+    if any(read_text(vendor) == _AMD for vendor in sorted(drm.glob("card*/device/vendor"))):
         return (
             "an AMD GPU is not recorded: its readings come from ROCm's amdsmi, which thermoflop "
             "does not read"
         )
     return ""
-
-
-def _read(path: Path) -> str:
-    try:
-        return path.read_text(errors="replace").strip()
-    except OSError:
-        return ""

@@ -11,9 +11,11 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Self
 
+from thermoflop.base.threads import start_thread
 from thermoflop.pico.track import HostEvent
 from thermoflop.pico.wire import printable
 from thermoflop.runs.gpu.details import DetailsSink, DetailsWatch
@@ -33,49 +35,49 @@ _PROCESSES_S = 1.0
 GpuSink = Callable[[list[GpuSample | HostEvent]], None]
 
 
+@dataclass(eq=False)
 class Watch:
-    """One GPU being read: a thread calls ``turn``, another one ``look``."""
+    """One GPU being read: a thread calls ``turn``, another one ``look``.
 
-    def __init__(
-        self,
-        gpus: Gpus,
-        index: int,
-        sink: GpuSink,
-        clock: Callable[[], float] = time.monotonic,
-        is_run: bool = True,
-    ) -> None:
-        """The GPU is opened at the first turn; of a run its processes are noted."""
-        self.index = index
-        self.facts: dict[str, Any] = {"index": index}
-        self.why_lost: str | None = None  # None while it answers
-        self.samples = self.missed = self.lost = 0
-        self.latest: GpuSample | None = None
-        self.asked = threading.Event()  # it answered or failed once
-        self._gpus = gpus
-        self._sink = sink
-        self._clock = clock
-        self._gpu: Gpu | None = None
-        self._is_run = is_run
-        self._again_s = 0.0
-        self._processes_s: float | None = None  # when to ask again who computes
-        self._asked_s: float | None = clock()  # None while no answer is awaited
+    The GPU is opened at the first turn; of a run its processes are noted.
+    """
+
+    gpus: Gpus
+    index: int
+    sink: GpuSink
+    clock: Callable[[], float] = time.monotonic
+    is_run: bool = True
+    why_lost: str | None = None  # None while it answers
+    samples: int = 0
+    missed: int = 0
+    lost: int = 0
+    latest: GpuSample | None = None
+    asked: threading.Event = field(default_factory=threading.Event)  # it answered or failed once
+    _gpu: Gpu | None = None
+    _again_s: float = 0.0
+    _processes_s: float | None = None  # when to ask again who computes
+
+    def __post_init__(self) -> None:
+        """An answer is awaited from now on."""
+        self.facts: dict[str, Any] = {"index": self.index}
+        self._asked_s: float | None = self.clock()  # None while no answer is awaited
 
     def turn(self) -> None:
         """Read it; where it was lost, ask whether it is back, but not too often."""
-        if self.why_lost is not None and self._clock() < self._again_s:
+        if self.why_lost is not None and self.clock() < self._again_s:
             return
-        self._asked_s = self._clock()
+        self._asked_s = self.clock()
         try:
-            gpu = self._gpu or self._gpus.open(self.index)
+            gpu = self._gpu or self.gpus.open(self.index)
             sample = gpu.read()
             if self._gpu is None:
                 self.facts |= gpu.facts()
-            if self._is_run:
+            if self.is_run:
                 self._note_processes(gpu)
             self.facts |= {"missing": dict(gpu.missing), "faults": dict(gpu.faults)}
         except Exception as error:
             self._asked_s = self._gpu = None
-            self._lose(reason(error), self._clock() + RETRY_S)
+            self._lose(reason(error), self.clock() + RETRY_S)
         else:
             self._asked_s = None
             self._gpu = gpu
@@ -85,27 +87,27 @@ class Watch:
     def look(self) -> None:
         """Lose it when it has not answered for too long; its thread waits on, and may come back."""
         asked_s = self._asked_s
-        if asked_s is not None and self._clock() - asked_s > HANG_S:
+        if asked_s is not None and self.clock() - asked_s > HANG_S:
             self._lose(f"no answer for {HANG_S:g} s", 0.0)
             self.asked.set()
 
     def _note_processes(self, gpu: Gpu) -> None:
         """Who computes on it: the first answer is the start's, the last one the end's."""
         known = self.facts.get("processes", {"start": None})
-        if (self._processes_s is None or self._clock() >= self._processes_s) and known is not None:
+        if (self._processes_s is None or self.clock() >= self._processes_s) and known is not None:
             now = gpu.processes()
-            self._processes_s = self._clock() + _PROCESSES_S
+            self._processes_s = self.clock() + _PROCESSES_S
             start = known["start"] if "end" in known else now
             self.facts["processes"] = None if now is None else {"start": start, "end": now}
 
     def _take(self, sample: GpuSample) -> None:
         if self.why_lost is not None:
             self.why_lost = None
-            self._sink([_event("gpu_back", {"gpu": self.index})])
+            self.sink([HostEvent.at(time.monotonic(), "gpu_back", {"gpu": self.index})])
             return  # a reading that took so long is of no moment
         self.latest = sample
         self.samples += 1
-        self._sink([sample])
+        self.sink([sample])
 
     def _lose(self, why: str, again_s: float) -> None:
         self._again_s = again_s
@@ -114,7 +116,8 @@ class Watch:
         self.why_lost, self.latest = why, None
         self.lost += 1
         self.facts["lost"] = why
-        self._sink([_event("gpu_lost", {"gpu": self.index, "why": printable(why)})])
+        detail = {"gpu": self.index, "why": printable(why)}
+        self.sink([HostEvent.at(time.monotonic(), "gpu_lost", detail)])
 
 
 class GpuSampler:
@@ -148,7 +151,7 @@ class GpuSampler:
     def __enter__(self) -> Self:
         """Start it, and wait a little for the first readings."""
         self._started_s = time.monotonic()
-        self._start("thermoflop-nvml", self._run)
+        self._start("nvml", self._run)
         self._open.wait(OPEN_S)
         return self
 
@@ -159,7 +162,7 @@ class GpuSampler:
         for thread in list(self._threads):
             thread.join(max(0.0, until_s - time.monotonic()))
         if self._gpus is not None and not any(thread.is_alive() for thread in self._threads):
-            self._start("thermoflop-nvml-close", self._gpus.close).join(CLOSE_S)
+            self._start("nvml-close", self._gpus.close).join(CLOSE_S)
 
     @property
     def absent(self) -> str | None:
@@ -201,15 +204,13 @@ class GpuSampler:
             name = f"GPU {watch.index}"
             if watch.lost:
                 texts.append(f"{name} was lost during the run: {printable(watch.facts['lost'])}")
-            for field, fault in dict(watch.facts.get("faults", {})).items():
+            for what, fault in dict(watch.facts.get("faults", {})).items():
                 often = f"{fault['times']} time{'s' if fault['times'] > 1 else ''}"
-                texts.append(f"{name} gave no {field} {often}: {printable(fault['why'])}")
+                texts.append(f"{name} gave no {what} {often}: {printable(fault['why'])}")
         return texts
 
     def _start(self, name: str, run: Callable[[], None]) -> threading.Thread:
-        thread = threading.Thread(target=run, name=name, daemon=True)
-        self._threads.append(thread)
-        thread.start()
+        self._threads.append(thread := start_thread(name, run))
         return thread
 
     def _run(self) -> None:
@@ -239,9 +240,5 @@ class GpuSampler:
 
     def _begin(self, each: Round) -> Round:
         """Give some GPUs a thread that reads them."""
-        self._start("thermoflop-gpus", partial(each.run, self._stop))
+        self._start("gpus", partial(each.run, self._stop))
         return each
-
-
-def _event(ev: str, detail: dict[str, Any]) -> HostEvent:
-    return HostEvent(time.monotonic(), time.time(), ev, detail)

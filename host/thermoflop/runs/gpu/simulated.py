@@ -16,8 +16,9 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from types import SimpleNamespace
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 _STEP_S = 0.01  # of the integration: small beside a time constant of seconds
 _LONGEST_STEP_S = 60.0  # a simulation nobody looked at for longer is jumped to its end
@@ -116,8 +117,36 @@ class _Device:
         self.temp_c += (end_c - self.temp_c) * self._nearer
 
 
+# What is asked of one device, as nvmlDeviceGet and this name, and perhaps a number of which.
+_READINGS: dict[str, Callable[..., Any]] = {
+    "Name": lambda gpu: gpu.body.name,
+    "UUID": lambda gpu: f"GPU-simulated-{gpu.index}",
+    "PowerUsage": lambda gpu: gpu.noisy_w(gpu.average_w),
+    "EnforcedPowerLimit": lambda gpu: int(gpu.body.limit_w * 1000),
+    "TotalEnergyConsumption": lambda gpu: int(gpu.energy_j * 1000),
+    "ClockInfo": lambda gpu, kind: int(gpu.body.mem_mhz if kind == 2 else gpu.mhz),
+    "MaxClockInfo": lambda gpu, kind: int(gpu.body.mem_mhz if kind == 2 else gpu.body.full_mhz),
+    "UtilizationRates": lambda gpu: SimpleNamespace(
+        gpu=round(100 * gpu.load), memory=round(60 * gpu.load)
+    ),
+    "CurrentClocksEventReasons": lambda gpu: gpu.reasons,
+    "CurrentClocksThrottleReasons": lambda gpu: gpu.reasons,
+    "FanSpeed": lambda gpu: int(min(100, max(30, 30 + 1.5 * (gpu.temp_c - 40)))),
+    "CurrPcieLinkGeneration": lambda gpu: 4 if gpu.load > 0.01 else 1,  # an idle link saves power
+    "MaxPcieLinkGeneration": lambda _: 4,
+    "CurrPcieLinkWidth": lambda _: 16,
+    "MaxPcieLinkWidth": lambda _: 16,
+    "PcieThroughput": lambda gpu, counter: int(gpu.load * (300_000, 1_200_000)[counter]),
+}
+
+
 class SimulatedNvml:
     """Stands in for the module ``pynvml``."""
+
+    if TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            """What ``_READINGS`` adds."""
 
     NVMLError: ClassVar[type[Exception]] = SimulatedError
 
@@ -136,6 +165,8 @@ class SimulatedNvml:
         ``lost`` says, by GPU, after how many seconds it falls off the bus and after how many more
         it answers again (infinity: never).
         """
+        for name, read in _READINGS.items():
+            setattr(self, f"nvmlDeviceGet{name}", partial(self._read, read))
         for name in without:  # the driver lacks it: it is in the module, and fails when called
             setattr(self, name, _not_found)
         self._clock = clock
@@ -160,12 +191,6 @@ class SimulatedNvml:
         self._at(index)
         return index
 
-    def nvmlDeviceGetName(self, handle: int) -> str:  # noqa: N802
-        return self._at(handle).body.name
-
-    def nvmlDeviceGetUUID(self, handle: int) -> str:  # noqa: N802
-        return f"GPU-simulated-{self._at(handle).index}"
-
     def nvmlDeviceGetTemperature(self, handle: int, sensor: int) -> int:  # noqa: N802
         if sensor != 0:
             raise SimulatedError(2)
@@ -178,39 +203,11 @@ class SimulatedNvml:
             raise SimulatedError(3)
         return int(known[which])
 
-    def nvmlDeviceGetPowerUsage(self, handle: int) -> int:  # noqa: N802
-        device = self._at(handle)
-        return device.noisy_w(device.average_w)
-
-    def nvmlDeviceGetEnforcedPowerLimit(self, handle: int) -> int:  # noqa: N802
-        return int(self._at(handle).body.limit_w * 1000)
-
-    def nvmlDeviceGetTotalEnergyConsumption(self, handle: int) -> int:  # noqa: N802
-        return int(self._at(handle).energy_j * 1000)
-
-    def nvmlDeviceGetClockInfo(self, handle: int, kind: int) -> int:  # noqa: N802
-        device = self._at(handle)
-        return int(device.body.mem_mhz if kind == 2 else device.mhz)
-
-    def nvmlDeviceGetMaxClockInfo(self, handle: int, kind: int) -> int:  # noqa: N802
-        body = self._at(handle).body
-        return int(body.mem_mhz if kind == 2 else body.full_mhz)
-
-    def nvmlDeviceGetUtilizationRates(self, handle: int) -> SimpleNamespace:  # noqa: N802
-        load = self._at(handle).load
-        return SimpleNamespace(gpu=round(100 * load), memory=round(60 * load))
-
     def nvmlDeviceGetMemoryInfo(self, handle: int) -> SimpleNamespace:  # noqa: N802
         device = self._at(handle)
         total = device.body.memory_bytes
         used = int(total * (0.02 + 0.6 * (device.load > 0.01)))
         return SimpleNamespace(total=total, used=used, free=total - used)
-
-    def nvmlDeviceGetCurrentClocksEventReasons(self, handle: int) -> int:  # noqa: N802
-        return self._at(handle).reasons
-
-    def nvmlDeviceGetCurrentClocksThrottleReasons(self, handle: int) -> int:  # noqa: N802
-        return self._at(handle).reasons
 
     def nvmlDeviceGetFieldValues(self, handle: int, ids: Sequence[int]) -> list[Any]:  # noqa: N802
         device = self._at(handle)
@@ -223,25 +220,6 @@ class SimulatedNvml:
             values.append(SimpleNamespace(nvmlReturn=code, valueType=1, value=union))
         return values
 
-    def nvmlDeviceGetFanSpeed(self, handle: int) -> int:  # noqa: N802
-        return int(min(100, max(30, 30 + 1.5 * (self._at(handle).temp_c - 40))))
-
-    def nvmlDeviceGetCurrPcieLinkGeneration(self, handle: int) -> int:  # noqa: N802
-        return 4 if self._at(handle).load > 0.01 else 1  # an idle link saves power
-
-    def nvmlDeviceGetMaxPcieLinkGeneration(self, handle: int) -> int:  # noqa: N802
-        self._at(handle)
-        return 4
-
-    def nvmlDeviceGetCurrPcieLinkWidth(self, handle: int) -> int:  # noqa: N802
-        self._at(handle)
-        return 16
-
-    nvmlDeviceGetMaxPcieLinkWidth = nvmlDeviceGetCurrPcieLinkWidth  # noqa: N815
-
-    def nvmlDeviceGetPcieThroughput(self, handle: int, counter: int) -> int:  # noqa: N802
-        return int(self._at(handle).load * (300_000, 1_200_000)[counter])
-
     def nvmlDeviceGetComputeRunningProcesses(self, handle: int) -> list[Any]:  # noqa: N802
         used = self.nvmlDeviceGetMemoryInfo(handle).used
         busy = self._at(handle).load > 0.01
@@ -249,6 +227,9 @@ class SimulatedNvml:
 
     def nvmlSystemGetProcessName(self, pid: int) -> str:  # noqa: N802
         return "/usr/bin/simulated-work" if pid == 1 else ""
+
+    def _read(self, read: Callable[..., Any], handle: int, *which: int) -> Any:
+        return read(self._at(handle), *which)
 
     def _at(self, index: int) -> _Device:
         """The device, brought to this moment; the error of a device that is not there."""

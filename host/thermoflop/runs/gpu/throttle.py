@@ -11,32 +11,23 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-REASONS = {
-    0x001: "idle",
-    0x002: "applications_clocks",
-    0x004: "power_cap",
-    0x008: "hw_slowdown",
-    0x010: "sync_boost",
-    0x020: "sw_thermal",
-    0x040: "hw_thermal",
-    0x080: "power_brake",
-    0x100: "display_clock",
-    0x200: "board_limit",
-    0x400: "reliability",
-}
-REASON_LABELS = {
-    "idle": "idle",
-    "applications_clocks": "clocks set by an application",
-    "power_cap": "power limit reached",
-    "hw_slowdown": "hardware slowdown",
-    "sync_boost": "held to the clock of another GPU",
-    "sw_thermal": "too hot (driver)",
-    "hw_thermal": "too hot (hardware)",
-    "power_brake": "power brake from outside",
-    "display_clock": "clock set by the display",
-    "board_limit": "board limit",
-    "reliability": "voltage limit",
-}
+# NVML's bit, its name in a run, and in words
+_REASONS = (
+    (0x001, "idle", "idle"),
+    (0x002, "applications_clocks", "clocks set by an application"),
+    (0x004, "power_cap", "power limit reached"),
+    (0x008, "hw_slowdown", "hardware slowdown"),
+    (0x010, "sync_boost", "held to the clock of another GPU"),
+    (0x020, "sw_thermal", "too hot (driver)"),
+    (0x040, "hw_thermal", "too hot (hardware)"),
+    (0x080, "power_brake", "power brake from outside"),
+    (0x100, "display_clock", "clock set by the display"),
+    (0x200, "board_limit", "board limit"),
+    (0x400, "reliability", "voltage limit"),
+)
+REASONS = {bit: name for bit, name, _ in _REASONS}
+_WORDS = {name: words for _, name, words in _REASONS}
+
 NOT_THROTTLING = 0x001 | 0x002 | 0x100
 
 
@@ -57,8 +48,7 @@ class ThrottleSpan:
 
 def decode(mask: int) -> tuple[str, ...]:
     """The names of all bits that are set; a bit that is not known is named by its number."""
-    names = [REASONS.get(1 << bit, f"bit_{bit}") for bit in range(64) if mask >> bit & 1]
-    return tuple(names)
+    return tuple(REASONS.get(1 << bit, f"bit_{bit}") for bit in range(64) if mask >> bit & 1)
 
 
 def throttling(mask: int) -> tuple[str, ...]:
@@ -68,7 +58,7 @@ def throttling(mask: int) -> tuple[str, ...]:
 
 def describe_reason(name: str) -> str:
     """A reason for people."""
-    return REASON_LABELS.get(name, name)
+    return _WORDS.get(name, name)
 
 
 def seconds_by_reason(spans: Iterable[ThrottleSpan]) -> dict[str, float]:

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import Any, Self
 
-from thermoflop.base.plain import is_number
+from thermoflop.base.plain import finite
 from thermoflop.errors import BoardError, UsageError
 from thermoflop.pico.link import FIRST_LINE_S, Link
 from thermoflop.pico.ports import Target, choose
@@ -125,10 +125,8 @@ class BoardSource:
 
     def summary(self) -> Summary:
         """The figures of its samples so far."""
-        levels = (self._settings.get(key) for key in ("on_c", "off_c"))
-        return self._summarizer.summary(
-            *(float(level) if is_number(level) else None for level in levels)
-        )
+        on_c, off_c = (finite(self._settings.get(key)) for key in ("on_c", "off_c"))
+        return self._summarizer.summary(on_c, off_c)
 
     def to_json(self) -> dict[str, Any]:
         """The entries of run.json that every run with a board has."""

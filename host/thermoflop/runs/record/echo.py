@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import os
 import queue
-import threading
 
+from thermoflop.base.threads import start_thread
 from thermoflop.pico.track import BoardLine
 
 MAX_WAITING_LINES = 20_000  # about 2 MB; a board at 10 Hz takes half an hour for them
@@ -26,8 +26,7 @@ class EchoPump:
         self._lines: queue.Queue[bytes | None] = queue.Queue(max_lines)
         self.left_out = 0
         self.broken = False
-        self._thread = threading.Thread(target=self._run, name="thermoflop-echo", daemon=True)
-        self._thread.start()
+        self._thread = start_thread("echo", self._run)
 
     def __call__(self, item: BoardLine) -> None:
         """Echo one line; never waits."""

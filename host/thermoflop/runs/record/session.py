@@ -344,8 +344,7 @@ class _Session:
 
     def _event(self, ev: str, detail: dict[str, Any], mono_s: float | None = None) -> None:
         at_s = time.monotonic() if mono_s is None else mono_s
-        wall_s = time.time() - (time.monotonic() - at_s)
-        self._take_in([HostEvent(at_s, wall_s, ev, detail)])
+        self._take_in([HostEvent.at(at_s, ev, detail)])
 
     def _finish(self, end: str, why: str | None) -> dict[str, Any]:
         self._boards.stop()
