@@ -16,7 +16,7 @@ from thermoflop.bench.check import SMALL
 from thermoflop.bench.kernels import kernel
 from thermoflop.bench.measure import Bench, Case, layers_that_fit
 from thermoflop.bench.numpy_backend import NumpyBackend
-from thermoflop.bench.suite import SUITES, BenchResult, Selection, cases_of, run_suite
+from thermoflop.bench.suite import SUITES, BenchOptions, BenchResult, Selection, cases_of, run_suite
 from thermoflop.cli import main
 from thermoflop.errors import UsageError
 from thermoflop.model.load import load_model
@@ -212,9 +212,9 @@ def test_what_is_faster_than_its_bound_is_named() -> None:
 
 def test_sizes_multiply_and_a_suite_takes_changes() -> None:
     """Every batch with every prompt, nothing twice."""
-    cases = cases_of(["gpt2"], [1, 8, 1], [16, 32], 4, None, None)
+    cases = cases_of(BenchOptions(["gpt2"], [1, 8, 1], [16, 32], 4))
     assert [(case.batch, case.prompt) for case in cases] == [(1, 16), (1, 32), (8, 16), (8, 32)]
-    gpu = cases_of([], None, None, None, None, "gpu")
+    gpu = cases_of(BenchOptions(suite="gpu"))
     assert {(case.model, case.batch) for case in gpu} == {
         (model, batch)
         for model in ("gpt2-xl", "llama-3-8b", "mixtral-8x7b")
@@ -223,7 +223,7 @@ def test_sizes_multiply_and_a_suite_takes_changes() -> None:
     assert (SUITES["gpu"].backend, SUITES["gpu"].device, SUITES["gpu"].dtype) == (
         "torch", "cuda", "bf16",
     )  # fmt: skip
-    cut = cases_of([], [1], [8], 2, 1, "gpu")
+    cut = cases_of(BenchOptions([], [1], [8], 2, 1, "gpu"))
     assert [case.layers for case in cut] == [1, 1, 1]
 
 

@@ -79,6 +79,7 @@ class Backend(Protocol):
 
     def add(self, rows: Any, more: Any) -> Any:
         """The sum of two arrays."""
+        return rows + more
 
     def add_into(self, rows: Any, more: Any) -> Any:
         """The sum, written over the first of them."""
@@ -91,9 +92,12 @@ class Backend(Protocol):
 
     def rotation_at(self, table: Any, at: int, heads: Heads) -> Any:
         """The part of a ``rotation`` that new tokens at position ``at`` take."""
+        cos, sin = (part[at : at + heads.new][None, :, None, :] for part in table)
+        return heads, cos, sin
 
     def lookup(self, table: Any, ids: Any) -> Any:
         """The rows of an embedding table at ``ids``."""
+        return table[ids]
 
     def attention(self, q: Any, k: Any, v: Any, cache: tuple[Any, Any], at: int, h: Heads) -> Any:
         """Write new keys and values into the cache at ``at``, then attend: (m, heads * dim)."""
@@ -109,12 +113,14 @@ class Backend(Protocol):
 
     def take(self, rows: Any, at: Any) -> Any:
         """The rows at the indices ``at``."""
+        return rows[at]
 
     def add_at(self, target: Any, at: Any, rows: Any, by: Any) -> None:
         """Add rows, each times its weight in ``by``, to the rows of target at ``at``."""
 
     def last(self, rows: Any, sequences: int, new: int) -> Any:
         """The row of each sequence's last new token, (sequences, width)."""
+        return rows.reshape(sequences, new, -1)[:, -1]
 
     def timed(
         self, call: Callable[[], Any], runs: int, before: Callable[[], Any] | None = None
@@ -124,29 +130,25 @@ class Backend(Protocol):
         On a CPU ``before`` runs before each, untimed: it puts the caches into the state in which a
         decoder finds them.
         """
+        seconds = []
+        for _ in range(runs):
+            if before is not None:
+                before()
+            start_s = time.perf_counter()
+            call()
+            seconds.append(time.perf_counter() - start_s)
+        return seconds
 
     def memory_bytes(self) -> float:
         """Free memory of the device, in bytes."""
 
     def cache_bytes(self) -> float:
         """The size of a GPU's last cache, in bytes; 0 on a CPU."""
+        return 0.0
 
     def gpu(self) -> str:
         """The name of the GPU; empty on a CPU."""
-
-
-def timed_calls(
-    call: Callable[[], Any], runs: int, before: Callable[[], Any] | None = None
-) -> list[float]:
-    """Seconds of each of ``runs`` calls by the processor's clock; ``before`` runs untimed."""
-    seconds = []
-    for _ in range(runs):
-        if before is not None:
-            before()
-        start_s = time.perf_counter()
-        call()
-        seconds.append(time.perf_counter() - start_s)
-    return seconds
+        return ""
 
 
 def times(
@@ -154,11 +156,10 @@ def times(
     call: Callable[[], Any],
     before: Callable[[], Any] | None = None,
     least_s: float = LEAST_S,
-    least_runs: int = LEAST_RUNS,
 ) -> list[float]:
     """Seconds of repeated calls, after two that warm up."""
     once = max(min(backend.timed(call, 2)), 1e-7)
-    runs = int(min(MOST_RUNS, max(least_runs, least_s / once)))
+    runs = int(min(MOST_RUNS, max(LEAST_RUNS, least_s / once)))
     if before is not None:
         runs = min(runs, MOST_RUNS // 4)
     return backend.timed(call, runs, before)

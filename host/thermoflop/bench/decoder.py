@@ -7,6 +7,7 @@ takes can be set beside what the table says. It computes what a decoder of that 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -52,35 +53,34 @@ def check_runs(model: Model) -> None:
         )
 
 
-def _obstacles(description: Description) -> list[str]:
-    obstacles = []
+def _obstacles(description: Description) -> Iterator[str]:
+    """What keeps it from running, the first of it first."""
     if len(description.stacks) != 1 or not description.stacks[0].causal:
-        obstacles.append("an encoder")
+        yield "an encoder"
     if description.head is None:
-        obstacles.append("no head")
+        yield "no head"
     for stack in description.stacks:
         for placed in (*stack.front, *stack.tail):
             if placed.rows not in ("token", "none") or not isinstance(
                 placed.part, Linear | Norm | Table
             ):
-                obstacles.append(f"a {placed.part.name}")
+                yield f"a {placed.part.name}"
         for run in stack.runs:
             mixer, feed = run.layer.mixer, run.layer.feed
             if not isinstance(mixer, Attention) or run.layer.cross is not None:
-                obstacles.append(f"layers of another kind ({run.layer.kind})")
+                yield f"layers of another kind ({run.layer.kind})"
             elif mixer.window is not None or mixer.chunk is not None:
-                obstacles.append("a window of attention")
+                yield "a window of attention"
             elif mixer.indexer or mixer.value_dim is not None:
-                obstacles.append("an indexer, or values narrower than keys")
+                yield "an indexer, or values narrower than keys"
             elif mixer.gate or mixer.head_gate or mixer.sinks or mixer.extras or mixer.calls != 1:
-                obstacles.append("gates, sinks or other parts in its attention")
+                yield "gates, sinks or other parts in its attention"
             elif mixer.projects != "qkv" or mixer.v_norm or run.layer.others:
-                obstacles.append("layers that share keys and values, or have inputs of their own")
+                yield "layers that share keys and values, or have inputs of their own"
             if isinstance(feed, Mlp) and feed.extras:
-                obstacles.append("more in its feed-forward than matrices")
+                yield "more in its feed-forward than matrices"
             if isinstance(feed, Moe) and feed.shared_gate:
-                obstacles.append("a gate on its shared expert")
-    return obstacles
+                yield "a gate on its shared expert"
 
 
 @dataclass(slots=True)
@@ -147,15 +147,12 @@ class Weights:
                 return move(first), move(second)
             if isinstance(value, list):
                 return [move(each) for each in value]
+            if isinstance(value, dict):
+                return {name: move(each) for name, each in value.items()}
             return backend.put(source.get(value))
 
-        copy.front = [move(each) for each in self.front]
-        copy.tail = [move(each) for each in self.tail]
-        copy.head = move(self.head)
-        copy.blocks = [
-            Block(block.layer, {name: move(value) for name, value in block.arrays.items()})
-            for block in self.blocks
-        ]
+        copy.front, copy.tail, copy.head = map(move, (self.front, self.tail, self.head))
+        copy.blocks = [Block(block.layer, move(block.arrays)) for block in self.blocks]
         return copy
 
 

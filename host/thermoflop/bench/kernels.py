@@ -112,18 +112,18 @@ def _attend(key: str, operator: Any, pool: Pool) -> Callable[[], Any]:
     at = keys - h.new
     q = backend.normal(h.sequences * h.new, h.heads * h.dim)
     fresh = backend.normal(h.sequences * h.new, h.kv_heads * h.dim)
+    grid = (h.sequences, h.kv_heads, h.group * h.new, keys)
     if key.endswith("softmax"):
-        grid = backend.normal(h.sequences, h.kv_heads, h.group * h.new, keys)
-        return lambda: backend.softmax(grid, at, h)
+        scored = backend.normal(*grid)
+        return lambda: backend.softmax(scored, at, h)
     shape = (h.sequences, h.kv_heads, keys, h.dim)
-    size = h.sequences * h.kv_heads * keys * h.dim
-    if key == "scores":
+    size = prod(shape)
+    if key in ("scores", "values"):
         caches = [pool.cut(*shape) for _ in range(pool.turns(size))]
-        return rotating([_bound(backend.scores, q, fresh, cache, at, h) for cache in caches])
-    if key == "values":
-        caches = [pool.cut(*shape) for _ in range(pool.turns(size))]
-        weights = backend.normal(h.sequences, h.kv_heads, h.group * h.new, keys)
-        return rotating([_bound(backend.values, weights, fresh, cache, at, h) for cache in caches])
+        call, rows = backend.scores, q
+        if key == "values":
+            call, rows = backend.values, backend.normal(*grid)
+        return rotating([_bound(call, rows, fresh, cache, at, h) for cache in caches])
     pairs = [(pool.cut(*shape), pool.cut(*shape)) for _ in range(pool.turns(2 * size))]
     return rotating([_bound(backend.attention, q, fresh, fresh, pair, at, h) for pair in pairs])
 

@@ -8,10 +8,10 @@ between two measured ones is taken to move as fast as the smaller, so a bound is
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from thermoflop.base.record import plain, record, replace
 from thermoflop.bench.kernels import Pool
 from thermoflop.cost.catalogue.machine import Level
 from thermoflop.cost.hardware.device import device_from
@@ -30,7 +30,7 @@ _SETS = (96 << 10, 768 << 10, 6 << 20, 24 << 20)  # bytes that stay in one cache
 _RESOLUTION_S = 1e-7  # of the clocks; a device's events tell no less
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Best:
     """FLOP/s of products; bytes a second by working set, the last one being memory itself.
 
@@ -85,12 +85,8 @@ class Best:
 
     def to_json(self) -> dict[str, Any]:
         """As a dictionary for JSON."""
-        return {
-            "flops_per_s": self.flops_per_s,
-            "levels": [{"bytes": each.bytes, "bytes_s": each.bytes_s} for each in self.levels],
-            "cache_bytes": self.cache_bytes,
-            "memory_bytes": self.memory_bytes,
-        }
+        known: dict[str, Any] = plain(self)
+        return known
 
     def raw_device(self, name: str, dtype: str) -> dict[str, Any]:
         """These rates under the keys of a device's TOML file."""

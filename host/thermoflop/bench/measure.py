@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from thermoflop.bench.backend import times
-from thermoflop.bench.decoder import Decoder, Weights, check_runs, with_layers
+from thermoflop.bench.decoder import Decoder, check_runs, with_layers
 from thermoflop.bench.kernels import kernel
 from thermoflop.bench.limits import cold_share
 from thermoflop.cost.engines.engine import Engine
@@ -55,8 +55,21 @@ class Case:
     layers: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class OperatorRow:
+class _Timed:
+    """A row with the seconds that were measured beside those that were expected."""
+
+    measured_s: float | None
+    expected_s: float | None
+
+    @property
+    def error(self) -> float | None:
+        """Measured over expected, less 1."""
+        measured_s, expected_s = self.measured_s, self.expected_s
+        return measured_s / expected_s - 1 if measured_s and expected_s else None
+
+
+@dataclass(frozen=True)
+class OperatorRow(_Timed):
     """One occurrence of one operator, in seconds; ``measured_s`` None when it was not run.
 
     ``flops`` and bytes are of one occurrence, too; there are ``times`` of them in a step.
@@ -79,18 +92,13 @@ class OperatorRow:
     slowest_s: float | None
     runs: int
 
-    @property
-    def error(self) -> float | None:
-        """Measured over expected, less 1."""
-        return _error(self.measured_s, self.expected_s)
-
     def to_json(self) -> dict[str, Any]:
         """As a dictionary for JSON."""
         return {**asdict(self), "error": self.error}
 
 
-@dataclass(frozen=True, slots=True)
-class StepRow:
+@dataclass(frozen=True)
+class StepRow(_Timed):
     """A step of the whole decoder, in seconds. ``low_s`` to ``high_s``: 80 % of runs expected."""
 
     model: str
@@ -110,11 +118,6 @@ class StepRow:
     runs: int
 
     @property
-    def error(self) -> float | None:
-        """Measured over expected, less 1."""
-        return _error(self.measured_s, self.expected_s)
-
-    @property
     def is_inside(self) -> bool | None:
         """Whether the interval holds the measured time."""
         if self.low_s is None or self.high_s is None:
@@ -124,10 +127,6 @@ class StepRow:
     def to_json(self) -> dict[str, Any]:
         """As a dictionary for JSON."""
         return {**asdict(self), "error": self.error, "is_inside": self.is_inside}
-
-
-def _error(measured_s: float | None, expected_s: float | None) -> float | None:
-    return measured_s / expected_s - 1 if measured_s and expected_s else None
 
 
 class Bench:
@@ -224,24 +223,21 @@ class Bench:
         spans = self.spans()
         mark(None)
         decoder.forward(prompt, 0)
-        yield self._step(
-            "prefill", spans, case.prompt,
-            lambda: backend.timed(lambda: decoder.forward(prompt, 0), PREFILLS),
-        )  # fmt: skip
+        read = partial(decoder.forward, prompt, 0)
+        yield self._step("prefill", spans["prefill"], case.prompt, read, PREFILLS)
         token = backend.ids(rng.integers(0, most, case.batch))
         decoder.forward(token, case.prompt)
         positions = iter(range(case.prompt, case.prompt + case.generate))
-        yield self._step(
-            "decode", spans, 1,
-            lambda: backend.timed(lambda: decoder.forward(token, next(positions)), case.generate),
-        )  # fmt: skip
+
+        def go_on() -> Any:
+            return decoder.forward(token, next(positions))
+
+        yield self._step("decode", spans["decode"], 1, go_on, case.generate)
 
     def decoder(self) -> Decoder:
         """The decoder with random weights and a cache for the whole generation."""
         case = self.case
-        capacity = case.prompt + case.generate
-        weights = Weights(self.model.description, self.backend)
-        return Decoder(self.model, self.backend, case.batch, capacity, weights)
+        return Decoder(self.model, self.backend, case.batch, case.prompt + case.generate)
 
     def spans(self) -> dict[str, Span]:
         """Bound, expectation and interval of both phases."""
@@ -253,15 +249,15 @@ class Bench:
         return {"prefill": predicted.first_token, "decode": predicted.per_token}
 
     def _step(
-        self, phase: str, spans: dict[str, Span], new: int, run: Callable[[], list[float]]
+        self, phase: str, span: Span, new: int, call: Callable[[], Any], runs: int
     ) -> StepRow:
-        case, span = self.case, spans[phase]
+        case = self.case
         predicted = {"bound_s": float(span.bound_s)}
         if self.profile is not None:
             names = ("expected_s", "low_s", "high_s")
             predicted |= {name: float(getattr(span, name)) for name in names}
         mark(f"{case.model} batch {case.batch} {phase} {case.prompt}", **predicted)
-        seconds = run()
+        seconds = self.backend.timed(call, runs)
         tokens = case.batch * new
         note(measured_s=median(seconds), tokens=tokens * len(seconds))
         mark(None)

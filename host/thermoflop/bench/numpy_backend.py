@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from math import prod
 from typing import Any
 
-from thermoflop.bench.backend import Heads, timed_calls
+from thermoflop.bench.backend import Backend, Heads
 from thermoflop.errors import UsageError
 
 _BLOCK = 1 << 22  # random numbers that large arrays repeat
 
 
-class NumpyBackend:
+class NumpyBackend(Backend):
     """See ``thermoflop.bench.backend.Backend``; matrices are (inputs, outputs)."""
 
     name = "numpy"
@@ -112,13 +111,8 @@ class NumpyBackend:
             return rows.copy()
         if kind == "quick_gelu":
             return rows * self._format(1.702)
-        return self._gelu_inner(rows)
-
-    def _gelu_inner(self, rows: Any) -> Any:
-        """2 sqrt(2/pi) (x + 0.044715 x^3): gelu's tanh form is x times the sigmoid of it.
-
-        Hendrycks and Gimpel 2016, with tanh(u) = 2 sigmoid(2u) - 1.
-        """
+        # 2 sqrt(2/pi) (x + 0.044715 x^3): gelu's tanh form is x times the sigmoid of it.
+        # Hendrycks and Gimpel 2016, with tanh(u) = 2 sigmoid(2u) - 1.
         inner = rows * rows
         inner *= self._format(0.044715)
         inner += 1
@@ -134,9 +128,6 @@ class NumpyBackend:
         fresh += 1
         return np.reciprocal(fresh, out=fresh)
 
-    def add(self, rows: Any, more: Any) -> Any:
-        return rows + more
-
     def add_into(self, rows: Any, more: Any) -> Any:
         return self._np.add(rows, more, out=rows)
 
@@ -145,10 +136,6 @@ class NumpyBackend:
         rates = 10000.0 ** (-np.arange(0, dims, 2) / dims)
         angles = np.arange(positions)[:, None] * rates
         return self.put(np.cos(angles)), self.put(np.sin(angles))
-
-    def rotation_at(self, table: Any, at: int, heads: Heads) -> Any:
-        cos, sin = (part[at : at + heads.new][None, :, None, :] for part in table)
-        return heads, cos, sin
 
     def rotate(self, rows: Any, table: Any, heads: int, dim: int) -> Any:
         where, cos, sin = table
@@ -160,9 +147,6 @@ class NumpyBackend:
         rotated[..., half : 2 * half] = right * cos + left * sin
         rotated[..., 2 * half :] = x[..., 2 * half :]
         return rotated.reshape(rows.shape)
-
-    def lookup(self, table: Any, ids: Any) -> Any:
-        return table[ids]
 
     def attention(self, q: Any, k: Any, v: Any, cache: tuple[Any, Any], at: int, h: Heads) -> Any:
         scores = self.scores(q, k, cache[0], at, h)
@@ -217,28 +201,11 @@ class NumpyBackend:
         rows, slots = self._np.nonzero(experts == expert)
         return rows, slots
 
-    def take(self, rows: Any, at: Any) -> Any:
-        return rows[at]
-
     def add_at(self, target: Any, at: Any, rows: Any, by: Any) -> None:
         target[at] += rows * by[:, None]
 
-    def last(self, rows: Any, sequences: int, new: int) -> Any:
-        return rows.reshape(sequences, new, -1)[:, -1]
-
-    def timed(
-        self, call: Callable[[], Any], runs: int, before: Callable[[], Any] | None = None
-    ) -> list[float]:
-        return timed_calls(call, runs, before)
-
     def memory_bytes(self) -> float:
         return free_memory_bytes()
-
-    def cache_bytes(self) -> float:
-        return 0.0
-
-    def gpu(self) -> str:
-        return ""
 
 
 def _keep_memory() -> None:

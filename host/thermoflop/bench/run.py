@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from thermoflop.bench.backends import open_backend
@@ -11,6 +10,7 @@ from thermoflop.bench.check import check
 from thermoflop.bench.limits import best_from, find_best, open_pool
 from thermoflop.bench.suite import (
     SUITES,
+    BenchOptions,
     BenchResult,
     Selection,
     Suite,
@@ -28,24 +28,6 @@ if TYPE_CHECKING:
 NAME = "mine"
 
 
-@dataclass(frozen=True, slots=True)
-class BenchOptions:
-    """Options of the command line; None where one was not given."""
-
-    models: Sequence[str] = ()
-    batches: Sequence[int] | None = None
-    prompts: Sequence[int] | None = None
-    generate: int | None = None
-    layers: int | None = None
-    suite: str | None = None
-    only: str | None = None
-    profile: str | None = None
-    calibrate: bool = False
-    backend: str | None = None
-    device: str | None = None
-    dtype: str | None = None
-
-
 def run_bench(
     options: BenchOptions,
     on_row: Callable[[OperatorRow | StepRow | str], None],
@@ -58,10 +40,7 @@ def run_bench(
     """
     from thermoflop.cost.catalogue.profiles import find_profile
 
-    cases = cases_of(
-        options.models, options.batches, options.prompts, options.generate, options.layers,
-        options.suite,
-    )  # fmt: skip
+    cases = cases_of(options)
     check_cases(cases)
     profile = None
     if options.profile is not None and not options.calibrate:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
+from thermoflop.base.plain import attributes
 from thermoflop.bench.measure import PHASES, Bench, Case, OperatorRow, StepRow, check_case
 from thermoflop.errors import InputError, UsageError
 
@@ -41,6 +42,24 @@ SUITES = {
         "torch", "cuda", "bf16",
     ),
 }  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class BenchOptions:
+    """Options of the command line; None where one was not given."""
+
+    models: Sequence[str] = ()
+    batches: Sequence[int] | None = None
+    prompts: Sequence[int] | None = None
+    generate: int | None = None
+    layers: int | None = None
+    suite: str | None = None
+    only: str | None = None
+    profile: str | None = None
+    calibrate: bool = False
+    backend: str | None = None
+    device: str | None = None
+    dtype: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,37 +110,29 @@ class BenchResult:
             **self.facts,
             "operators": [row.to_json() for row in self.operators],
             "steps": [row.to_json() for row in self.steps],
-            "absent": self.absent,
-            "median_operator_error": self.median_operator_error,
+            **attributes(self, "absent", "median_operator_error"),
             "steps_inside": inside,
             "steps_with_interval": intervals,
             "faster_than_bound": self.faster_than_bound,
         }
 
 
-def cases_of(
-    models: Sequence[str], batches: Sequence[int] | None, prompts: Sequence[int] | None,
-    generate: int | None, layers: int | None, suite: str | None,
-) -> tuple[Case, ...]:  # fmt: skip
+def cases_of(options: BenchOptions) -> tuple[Case, ...]:
     """A suite's shapes with its sizes replaced by those given, or all models with all sizes."""
+    suite, models, generate = options.suite, options.models, options.generate
     if suite is not None and models:
         raise UsageError(f"--suite {suite} names its own models: expected it or {models[0]!r:.40}")
     if suite is None and not models:
         raise UsageError("nothing to run: expected a MODEL, or --suite cpu or gpu")
-    if suite is None:
-        base: Sequence[Case] = [Case(model) for model in models]
-    else:
-        base = SUITES[suite].cases
-    changed = []
-    for case in base:
-        for batch in batches or (case.batch,):
-            for prompt in prompts or (case.prompt,):
-                changed.append(
-                    replace(
-                        case, batch=batch, prompt=prompt, layers=layers,
-                        generate=case.generate if generate is None else generate,
-                    )
-                )  # fmt: skip
+    changed = [
+        replace(
+            case, batch=batch, prompt=prompt, layers=options.layers,
+            generate=case.generate if generate is None else generate,
+        )
+        for case in (SUITES[suite].cases if suite is not None else map(Case, models))
+        for batch in options.batches or (case.batch,)
+        for prompt in options.prompts or (case.prompt,)
+    ]  # fmt: skip
     return tuple(dict.fromkeys(changed))
 
 

@@ -65,10 +65,9 @@ def _cells(name: str, *figures: str) -> str:
 
 
 def _step(row: StepRow) -> str:
-    interval = ""
-    if row.low_s is not None and row.high_s is not None:
-        interval = f" ({seconds(row.low_s)} to {seconds(row.high_s)})"
-    expected = "" if row.expected_s is None else f", expected {seconds(row.expected_s)}{interval}"
+    interval = _interval(row, " to ")
+    within = f" ({interval})" if interval else ""
+    expected = "" if row.expected_s is None else f", expected {seconds(row.expected_s)}{within}"
     verdict = "" if row.is_inside is None else ", inside" if row.is_inside else ", OUTSIDE"
     where = "prompt" if row.phase == "prefill" else "token after"
     return (
@@ -76,6 +75,12 @@ def _step(row: StepRow) -> str:
         f"   measured {seconds(row.measured_s)}{verdict}, "
         f"{row.tokens / row.measured_s:,.1f} tokens/s"
     )
+
+
+def _interval(row: StepRow, to: str) -> str:
+    if row.low_s is None or row.high_s is None:
+        return ""
+    return f"{seconds(row.low_s)}{to}{seconds(row.high_s)}"
 
 
 def _time(value: float | None) -> str:
@@ -91,16 +96,11 @@ def steps_table(result: BenchResult) -> str:
     rows = [["model", "batch", "step", "layers", "bound", "expected", "80 % interval", "measured",
              "against", ""]]  # fmt: skip
     for row in result.steps:
-        interval = (
-            "-"
-            if row.low_s is None or row.high_s is None
-            else f"{seconds(row.low_s)} .. {seconds(row.high_s)}"
-        )
         rows.append([
             row.model, str(row.batch), f"{row.phase} {row.context}",
             str(row.layers) if row.layers == row.all_layers else f"{row.layers}/{row.all_layers}",
             seconds(row.bound_s), _time(row.expected_s),
-            interval, seconds(row.measured_s), _against(row.error),
+            _interval(row, " .. ") or "-", seconds(row.measured_s), _against(row.error),
             {True: "in", False: "out", None: ""}[row.is_inside],
         ])  # fmt: skip
     return table(rows, gap=" ", least=("layers", "bound", "80 % interval", ""))

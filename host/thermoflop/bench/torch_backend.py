@@ -9,7 +9,7 @@ from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
 
-from thermoflop.bench.backend import Heads, timed_calls
+from thermoflop.bench.backend import Backend, Heads
 from thermoflop.errors import MissingExtra, UsageError
 
 _FORMATS = {"fp32": "float32", "bf16": "bfloat16", "fp16": "float16"}
@@ -39,7 +39,7 @@ def open_torch(device: str, dtype: str, seed: int = 0) -> TorchBackend:
     return TorchBackend(torch, device, dtype, seed)
 
 
-class TorchBackend:
+class TorchBackend(Backend):
     """See ``thermoflop.bench.backend.Backend``; matrices are (outputs, inputs)."""
 
     name = "torch"
@@ -118,9 +118,6 @@ class TorchBackend:
             activated = functions.gelu(rows, approximate="tanh")
         return activated if up is None else activated * up
 
-    def add(self, rows: Any, more: Any) -> Any:
-        return rows + more
-
     def add_into(self, rows: Any, more: Any) -> Any:
         return rows.add_(more)
 
@@ -129,10 +126,6 @@ class TorchBackend:
         rates = 10000.0 ** (-torch.arange(0, dims, 2, dtype=torch.float64) / dims)
         angles = torch.arange(positions, dtype=torch.float64)[:, None] * rates
         return self.put(angles.cos()), self.put(angles.sin())
-
-    def rotation_at(self, table: Any, at: int, heads: Heads) -> Any:
-        cos, sin = (part[at : at + heads.new][None, :, None, :] for part in table)
-        return heads, cos, sin
 
     def rotate(self, rows: Any, table: Any, heads: int, dim: int) -> Any:
         where, cos, sin = table
@@ -143,9 +136,6 @@ class TorchBackend:
         if rest.shape[-1]:
             parts.append(rest)
         return self._torch.cat(parts, dim=-1).view(rows.shape)
-
-    def lookup(self, table: Any, ids: Any) -> Any:
-        return table[ids]
 
     def attention(self, q: Any, k: Any, v: Any, cache: tuple[Any, Any], at: int, h: Heads) -> Any:
         held = []
@@ -177,21 +167,15 @@ class TorchBackend:
         rows, slots = self._torch.nonzero(experts == expert, as_tuple=True)
         return rows, slots
 
-    def take(self, rows: Any, at: Any) -> Any:
-        return rows[at]
-
     def add_at(self, target: Any, at: Any, rows: Any, by: Any) -> None:
         target.index_add_(0, at, rows * by[:, None])
-
-    def last(self, rows: Any, sequences: int, new: int) -> Any:
-        return rows.view(sequences, new, -1)[:, -1]
 
     def timed(
         self, call: Callable[[], Any], runs: int, before: Callable[[], Any] | None = None
     ) -> list[float]:
         if self._cuda:
             return self._timed_by_events(call, runs)
-        return timed_calls(call, runs, before)
+        return super().timed(call, runs, before)
 
     def _timed_by_events(self, call: Callable[[], Any], runs: int) -> list[float]:
         """From event to event on the device's own clock: calls queue up as in a real decoder, so

@@ -47,7 +47,8 @@ def add_backend(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Measure, print a line for each operator and step, then the summary."""
-    from thermoflop.bench.run import BenchOptions, run_bench
+    from thermoflop.bench.run import run_bench
+    from thermoflop.bench.suite import BenchOptions
     from thermoflop.bench.text import Lines, best_text, summary_text
 
     lines = Lines()

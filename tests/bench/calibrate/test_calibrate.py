@@ -18,7 +18,6 @@ from thermoflop.bench.calibrate.busy import Others, Patience
 from thermoflop.bench.calibrate.fit import LEAST_DEVIATION, agreed, spread, tables
 from thermoflop.bench.calibrate.grid import CPU, GPU, QUICK, Grid, Node, nodes
 from thermoflop.bench.kernels import kernel
-from thermoflop.bench.measure import Case
 from thermoflop.bench.numpy_backend import NumpyBackend
 from thermoflop.cli import main
 from thermoflop.cost.catalogue.machine import path_of
@@ -42,11 +41,9 @@ def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("CPU", "QUICK"):
         monkeypatch.setattr(calibrating, name, TINY)
     held = calibrating._gpt2(32, 2, 1), calibrating._llama(32, 4, 2, 48, 1)
-    cases = tuple(
-        (f"held{index}", config, (Case(f"held{index}", 2, 6, 3), Case(f"held{index}", 1, 12, 3)))
-        for index, config in enumerate(held)
-    )
-    monkeypatch.setattr(calibrating, "HELD_OUT", cases)
+    decoders = {f"held{n}": (config, ((2, 6), (1, 12))) for n, config in enumerate(held)}
+    monkeypatch.setattr(calibrating, "HELD_OUT", decoders)
+    monkeypatch.setattr(calibrating, "GENERATE", 3)
 
 
 def test_a_calibration_is_a_profile_that_bench_and_estimate_use(

@@ -77,8 +77,3 @@ def agreed(first: float, second: float, again: Callable[[], float]) -> float:
     if max(first, second) <= AGREE * min(first, second):
         return sqrt(first * second)
     return median([first, second, again()])
-
-
-def scale_of(ratios: Sequence[float]) -> float:
-    """Time of operators in a whole decoder over their time alone: the median of all ratios."""
-    return median(ratios)

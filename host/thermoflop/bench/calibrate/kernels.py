@@ -111,7 +111,8 @@ def measure_kernels(backend: Backend, quick: bool = False) -> dict[str, Any]:
     attention = backend.kernels == "attention"
     todo = list(kernels_to_measure(choose_precision(backend.dtype), sizes, attention))
     if quick:
-        todo = [each for name in _tables(todo) for each in _first_half(todo, name)]
+        names = dict.fromkeys(each.table for each in todo)
+        todo = [each for name in names for each in _first_half(todo, name)]
     return file_of(sheet, backend, measured_tables(todo, sheet["name"], backend, pool))
 
 
@@ -204,10 +205,6 @@ _NODES = {
     "attention": ("attention_decode", _decoding_node),
     "causal attention": ("attention_context", _prompt_node),
 }
-
-
-def _tables(kernels: Sequence[Kernel]) -> list[str]:
-    return list(dict.fromkeys(each.table for each in kernels))
 
 
 def _first_half(kernels: Sequence[Kernel], table: str) -> list[Kernel]:

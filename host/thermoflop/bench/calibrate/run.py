@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from thermoflop.base.progress import part, say, tracked
 from thermoflop.bench.backend import times
 from thermoflop.bench.calibrate.busy import Others, Patience
-from thermoflop.bench.calibrate.fit import agreed, scale_of, spread, tables
+from thermoflop.bench.calibrate.fit import agreed, spread, tables
 from thermoflop.bench.calibrate.grid import CPU, GPU, QUICK, Grid, Node, fixed_works, nodes
 from thermoflop.bench.kernels import kernel
 from thermoflop.bench.limits import cold_share, find_best, open_pool
@@ -58,25 +58,23 @@ def _gpt2(hidden: int, heads: int, layers: int) -> dict[str, Any]:
 
 
 # Decoders that no one has: what tables say is held against them, and the spread comes from there.
-HELD_OUT: tuple[tuple[str, dict[str, Any], tuple[Case, ...]], ...] = (
-    ("wide", _gpt2(1280, 20, 6), (Case("wide", 1, 100, 12), Case("wide", 3, 40, 12))),
-    ("grouped", _llama(1152, 18, 6, 3200, 8), (Case("grouped", 1, 300, 12),
-                                              Case("grouped", 6, 24, 12))),
-    ("narrow", _gpt2(640, 10, 10), (Case("narrow", 1, 400, 12), Case("narrow", 2, 80, 12))),
-    ("deep", _llama(832, 13, 13, 2300, 14), (Case("deep", 1, 50, 12), Case("deep", 4, 90, 12))),
-)  # fmt: skip
+# Each with its batches and prompts; so many tokens are generated.
+GENERATE, GENERATE_GPU = 12, 24
+HELD_OUT: dict[str, tuple[dict[str, Any], tuple[tuple[int, int], ...]]] = {
+    "wide": (_gpt2(1280, 20, 6), ((1, 100), (3, 40))),
+    "grouped": (_llama(1152, 18, 6, 3200, 8), ((1, 300), (6, 24))),
+    "narrow": (_gpt2(640, 10, 10), ((1, 400), (2, 80))),
+    "deep": (_llama(832, 13, 13, 2300, 14), ((1, 50), (4, 90))),
+}
 
 # For a GPU they are as large as what runs there, and one has experts.
-HELD_OUT_GPU: tuple[tuple[str, dict[str, Any], tuple[Case, ...]], ...] = (
-    ("many layers", _gpt2(1280, 20, 24), (Case("many layers", 1, 300, 24),
-                                          Case("many layers", 24, 200, 24))),
-    ("grouped", _llama(3072, 24, 8, 9216, 12), (Case("grouped", 1, 700, 24),
-                                                Case("grouped", 40, 300, 24))),
-    ("wide", _llama(5120, 40, 8, 13824, 8), (Case("wide", 4, 400, 24), Case("wide", 12, 900, 24))),
-    ("experts", {**_llama(2048, 16, 4, 6144, 10), "model_type": "mixtral", "num_local_experts": 8,
-                 "num_experts_per_tok": 2}, (Case("experts", 1, 400, 24),
-                                             Case("experts", 20, 300, 24))),
-)  # fmt: skip
+_EXPERTS = {"model_type": "mixtral", "num_local_experts": 8, "num_experts_per_tok": 2}
+HELD_OUT_GPU: dict[str, tuple[dict[str, Any], tuple[tuple[int, int], ...]]] = {
+    "many layers": (_gpt2(1280, 20, 24), ((1, 300), (24, 200))),
+    "grouped": (_llama(3072, 24, 8, 9216, 12), ((1, 700), (40, 300))),
+    "wide": (_llama(5120, 40, 8, 13824, 8), ((4, 400), (12, 900))),
+    "experts": (_llama(2048, 16, 4, 6144, 10) | _EXPERTS, ((1, 400), (20, 300))),
+}
 
 
 def calibrate(
@@ -226,14 +224,16 @@ def _held_out(
     patience = Patience(4)
     operators: list[float] = []
     steps: dict[str, list[float]] = {phase: [] for phase in PHASES}
-    entries = HELD_OUT if backend.device == "cpu" else HELD_OUT_GPU
-    turns = [(entry, turn) for turn in range(1 if quick else 2) for entry in entries]
-    for entry, turn in tracked(turns, "held-out decoder", lambda one: one[0][0]):
-        _, config, cases = entry
+    is_cpu = backend.device == "cpu"
+    decoders, generate = (HELD_OUT, GENERATE) if is_cpu else (HELD_OUT_GPU, GENERATE_GPU)
+    turns = [(name, turn) for turn in range(1 if quick else 2) for name in decoders]
+    for name, turn in tracked(turns, "held-out decoder", lambda one: one[0]):
+        config, shapes = decoders[name]
         model = load_model(config)
-        for case in cases[:1] if quick else cases:
+        for n, (batch, prompt) in enumerate(shapes[:1] if quick else shapes):
+            case = Case(name, batch, prompt, generate)
             bench = Bench(case, model, backend, pool, best, profile)
-            if not turn and case is cases[0]:
+            if turn == n == 0:
                 for phase in PHASES:
                     rows = list(bench.operators(phase))
                     operators += [1 + row.error for row in rows if row.error is not None]
@@ -250,7 +250,7 @@ def _steps(bench: Bench) -> list[StepRow]:
 def _set_spread(raw: dict[str, Any], operators: list[float], steps: dict[str, list[float]]) -> None:
     """The scale of whole decoders, and the interval of each phase about what is then expected."""
     every = [ratio for ratios in steps.values() for ratio in ratios]
-    raw["scale"] = scale = scale_of(every)
+    raw["scale"] = scale = median(every)
     intervals = {
         "all": spread([ratio / scale for ratio in every]),
         "prefill": spread([ratio / scale for ratio in steps["prefill"]]),
