@@ -77,34 +77,7 @@ _PUBLIC = {
     "phase": "thermoflop.marks",
 }
 
-__all__ = [
-    "Device",
-    "Estimate",
-    "Fit",
-    "Model",
-    "OperatorTable",
-    "PlanResult",
-    "Serving",
-    "Step",
-    "SweepResult",
-    "TrainingEstimate",
-    "__version__",
-    "compare",
-    "estimate",
-    "find_device",
-    "fit",
-    "load_model",
-    "mark",
-    "note",
-    "phase",
-    "pick",
-    "plan",
-    "plan_training",
-    "serving",
-    "speculate",
-    "sweep",
-    "train",
-]
+__all__ = sorted(["__version__", *_PUBLIC])
 
 
 def __getattr__(name: str) -> object:

@@ -45,14 +45,8 @@ def trainer_callback() -> TrainerCallback:
             note(steps=1)
 
         def on_log(self, *_: Any, logs: dict[str, Any] | None = None, **__: Any) -> None:
-            numbers = {k: v for k, v in (logs or {}).items() if isinstance(v, int | float)}
-            note(
-                **{
-                    key: numbers[key]
-                    for key in ("loss", "grad_norm", "learning_rate")
-                    if key in numbers
-                }
-            )
+            told = {key: (logs or {}).get(key) for key in ("loss", "grad_norm", "learning_rate")}
+            note(**{k: number for k, number in told.items() if isinstance(number, int | float)})
 
         def on_prediction_step(self, *_: Any, **__: Any) -> None:
             if not self._evaluates:
