@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,8 @@ from model.fuzz_configs import answer, run
 from thermoflop.base.files import LARGEST_FILE_BYTES
 from thermoflop.errors import InputError, ThermoflopError, UnknownModel
 from thermoflop.model.config.families import FAMILY_NAMES, MODULES, find_family
-from thermoflop.model.config.family import FAMILIES, Use
+from thermoflop.model.config.family import FAMILIES, Family, Use, family, sizes, use
+from thermoflop.model.config.keys import Config, Traits
 from thermoflop.model.load import read_model
 
 DATA = Path(__file__).resolve().parents[2] / "data"
@@ -95,6 +97,40 @@ def test_every_trait_reads_a_key_that_its_family_has() -> None:
             if isinstance(rule, Use) and rule.key not in family.keys
         }
         assert missing == {}, name
+
+
+@pytest.fixture
+def made(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Family]:
+    """Makes families that no other test sees."""
+    monkeypatch.setattr("thermoflop.model.config.family.FAMILIES", {})
+    return family
+
+
+@pytest.mark.parametrize("way", ["drop", "ignored"])
+def test_a_key_that_goes_takes_the_traits_with_it_that_were_read_from_it(
+    way: str, made: Callable[..., Family]
+) -> None:
+    traits = {"gated": use("bias"), "rotary": use("width")}
+    made("parent", keys={"bias": True, "width": 3}, traits=traits)
+    child = made("child", "parent", **{way: ("bias",)})
+    assert set(child.keys) == {"width"}
+    assert child.traits == {"rotary": use("width")}
+
+
+def test_a_usual_key_is_read_from_the_name_that_a_family_has_for_it(
+    made: Callable[..., Family],
+) -> None:
+    own = made("own", keys={"dim": 8}, aliases={"hidden_size": "dim"})
+    config = Config(own, {"dim": 64}, frozenset())
+    assert config["hidden_size"] == config["dim"] == 64
+    assert "hidden_size" in config
+    assert "head_dim" not in config
+    assert Traits(config, {"hidden": use("hidden_size"), "bias": use("b", False)})["hidden"] == 64
+    assert Traits(config, {"bias": use("b", False)})["bias"] is False
+
+
+def test_sizes_are_given_under_the_keys_that_most_classes_have() -> None:
+    assert sizes(hidden=8, kv_heads=None) == {"hidden_size": 8, "num_key_value_heads": None}
 
 
 @pytest.mark.parametrize("name", FAMILY_NAMES)

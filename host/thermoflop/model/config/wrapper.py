@@ -92,7 +92,8 @@ def _sized(config: Config, stack: Stack) -> Stack:
     if stack.grid is None or stack.role != "image":
         return stack
     if "grid" in config.family.traits:
-        rule = config.family.traits["grid"](config)
+        grid = config.family.traits["grid"]
+        rule = grid(config) if callable(grid) else grid
         stack = replace(stack, grid=replace(stack.grid, **rule))
     any_size = stack.grid is not None and stack.grid.rule in RESIZED
     return tower_on(stack, ANY_SIDE, ANY_SIDE) if any_size else stack

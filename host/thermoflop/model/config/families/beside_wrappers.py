@@ -53,7 +53,7 @@ wrapper(
     tied="text",
     keys={"downsample_ratio": Key("any", 0.5)},
     traits={
-        "grid": lambda _config: {"rule": "shape", "limits": (12,)},
+        "grid": {"rule": "shape", "limits": (12,)},
         "whole": ("InternVLChatModel",),
     },
     ignored=spaced(
@@ -115,7 +115,7 @@ wrapper(
     traits={
         "shared": _minicpm_text,
         "whole": ("MiniCPMV",),
-        "grid": lambda _config: {"rule": "slices"},
+        "grid": {"rule": "slices"},
     },
     ignored=_MINICPM_SPARE,
 )
@@ -142,7 +142,7 @@ wrapper(
     keys={"embd_layer": mapping(), "img_processor": mapping()},
     traits={
         "shared": _phi_text,
-        "grid": lambda _config: {"rule": "shape", "limits": (16,)},
+        "grid": {"rule": "shape", "limits": (16,)},
     },
 )
 # the name in the first files published

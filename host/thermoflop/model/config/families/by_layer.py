@@ -9,7 +9,7 @@ from __future__ import annotations
 from thermoflop.base.messages import quote_value
 from thermoflop.errors import InputError
 from thermoflop.model.config.families import dense  # noqa: F401 - llama is defined there
-from thermoflop.model.config.families.patterns import sparse_by_mlp_types, words
+from thermoflop.model.config.families.patterns import by_words, sparse_by_mlp_types, sparse_from
 from thermoflop.model.config.family import (
     anything,
     family,
@@ -35,14 +35,15 @@ def of_sliding(kinds: Sequence[str], **traits: Any) -> list[dict[str, Any]]:
     return [traits if kind == "sliding" else {} for kind in kinds]
 
 
+_FULL_OR_SLIDING = {"full_attention": "full", "sliding_attention": "sliding"}
+
+
 def _mimo_kinds(config: Config) -> Sequence[str]:
     """``layer_types``, or full attention in layer 0 and then in every sixth."""
-    layers = config["num_hidden_layers"]
-    if config["layer_types"] is not None:
-        table = {"full_attention": "full", "sliding_attention": "sliding"}
-        return [table[kind] for kind in words(config, "layer_types", table)]
-    full = (index == 0 or (index + 1) % 6 == 0 for index in range(layers))
-    return ["full" if each else "sliding" for each in full]
+    return by_words(config, _FULL_OR_SLIDING) or [
+        "sliding" if index and (index + 1) % 6 else "full"
+        for index in range(config["num_hidden_layers"])
+    ]
 
 
 family(
@@ -89,19 +90,14 @@ family("mimo", "qwen2", ignored=("attention_bias", "use_mrope"))
 
 def _step_kinds(config: Config) -> Sequence[str]:
     """``layer_types``, or full attention everywhere; entries beyond the last layer are MTP's."""
-    if config["layer_types"] is None:
-        return ["full"] * config["num_hidden_layers"]
-    table = {"full_attention": "full", "sliding_attention": "sliding"}
-    return [table[kind] for kind in words(config, "layer_types", table)]
+    return by_words(config, _FULL_OR_SLIDING) or ["full"] * config["num_hidden_layers"]
 
 
 def _step_sparse(config: Config) -> Sequence[bool]:
     """By word, or the layers in ``moe_layers_enum``, or all but the first three."""
     layers, listed = config["num_hidden_layers"], config["moe_layers_enum"]
-    if config["mlp_layer_types"] is not None:
-        return sparse_by_mlp_types(config)
-    if listed is None:
-        return [index >= 3 for index in range(layers)]
+    if config["mlp_layer_types"] is not None or listed is None:
+        return sparse_from(3)(config)
     items = listed.split(",") if isinstance(listed, str) else listed
     try:
         chosen = {int(item) for item in items if str(item).strip()}

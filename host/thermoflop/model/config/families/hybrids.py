@@ -11,7 +11,13 @@ from thermoflop.model.architecture.mixers import SideBySide
 from thermoflop.model.architecture.parts import Linear
 from thermoflop.model.architecture.recurrences import Mamba2, ShortConvolution
 from thermoflop.model.config.families import mixtures  # noqa: F401 - granitemoe is defined there
-from thermoflop.model.config.families.patterns import at_indices, from_layer_types, layer_indices
+from thermoflop.model.config.families.patterns import (
+    at_indices,
+    by_place,
+    from_layer_types,
+    layer_indices,
+    sparse_from,
+)
 from thermoflop.model.config.family import (
     anything,
     at_least_zero,
@@ -122,23 +128,12 @@ family(
     traits={
         **LFM2_TRAITS,
         "kinds": _stated_kinds,
-        "sparse": lambda config: [
-            index >= config["num_dense_layers"] for index in range(config["num_hidden_layers"])
-        ],
+        "sparse": sparse_from("num_dense_layers"),
     },
     drop=("hidden_act",),
     overriding={"tie_embedding": "tie_word_embeddings"},
     ignored=(*LFM2_PLAIN, "use_expert_bias"),  # the expert bias is a buffer
 )
-
-
-def _lfm3_kinds(config: Config) -> Sequence[str]:
-    """Convolution, but every fourth layer attends, and every fourth but the first slides."""
-    layers = config["num_hidden_layers"]
-    return from_layer_types(config, layers) or [
-        "full" if index % 4 == 2 else "sliding" if index % 4 == 0 < index else "conv"
-        for index in range(layers)
-    ]
 
 
 def _lfm3_gate(config: Config, heads: int, _kv_heads: int, _dim: int) -> tuple[Part, ...]:
@@ -161,7 +156,10 @@ family(
     },
     traits={
         **LFM2_TRAITS,
-        "kinds": _lfm3_kinds,
+        # every fourth layer attends, every fourth but the first slides, and the others convolve
+        "kinds": by_place(
+            lambda _, at: "full" if at % 4 == 2 else "sliding" if at % 4 == 0 < at else "conv"
+        ),
         "attention_extras": _lfm3_gate,
         "layer_norms": lambda config: 4 if config["use_sandwich_norm"] else 2,
     },

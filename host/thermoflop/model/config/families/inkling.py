@@ -8,7 +8,7 @@ from __future__ import annotations
 from thermoflop.model.architecture.description import Placed
 from thermoflop.model.architecture.parts import Convolution, Linear, Vector
 from thermoflop.model.config.families import dense  # noqa: F401 - llama is defined there
-from thermoflop.model.config.families.patterns import layer_indices, sparse_by_mlp_types, words
+from thermoflop.model.config.families.patterns import layer_indices, sparse_from, words
 from thermoflop.model.config.family import at_least_zero, family, indices, names, sizes, spaced
 
 TYPE_CHECKING = False
@@ -33,10 +33,7 @@ def _kinds(config: Config) -> Sequence[str]:
     return ["sliding" if index in local else "full" for index in layers]
 
 
-def _sparse(config: Config) -> Sequence[bool]:
-    if config["mlp_layer_types"] is not None:
-        return sparse_by_mlp_types(config)
-    return [index >= config["dense_mlp_idx"] for index in range(config["num_hidden_layers"])]
+_sparse = sparse_from("dense_mlp_idx")
 
 
 def _widths(config: Config) -> tuple[int, int]:

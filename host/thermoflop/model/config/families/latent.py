@@ -28,9 +28,10 @@ from thermoflop.model.config.family import (
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from typing import Any
 
+    from thermoflop.model.architecture.mixers import Mixer
     from thermoflop.model.config.keys import Config
 
 
@@ -161,6 +162,22 @@ def indexer_kinds(config: Config) -> Sequence[str]:
     return ["full" if each else "shared" for each in chooses]
 
 
+def choosing(
+    attention: Callable[[Config], LatentAttention],
+) -> Callable[[Config], dict[str, tuple[Mixer, str]]]:
+    """The trait of attention that chooses keys in some layers, for those that follow."""
+
+    def mixers(config: Config) -> dict[str, tuple[Mixer, str]]:
+        whole = attention(config)
+        same = replace(whole, indexer=None)
+        return {
+            "full": (whole, "indexed attention"),
+            "shared": (same, "attention to the same keys"),
+        }
+
+    return mixers
+
+
 family(
     "glm_moe_dsa",
     "deepseek_v32",
@@ -179,10 +196,7 @@ family(
         "kinds": indexer_kinds,
         "ahead": [[("full", True, {})]],  # it chooses keys for itself
         "mla": None,
-        "mixers": lambda config: {
-            "full": (indexed(config), "indexed attention"),
-            "shared": (replace(indexed(config), indexer=None), "attention to the same keys"),
-        },
+        "mixers": choosing(indexed),
     },
     ignored=("index_share_for_mtp_iteration", "indexer_rope_interleave"),
 )

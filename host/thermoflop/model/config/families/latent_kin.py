@@ -11,17 +11,11 @@ from thermoflop.model.architecture.parts import Vector
 from thermoflop.model.config.families import linear  # noqa: F401 - qwen3_next is there
 from thermoflop.model.config.families.latent import latent_attention
 from thermoflop.model.config.families.own_parts import output_gate
-from thermoflop.model.config.families.patterns import (
-    either_sparse,
-    from_layer_types,
-    sparse_by_mlp_types,
-)
+from thermoflop.model.config.families.patterns import by_place, either_sparse, sparse_by_mlp_types
 from thermoflop.model.config.family import at_least_zero, family, maybe, names, sizes, spaced
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from thermoflop.model.config.keys import Config
 
 family(
@@ -89,14 +83,6 @@ family(
 )
 
 
-def _beam_kinds(config: Config) -> Sequence[str]:
-    """Every sixth layer attends to everything, and the last one."""
-    layers = config["num_hidden_layers"]
-    return from_layer_types(config, layers) or [
-        "sliding" if (index + 1) % 6 and index + 1 < layers else "full" for index in range(layers)
-    ]
-
-
 family(
     "beam",
     "llama",
@@ -118,7 +104,12 @@ family(
             *output_gate(config, heads, kv_heads, dim),
             Vector("gate_bias", "attn", heads, bias=True),
         ),
-        "kinds": _beam_kinds,
+        # every sixth layer attends to everything, and the last one
+        "kinds": by_place(
+            lambda config, at: (
+                "sliding" if (at + 1) % 6 and at + 1 < config["num_hidden_layers"] else "full"
+            )
+        ),
         "sparse": lambda config: (
             sparse_by_mlp_types(config)
             if config["mlp_layer_types"]
@@ -129,15 +120,7 @@ family(
 )
 
 
-def _lara_kinds(config: Config) -> Sequence[str]:
-    """Five layers, again and again."""
-    pattern, layers = (
-        ("linear", "sliding", "linear", "full", "sliding"),
-        config["num_hidden_layers"],
-    )
-    return from_layer_types(config, layers) or [pattern[index % 5] for index in range(layers)]
-
-
+_LARA = ("linear", "sliding", "linear", "full", "sliding")
 family(
     "lara_mini",
     "qwen3_next",
@@ -151,7 +134,7 @@ family(
         "num_experts_per_tok": 4,
     },
     traits={
-        "kinds": _lara_kinds,
+        "kinds": by_place(lambda _, at: _LARA[at % 5]),
         "output_gate": False,
         "shared_gate": False,
         "sparse": None,

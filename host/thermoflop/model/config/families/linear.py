@@ -13,11 +13,7 @@ from thermoflop.model.architecture.linear import GatedDelta, KimiDelta, Lightnin
 from thermoflop.model.architecture.parts import Linear, Norm
 from thermoflop.model.config.families import mixtures  # noqa: F401 - qwen3_moe is there
 from thermoflop.model.config.families.latent import latent_attention
-from thermoflop.model.config.families.patterns import (
-    from_layer_types,
-    sparse_by_mlp_types,
-    words,
-)
+from thermoflop.model.config.families.patterns import by_words, every, sparse_by_mlp_types
 from thermoflop.model.config.family import (
     at_least_zero,
     family,
@@ -40,6 +36,9 @@ if TYPE_CHECKING:
     from thermoflop.model.config.keys import Config
 
 
+_FULL_OR_LINEAR = {"full_attention": "full", "linear_attention": "linear"}
+
+
 def _linear_key(config: Config, key: str, nested: str) -> int:
     """A size of the linear layers: in ``linear_attn_config``, or under a key of its own."""
     count = (config["linear_attn_config"] or {}).get(nested, config[key])
@@ -52,17 +51,17 @@ def _kimi_kinds(config: Config) -> Sequence[str]:
     """``layer_types``, or the lists of ``linear_attn_config``, of which one says what the other
     does, or every fifth layer full, but the first: layers 4, 8 and so on, counted from 0."""
     layers, nested = config["num_hidden_layers"], config["linear_attn_config"] or {}
-    if config["layer_types"] is not None:
-        table = {"full_attention": "full", "linear_attention": "linear"}
-        return [table[kind] for kind in words(config, "layer_types", table)]
+    kinds = by_words(config, _FULL_OR_LINEAR)
+    if kinds is not None:
+        return kinds
     lists = [_numbers(nested, key) for key in ("full_attn_layers", "kda_layers")]
     if lists == [None, None]:
         return ["full" if index and index % 4 == 0 else "linear" for index in range(layers)]
-    every = set(range(1, layers + 1))
+    numbered = set(range(1, layers + 1))
     said = [set(numbers or ()) for numbers in lists]
-    full = every - said[1] if lists[0] is None else said[0]
-    linear = every - said[0] if lists[1] is None else said[1]
-    wrong = (full & linear) | (every ^ (full | linear))
+    full = numbered - said[1] if lists[0] is None else said[0]
+    linear = numbered - said[0] if lists[1] is None else said[1]
+    wrong = (full & linear) | (numbered ^ (full | linear))
     if wrong:
         raise InputError(
             f"full_attn_layers and kda_layers do not name each of the layers 1 to {layers} once: "
@@ -164,9 +163,9 @@ family(
 def _minimax_kinds(config: Config) -> Sequence[str]:
     """``layer_types``, or 1 for each full layer of ``attn_type_list``, or every second from 0."""
     layers, types = config["num_hidden_layers"], config["attn_type_list"]
-    if config["layer_types"] is not None:
-        table = {"full_attention": "full", "linear_attention": "linear"}
-        return [table[kind] for kind in words(config, "layer_types", table)]
+    kinds = by_words(config, _FULL_OR_LINEAR)
+    if kinds is not None:
+        return kinds
     if types is None:
         return ["linear" if index % 2 else "full" for index in range(layers)]
     if len(types) < layers or any(kind not in (0, 1) for kind in types):
@@ -193,14 +192,6 @@ family(
         ),
     ),
 )
-
-
-def _qwen3_next_kinds(config: Config) -> Sequence[str]:
-    layers = config["num_hidden_layers"]
-    period = config["full_attention_interval"]
-    return from_layer_types(config, layers) or [
-        "full" if (index + 1) % period == 0 else "linear" for index in range(layers)
-    ]
 
 
 def _qwen3_next_delta(config: Config) -> GatedDelta:
@@ -235,7 +226,7 @@ family(
         "layer_types": names(),
     },
     traits={
-        "kinds": _qwen3_next_kinds,
+        "kinds": every("full_attention_interval", others="linear"),
         "recurrent": _qwen3_next_delta,
         "output_gate": True,
         "shared_gate": True,

@@ -6,27 +6,8 @@ Defaults and structure are those of the classes of transformers 5.24.
 from __future__ import annotations
 
 from thermoflop.model.config.families import by_vendor, classic  # noqa: F401 - parents are there
-from thermoflop.model.config.families.patterns import from_layer_types
+from thermoflop.model.config.families.patterns import every
 from thermoflop.model.config.family import family, maybe, names, sizes, spaced
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
-    from thermoflop.model.config.keys import Config
-
-
-def starting(period: int) -> Callable[[Config], Sequence[str]]:
-    """``layer_types``, or else every ``period``-th layer full from the first one on."""
-
-    def kinds(config: Config) -> Sequence[str]:
-        layers = config["num_hidden_layers"]
-        return from_layer_types(config, layers) or [
-            "sliding" if index % period else "full" for index in range(layers)
-        ]
-
-    return kinds
-
 
 family(
     "exaone",
@@ -78,7 +59,7 @@ family(
         "sliding_window": maybe(8192),
         "layer_types": names(),
     },
-    traits={"kinds": starting(4)},
+    traits={"kinds": every(4, first=0)},
     ignored=("attention_bias",),
 )
 family(
@@ -90,7 +71,7 @@ family(
         "sliding_window": maybe(128),
         "layer_types": names(),
     },
-    traits={"sinks": True, "kinds": starting(4)},
+    traits={"sinks": True, "kinds": every(4, first=0)},
 )
 family(
     "hyperclovax",

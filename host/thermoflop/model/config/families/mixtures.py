@@ -10,9 +10,9 @@ from thermoflop.errors import InputError
 from thermoflop.model.config.families import dense  # noqa: F401 - llama is defined there
 from thermoflop.model.config.families.patterns import (
     all_sliding,
+    by_place,
     by_rotation,
     every,
-    from_layer_types,
     layer_indices,
     sparse_after_first,
     sparse_by_step,
@@ -99,18 +99,12 @@ family(
         "q_bias": use("qkv_bias"),
         "shared_gate": True,
         "sparse": sparse_by_step,
-        "kinds": lambda config: _qwen2_moe_kinds(config),
+        # every other layer below max_window_layers slides, once the window is switched on
+        "kinds": by_place(
+            lambda config, at: "full" if at % 2 or at >= config["max_window_layers"] else "sliding"
+        ),
     },
 )
-
-
-def _qwen2_moe_kinds(config: Config) -> Sequence[str]:
-    """Every other layer below ``max_window_layers`` slides, once the window is switched on."""
-    layers = config["num_hidden_layers"]
-    last = config["max_window_layers"]
-    return from_layer_types(config, layers) or [
-        "sliding" if index % 2 == 0 and index < last else "full" for index in range(layers)
-    ]
 
 
 family(
@@ -151,6 +145,14 @@ family(
     },
     aliases={"num_experts": "num_local_experts", "experts_per_token": "num_experts_per_tok"},
 )
+
+
+def cut_head_dim(config: Config) -> int:
+    """The width of a head, cut to a whole number, as by classes whose defaults do not divide."""
+    dim: int = config["head_dim"] or config["hidden_size"] // config["num_attention_heads"]
+    return dim
+
+
 family(
     "glm4_moe",
     "llama",
@@ -167,10 +169,7 @@ family(
         "sparse": sparse_after_first,
         "o_bias": False,
         "qk_norm": lambda config: "head" if config["use_qk_norm"] else None,
-        # cut to a whole number, as in the class, whose own defaults do not divide
-        "head_dim": lambda config: (
-            config["head_dim"] or config["hidden_size"] // config["num_attention_heads"]
-        ),
+        "head_dim": cut_head_dim,
     },
     drop=("mlp_bias",),
     aliases={"num_local_experts": "n_routed_experts", "num_experts": "n_routed_experts"},

@@ -16,7 +16,7 @@ wrapper(
     projectors.gated,
     tie=True,
     keys={**_MERGES, "alignment_intermediate_size": None},
-    traits={"grid": lambda _config: {"rule": "shape", "limits": (12,)}},
+    traits={"grid": {"rule": "shape", "limits": (12,)}},
 )
 wrapper(
     "cohere2_vision",
@@ -28,7 +28,7 @@ wrapper(
     projectors.gated,
     tie=True,
     keys={**_MERGES, "alignment_intermediate_size": 36864},
-    traits={"grid": lambda _config: {"rule": "shape", "limits": (12,)}},
+    traits={"grid": {"rule": "shape", "limits": (12,)}},
 )
 wrapper(
     "vipllava",

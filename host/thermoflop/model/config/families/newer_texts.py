@@ -10,12 +10,12 @@ from thermoflop.model.config.families import (  # noqa: F401 - parents are there
     mixtures,
     qwen_towers,
 )
-from thermoflop.model.config.families.patterns import from_layer_types, sparse_by_mlp_types
+from thermoflop.model.config.families.own_parts import output_gate
+from thermoflop.model.config.families.patterns import by_place, sparse_from
 from thermoflop.model.config.family import Key, at_least_zero, family, maybe, names, sizes, use
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from typing import Any
 
     from thermoflop.model.config.keys import Config
@@ -41,14 +41,8 @@ def _ernie_widths(config: Config) -> tuple[int, int]:
     return widths[0], widths[1]
 
 
-def _ernie_sparse(config: Config) -> Sequence[bool]:
-    """``mlp_layer_types``; the first layer is dense where they are absent."""
-    if config["mlp_layer_types"] is not None:
-        return sparse_by_mlp_types(config)
-    return [at > 0 for at in range(config["num_hidden_layers"])]
-
-
 _UPS = ("gate", "up")
+_ernie_sparse, _muse_sparse = sparse_from(1), sparse_from(0)
 
 
 def _ernie_shapes(config: Config) -> list[dict[str, Any]]:
@@ -100,19 +94,6 @@ family(
 )
 
 
-def _muse_gate(config: Config, heads: int, _kv_heads: int, dim: int) -> tuple[Linear, ...]:
-    """A gate on the heads' results."""
-    return (Linear("gate_proj", "attn", "attn_proj", config["hidden_size"], heads * dim),)
-
-
-def _muse_kinds(config: Config) -> Sequence[str]:
-    """``layer_types``; the last one and every fourth before it see all."""
-    layers = config["num_hidden_layers"]
-    return from_layer_types(config, layers) or [
-        "sliding" if (layers - 1 - at) % 4 else "full" for at in range(layers)
-    ]
-
-
 family(
     "muse_glimmer_text",
     "llama",
@@ -127,8 +108,11 @@ family(
     traits={
         "layer_norms": 4,
         "qk_norm": "l2",
-        "attention_extras": _muse_gate,
-        "kinds": _muse_kinds,
+        "attention_extras": output_gate,
+        # the last layer and every fourth before it see all
+        "kinds": by_place(
+            lambda config, at: "sliding" if (config["num_hidden_layers"] - 1 - at) % 4 else "full"
+        ),
     },
     drop=("mlp_bias", "hidden_act"),
     ignored=("qk_scale_factor", "output_multiplier"),
@@ -140,10 +124,7 @@ family(
     "qwen3_moe",
     keys=sizes(vocab=3584, inner=18944, layers=28, heads=28),
     traits={
-        # where none is stated, what is left over by the division is cut
-        "head_dim": lambda config: (
-            config["head_dim"] or config["hidden_size"] // config["num_attention_heads"]
-        ),
+        "head_dim": mixtures.cut_head_dim,
     },
     ignored=("use_sliding_window", "sliding_window"),
 )
@@ -164,18 +145,11 @@ family(
         "expert_latent": use("moe_hidden_size"),
         "kept": lambda config: (Vector("residual gates", "other", 2 * config["hidden_size"]),),
         "shapes": lambda config: _muse_shapes(config),
-        "sparse": lambda config: _muse_sparse(config),
+        "sparse": _muse_sparse,
     },
     drop=("hidden_activation",),
     ignored=("residual_gate_temperature",),
 )
-
-
-def _muse_sparse(config: Config) -> Sequence[bool]:
-    """``mlp_layer_types``; all layers are mixtures where they are absent."""
-    if config["mlp_layer_types"] is not None:
-        return sparse_by_mlp_types(config)
-    return [True] * int(config["num_hidden_layers"])
 
 
 def _muse_shapes(config: Config) -> list[dict[str, Any]]:

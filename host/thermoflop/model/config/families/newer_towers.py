@@ -10,7 +10,7 @@ from thermoflop.model.config.families import (  # noqa: F401 - parents are there
     mixtures,
     qwen_towers,
 )
-from thermoflop.model.config.families.patterns import from_layer_types
+from thermoflop.model.config.families.patterns import by_place
 from thermoflop.model.config.families.seers import multiple_of_hidden
 from thermoflop.model.config.families.towers import BARE, SPARE, VIT
 from thermoflop.model.config.family import Key, at_least_zero, family, names, sizes, use
@@ -19,8 +19,6 @@ from thermoflop.model.config.tower import patches_alone, ratio_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from thermoflop.model.config.keys import Config
 
 
@@ -121,14 +119,6 @@ for _name in ("minicpmv4_6_vision", "minicpm_ocr_vision", "minicpmv4_7_vision"):
     )
 
 
-def _conv_kinds(config: Config) -> Sequence[str]:
-    """``layer_types``; the first two and every second layer convolve where they are absent."""
-    layers = config["num_hidden_layers"]
-    return from_layer_types(config, layers) or [
-        "conv" if at < 2 or at % 2 else "full" for at in range(layers)
-    ]
-
-
 family(
     "lfm3_vl_vision",
     reader="tower",
@@ -149,7 +139,7 @@ family(
         "positions": 0,
         "qk_norm": "head",
         "norm_bias": False,
-        "kinds": _conv_kinds,
+        "kinds": by_place(lambda _, at: "conv" if at < 2 or at % 2 else "full"),
         "mixers": lambda config: {
             "conv": (
                 ShortConvolution(config["hidden_size"], config["conv_kernel_size"] ** 2),

@@ -32,7 +32,7 @@ wrapper(
     eyes_of("qianfan_ocr_vision", fixed=True),
     projectors.shuffled,
     keys={"downsample_ratio": Key("any", 0.5)},
-    traits={"grid": lambda _config: {"rule": "shape", "limits": (12,)}},
+    traits={"grid": {"rule": "shape", "limits": (12,)}},
 )
 wrapper(
     "qwen3_omni_moe_thinker",
@@ -288,7 +288,7 @@ wrapper(
         "multimodal_projector_bias": False,
         "spatial_merge_size": 2,
     },
-    traits={"grid": lambda _config: {"breaks": True}},
+    traits={"grid": {"breaks": True}},
 )
 wrapper(
     "glm5_next",
@@ -325,7 +325,7 @@ wrapper(
     eyes_of("siglip_vision_model"),
     _one_matrix,
     keys={"pixel_shuffle_factor": 4},
-    traits={"grid": lambda _config: {"rule": "cut"}},
+    traits={"grid": {"rule": "cut"}},
     ignored=("classifier_pooling", "classifier_bias"),
 )
 wrapper(
@@ -334,12 +334,12 @@ wrapper(
     eyes_of("siglip_vision_model", {"vision_use_head": False}),
     _matrix_and_norm,
     keys={"pixel_shuffle_factor": 4},
-    traits={"grid": lambda _config: {"rule": "cut"}},
+    traits={"grid": {"rule": "cut"}},
     ignored=("classifier_pooling",),
 )
 wrapper(
     "hy_v4_vl",
     text_of("hy_v4_vl_text", fixed=True),
     eyes_of("hy_v4_vl_vision", fixed=True),
-    traits={"grid": lambda _config: {"breaks": True}},
+    traits={"grid": {"breaks": True}},
 )

@@ -12,7 +12,12 @@ from thermoflop.model.architecture.compressed import Streams
 from thermoflop.model.architecture.description import Placed
 from thermoflop.model.architecture.parts import Linear, Norm, Vector
 from thermoflop.model.config.families import sparse  # noqa: F401 - its parent module is loaded with it
-from thermoflop.model.config.families.latent import indexed, indexer_kinds, latent_attention
+from thermoflop.model.config.families.latent import (
+    choosing,
+    indexed,
+    indexer_kinds,
+    latent_attention,
+)
 from thermoflop.model.config.families.patterns import (
     either_sparse,
     rotated_layers,
@@ -149,13 +154,9 @@ def _hy_kinds(config: Config) -> Sequence[str]:
     return ["full" if index == 0 or (index - 1) % 4 == 0 else "shared" for index in layers]
 
 
-def _hy_mixers(config: Config) -> dict[str, tuple[Mixer, str]]:
+def _hy_attention(config: Config) -> LatentAttention:
     sinks = Vector("sinks", "attn", config["num_attention_heads"])
-    whole = replace(indexed(config), gate=True, extras=(sinks,))
-    return {
-        "full": (whole, "indexed attention"),
-        "shared": (replace(whole, indexer=None), "attention to the same keys"),
-    }
+    return replace(indexed(config), gate=True, extras=(sinks,))
 
 
 family(
@@ -170,7 +171,7 @@ family(
     },
     traits={
         "kinds": _hy_kinds,
-        "mixers": _hy_mixers,
+        "mixers": choosing(_hy_attention),
         "streams": lambda config: Streams(config["hidden_size"], config["hc_mult"], mixing=False),
         "collapse": collapsed_streams,
     },

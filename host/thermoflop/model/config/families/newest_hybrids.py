@@ -7,17 +7,17 @@ from __future__ import annotations
 
 from thermoflop.base.record import replace
 from thermoflop.errors import InputError, UnknownModel
-from thermoflop.model.architecture.compressed import Streams
 from thermoflop.model.architecture.linear import GatedDelta, KimiDelta
 from thermoflop.model.architecture.sparse import Compressor
 from thermoflop.model.config.families import linear
-from thermoflop.model.config.families.latent import indexed, indexer_kinds, latent_attention
-from thermoflop.model.config.families.patterns import (
-    every,
-    from_layer_types,
-    sparse_by_mlp_types,
-    words,
+from thermoflop.model.config.families.latent import (
+    choosing,
+    indexed,
+    indexer_kinds,
+    latent_attention,
 )
+from thermoflop.model.config.families.patterns import by_words, every, sparse_by_mlp_types
+from thermoflop.model.config.families.sparse import mixed_streams
 from thermoflop.model.config.family import at_least_zero, family, mapping, names, sizes, spaced
 
 TYPE_CHECKING = False
@@ -33,10 +33,7 @@ def _bailing_kinds(config: Config) -> Sequence[str]:
     if str(config.raw.get("architectures")).startswith("['BailingMoeV2"):
         # Ling 2.5 has the same model_type, and Lightning attention by code beside its weights
         raise UnknownModel("bailing_hybrid with Lightning attention (Ling 2.5) is not described")
-    layers, group = config["num_hidden_layers"], config["layer_group_size"]
-    return from_layer_types(config, layers) or [
-        "linear" if (index + 1) % group else "full" for index in range(layers)
-    ]
+    return every("layer_group_size", others="linear")(config)
 
 
 def _ling_delta(config: Config) -> KimiDelta:
@@ -125,11 +122,8 @@ family(
 def _glm_kinds(config: Config) -> Sequence[str]:
     """Three layers of linear attention, then one that chooses keys or takes a choice."""
     layers = config["num_hidden_layers"]
-    kinds = ["linear" if index % 4 != 3 else "full" for index in range(layers)]
-    if config["layer_types"] is not None:
-        table = {"linear_attention": "linear"}
-        table.update(full_attention="full", indexed_attention="full")
-        kinds = [table[kind] for kind in words(config, "layer_types", table)]
+    table = {"linear_attention": "linear", "full_attention": "full", "indexed_attention": "full"}
+    kinds = by_words(config, table) or ["full" if at % 4 == 3 else "linear" for at in range(layers)]
     chosen = zip(kinds, indexer_kinds(config), strict=True)
     return [kind if kind == "linear" else chooses for kind, chooses in chosen]
 
@@ -179,16 +173,8 @@ family(
         "kinds": _glm_kinds,
         "sparse": _glm_sparse,
         "recurrent": linear.kimi_delta,
-        "mixers": lambda config: {
-            "full": (_pooled_indexer(config), "indexed attention"),
-            "shared": (
-                replace(_pooled_indexer(config), indexer=None),
-                "attention to the same keys",
-            ),
-        },
-        "streams": lambda config: Streams(
-            config["hidden_size"], config["hc_mult"], config["hc_sinkhorn_iters"]
-        ),
+        "mixers": choosing(_pooled_indexer),
+        "streams": mixed_streams,
     },
     ignored=("linear_lower_bound", "first_k_dense_replace"),
 )

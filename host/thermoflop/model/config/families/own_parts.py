@@ -13,8 +13,8 @@ from thermoflop.model.config.families import llama_kin  # noqa: F401 - parents a
 from thermoflop.model.config.families.patterns import (
     all_sliding,
     every,
-    from_layer_types,
     sparse_by_mlp_types,
+    sparse_from,
 )
 from thermoflop.model.config.family import (
     anything,
@@ -161,10 +161,8 @@ family(
         "layer_norms": 4,
         "router_bias": True,  # the class keeps the correction bias as a parameter
         "attention_extras": output_gate,
-        "kinds": lambda config: every(config["global_attn_every_n_layers"])(config),
-        "sparse": lambda config: [
-            index >= config["num_dense_layers"] for index in range(config["num_hidden_layers"])
-        ],
+        "kinds": every("global_attn_every_n_layers"),
+        "sparse": sparse_from("num_dense_layers"),
     },
     drop=("mlp_bias",),
     ignored=spaced("mup_enabled num_expert_groups num_limited_groups route_norm use_grouped_mm"),
@@ -259,11 +257,7 @@ family(
 
 def _dory_kinds(config: Config) -> Sequence[str]:
     """``layer_types``, in which published files name the feed-forwards as well."""
-    types: Sequence[str] | None = config["layer_types"]
-    layers = config["num_hidden_layers"]
-    if types is None:
-        return ["sliding" if (index + 1) % 4 else "full" for index in range(layers)]
-    kinds = from_layer_types(config, layers) or []
+    kinds = every(4)(config)
     return kinds[::2] if "mlp" in kinds else kinds
 
 

@@ -10,8 +10,7 @@ from thermoflop.errors import InputError, UnknownModel
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Container, Sequence
-    from typing import Any
+    from collections.abc import Callable, Container, Mapping, Sequence
 
     from thermoflop.model.config.keys import Config
 
@@ -48,15 +47,33 @@ def from_layer_types(config: Config, layers: int) -> list[str] | None:
     return [LAYER_KINDS[kind] for kind in kinds]
 
 
-def every(period: int, others: str = "sliding", last: str = "full") -> Callable[[Config], Any]:
-    """``layer_types``, or else every ``period``-th layer ``last`` and the rest ``others``."""
+def by_words(config: Config, table: Mapping[str, str]) -> Sequence[str] | None:
+    """The same by a family's own words; what is beyond the last layer is cut."""
+    if config["layer_types"] is None:
+        return None
+    return [table[word] for word in words(config, "layer_types", table)]
+
+
+def by_place(rule: Callable[[Config, int], str]) -> Callable[[Config], Sequence[str]]:
+    """``layer_types``, or else what a rule makes of each layer's number."""
 
     def kinds(config: Config) -> Sequence[str]:
         layers = config["num_hidden_layers"]
-        step = config.get("sliding_window_pattern", period)
-        return from_layer_types(config, layers) or [
-            last if (index + 1) % step == 0 else others for index in range(layers)
-        ]
+        return from_layer_types(config, layers) or [rule(config, at) for at in range(layers)]
+
+    return kinds
+
+
+def every(
+    period: int | str, others: str = "sliding", first: int = -1
+) -> Callable[[Config], Sequence[str]]:
+    """``layer_types``, or else every ``period``-th layer full from the ``first`` on (-1: the last
+    of each period); a period may stand under a key."""
+
+    def kinds(config: Config) -> Sequence[str]:
+        usual = config[period] if isinstance(period, str) else period
+        step = config.get("sliding_window_pattern", usual)
+        return by_place(lambda _, at: others if (at - first) % step else "full")(config)
 
     return kinds
 
@@ -150,6 +167,18 @@ def sparse_by_mlp_types(config: Config) -> Sequence[bool]:
         first = config.get("first_k_dense_replace", 1)
         return [index >= first for index in range(layers)]
     return [kind == "sparse" for kind in words(config, "mlp_layer_types", ("dense", "sparse"))]
+
+
+def sparse_from(first: int | str) -> Callable[[Config], Sequence[bool]]:
+    """``mlp_layer_types``, or else all layers from this one on, whose number may be a key's."""
+
+    def sparse(config: Config) -> Sequence[bool]:
+        if config.get("mlp_layer_types") is not None:
+            return sparse_by_mlp_types(config)
+        start = config[first] if isinstance(first, str) else first
+        return [index >= start for index in range(config["num_hidden_layers"])]
+
+    return sparse
 
 
 def either_sparse(config: Config) -> Sequence[bool]:

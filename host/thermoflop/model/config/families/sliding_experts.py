@@ -5,8 +5,9 @@ Defaults and structure are those of the classes of transformers 5.24.
 
 from __future__ import annotations
 
-from thermoflop.model.config.families.llama_kin import starting
+from thermoflop.model.config.families import llama_kin  # noqa: F401 - parents are there
 from thermoflop.model.config.families.patterns import (
+    by_place,
     every,
     from_layer_types,
     layer_indices,
@@ -38,7 +39,11 @@ family(
         "sliding_window": maybe(128),
         "layer_types": names(),
     },
-    traits={"shared_inner": use("shared_intermediate_size"), "sinks": True, "kinds": starting(4)},
+    traits={
+        "shared_inner": use("shared_intermediate_size"),
+        "sinks": True,
+        "kinds": every(4, first=0),
+    },
 )
 family(
     "exaone_moe",
@@ -57,13 +62,10 @@ family(
 )
 
 
-def _flint_kinds(config: Config) -> Sequence[str]:
+def _flint_kind(config: Config, at: int) -> str:
     """The first two layers, the last one and every fourth attend to everything."""
-    layers = config["num_hidden_layers"]
-    return from_layer_types(config, layers) or [
-        "full" if index < 2 or index % 4 == 1 or index == layers - 1 else "sliding"
-        for index in range(layers)
-    ]
+    whole = at < 2 or at % 4 == 1 or at == config["num_hidden_layers"] - 1
+    return "full" if whole else "sliding"
 
 
 def _flint_sparse(config: Config) -> Sequence[bool]:
@@ -92,7 +94,7 @@ family(
     traits={
         "qk_norm": "head",
         "sinks": True,
-        "kinds": _flint_kinds,
+        "kinds": by_place(_flint_kind),
         "sparse": _flint_sparse,
     },
     drop=("mlp_bias",),

@@ -11,7 +11,7 @@ from thermoflop.model.architecture.compressed import CompressedAttention, Stream
 from thermoflop.model.architecture.parts import Linear, Vector
 from thermoflop.model.architecture.sparse import Compressor, Indexer
 from thermoflop.model.config.families import mixtures  # noqa: F401 - mixtral is defined there
-from thermoflop.model.config.families.patterns import words
+from thermoflop.model.config.families.patterns import sparse_from, words
 from thermoflop.model.config.family import (
     anything,
     at_least_zero,
@@ -96,6 +96,11 @@ def _v4_attention(config: Config, kind: str) -> CompressedAttention:
     )
 
 
+def mixed_streams(config: Config) -> Streams:
+    """Residual streams that are mixed before and after each block."""
+    return Streams(config["hidden_size"], config["hc_mult"], config["hc_sinkhorn_iters"])
+
+
 def collapsed_streams(config: Config) -> tuple[Linear, Vector]:
     """The weights by which the streams become one state, with their bias and scale."""
     count, group = config["hc_mult"], "streams"
@@ -144,9 +149,7 @@ family(
             kind: (_v4_attention(config, kind), _V4_NAMES[kind]) for kind in _V4_NAMES
         },
         "shared_inner": use("moe_intermediate_size"),
-        "streams": lambda config: Streams(
-            config["hidden_size"], config["hc_mult"], config["hc_sinkhorn_iters"]
-        ),
+        "streams": mixed_streams,
         "collapse": collapsed_streams,
     },
     aliases={
@@ -191,12 +194,9 @@ def _m3_indexed(config: Config) -> Sequence[bool]:
 
 def _m3_sparse(config: Config) -> Sequence[bool]:
     """The layers that are mixtures: by word, by flag, or all."""
-    if config["mlp_layer_types"] is not None:
-        kinds = words(config, "mlp_layer_types", ("dense", "sparse"))
-        return [kind == "sparse" for kind in kinds]
-    if config["moe_layer_freq"] is not None:
+    if config["mlp_layer_types"] is None and config["moe_layer_freq"] is not None:
         return _m3_flags(config, config["moe_layer_freq"], "moe_layer_freq")
-    return [True] * config["num_hidden_layers"]
+    return sparse_from(0)(config)
 
 
 def _m3_indexer(config: Config) -> Indexer:

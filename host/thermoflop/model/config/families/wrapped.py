@@ -55,12 +55,7 @@ family(
     "glm4v_moe_text",
     "glm4_moe",
     keys={"vocab_size": 151424, "attention_bias": True},
-    traits={
-        "qk_norm": None,
-        "head_dim": lambda config: (
-            config["head_dim"] or config["hidden_size"] // config["num_attention_heads"]
-        ),
-    },
+    traits={"qk_norm": None},
     drop=("use_qk_norm",),
 )
 family("exaone4_5_text", "exaone4", ignored=("_num_mtp_layers", "mtp_share_layers"))

@@ -62,11 +62,6 @@ def _anyres(config: Config) -> dict[str, Any]:
     return {"rule": "pinpoints", "sizes": tuple(pairs), "limits": limits}
 
 
-def _rule(rule: str, *limits: int, **more: Any) -> dict[str, Any]:
-    """The trait of a wrapper whose image processor has a rule of its own."""
-    return {"grid": lambda _config: {"rule": rule, "limits": limits, **more}}
-
-
 _PINPOINTS = ((336, 672), (672, 336), (672, 672), (1008, 336), (336, 1008))
 _NEWLINE: dict[str, Any] = {"traits": {"extras": _newline, "grid": _anyres}}
 wrapper("llava_next", text_of("llama"), _CLIP_EYES, projectors.mlp, keys=_LLAVA["keys"], **_NEWLINE)
@@ -104,7 +99,7 @@ wrapper(
         "multimodal_projector_bias": False,
         "spatial_merge_size": 2,
     },
-    traits={"grid": lambda _config: {"breaks": True}},
+    traits={"grid": {"breaks": True}},
 )
 wrapper(
     "paligemma",
@@ -135,7 +130,7 @@ wrapper(
     projectors.shuffled,
     tie=True,
     keys={"downsample_ratio": Key("any", 0.5)},
-    traits=_rule("shape", 12),
+    traits={"grid": {"rule": "shape", "limits": (12,)}},
 )
 wrapper(
     "llama4",
@@ -143,31 +138,24 @@ wrapper(
     eyes_of("llama4_vision_model", fixed=True),
     projectors.llama4,
     tied="text",
-    traits=_rule("canvas", 16),
+    traits={"grid": {"rule": "canvas", "limits": (16,)}},
 )
-wrapper(
-    "idefics3",
-    text_of("llama"),
-    eyes_of("idefics3_vision", fixed=True),
-    projectors.connector,
-    keys={"scale_factor": 2},
-    traits=_rule("cut"),
-)
-wrapper(
-    "smolvlm",
-    text_of("llama"),
-    eyes_of("smolvlm_vision", fixed=True),
-    projectors.connector,
-    keys={"scale_factor": 2},
-    traits=_rule("cut"),
-)
+for _name in ("idefics3", "smolvlm"):
+    wrapper(
+        _name,
+        text_of("llama"),
+        eyes_of(f"{_name}_vision", fixed=True),
+        projectors.connector,
+        keys={"scale_factor": 2},
+        traits={"grid": {"rule": "cut"}},
+    )
 wrapper(
     "lfm2_vl",
     text_of("lfm2"),
     eyes_of("siglip2_vision_model"),
     projectors.lfm2,
     tie=True,
-    traits=_rule("split", 65536, 262144, 10, side=(512, 512)),
+    traits={"grid": {"rule": "split", "limits": (65536, 262144, 10), "side": (512, 512)}},
     keys={
         "downsample_factor": 2,
         "projector_hidden_size": 2560,
@@ -236,7 +224,7 @@ wrapper(
     projectors.phi_eyes,
     ears=(Section("audio_config", "phi4_multimodal_audio"), projectors.phi_ears),
     like="phi4_multimodal_text",
-    traits={"grid": lambda _config: {"rule": "shape", "limits": (36,)}},
+    traits={"grid": {"rule": "shape", "limits": (36,)}},
 )
 _VOXTRAL = sizes(vocab=131072, hidden=3072, inner=8192, layers=30, kv_heads=8, head_dim=128)
 wrapper(
