@@ -34,8 +34,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("--optimizer", default="adamw", metavar="NAME",
         help="adamw, adamw-8bit, adamw-bf16, adafactor, muon, sgd, ...")  # fmt: skip
     add("--loss", default="full", metavar="HOW", help="logits: full, chunked or fused")
-    add("--recompute", choices=("none", "selective", "operators", "full"),
-        default="none", help="operators: every other product, as torchtitan")  # fmt: skip
+    add("--recompute", choices=("none", "fine-grained", "selective", "operators", "full"),
+        default="none", help="fine-grained: norms, activations, MLA's up-projections; operators: "
+                             "every other product, as torchtitan")  # fmt: skip
     add("--recompute-share", dest="recomputed", type=share, default=0.0, metavar="S",
         help="share of the layers that is recomputed entirely (0.5: every other)")  # fmt: skip
     add("--no-flash", action="store_true", help="attention keeps its scores")

@@ -355,7 +355,8 @@ class Model(Sizes):
         Args:
             tokens: tokens of each sequence, at least 1; a whole number or an array.
             batch: sequences; a whole number or an array, 1 by default.
-            recompute: what the backward pass computes again: ``none`` (default), ``selective``
+            recompute: what the backward pass computes again: ``none`` (default), ``fine-grained``
+                (norms, activations, and queries, keys and values of latents), ``selective``
                 (scores, softmax and values) or ``full`` (all layers).
             **options: the other arguments of ``operators``, by name.
 
@@ -371,10 +372,12 @@ class Model(Sizes):
             >>> model.training(1024).flops == 3 * model.prefill(1024).flops
             True
         """
+        from thermoflop.model.operators.again import made_again
         from thermoflop.model.operators.training import Training, check_recompute
 
         check_recompute(recompute, tokens)
-        return Training(self.operators(batch, tokens, 0, **options), recompute)
+        forward = self.operators(batch, tokens, 0, **options)
+        return Training(forward, recompute, made_again(forward, self.description))
 
     def __repr__(self) -> str:
         return f"<Model {self.name}: {self.family}, {self.params:,} parameters>"

@@ -286,18 +286,19 @@ def test_of_a_layout_what_computes_least_is_tried_first(monkeypatch):
 
     monkeypatch.setattr(training, "train", train)
     best, tried = _best(None, None, {"dp": 2}, {}, 4)
-    ways = [(how, zero) for how in ("none", "selective") for zero in (1, 2, 3)]
+    ways = [(how, zero) for how in ("none", "fine-grained", "selective") for zero in (1, 2, 3)]
     each = [*ways, ("full", 1), ("full", 2)]
     least = [(1, "full", 1), (1, "full", 2)]
     # what was asked of the way of least memory is not asked, nor counted, again
     assert asked == [*least, *((1, *way) for way in ways), *((2, *way) for way in each)]
-    assert (best.micro, tried) == (2, 16)
+    assert (best.micro, tried) == (2, 22)
     asked.clear()
     best, tried = _best(None, None, {"dp": 1}, {}, 8)
     # one replica has nobody to share states with
-    ways = [(m, how, 1) for m in (1, 2, 4, 8) for how in ("none", "selective", "full")]
-    assert asked == [(1, "full", 1), *ways[:2], *ways[3:]]
-    assert (best.micro, tried) == (8, 12)
+    hows = ("none", "fine-grained", "selective", "full")
+    ways = [(m, how, 1) for m in (1, 2, 4, 8) for how in hows]
+    assert asked == [(1, "full", 1), *ways[:3], *ways[4:]]
+    assert (best.micro, tried) == (8, 16)
     asked.clear()
     monkeypatch.setattr(training, "train", lambda *a, **o: _never(train(*a, **o)))
     assert _best(None, None, {"dp": 4}, {}, 64) == (None, 3)

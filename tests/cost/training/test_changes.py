@@ -41,9 +41,11 @@ ADAPTED = asked(lora=4)
         (_micro_batch, asked(micro_batch=1), []),
         (_micro_batch, asked(micro_batch=6), [4, 3, 2, 1]),
         (_loss, PLAIN, ["chunked", "fused"]), (_loss, asked(loss="chunked"), []),
-        (_recompute, PLAIN, ["full"]), (_recompute, asked(recompute="full"), []),
-        (_recompute, asked(flash=False), ["selective", "full"]),
+        (_recompute, PLAIN, ["fine-grained", "full"]), (_recompute, asked(recompute="full"), []),
+        (_recompute, asked(flash=False), ["fine-grained", "selective", "full"]),
         (_recompute, asked(flash=False, recompute="selective"), ["full"]),
+        (_recompute, asked(flash=False, recompute="full"), []),
+        (_recompute, asked(recompute="fine-grained"), ["full"]),
         (_zero, PLAIN, [2, 3]), (_zero, asked(zero=0), [1, 2, 3]), (_zero, asked(zero=3), []),
         (_zero, asked(devices=1), []), (_zero, asked(tp=2), []),
         (_offload, PLAIN, ["optimizer"]), (_offload, ADAPTED, []),
@@ -67,7 +69,7 @@ def test_a_change_is_made_of_what_it_names():
     assert [each.iteration.zero for each in _zero(PLAIN)] == [2, 3]
     assert [each.iteration.loss for each in _loss(PLAIN)] == ["chunked", "fused"]
     again = next(_recompute(asked(recomputed=0.5))).iteration
-    assert (again.recompute, again.recomputed, again.by_operator) == ("full", 0.0, False)
+    assert (again.recompute, again.recomputed, again.by_operator) == ("fine-grained", 0.0, False)
     assert next(_offload(PLAIN)).iteration.offload.parts == {"optimizer"}
 
 

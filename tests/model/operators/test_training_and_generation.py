@@ -21,7 +21,8 @@ HEAD = 2 * 14 * 22 * 17
 
 
 @pytest.mark.parametrize(
-    ("recompute", "again"), [("none", 0), ("selective", ATTENDING), ("full", LAYERS)]
+    ("recompute", "again"),
+    [("none", 0), ("fine-grained", 0), ("selective", ATTENDING), ("full", LAYERS)],
 )
 def test_backward_is_two_forward_passes_and_what_is_computed_again(
     recompute: str, again: int

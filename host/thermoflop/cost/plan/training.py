@@ -12,11 +12,12 @@ from thermoflop.base.units import digits, gigabytes, scaled, table, wrapped
 from thermoflop.cost.catalogue.devices import as_devices
 from thermoflop.cost.inference.arguments import as_model, checked_whole, written
 from thermoflop.cost.plan.layouts import powers
-from thermoflop.cost.training.iteration import RECOMPUTE
 from thermoflop.cost.training.remedies import RANK
 from thermoflop.cost.training.train import train
 from thermoflop.cost.work.weights import has_experts
 from thermoflop.errors import UsageError
+from thermoflop.model.operators.again import FINE_GRAINED
+from thermoflop.model.operators.training import RECOMPUTE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -230,12 +231,12 @@ def _nearest(model: Model, fitting: list[TrainingEstimate], most: int) -> str:
 
 def _adapted(model: Model, devices: list[Device], fixed: dict[str, Any]) -> str:
     """How adapters beside weights in 4 bits fit on one device, as the end of a sentence."""
-    for how, device in product(("none", "full"), devices):
+    for how, device in product(("none", FINE_GRAINED, "full"), devices):
         options = {**fixed, "global_batch": 1, "lora": RANK, "base_dtype": "nf4", "recompute": how}
         if train(model, device, dp=1, **options).memory.fits:
             gpu = "" if len(devices) == 1 else f"{device.name} "
             said = f"train {model.name} --lora {RANK} --base nf4"
-            return f"; one {gpu}trains adapters: {said}{' --recompute full' * (how == 'full')}"
+            return f"; one {gpu}trains adapters: {said}{f' --recompute {how}' * (how != 'none')}"
     return ""
 
 

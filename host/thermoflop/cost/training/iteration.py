@@ -11,6 +11,8 @@ from thermoflop.errors import UsageError
 from thermoflop.model.architecture.feedforward import Moe
 from thermoflop.model.architecture.linear import GatedDelta, KimiDelta, Lightning
 from thermoflop.model.architecture.recurrences import GatedRecurrence, Mamba, Mamba2, TimeMix
+from thermoflop.model.operators.again import FINE_GRAINED
+from thermoflop.model.operators.training import RECOMPUTE
 
 if TYPE_CHECKING:
     from thermoflop.cost.hardware.device import Device
@@ -39,7 +41,6 @@ EXPERT_OVERLAP = {"megatron-bridge": 0.0}
 STOPS_EARLY = frozenset({"llm-foundry", "torchtitan", "maxtext"})
 # Trainers that run PyTorch as it is, whose norms, activations and sums are kernels of their own.
 EAGER = frozenset({"llm-foundry"})
-RECOMPUTE = ("none", "selective", "full")
 # Every other product, which comes to half of the layers.
 BY_OPERATOR, HALF = "operators", 0.5
 
@@ -74,8 +75,9 @@ class Iteration:
     """``global_batch`` sequences of ``sequence`` tokens over ``plan``, in micro-batches.
 
     ``engine`` is the trainer; ``virtual`` is the number of interleaved stages a device holds;
-    ``recompute`` is ``none``, ``selective`` (attention) or ``full``, ``recomputed`` the share of
-    layers that are recomputed entirely besides; ``fused``: scores of attention stay on the chip;
+    ``recompute`` is ``none``, ``fine-grained`` (norms, activations, what comes of latents),
+    ``selective`` (attention) or ``full``, ``recomputed`` the share of layers that are recomputed
+    entirely besides; ``fused``: scores of attention stay on the chip;
     ``zero`` is the stage of ZeRO (Rajbhandari et al. 2020), over ``shard`` of the devices that hold
     the same weights (None: all of them); ``optimizer`` as in ``states.MOMENTS``, ``loss`` as in
     ``memory.LOSSES``. With ``lora`` adapters alone are trained. Attention meets the
@@ -130,6 +132,11 @@ class Iteration:
     def asked(self) -> tuple[str, float]:
         """``recompute`` and ``recomputed`` as they were asked for."""
         return (BY_OPERATOR, 0.0) if self.by_operator else (self.recompute, self.recomputed)
+
+    @property
+    def fine_grained(self) -> bool:
+        """Whether norms, activations and what comes of latents are made again."""
+        return self.recompute == FINE_GRAINED
 
     @property
     def recipe(self) -> Recipe:

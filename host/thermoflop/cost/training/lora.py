@@ -12,6 +12,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from thermoflop.base.record import record, replace
+from thermoflop.cost.training.discarded import neurons
 from thermoflop.cost.training.states import ADAPTER_RECIPE
 from thermoflop.cost.work.weights import Checkpoint, Uniform, layer_matrices, weights_on_fullest
 from thermoflop.cost.work.work import Work, pass_work
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from thermoflop.cost.hardware.precision import Precision
     from thermoflop.cost.work.share import Share
     from thermoflop.model.architecture.description import Description, Layer
-    from thermoflop.model.architecture.feedforward import FeedForward
     from thermoflop.model.architecture.parts import Part
 
 ALL = "all-linear"
@@ -122,7 +122,7 @@ class Lora:
         hidden, feed = float(layer.hidden), layer.feed
         entering = not names & ENTERING
         upward = not names & {"gate", "up"}
-        inner = 0.0 if feed is None or "down" in names else _inner(feed)
+        inner = 0.0 if "down" in names else neurons(feed)
         return hidden * entering + hidden * (upward and feed is not None) + inner
 
     def works(self, share: Share, tokens: tuple[float, float], wide: float) -> list[Work]:
@@ -179,11 +179,6 @@ def is_on_source(role: str, layer: Layer, part: Part) -> bool:
 def short(name: str) -> str:
     """What people call a matrix: ``q`` of ``q_proj``, ``up`` of ``up_proj`` and ``expert up``."""
     return name.removeprefix("expert ").removeprefix("shared ").removesuffix("_proj")
-
-
-def _inner(feed: FeedForward) -> float:
-    """Neurons that a token passes."""
-    return float(feed.expert.inner * feed.top_k if isinstance(feed, Moe) else feed.inner)
 
 
 def _routed(description: Description) -> float:

@@ -16,6 +16,9 @@ Under sequence parallelism the inputs of the layers, all that ``full`` keeps, ar
 FlashAttention keeps no scores (Dao et al. 2022): what selective recomputation leaves. The forms
 hold for attention of all heads and a plain feed-forward of 4h; for other widths the 24 (of it 16
 behind the attention's input) is replaced by what the layer's own parts keep.
+
+Of the 10 that are the norms' inputs (4), their results (4) and the dropout masks (2), fine-grained
+recomputation discards the results; of the 24 the result of the activation.
 """
 
 from __future__ import annotations
@@ -23,8 +26,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from thermoflop.base.messages import check_word
-from thermoflop.base.record import record
+from thermoflop.base.record import record, replace
 from thermoflop.cost.memory import RESERVE_BYTES, RESERVE_SHARE, parameters_held, shared_bytes
+from thermoflop.cost.training.discarded import (
+    blocks_of,
+    discarded_norms,
+    kept_of_attention,
+    made_inside,
+    neurons,
+)
 from thermoflop.cost.training.host import left_on_device
 from thermoflop.cost.training.lora import Lora, is_on_source
 from thermoflop.cost.training.replicas import adapters_held, experts_shared_by, in_experts
@@ -35,6 +45,7 @@ from thermoflop.cost.work.weights import layer_matrices, layers_of, stage_share
 from thermoflop.model.architecture.feedforward import Moe
 from thermoflop.model.architecture.mixers import Attention
 from thermoflop.model.architecture.parts import Linear, Norm
+from thermoflop.model.operators.again import FINE_GRAINED
 
 if TYPE_CHECKING:
     from thermoflop.base.number import Number
@@ -122,7 +133,7 @@ def form_of(iteration: Iteration, recompute: str) -> str:
     """The form that a run keeps its activations in where it recomputes so much."""
     if recompute == "full":
         return "full"
-    kept = recompute == "none" and not iteration.fused
+    kept = recompute in ("none", FINE_GRAINED) and not iteration.fused
     if iteration.plan.tp == 1:
         return "none" if kept else "tensor, selective"
     split = "tensor+sequence" if iteration.plan.sequence else "tensor"
@@ -131,20 +142,21 @@ def form_of(iteration: Iteration, recompute: str) -> str:
 
 def generalized_layer_bytes(
     form: str, tokens: Number, hidden: Number, attention: Number, feed: Number, scores: Number,
-    t: Number, wide: float, blocks: int,
+    t: Number, wide: float, blocks: int, discarded: int = 0,
 ) -> Number:  # fmt: skip
     """Bytes of a layer whose parts keep ``attention``, ``feed`` and ``scores`` elements a token.
 
     What tensor parallelism divides is the inside of both blocks; their inputs, the norms' inputs
     and the dropout masks (10 bytes a token and element, of Korthikanti's 34) are on every device
     unless the sequence is divided too: 5 a block, which are attention, feed-forward and
-    a decoder's cross attention. For a = heads, h and 4h this is Korthikanti's formula.
+    a decoder's cross attention. For a = heads, h and 4h this is Korthikanti's formula. The results
+    of so many norms are ``discarded``.
     """
     if form == "full":
         return wide * tokens * hidden
     inside = tokens * (attention + feed) * wide
     kept = 0 if form.endswith("selective") else tokens * scores * 2.5 * wide
-    outside = tokens * hidden * 2.5 * blocks * wide
+    outside = tokens * hidden * (2.5 * blocks - discarded) * wide
     if form == "none" or form.startswith("tensor+sequence"):
         return (inside + kept + outside) / t
     return (inside + kept) / t + outside
@@ -167,24 +179,31 @@ def _layer_bytes(layer: Layer, form: str, iteration: Iteration, role: str = "dec
         keys = iteration.source if role == "encoder" else iteration.document
         scores = float(mixer.heads * (keys or iteration.sequence))
     across, met = cross_elements(layer, iteration)
-    inner, tokens = _inner(layer), iteration.tokens(role)
-    blocks = 2 if layer.cross is None else 3
+    inner, tokens, norms, again = _inner(layer), iteration.tokens(role), 0, 0.0
+    if iteration.fine_grained:
+        norms, attention = discarded_norms(layer), kept_of_attention(layer, attention)
+        inner -= neurons(layer.feed)
+        again = hidden * norms + neurons(layer.feed)
     kept = generalized_layer_bytes(
-        form, tokens, hidden, attention + across, inner, scores + met, plan.tp, wide, blocks
-    )
+        form, tokens, hidden, attention + across, inner, scores + met, plan.tp, wide,
+        blocks_of(layer), norms,
+    )  # fmt: skip
     if iteration.lora is not None and form != "full":
-        kept -= tokens * wide * iteration.lora.dropped_elements(layer) / plan.tp
+        dropped = max(0.0, iteration.lora.dropped_elements(layer) - again)
+        kept -= tokens * wide * dropped / plan.tp
     if not iteration.compiled and form != "full":
-        kept += tokens * _kept_eagerly(layer, wide) / plan.tp
+        kept += tokens * _kept_eagerly(layer, wide, again=iteration.fine_grained) / plan.tp
     return float(kept / plan.tp if form == "full" and plan.sequence else kept)
 
 
-def _kept_eagerly(layer: Layer, wide: float) -> float:
+def _kept_eagerly(layer: Layer, wide: float, *, again: bool) -> float:
     """Bytes a token that kernels of their own keep besides: an RMSNorm written in PyTorch its input
-    in fp32, a gate the result of its activation."""
-    norms = (part for part in layer.parts() if isinstance(part, Norm) and part.kind == "rms")
+    in fp32, a gate the result of its activation; what is not made ``again`` of it."""
+    parts = layer.norms_after if again else layer.parts()
+    norms = (part for part in parts if isinstance(part, Norm) and part.kind == "rms")
     feed, wider = layer.feed, sum(part.width for part in norms if part.width == layer.hidden)
-    return float(4 * wider + wide * (_inner(layer) / 3 if feed and _is_gated(feed) else 0.0))
+    gated = feed is not None and _is_gated(feed) and not again
+    return float(4 * wider + wide * (_inner(layer) / 3 if gated else 0.0))
 
 
 def _is_gated(feed: FeedForward) -> bool:
@@ -248,8 +267,11 @@ def _layer_work(iteration: Iteration, share: Share, form: str) -> float:
     whole = [(run.layer, stack.role) for stack in stacks for run in stack.runs]
     again = 0.0
     if form == "full" or iteration.recomputed:
-        kept = form_of(iteration, "none")
-        again = max(_layer_bytes(layer, kept, iteration, role) for layer, role in whole)
+        entire = replace(iteration, recompute="none")
+        kept = form_of(entire, "none")
+        again = max(_layer_bytes(layer, kept, entire, role) for layer, role in whole)
+    elif iteration.fine_grained:
+        again = max(_made_again(layer, iteration, role) for layer, role in whole)
     more = 3 * _gathered(iteration)
     widest = max(
         iteration.tokens(role) * (2 * layer.hidden + _inner(layer) / plan.tp + more)
@@ -265,6 +287,13 @@ def _layer_work(iteration: Iteration, share: Share, form: str) -> float:
         matrices = layer_matrices(share.description)
         gathered += 2.0 * max(part.inputs * part.outputs for _, part in matrices)
     return float(again + iteration.precision.activation_bytes * widest + gathered)
+
+
+def _made_again(layer: Layer, iteration: Iteration, role: str) -> float:
+    """Bytes of what a layer discards, all of it made again at once."""
+    plan, wide = iteration.plan, iteration.precision.activation_bytes
+    norms = discarded_norms(layer) * layer.hidden / (plan.tp if plan.sequence else 1)
+    return float(iteration.tokens(role) * wide * (made_inside(layer) / plan.tp + norms))
 
 
 def _loss_bytes(iteration: Iteration, share: Share) -> tuple[float, float]:

@@ -20,6 +20,7 @@ from thermoflop.cost.training.memory import training_memory
 from thermoflop.cost.training.offload import choose_offload
 from thermoflop.cost.work.weights import is_mix
 from thermoflop.errors import UsageError
+from thermoflop.model.operators.training import RECOMPUTE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -89,8 +90,11 @@ def _loss(iteration: Iteration) -> Iterator[Change]:
 
 
 def _recompute(iteration: Iteration) -> Iterator[Change]:
-    for how in ("full",) if iteration.fused else ("selective", "full"):
-        if how != iteration.recompute:
+    # scores that never leave the chip leave nothing to "selective"
+    useless = {"selective"} if iteration.fused else set()
+    more = RECOMPUTE[RECOMPUTE.index(iteration.recompute) + 1 :]
+    for how in more:
+        if how not in useless:
             again = replace(iteration, recompute=how, recomputed=0.0, by_operator=False)
             yield Change("recompute", how, f"--recompute {how}", again)
 

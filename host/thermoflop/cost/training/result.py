@@ -15,6 +15,7 @@ from thermoflop.cost.training.iteration import Iteration
 from thermoflop.cost.training.lora import Adapters
 from thermoflop.cost.training.memory import TrainingMemory
 from thermoflop.cost.work.share import Layout
+from thermoflop.model.operators.again import FINE_GRAINED
 
 if TYPE_CHECKING:
     from typing import Any
@@ -36,7 +37,8 @@ class TrainingEstimate:
         global_batch: sequences of an iteration in all replicas.
         micro_batch: sequences that run at once in a replica.
         sequence: tokens of each sequence.
-        recompute: what the backward pass computes again: ``none``, ``selective`` or ``full``.
+        recompute: what the backward pass computes again, as ``train`` was asked: ``none``,
+            ``fine-grained``, ``selective``, ``operators`` or ``full``.
         attention: how MFU counts attention: ``windowed``, ``full`` or ``causal``.
         model_flops: FLOPs of an iteration on all devices, without recomputation.
         hardware_flops: the same with recomputation.
@@ -200,7 +202,7 @@ def training_text(estimate: TrainingEstimate) -> str:
             f"gradients {gigabytes(memory.gradient_bytes)}, "
             f"optimizer {gigabytes(memory.optimizer_bytes)}"
         ),
-        f"  activations {gigabytes(memory.activation_bytes)} ({_kept(memory.form)})",
+        f"  activations {gigabytes(memory.activation_bytes)} ({_kept(memory.form, estimate)})",
         (
             f"  logits {gigabytes(memory.logit_bytes)}, "
             f"while working {gigabytes(memory.working_bytes)}, "
@@ -214,11 +216,12 @@ def training_text(estimate: TrainingEstimate) -> str:
     return "\n".join(lines)
 
 
-def _kept(form: str) -> str:
+def _kept(form: str, estimate: TrainingEstimate) -> str:
     """What is kept of a layer for the backward pass, in words: see ``memory.form_of``."""
     if form == "full":
         return "inputs of layers alone"
     kept = "no attention scores" if form.endswith("selective") else "attention scores too"
+    kept += ", no results of norms" if estimate.recompute == FINE_GRAINED else ""
     return kept + (", norms divided too" if form.startswith("tensor+sequence") else "")
 
 

@@ -118,9 +118,11 @@ def train(
         encoder: positions that an encoder-decoder's encoder reads beside each sequence, which is
             then the decoder's. None: as many as the sequence, or those that the model always has.
         virtual: interleaved stages that a device holds, 1 by default.
-        recompute: what the backward pass computes again: ``none`` (default), ``selective`` (scores,
-            softmax and values), ``operators`` (every other product and what lies between, as
-            torchtitan's selective checkpointing) or ``full`` (all layers).
+        recompute: what the backward pass computes again: ``none`` (default), ``fine-grained``
+            (norms, activations, and queries, keys and values of latents: Megatron-Core's modules
+            layernorm, moe_act and mla_up_proj), ``selective`` (scores, softmax and values),
+            ``operators`` (every other product and what lies between, as torchtitan's selective
+            checkpointing) or ``full`` (all layers).
         recomputed: share of the layers that are recomputed entirely, whatever ``recompute`` says of
             the others; 0.0 by default, 0.5 of every other layer.
         zero: stage of ZeRO, 0 to 3: what replicas share out of optimizer (1, the default),

@@ -21,9 +21,10 @@ from thermoflop.cost.training.replicas import muon_works, optimizer_work, replic
 from thermoflop.cost.work.network import network_work
 from thermoflop.cost.work.share import Layout, Share
 from thermoflop.cost.work.weights import layers_of, stage_share
-from thermoflop.cost.work.work import Work, pass_work
+from thermoflop.cost.work.work import Work, pass_work, work_of
 from thermoflop.model.architecture.feedforward import Moe
-from thermoflop.model.operators.kinds import MatMul
+from thermoflop.model.operators.again import made_again, products
+from thermoflop.model.operators.kinds import MatMul, Pass
 from thermoflop.model.operators.step import Step
 
 if TYPE_CHECKING:
@@ -117,7 +118,11 @@ def trained(iteration: Iteration) -> list[Phase]:
         seen = iteration.tokens(), iteration.tokens("encoder")
         adapters = lora.works(share, seen, iteration.precision.activation_bytes)
         works = [*lora.dequantized(frozen.works(step, kernels)), *adapters]
-    micro = [replace(work, times=work.times * _executions(work, iteration)) for work in works]
+    again = made_again(works, share.description) if iteration.fine_grained else frozenset()
+    micro = [
+        replace(work, times=work.times * _executions(work, iteration, again)) for work in works
+    ]
+    micro += products_works(works, iteration)
     micro += [*cast_works(works, iteration), *loss_works(works, iteration)]
     micro += permuted_works(iteration)
     slots, (micro, sent) = slots_of(iteration), _apart(micro, iteration.expert_overlap)
@@ -160,6 +165,24 @@ def cast_works(works: list[Work], iteration: Iteration) -> list[Work]:
     ]
 
 
+def products_works(works: list[Work], iteration: Iteration) -> list[Work]:
+    """Activations times gates that fine-grained recomputation makes again, where the forward pass
+    has them in a neighbour's kernel: the backward pass of the last product reads them, so that
+    they are written by one of their own, or by that of their gradient."""
+    if not iteration.fine_grained:
+        return []
+    runs = [run for stack in iteration.model.description.stacks for run in stack.runs]
+    names = frozenset().union(*(products(run.layer) for run in runs))
+    share = (1.0 - iteration.recomputed) / iteration.plan.cp
+    made = []
+    for work in works:
+        operator = work.operator
+        if work.name in names and isinstance(operator, Pass) and operator.fused:
+            alone = work_of(replace(operator, fused=False), iteration.precision)
+            made.append(replace(alone, times=share * work.times))
+    return made
+
+
 def loss_works(works: list[Work], iteration: Iteration) -> list[Work]:
     """The loss and its gradient, over the elements that the head computes."""
     alone = not (iteration.compiled and iteration.fused)
@@ -194,9 +217,11 @@ def permuted_works(iteration: Iteration) -> list[Work]:
     return made
 
 
-def _executions(work: Work, iteration: Iteration) -> float:
+def _executions(work: Work, iteration: Iteration, again: frozenset[tuple[str, str]]) -> float:
     how = iteration.recompute, iteration.recomputed
     factor = backward_factor(work, *how, early=iteration.engine in STOPS_EARLY)
+    if (work.part, work.name) in again:  # of layers that are not recomputed entirely
+        factor += 1.0 - iteration.recomputed
     # a frozen matrix passes gradients on, and has none of its own
     return factor - 1.0 if is_frozen(work, iteration) else factor
 

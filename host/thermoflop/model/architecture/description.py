@@ -45,6 +45,17 @@ class Layer:
         return sum(part is not None for part in (self.mixer, self.cross, self.feed))
 
     @property
+    def norms_after(self) -> tuple[Norm, ...]:
+        """The norms whose results go to the residual stream: every other one where there are two
+        for each branch (Gemma 2); all others run before what they feed."""
+        return self.norms[1::2] if len(self.norms) == 2 * self.branches else ()
+
+    @property
+    def norms_before(self) -> tuple[Norm, ...]:
+        """The norms whose results enter the layer's blocks."""
+        return self.norms[::2] if self.norms_after else self.norms
+
+    @property
     def mixers(self) -> tuple[Mixer, ...]:
         """What mixes tokens here: one mixer, several side by side, or none."""
         return () if self.mixer is None else getattr(self.mixer, "mixers", (self.mixer,))

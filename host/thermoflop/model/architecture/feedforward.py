@@ -51,6 +51,11 @@ class Mlp:
         return (gate, up, down)
 
     @property
+    def product(self) -> str:
+        """What is element-wise here, by name: the activation, times up where it is gated."""
+        return f"{self.activation}{' x up' if self.gated else ''}"
+
+    @property
     def operations(self) -> int:
         """Element-wise operations for each of the ``inner`` neurons."""
         return ACTIVATION_OPERATIONS.get(self.activation, 8) + int(self.gated)

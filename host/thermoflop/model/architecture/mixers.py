@@ -243,6 +243,11 @@ class LatentAttention:
         width = self.heads * self.value_dim
         return Linear("o_proj", "attn", "attn_proj", width, self.hidden, self.bias)
 
+    def upward(self) -> tuple[Linear, ...]:
+        """What makes queries, keys and values of the latents (queries that are not compressed: of
+        the hidden state)."""
+        return (self.queries()[-1], self.expand())
+
     def norms(self) -> tuple[Norm, ...]:
         """The norms on the latents, and those of one family alone."""
         more = (part for part in self.extras if isinstance(part, Norm))

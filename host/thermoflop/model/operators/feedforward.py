@@ -32,8 +32,7 @@ def _mlp(mlp: Mlp, scope: EmitContext, rows: Number, sets: Number = 1) -> Iterat
     *ups, down = (_with_sets(scope.linear(linear, rows), sets) for linear in mlp.linears())
     yield from ups
     inputs = 2 if mlp.gated else 1
-    name = f"{mlp.activation}{' x up' if mlp.gated else ''}"
-    yield elementwise(name, scope, rows, mlp.inner, mlp.operations, inputs)
+    yield elementwise(mlp.product, scope, rows, mlp.inner, mlp.operations, inputs)
     for part in mlp.extras:
         if isinstance(part, Norm):
             yield normalize(part, scope, rows)

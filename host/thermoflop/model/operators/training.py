@@ -3,13 +3,15 @@
 The backward pass of a contraction is two contractions of the same size, one for the gradient of
 each operand, so backward is twice forward. ``recompute`` repeats the forward pass of the layers
 during the backward pass: ``full`` all of it (Narayanan et al. 2021, eq. 3), ``selective`` the
-scores, softmax and values alone (Korthikanti et al. 2022), ``none`` nothing.
+scores, softmax and values alone (Korthikanti et al. 2022), ``fine-grained`` norms, activations and
+the up-projections of latent attention (Megatron-Core: ``operators.again``), ``none`` nothing.
 """
 
 from __future__ import annotations
 
 from thermoflop.base.record import record
 from thermoflop.errors import UsageError
+from thermoflop.model.operators.again import FINE_GRAINED
 from thermoflop.model.operators.kinds import Attend, Softmax
 
 TYPE_CHECKING = False
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
     from thermoflop.model.operators.operator import Operator
     from thermoflop.model.operators.table import OperatorTable
 
-RECOMPUTE = ("none", "selective", "full")
+RECOMPUTE = ("none", FINE_GRAINED, "selective", "full")
 
 
 @record
@@ -27,7 +29,9 @@ class Training:
 
     Attributes:
         forward: the operators of the forward pass.
-        recompute: what the backward pass computes again: ``none``, ``selective`` or ``full``.
+        recompute: what the backward pass computes again: ``none``, ``fine-grained``, ``selective``
+            or ``full``.
+        again: part and name of each operator that ``fine-grained`` computes again.
 
     Example:
         >>> import thermoflop as tf
@@ -40,6 +44,7 @@ class Training:
 
     forward: OperatorTable
     recompute: str
+    again: frozenset[tuple[str, str]] = frozenset()
 
     @property
     def forward_flops(self) -> Number:
@@ -54,7 +59,14 @@ class Training:
     @property
     def recomputed_flops(self) -> Number:
         """FLOPs of what is computed a second time."""
-        return sum(each.flops for each in self.forward if _repeats(each, self.recompute))
+        return sum(each.flops for each in self.forward if self._repeats(each))
+
+    def _repeats(self, operator: Operator) -> bool:
+        if self.recompute == "full":
+            return in_layers(operator)
+        if self.recompute == FINE_GRAINED:
+            return (operator.part, operator.name) in self.again
+        return self.recompute == "selective" and isinstance(operator, Attend | Softmax)
 
     @property
     def flops(self) -> Number:
@@ -86,12 +98,6 @@ class Training:
 def in_layers(operator: Operator) -> bool:
     """Whether an operator belongs to a layer: not to a front, a tail or the head."""
     return operator.part != "head" and not operator.part.endswith((" front", " tail"))
-
-
-def _repeats(operator: Operator, recompute: str) -> bool:
-    if recompute == "full":
-        return in_layers(operator)
-    return recompute == "selective" and isinstance(operator, Attend | Softmax)
 
 
 def check_recompute(recompute: str, tokens: Number) -> None:

@@ -1,0 +1,61 @@
+"""What fine-grained recomputation does not keep of a layer, in elements a token.
+
+The results of norms, whose inputs are the residual stream; the product of activation and gate, made
+of what goes in; and of latent attention queries, keys and values, made of the latents (see
+``operators.again``). What is kept of latent attention then: the latents, the rotated key that all
+heads share, output gates, and what the heads come to, which the output projection reads.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from thermoflop.model.architecture.feedforward import Moe
+from thermoflop.model.architecture.mixers import LatentAttention
+
+if TYPE_CHECKING:
+    from thermoflop.model.architecture.description import Layer
+    from thermoflop.model.architecture.feedforward import FeedForward
+
+BLOCKS = 2  # attention and feed-forward; a decoder's cross attention is a third
+
+
+def blocks_of(layer: Layer) -> int:
+    """Blocks whose inputs a layer keeps."""
+    return BLOCKS if layer.cross is None else BLOCKS + 1
+
+
+def discarded_norms(layer: Layer) -> int:
+    """Norms whose results are not kept: one a block."""
+    wide = [norm for norm in layer.norms_before if norm.width == layer.hidden]
+    return min(len(wide), blocks_of(layer))
+
+
+def neurons(feed: FeedForward | None) -> float:
+    """Neurons that a token passes: elements of the product of activation and gate."""
+    if feed is None:
+        return 0.0
+    return float(feed.expert.inner * feed.top_k if isinstance(feed, Moe) else feed.inner)
+
+
+def _latent(layer: Layer) -> list[LatentAttention]:
+    return [mixer for mixer in layer.mixers if isinstance(mixer, LatentAttention)]
+
+
+def kept_of_attention(layer: Layer, otherwise: float) -> float:
+    """Elements that attention keeps: of latents those that they are made of again."""
+    kept = otherwise
+    for mixer in _latent(layer):
+        latents = 0 if mixer.shares else mixer.kv_rank + mixer.rope
+        gates = sum(gate.outputs for gate in mixer.gates())
+        kept = float(mixer.heads * mixer.value_dim + (mixer.q_rank or 0) + latents + gates)
+    return kept
+
+
+def made_inside(layer: Layer) -> float:
+    """Elements inside a layer's blocks that are made again: what tensor parallelism divides."""
+    of_heads = sum(
+        mixer.upward()[0].outputs + mixer.heads * (mixer.key_dim + mixer.value_dim)
+        for mixer in _latent(layer)
+    )
+    return float(of_heads + neurons(layer.feed))
