@@ -137,6 +137,9 @@ def test_the_backward_pass_runs_norms_and_activations_once_more_and_no_product()
     seen = times(decoder())
     assert {seen[name] for name in ("q_proj", "gate_proj", "down_proj", "attention")} == {3}
     assert (seen["norm 1"], seen["norm 2"], seen["residual"]) == (4, 4, 3)
+    works = trained(asked())[1].works
+    products = [each.times for each in works if each.name == "silu x up"]
+    assert products == [3 * LAYERS, LAYERS]  # in a neighbour's kernel, and alone
 
 
 def test_it_costs_what_norms_and_products_move():

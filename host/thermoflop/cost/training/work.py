@@ -118,11 +118,13 @@ def trained(iteration: Iteration) -> list[Phase]:
         seen = iteration.tokens(), iteration.tokens("encoder")
         adapters = lora.works(share, seen, iteration.precision.activation_bytes)
         works = [*lora.dequantized(frozen.works(step, kernels)), *adapters]
+    alone = products_works(works, iteration)
     again = made_again(works, share.description) if iteration.fine_grained else frozenset()
+    again -= {(work.part, work.name) for work in alone}
     micro = [
         replace(work, times=work.times * _executions(work, iteration, again)) for work in works
     ]
-    micro += products_works(works, iteration)
+    micro += alone
     micro += [*cast_works(works, iteration), *loss_works(works, iteration)]
     micro += permuted_works(iteration)
     slots, (micro, sent) = slots_of(iteration), _apart(micro, iteration.expert_overlap)
