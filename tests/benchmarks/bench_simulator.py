@@ -10,9 +10,9 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-sys.path[:0] = [str(ROOT / "host")]
+sys.path[:0] = [str(ROOT / "host"), str(ROOT / "tests")]
 
-from thermoflop.pico.simulated.board import SimulatedBoard  # noqa: E402
+from kit.simulated_board import SteppedBoard  # noqa: E402
 from thermoflop.pico.simulated.options import parse_options  # noqa: E402
 
 SIMULATED_S = 2000.0
@@ -21,7 +21,7 @@ REAL_S = 10.0
 
 def main() -> None:
     """Measure and print."""
-    board = SimulatedBoard()
+    board = SteppedBoard()
     start_s = time.perf_counter()
     n_lines = len(board.run(SIMULATED_S))
     took_s = time.perf_counter() - start_s
@@ -29,7 +29,7 @@ def main() -> None:
     print(f"as fast as possible  {SIMULATED_S / took_s:,.0f} x real time")
     each_ms = 1e3 * took_s / n_lines
     print(f"                     {n_lines / took_s:,.0f} lines/s, {each_ms:.2f} ms each")
-    board = SimulatedBoard(parse_options([("speed", "1")]))
+    board = SteppedBoard(parse_options([("speed", "1")]))
     board.start()
     ticket = board.cable.attach()
     start_cpu_s = time.process_time()

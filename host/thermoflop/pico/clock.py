@@ -51,10 +51,6 @@ class ClockFit:
         """By how many microseconds a second the board's clock runs fast."""
         return (1.0 / self.rate - 1.0) * 1e6
 
-    def mono_s(self, up_s: float) -> float:
-        """The host's monotonic time at which the board's clock read ``up_s``."""
-        return self.offset_s + self.rate * up_s
-
     def to_json(self) -> dict[str, object]:
         """The fit as it stands in ``run.json``."""
         return {

@@ -5,10 +5,9 @@ from __future__ import annotations
 import threading
 
 import pytest
-from kit.simulated_board import bad, board, events, hellos, replies, samples
+from kit.simulated_board import SteppedBoard, bad, board, events, hellos, replies, samples
 from thermoflop.errors import BoardError
 from thermoflop.pico.simulated import fakes
-from thermoflop.pico.simulated.board import SimulatedBoard
 from thermoflop.pico.simulated.options import parse_options
 
 
@@ -183,14 +182,14 @@ def test_uptime_has_passed_when_the_port_opens() -> None:
 
 def test_a_board_ends_when_its_time_is_over() -> None:
     options = parse_options([("heat", "off"), ("speed", "max")])
-    pico = SimulatedBoard(options, until_s=5.0)
+    pico = SteppedBoard(options, until_s=5.0)
     lines = pico.run(100.0)
     assert samples(lines)[-1].up_s == pytest.approx(4.9, abs=0.3)
     assert not pico.is_alive
 
 
 def test_a_firmware_that_does_not_even_start_leaves_its_error() -> None:
-    pico = SimulatedBoard(sources={"main": "import nothing_like_it\n"})
+    pico = SteppedBoard(sources={"main": "import nothing_like_it\n"})
     lines = pico.run(1.0)
     assert b"nothing_like_it" in lines[0]
     assert "nothing_like_it" in (pico.firmware_error or "")
@@ -206,7 +205,7 @@ def test_a_firmware_that_crashes_speaks_resets_and_ends_in_safe_mode() -> None:
     sources["app"] = sources["app"].replace(
         marker, marker + "        if not self.safe_mode:\n            raise ValueError('boom')\n"
     )
-    pico = SimulatedBoard(parse_options([("heat", "off")]), sources=sources)
+    pico = SteppedBoard(parse_options([("heat", "off")]), sources=sources)
     lines = pico.run(20.0)
     assert b"boom" in b"".join(lines)
     assert samples(lines)[-1].mode == "safe"
@@ -233,7 +232,7 @@ def test_many_boards_live_in_one_process_without_meeting() -> None:
 
 
 def test_stopping_twice_or_before_the_start_is_harmless() -> None:
-    pico = SimulatedBoard()
+    pico = SteppedBoard()
     pico.stop()
     pico.stop()
     assert pico.run(1.0) == []
@@ -246,7 +245,7 @@ def test_a_heat_that_fails_before_the_port_opens_ends_the_board_instead_of_hangi
         def watts(self, now_s: float) -> float:
             raise fakes.Stop
 
-    pico = SimulatedBoard(parse_options([("uptime", "5")]), heat=Broken())
+    pico = SteppedBoard(parse_options([("uptime", "5")]), heat=Broken())
     pico.start()
     assert pico.wait(10.0)
     assert not pico.is_alive

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 import serial
-from kit.simulated_board import samples
+from kit.simulated_board import SteppedBoard, samples
 from thermoflop.errors import BoardError, StorageError, UsageError
 from thermoflop.pico.simulated.board import SimulatedBoard
 from thermoflop.pico.simulated.options import parse_options
@@ -24,8 +24,8 @@ no_pty = pytest.mark.skipif(not hasattr(os, "openpty"), reason="this system has 
 WAIT_S = 10.0
 
 
-def made(until_s: float = 1e9, **words: str) -> SimulatedBoard:
-    return SimulatedBoard(parse_options({"heat": "off", **words}.items()), until_s=until_s)
+def made(until_s: float = 1e9, **words: str) -> SteppedBoard:
+    return SteppedBoard(parse_options({"heat": "off", **words}.items()), until_s=until_s)
 
 
 class Server:

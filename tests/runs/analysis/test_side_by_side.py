@@ -40,6 +40,14 @@ def test_a_phase_is_compared_from_its_own_start(tmp_path: Path) -> None:
     assert compared.length_s == pytest.approx(20)
 
 
+def test_a_gpu_of_the_command_that_was_never_read_leaves_the_energy_unknown(tmp_path: Path) -> None:
+    """GPU 1 gave nothing: the power of GPU 0 alone is no energy of a token."""
+    folder = decoding(tmp_path, 60.0, gpu={"own": [0, 1]})
+    compared = compare_phase([analyze(folder), analyze(decoding(tmp_path, 60.0))], "decode")
+    assert compared.row("gpu_c")
+    assert compared.row("joules_per_token") is None
+
+
 def test_the_longer_run_is_looked_at_for_as_long_as_the_shorter(tmp_path: Path) -> None:
     """10 s at 60 degrees, then 10 s at 90, beside 10 s at 60: no difference."""
     long = analyze(

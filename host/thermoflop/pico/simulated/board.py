@@ -1,13 +1,12 @@
 """A simulated Pico W: the real firmware, in a thread of its own, over a fake chip in a small world.
 
-Three ways to let time pass. At a given speed, it follows the computer's monotonic clock. As fast
-as possible (``speed`` infinite), it waits only for its reader, so that nothing is lost which a
-fault did not take. And ``run(seconds)`` lets so much time pass and returns what came, for tests.
+Two ways to let time pass. At a given speed, it follows the computer's monotonic clock. As fast as
+possible (``speed`` infinite), it waits only for its reader, so that nothing is lost which a fault
+did not take.
 """
 
 from __future__ import annotations
 
-import contextlib
 import math
 import threading
 import time
@@ -15,9 +14,8 @@ import traceback
 from collections.abc import Mapping
 
 from thermoflop.base.threads import start_thread
-from thermoflop.errors import BoardError
 from thermoflop.pico.simulated import fakes
-from thermoflop.pico.simulated.cable import Cable, LinkLost
+from thermoflop.pico.simulated.cable import Cable
 from thermoflop.pico.simulated.heat import Heat, parse_heat
 from thermoflop.pico.simulated.module_space import Space, read_sources
 from thermoflop.pico.simulated.options import Options
@@ -31,7 +29,7 @@ _LATE_S = 2.0  # later than that the computer was asleep or starved: go on from 
 
 
 class SimulatedBoard:
-    """One board. ``start`` it and read its ``cable``, or call ``run`` again and again."""
+    """One board. ``start`` it and read its ``cable``."""
 
     def __init__(
         self,
@@ -53,13 +51,10 @@ class SimulatedBoard:
         self.firmware_error: str | None = None  # the traceback that left a prompt behind
         self._sources = dict(sources) if sources is not None else firmware_sources()
         self._until_s = until_s
-        self._gate_s = math.inf
         self._reached_s = -math.inf
         self._start_s: float | None = None  # of the monotonic clock, at time 0
         self._begun = False
         self._stopping = False
-        self._ticket: int | None = None
-        self._rest = b""
         self._thread: threading.Thread | None = None
         self._ended = False
         heat = heat or parse_heat(self.options.heat, self.options.full_w)
@@ -103,47 +98,6 @@ class SimulatedBoard:
     def is_alive(self) -> bool:
         """Whether it is switched on."""
         return self._thread is not None and not self._ended
-
-    # in one process, for tests ------------------------------------------------------------------
-
-    def run(self, seconds: float) -> list[bytes]:
-        """Let ``seconds`` pass as fast as possible; the lines that came, without newlines."""
-        if self._thread is None:
-            self._gate_s = 0.0
-            self.start()
-            with contextlib.suppress(LinkLost):  # it was stopped before it began
-                self._ticket = self.cable.attach()
-            self.begin()
-        with self.cable.changed:
-            self._gate_s += seconds
-            self.cable.changed.notify_all()
-        *lines, self._rest = self._collect(bytearray(self._rest)).split(b"\n")
-        return lines
-
-    def type(self, data: bytes) -> None:
-        """Write to the board's console, as a host does."""
-        if self._ticket is None:
-            self.run(0.0)
-        if self._ticket is None:
-            raise BoardError("the simulated board is switched off or unplugged")
-        self.cable.write(self._ticket, data, timeout_s=0.0)
-
-    def _collect(self, data: bytearray) -> bytes:
-        """Read until the gate; what an unplug cut off is a line of its own, not half of another."""
-        while True:
-            done = self._reached_s >= self._gate_s or not self.is_alive
-            try:
-                if self._ticket is None:
-                    self._ticket = self.cable.attach()
-                data += self.cable.read(self._ticket, 1 << 20, 0.0 if done else 0.05)
-            except LinkLost:
-                self._ticket = None
-                if data and data[-1:] != b"\n":
-                    data += b"\n"
-                if not done:
-                    time.sleep(0.0005)
-            if done and (self._ticket is None or not self.cable.unread_bytes):
-                return bytes(data)
 
     # the board's thread -------------------------------------------------------------------------
 
@@ -225,13 +179,10 @@ class SimulatedBoard:
 
     def _wait_s(self, now_s: float) -> float | None:
         """How long to wait before looking again; None until something changes, 0 to go on."""
-        cable = self.cable
-        if not self._begun or now_s >= self._gate_s:
+        if not self._begun:
             return None
-        if self._gate_s < math.inf or math.isinf(self.options.speed):
-            behind = cable.unread_bytes >= _UNREAD_BYTES and not cable.stalled
-            deserted = cable.plugged and not cable.attached
-            return None if behind or deserted else 0.0
+        if math.isinf(self.options.speed):
+            return self._lockstep_s()
         mono_s = time.monotonic()
         if self._start_s is None:
             self._start_s = mono_s - now_s / self.options.speed
@@ -239,6 +190,13 @@ class SimulatedBoard:
         if wait_s < -_LATE_S:
             self._start_s -= wait_s
         return max(wait_s, 0.0)
+
+    def _lockstep_s(self) -> float | None:
+        """The same of a board that goes as fast as its reader does."""
+        cable = self.cable
+        behind = cable.unread_bytes >= _UNREAD_BYTES and not cable.stalled
+        deserted = cable.plugged and not cable.attached
+        return None if behind or deserted else 0.0
 
 
 _sources: dict[str, str] = {}
