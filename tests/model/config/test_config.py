@@ -14,7 +14,7 @@ from model.fuzz_configs import answer, run
 from thermoflop.base.files import LARGEST_FILE_BYTES
 from thermoflop.errors import InputError, ThermoflopError, UnknownModel
 from thermoflop.model.config.families import FAMILY_NAMES, MODULES, find_family
-from thermoflop.model.config.family import FAMILIES, Family, Use, family, sizes, use
+from thermoflop.model.config.family import FAMILIES, Family, Use, called, family, sizes, use
 from thermoflop.model.config.keys import Config, Traits
 from thermoflop.model.load import read_model
 
@@ -129,8 +129,12 @@ def test_a_usual_key_is_read_from_the_name_that_a_family_has_for_it(
     assert Traits(config, {"bias": use("b", False)})["bias"] is False
 
 
-def test_sizes_are_given_under_the_keys_that_most_classes_have() -> None:
+def test_sizes_stand_under_the_keys_that_most_classes_have() -> None:
     assert sizes(hidden=8, kv_heads=None) == {"hidden_size": 8, "num_key_value_heads": None}
+    assert called(hidden="dim", layers="depth") == {
+        "hidden_size": "dim",
+        "num_hidden_layers": "depth",
+    }
 
 
 @pytest.mark.parametrize("name", FAMILY_NAMES)

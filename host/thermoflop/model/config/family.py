@@ -5,7 +5,8 @@ takes when the key is absent. The default says what is allowed: an int, a count 
 ``True`` or ``False``, a flag; ``None``, a count or null; ``maybe(n)``, a count or null that is n
 when absent; ``at_least_zero(n)``; ``required()``, a count without a default; a text;
 ``only(word)``, that text alone; ``names()`` or ``indices()``, a list or null.
-``sizes(hidden=768, heads=12)`` gives the keys of sizes that most classes call alike.
+``sizes(hidden=768, heads=12)`` gives the keys of sizes that most classes call alike, and
+``called(hidden="dim")`` other names of a family's own: the trait is then read from ``dim``.
 
 A **trait** is what the readers ask for (``hidden``, ``heads``, ``gated``, ...): a constant,
 ``use("key")``, or a function of the configuration.
@@ -158,6 +159,11 @@ def mapping() -> Key:
 def sizes(**defaults: Unpack[Sizes]) -> dict[str, Any]:
     """The usual keys of sizes with their defaults, each by the trait that is read from it."""
     return {_USUAL_KEYS[trait]: default for trait, default in defaults.items()}
+
+
+def called(**own: str) -> dict[str, str]:
+    """A family's own names of the usual keys of sizes, by the traits that are read from them."""
+    return {_USUAL_KEYS[trait]: key for trait, key in own.items()}
 
 
 def spaced(text: str) -> tuple[str, ...]:

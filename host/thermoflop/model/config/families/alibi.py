@@ -8,7 +8,7 @@ from __future__ import annotations
 from thermoflop.base.messages import quote_value
 from thermoflop.errors import InputError, UnknownModel
 from thermoflop.model.config.families.classic import ALL_BIASES, LAYER_NORM, four_times
-from thermoflop.model.config.family import family, mapping, sizes, use
+from thermoflop.model.config.family import called, family, mapping, sizes, use
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -31,11 +31,7 @@ family(
         "embed_norm": True,
         "rotary": False,
     },
-    aliases={
-        "n_embed": "hidden_size",
-        "num_hidden_layers": "n_layer",
-        "num_attention_heads": "n_head",
-    },
+    aliases={**called(layers="n_layer", heads="n_head"), "n_embed": "hidden_size"},
 )
 
 
@@ -136,10 +132,6 @@ family(
         "gated": False,
         "rotary": False,
     },
-    aliases={
-        "hidden_size": "d_model",
-        "num_attention_heads": "n_heads",
-        "num_hidden_layers": "n_layers",
-    },
+    aliases=called(hidden="d_model", heads="n_heads", layers="n_layers"),
     ignored=("learned_pos_emb", "norm_type", "embedding_fraction", "fc_type"),
 )

@@ -7,7 +7,15 @@ from thermoflop.errors import InputError
 from thermoflop.model.architecture.description import Placed
 from thermoflop.model.architecture.parts import Linear, Table
 from thermoflop.model.config.families import encoders  # noqa: F401 - parents are there
-from thermoflop.model.config.family import at_least_zero, family, indices, sizes, spaced, use
+from thermoflop.model.config.family import (
+    at_least_zero,
+    called,
+    family,
+    indices,
+    sizes,
+    spaced,
+    use,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -219,9 +227,7 @@ family(
         "classes": ("masked", "causal", "sequence", "token", "bare"),
     },
     aliases={
-        "hidden_size": "emb_dim",
-        "num_attention_heads": "n_heads",
-        "num_hidden_layers": "n_layers",
+        **called(hidden="emb_dim", heads="n_heads", layers="n_layers"),
         "n_words": "vocab_size",
     },
     ignored=spaced(

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from thermoflop.errors import InputError
 from thermoflop.model.config.families.patterns import all_sliding
-from thermoflop.model.config.family import anything, family, maybe, sizes, spaced, use
+from thermoflop.model.config.family import anything, called, family, maybe, sizes, spaced, use
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -45,9 +45,7 @@ family(
         "rotary": False,
     },
     aliases={
-        "hidden_size": "n_embd",
-        "num_hidden_layers": "n_layer",
-        "num_attention_heads": "n_head",
+        **called(hidden="n_embd", layers="n_layer", heads="n_head"),
         "max_position_embeddings": "n_positions",
     },
 )

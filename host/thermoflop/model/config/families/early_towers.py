@@ -18,7 +18,7 @@ from thermoflop.model.config.families import (  # noqa: F401 - parents are defin
 from thermoflop.model.config.families.encoders import BERT
 from thermoflop.model.config.families.patterns import layers_alone
 from thermoflop.model.config.families.towers import SPARE, VIT
-from thermoflop.model.config.family import at_least_zero, family, sizes, spaced, use
+from thermoflop.model.config.family import at_least_zero, called, family, sizes, spaced, use
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -128,11 +128,7 @@ family(
         "mlp_extras": lambda config: (layer_norm("ffn_norm", config["ffn_dim"]),),
         "extras": lambda config: (Vector("segments", "embed_type", 2 * config["embed_dim"]),),
     },
-    aliases={
-        "hidden_size": "embed_dim",
-        "num_hidden_layers": "layers",
-        "num_attention_heads": "attention_heads",
-    },
+    aliases=called(hidden="embed_dim", layers="layers", heads="attention_heads"),
 )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from thermoflop.model.config.family import at_least_zero, family, sizes, spaced, use
+from thermoflop.model.config.family import at_least_zero, called, family, sizes, spaced, use
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -96,11 +96,7 @@ family(
         "pooler": (),
         "classifier": "dense",
     },
-    aliases={
-        "hidden_size": "dim",
-        "num_attention_heads": "n_heads",
-        "num_hidden_layers": "n_layers",
-    },
+    aliases=called(hidden="dim", heads="n_heads", layers="n_layers"),
     ignored=("tie_weights_",),
 )
 family(

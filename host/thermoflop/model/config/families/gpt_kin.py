@@ -10,7 +10,7 @@ from thermoflop.model.architecture.parts import Linear, Norm, Vector
 from thermoflop.model.config.architectures import class_name
 from thermoflop.model.config.families.classic import ALL_BIASES, LAYER_NORM
 from thermoflop.model.config.families.patterns import every, layers_alone
-from thermoflop.model.config.family import family, maybe, names, sizes, use
+from thermoflop.model.config.family import called, family, maybe, names, sizes, use
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -68,11 +68,7 @@ family(
         "gated": False,
         "rotary": False,  # positions are sines, added to the embedding
     },
-    aliases={
-        "hidden_size": "d_model",
-        "num_hidden_layers": "num_layers",
-        "num_attention_heads": "attention_heads",
-    },
+    aliases=called(hidden="d_model", layers="num_layers", heads="attention_heads"),
 )
 family(
     "gpt_neox_japanese",

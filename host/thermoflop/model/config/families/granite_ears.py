@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from thermoflop.model.config.families import beside_wrappers, early_towers  # noqa: F401 - parents
 from thermoflop.model.config.families.sections import text_of, wrapper
-from thermoflop.model.config.family import Section, family, mapping
+from thermoflop.model.config.family import Section, called, family, mapping
 from thermoflop.model.config.granite_ears import granite_stack, windowed_queries
 
 family(
@@ -25,9 +25,7 @@ family(
     },
     traits={"stack": granite_stack},
     aliases={
-        "hidden_size": "hidden_dim",
-        "num_hidden_layers": "num_layers",
-        "num_attention_heads": "num_heads",
+        **called(hidden="hidden_dim", layers="num_layers", heads="num_heads"),
         "num_mel_bins": "input_dim",
     },
     ignored=("cat_hidden_layers",),  # what the projector then reads is its encoder_hidden_size

@@ -19,6 +19,7 @@ from thermoflop.model.config.families.patterns import (
 )
 from thermoflop.model.config.family import (
     at_least_zero,
+    called,
     family,
     indices,
     mapping,
@@ -209,11 +210,7 @@ family(
         "top_k": _dbrx("ffn_config", "moe_top_k", 1),
         "activation": "silu",
     },
-    aliases={
-        "hidden_size": "d_model",
-        "num_attention_heads": "n_heads",
-        "num_hidden_layers": "n_layers",
-    },
+    aliases=called(hidden="d_model", heads="n_heads", layers="n_layers"),
 )
 
 

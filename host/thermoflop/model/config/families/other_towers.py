@@ -13,6 +13,7 @@ from thermoflop.model.config.families.towers import SPARE, VIT
 from thermoflop.model.config.family import (
     anything,
     at_least_zero,
+    called,
     family,
     indices,
     sizes,
@@ -55,10 +56,7 @@ family(
 family(
     "voxtral_encoder",
     "qwen2_audio_encoder",
-    aliases={
-        "num_attention_heads": "encoder_attention_heads",
-        "intermediate_size": "encoder_ffn_dim",
-    },
+    aliases=called(heads="encoder_attention_heads", inner="encoder_ffn_dim"),
     ignored=("head_dim", "num_key_value_heads"),
 )
 family(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from thermoflop.model.config.family import Section, family, mapping, sizes
+from thermoflop.model.config.family import Section, called, family, mapping, sizes
 
 for _name in ("encoder-decoder", "vision-encoder-decoder"):
     family(
@@ -28,11 +28,7 @@ family(
         "cross_attention_hidden_size": None,
         "tie_word_embeddings": True,
     },
-    aliases={
-        "num_attention_heads": "decoder_attention_heads",
-        "hidden_size": "d_model",
-        "num_hidden_layers": "decoder_layers",
-    },
+    aliases=called(heads="decoder_attention_heads", hidden="d_model", layers="decoder_layers"),
 )
 family(
     "pix2struct_text_model",

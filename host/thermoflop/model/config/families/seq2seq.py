@@ -9,6 +9,7 @@ from thermoflop.model.config.blocks import layer_norm
 from thermoflop.model.config.family import (
     Key,
     at_least_zero,
+    called,
     family,
     maybe,
     maybe_zero,
@@ -92,12 +93,7 @@ family(
         "is_gated_act": Key("flag", None, nullable=True),
         "tie_word_embeddings": True,
     },
-    aliases={
-        "hidden_size": "d_model",
-        "num_attention_heads": "num_heads",
-        "num_hidden_layers": "num_layers",
-        "head_dim": "d_kv",
-    },
+    aliases=called(hidden="d_model", heads="num_heads", layers="num_layers", head_dim="d_kv"),
     ignored=("dense_act_fn",),
 )
 family(

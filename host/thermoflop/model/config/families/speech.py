@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from thermoflop.model.config.family import Key, Section, family, mapping, sizes, spaced
+from thermoflop.model.config.family import Key, Section, called, family, mapping, sizes, spaced
 
 _FRAMES = "what it reads is mel frames, 100 of them a second"
 
@@ -66,9 +66,11 @@ family(
     },
     traits={"note": "encoder= is positions behind its convolutions, one for each 384 samples"},
     aliases={
-        "num_key_value_heads": "decoder_num_key_value_heads",
-        "num_attention_heads": "decoder_num_attention_heads",
-        "num_hidden_layers": "decoder_num_hidden_layers",
+        **called(
+            kv_heads="decoder_num_key_value_heads",
+            heads="decoder_num_attention_heads",
+            layers="decoder_num_hidden_layers",
+        ),
         "hidden_act": "decoder_hidden_act",
     },
 )

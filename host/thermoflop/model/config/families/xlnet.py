@@ -10,7 +10,7 @@ from thermoflop.errors import InputError, UnknownModel
 from thermoflop.model.architecture.description import Placed
 from thermoflop.model.architecture.parts import Vector
 from thermoflop.model.architecture.relative import Relative
-from thermoflop.model.config.family import family, spaced, use
+from thermoflop.model.config.family import called, family, spaced, use
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -62,12 +62,7 @@ family(
         "classes": ("causal", "bare"),
         "pooler": (),
     },
-    aliases={
-        "n_token": "vocab_size",
-        "hidden_size": "d_model",
-        "num_attention_heads": "n_head",
-        "num_hidden_layers": "n_layer",
-    },
+    aliases={**called(hidden="d_model", heads="n_head", layers="n_layer"), "n_token": "vocab_size"},
     ignored=spaced(
         "bi_data clamp_len end_n_top mem_len reuse_len same_length start_n_top untie_r"
         " use_mems_eval use_mems_train"
