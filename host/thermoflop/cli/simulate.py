@@ -6,6 +6,7 @@ import argparse
 import math
 import os
 import sys
+from functools import partial
 from typing import TYPE_CHECKING
 
 from thermoflop.cli.arguments import add_shared, json_text, path
@@ -78,10 +79,11 @@ def _options(args: argparse.Namespace) -> Options:
 
 
 def _serve(board: SimulatedBoard, args: argparse.Namespace) -> None:
+    told = partial(print, flush=True)  # the port's name, alone on its line, for scripts too
     if args.pty is not None:
         from thermoflop.pico.simulated.ptyport import serve_pty
 
-        serve_pty(board, _print_port, path(args.pty) if args.pty else None)
+        serve_pty(board, told, path(args.pty) if args.pty else None)
     elif args.tcp is not None:
         from thermoflop.pico.simulated.tcpport import is_loopback, parse_address, serve_tcp
 
@@ -91,7 +93,7 @@ def _serve(board: SimulatedBoard, args: argparse.Namespace) -> None:
                 f"anybody who can reach {address[0]} can read and command this simulated board",
                 file=sys.stderr,
             )
-        serve_tcp(board, address, lambda host, port: _print_port(f"socket://{host}:{port}"))
+        serve_tcp(board, address, lambda host, port: told(f"socket://{host}:{port}"))
     else:
         from thermoflop.pico.simulated.stdoutport import serve_output
 
@@ -107,11 +109,6 @@ def _write(data: bytes) -> None:
         raise
     except OSError as error:
         raise StorageError(f"cannot write the board's lines: {error.strerror}") from error
-
-
-def _print_port(where: str) -> None:
-    """The port's name, alone on its line, for scripts as well as for people."""
-    print(where, flush=True)
 
 
 def _check_writable(file: Path) -> None:

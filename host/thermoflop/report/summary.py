@@ -42,7 +42,7 @@ def summary_lines(
     """The summary as aligned lines; ``counters`` and ``clocks`` as they stand in run.json."""
     rows = [
         ("samples", _samples(summary, counters)),
-        ("temperature", _temperature(summary)),
+        ("temperature", temperature(summary)),
         ("setpoint", _setpoint(summary)),
         ("fan", _fan(summary)),
         ("losses", losses(counters)),
@@ -87,7 +87,8 @@ def _samples(summary: Summary, counters: dict[str, Any]) -> str:
     return text
 
 
-def _temperature(summary: Summary) -> str:
+def temperature(summary: Summary) -> str:
+    """The lowest, the mean and the highest one, in words."""
     if summary.min_c is None or summary.mean_c is None or summary.max_c is None:
         return "no valid reading"
     return f"min {summary.min_c:.2f}, mean {summary.mean_c:.2f}, max {summary.max_c:.2f} °C"

@@ -17,7 +17,7 @@ from thermoflop.errors import InputError
 from thermoflop.pico.wire import printable
 from thermoflop.report.messages import describe_fault, switches
 from thermoflop.report.pictures.trace import Trace, Tracer
-from thermoflop.report.summary import duration, summarize
+from thermoflop.report.summary import duration, summarize, temperature
 from thermoflop.runs.folder.reader import RunReader, read_run
 from thermoflop.runs.summary import Summary
 
@@ -64,10 +64,8 @@ def draw_run(folder: Path) -> Path:
 def subtitle(summary: Summary) -> str:
     """One line of figures under the title."""
     figures = [duration(summary.watched_s + summary.gap_s)]
-    if summary.min_c is not None and summary.mean_c is not None and summary.max_c is not None:
-        figures.append(
-            f"min {summary.min_c:.2f}, mean {summary.mean_c:.2f}, max {summary.max_c:.2f} °C"
-        )
+    if summary.mean_c is not None:
+        figures.append(temperature(summary))
     if summary.fan_duty is not None:
         figures.append(f"fan on {100 * summary.fan_duty:.0f} % of the time")
         figures.append(switches(summary.fan_switches))

@@ -99,10 +99,8 @@ def model_of(inputs: Inputs) -> Model:
         raise FieldError("model", "no config.json was uploaded yet")
     if inputs.attention == "own":
         return model
-    places = {"mha": 0, "gqa": 1, "mqa": 2, "mla": 3}
-    return list(forms_of(model, inputs.groups or None, inputs.rank).values())[
-        places[inputs.attention]
-    ]
+    forms = list(forms_of(model, inputs.groups or None, inputs.rank).values())
+    return forms[list(ATTENTION).index(inputs.attention) - 1]  # after "own", in the same order
 
 
 def _perceived(inputs: Inputs) -> dict[str, str | float]:

@@ -9,7 +9,6 @@ from weakref import WeakMethod
 from nicegui import ui
 
 from thermoflop.report.words import meaning
-from thermoflop.web.estimator.choice import Choice
 from thermoflop.web.estimator.fields import FIELDS, UPLOAD, FieldError, default_rates
 from thermoflop.web.estimator.inputs import DEFAULTS
 from thermoflop.web.estimator.upload import LARGEST_BYTES, read_packed
@@ -33,6 +32,27 @@ _MORE = (
 _FOLDED = [name for _, names in _MORE for name in names]
 _SEARCHED = ("model", "device")
 _TYPING_S = 0.15  # a pause in typing after which a number counts
+
+
+class Choice(ui.select):
+    """A list to choose from, whose options reach the browser once, and change by `set_options`.
+
+    NiceGUI's own list makes its options anew, and watches each for changes, whenever anything of it
+    changes: for some hundred models and GPUs that was two thirds of what building the page took.
+    """
+
+    _sent: tuple[str, ...] = ()
+
+    def _update_options(self) -> None:
+        value, labels = self.value, tuple(self._labels)
+        if labels != self._sent:
+            self._sent = labels
+            # a tuple: what is in a list would be watched
+            self._props["options"] = tuple(
+                {"value": place, "label": label} for place, label in enumerate(labels)
+            )
+        self._props[self.VALUE_PROP] = self._value_to_model_value(value)
+        self.value = value if value in self._values else None
 
 
 class InputPanel:

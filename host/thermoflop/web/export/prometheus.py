@@ -5,9 +5,10 @@ from __future__ import annotations
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
-from thermoflop.errors import BoardError, UsageError
+from thermoflop.errors import BoardError, MissingExtra, UsageError
 from thermoflop.web.export.exposition import Exposition
 from thermoflop.web.export.metrics import RoomCollector, registry_of
+from thermoflop.web.export.room import Room
 
 if TYPE_CHECKING:
     import threading
@@ -15,7 +16,10 @@ if TYPE_CHECKING:
     from typing import Any
     from wsgiref.types import StartResponse, WSGIApplication
 
-    from thermoflop.web.export.room import Room
+    from starlette.requests import Request
+    from starlette.responses import Response
+
+    from thermoflop.web.live.sources import LiveSources
 
 DEFAULT_PORT = 9877  # among those that Prometheus' wiki lists for exporters none has it
 SHIPPED = {"dashboard": "grafana.json", "rules": "alerts.yml"}
@@ -74,3 +78,21 @@ def serve_metrics(
     server.shutdown()
     server.server_close()
     thread.join()
+
+
+def metrics_endpoint(sources: LiveSources) -> Callable[[Request], Response]:
+    """What answers a scrape of the page's own sources: 501 where prometheus-client is not there."""
+    from starlette.responses import Response
+
+    try:
+        exposition = Exposition(RoomCollector(Room(sources)))
+    except MissingExtra as error:
+        missing = f"{error}\n"
+        return lambda _: Response(missing, 501, media_type="text/plain")
+
+    def metrics(request: Request) -> Response:
+        asked = [request.headers.get(name, "") for name in ("Accept", "Accept-Encoding")]
+        headers, body = exposition.answer(*asked)
+        return Response(body, headers=dict(headers))
+
+    return metrics

@@ -23,7 +23,7 @@ def register(app: FastAPI, site: Site, sources: LiveSources) -> None:
     from starlette.routing import Route, WebSocketRoute
 
     from thermoflop.web.estimator.page import estimator_page
-    from thermoflop.web.export.endpoint import metrics_endpoint
+    from thermoflop.web.export.prometheus import metrics_endpoint
     from thermoflop.web.live import light
     from thermoflop.web.live.page import live_page
     from thermoflop.web.live.stream import PATH, Stream
