@@ -1,4 +1,4 @@
-"""Parts that the pages share: a heading, a button, a chart."""
+"""Parts that the pages share: a heading, a button, a sentence in its place, a chart."""
 
 from __future__ import annotations
 
@@ -21,6 +21,13 @@ def heading(text: str, tag: str = "h2", **attributes: str) -> ui.label:
 def button(text: str, act: Callable[..., Any] | None, look: str = "outline") -> ui.button:
     """A button that says its text as it is written; ``look`` are further properties of it."""
     return ui.button(text, on_click=act).props(f"no-caps {look}")
+
+
+def say(place: ui.element, text: str, kind: str) -> None:
+    """Show one sentence in a place, and nothing else."""
+    place.clear()
+    with place:
+        ui.label(text).classes(kind)
 
 
 def chart(name: str, title: str) -> ui.echart:

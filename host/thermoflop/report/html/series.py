@@ -16,8 +16,12 @@ from thermoflop.runs.analysis.throughput import SHARES, shares_of_peak, steps
 from thermoflop.runs.gpu.throttle import describe_reason
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from thermoflop.runs.analysis.columns import Column, Stretch
     from thermoflop.runs.analysis.figures import Analysis
+
+    _Drawn = Sequence[dict[str, Any]]
 
 MAX_POINTS = 3000  # of a curve: more than the pixels of a wide page
 FAR_APART = 5.0  # times: the lower curve would lie on the axis
@@ -61,20 +65,20 @@ def run_series(analysis: Analysis) -> dict[str, Any]:
 
 def _panels(analysis: Analysis, zero: float) -> list[dict[str, Any]]:
     return [
-        {
-            "title": "GPU temperature",
-            "unit": "°C",
-            **_gpu(analysis, zero, "temp_c", ("gpu_max_c",)),
-        },
-        {"title": "Board temperature", "unit": "°C", **_board(analysis, zero)},
-        {"title": "GPU power", "unit": "W", **_gpu(analysis, zero, "power_w", ("power_limit_w",))},
-        {"title": "GPU clock", "unit": "MHz", **_gpu(analysis, zero, "sm_mhz", ())},
+        _panel("GPU temperature", "°C", *_gpu(analysis, zero, "temp_c", ("gpu_max_c",))),
+        _panel("Board temperature", "°C", *_board(analysis, zero)),
+        _panel("GPU power", "W", *_gpu(analysis, zero, "power_w", ("power_limit_w",))),
+        _panel("GPU clock", "MHz", *_gpu(analysis, zero, "sm_mhz", ())),
         *_rates(analysis, zero),
-        {"title": "Share of peak", "unit": "%", **_shares(analysis, zero)},
+        _panel("Share of peak", "%", _shares(analysis, zero)),
     ]
 
 
-def _board(analysis: Analysis, zero: float) -> dict[str, Any]:
+def _panel(title: str, unit: str, curves: _Drawn, levels: _Drawn = ()) -> dict[str, Any]:
+    return {"title": title, "unit": unit, "curves": curves, "levels": levels}
+
+
+def _board(analysis: Analysis, zero: float) -> tuple[_Drawn, _Drawn]:
     """On an axis of its own: a GPU's hundred degrees would flatten the board's ten."""
     boards = analysis.data.boards
     of = {board.name: "" if len(boards) < 2 else f" of {board.name}" for board in boards.values()}
@@ -94,10 +98,12 @@ def _board(analysis: Analysis, zero: float) -> dict[str, Any]:
         )
         for number, board in boards.items()
     ]
-    return {"curves": curves, "levels": levels}
+    return curves, levels
 
 
-def _gpu(analysis: Analysis, zero: float, field: str, levels: tuple[str, ...]) -> dict[str, Any]:
+def _gpu(
+    analysis: Analysis, zero: float, field: str, levels: tuple[str, ...]
+) -> tuple[_Drawn, _Drawn]:
     curves = [
         _curve(
             f"GPU {gpu}{analysis.data.label('GPU')}",
@@ -116,7 +122,7 @@ def _gpu(analysis: Analysis, zero: float, field: str, levels: tuple[str, ...]) -
         if len(values) == 1 and curves:
             name = "limit" if level == "power_limit_w" else "GPU's own limit"
             known.append({"name": name, "value": float(values.pop())})
-    return {"curves": curves, "levels": known}
+    return curves, known
 
 
 def _rates(analysis: Analysis, zero: float) -> list[dict[str, Any]]:
@@ -137,19 +143,15 @@ def _rates(analysis: Analysis, zero: float) -> list[dict[str, Any]]:
     if not apart or len(highest) > MOST_APART:
         of, highest = {"": [point for points in of.values() for point in points]}, {"": 0.0}
     return [
-        {
-            "title": f"Throughput of {name}" if name else "Throughput",
-            "unit": "tokens/s",
-            "curves": _listed(name or "tokens/s", "rate", of[name]),
-            "levels": [],
-        }
+        _panel(f"Throughput of {name}" if name else "Throughput", "tokens/s",
+               _listed(name or "tokens/s", "rate", of[name]))
         for name in highest
-    ]
+    ]  # fmt: skip
 
 
-def _shares(analysis: Analysis, zero: float) -> dict[str, Any]:
+def _shares(analysis: Analysis, zero: float) -> _Drawn:
     """Shares of the peaks; one above its peak is no share, and a warning tells it in words."""
-    curves = []
+    curves: list[dict[str, Any]] = []
     for (name, amount, peak, _), color in zip(SHARES, ("gpu0", "board"), strict=True):
         points: list[list[float | None]] = []
         for figures in analysis.phases:
@@ -158,7 +160,7 @@ def _shares(analysis: Analysis, zero: float) -> dict[str, Any]:
                 points += [[_round(step.start_s - zero), drawn], [_round(step.end_s - zero), drawn]]
             points.append([_round(figures.window.end_s - zero), None])
         curves += _listed(name, color, points)
-    return {"curves": curves, "levels": []}
+    return curves
 
 
 def _listed(name: str, color: str, points: list[list[float | None]]) -> list[dict[str, Any]]:

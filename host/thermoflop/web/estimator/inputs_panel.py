@@ -144,14 +144,11 @@ class InputPanel:
     def _search(self, name: str, made: Any) -> None:
         """Let a name be typed: the best match comes first, and Enter takes what is typed."""
         made.props("input-debounce=0")  # a list that comes later opens over the answer
-        made.on(
-            "focus", lambda event: self._typed(name, event.args),
-            js_handler=f"() => thermoflopSearch({made.id}, emit)",
-        )  # fmt: skip
-        made.on(
-            "keydown", lambda event: self._typed(name, event.args),
-            js_handler=f"(event) => thermoflopTyped(event, {made.id}, emit)",
-        )  # fmt: skip
+        for what, script in (
+            ("focus", f"() => thermoflopSearch({made.id}, emit)"),
+            ("keydown", f"(event) => thermoflopTyped(event, {made.id}, emit)"),
+        ):
+            made.on(what, lambda event: self._typed(name, event.args), js_handler=script)
 
     def _typed(self, name: str, raw: object) -> None:
         """Take a name that was typed, and show the one that it means; a refused one stays."""

@@ -12,7 +12,7 @@ from nicegui import ui
 
 from thermoflop.errors import BoardRefused, ThermoflopError, UsageError
 from thermoflop.pico.wire import printable
-from thermoflop.web.parts import button, heading
+from thermoflop.web.parts import button, heading, say
 
 if TYPE_CHECKING:
     from thermoflop.pico.doctor import Finding
@@ -150,9 +150,7 @@ class _Panel:
         findings(self._status, results)
 
     def _show(self, text: str, kind: str) -> None:
-        self._status.clear()
-        with self._status:
-            ui.label(text).classes(kind)
+        say(self._status, text, kind)
 
 
 def check(board: BoardSource) -> list[Finding]:

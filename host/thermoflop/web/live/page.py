@@ -14,7 +14,7 @@ from thermoflop.errors import ThermoflopError
 from thermoflop.web.frame import ASSETS, frame
 from thermoflop.web.live.control import control_panel, findings
 from thermoflop.web.live.recording_card import RecordingCard
-from thermoflop.web.parts import button, heading
+from thermoflop.web.parts import button, heading, say
 
 if TYPE_CHECKING:
     from thermoflop.web.live.board import BoardSource
@@ -136,16 +136,12 @@ async def _examine(sources: LiveSources, port: str, report: ui.element) -> None:
     """Show what ``thermoflop doctor`` finds; sends nothing to a board."""
     from thermoflop.pico.doctor import examine
 
-    report.clear()
-    with report:
-        ui.label("Looking …").classes("soft")
+    say(report, "Looking …", "soft")
     try:
         named = await asyncio.to_thread(sources.named, port) if port.strip() else None
         results = await asyncio.to_thread(examine, named)
     except ThermoflopError as error:
-        report.clear()
-        with report:
-            ui.label(str(error)).classes("bad")
+        say(report, str(error), "bad")
         return
     findings(report, results)
 

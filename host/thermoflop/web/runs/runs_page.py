@@ -97,9 +97,9 @@ class _RunsPage:
         """Read the folder again."""
         try:
             read = await asyncio.to_thread(_read, self._runs)
-            self._entries, self._notes, self._rows_of = read
         except InputError:
-            self._entries, self._notes, self._rows_of = [], {}, {}
+            read = [], {}, {}
+        self._entries, self._notes, self._rows_of = read
         self._chosen &= {entry.folder.name for entry in self._entries}
         self._show()
         if self._reading is None or self._reading.done():
