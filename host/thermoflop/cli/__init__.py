@@ -245,7 +245,7 @@ def main(argv: list[str] | None = None) -> int:
         said = _of(build_parser(args.command), args.command).spoken(str(error))
         if isinstance(error, InputError):
             said += _in_the_others_place(args, said)
-        print(f"thermoflop {args.command}: {said}", file=sys.stderr)
+        streams.tell(f"thermoflop {args.command}: {said}")
         return error.exit_code
     except KeyboardInterrupt:
         return 130
@@ -256,7 +256,5 @@ def main(argv: list[str] | None = None) -> int:
         if not streams.is_full(error):
             raise
         streams.forget_output()
-        print(
-            f"thermoflop {args.command}: cannot write the output: {error.strerror}", file=sys.stderr
-        )
+        streams.tell(f"thermoflop {args.command}: cannot write the output: {error.strerror}")
         return StorageError.exit_code

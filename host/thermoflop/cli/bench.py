@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from typing import TYPE_CHECKING
 
 from thermoflop.cli.arguments import add_shared, print_result, show
 from thermoflop.cli.parser import length
+from thermoflop.cli.streams import tell
 
 if TYPE_CHECKING:
     from thermoflop.bench.measure import OperatorRow, StepRow
@@ -61,5 +61,5 @@ def run(args: argparse.Namespace) -> None:
         args.models, args.batch, args.prompt, args.generate, args.layers, args.suite, args.only,
         args.profile, args.calibrate, args.backend, args.device, args.dtype,
     )  # fmt: skip
-    result = run_bench(options, print_row, lambda text: print(text, file=sys.stderr, flush=True))
+    result = run_bench(options, print_row, tell)
     print_result(args, result.to_json, lambda: f"{summary_text(result)}\n{best_text(result.best)}")

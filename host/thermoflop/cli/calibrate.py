@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import sys
 
 from thermoflop.cli.arguments import add_shared, print_result
 from thermoflop.cli.bench import add_backend
+from thermoflop.cli.streams import tell
 from thermoflop.errors import UsageError, printable
 
 TYPE_CHECKING = False
@@ -113,7 +113,7 @@ def _write(path: str, raw: dict[str, Any]) -> None:
 
 
 def _say(text: str) -> None:
-    print(f"thermoflop calibrate: {text}", file=sys.stderr, flush=True)
+    tell(f"thermoflop calibrate: {text}")
 
 
 def _from_rows(args: argparse.Namespace) -> None:

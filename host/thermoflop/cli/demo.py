@@ -7,6 +7,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from thermoflop.cli.arguments import add_shared, print_result
+from thermoflop.cli.streams import tell
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -39,7 +40,7 @@ def run(args: argparse.Namespace) -> int:
     from thermoflop.report.html.page import write_report
     from thermoflop.report.pictures.run_picture import draw_run
 
-    print(SIMULATED, file=sys.stderr, flush=True)
+    tell(SIMULATED)
     result = _play(args)
     folder = result.outcome.folder
     _print_result(result, draw_run(folder), write_report([folder]), args)

@@ -8,6 +8,7 @@ import sys
 from functools import partial
 
 from thermoflop.cli.arguments import add_shared, duration_s, path
+from thermoflop.cli.streams import tell
 from thermoflop.errors import UsageError
 
 TYPE_CHECKING = False
@@ -148,4 +149,4 @@ def _open(args: argparse.Namespace) -> AbstractContextManager[Room]:
 
 
 def _notify(text: str) -> None:
-    print(f"thermoflop export: {text}", file=sys.stderr, flush=True)
+    tell(f"thermoflop export: {text}")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from thermoflop.cli.arguments import add_shared, path, print_result
 from thermoflop.cli.signals import stop_on_signals
-from thermoflop.cli.streams import show_progress
+from thermoflop.cli.streams import show_progress, tell
 from thermoflop.errors import UsageError
 
 if TYPE_CHECKING:
@@ -70,10 +70,7 @@ def run(args: argparse.Namespace) -> int:
             echo.close()
         show_progress("")
     if echo and echo.left_out:
-        print(
-            f"{echo.left_out} lines were recorded and not echoed: the reader was too slow",
-            file=sys.stderr,
-        )
+        tell(f"{echo.left_out} lines were recorded and not echoed: the reader was too slow")
     picture = None
     if args.plot:
         from thermoflop.report.pictures.run_picture import draw_run
@@ -81,7 +78,7 @@ def run(args: argparse.Namespace) -> int:
         picture = draw_run(result.folder)
     _print_result(result, picture, args)
     if result.end == "gone":
-        print(f"thermoflop log: the port went away for good: {result.why}", file=sys.stderr)
+        tell(f"thermoflop log: the port went away for good: {result.why}")
         return 4
     return 0
 
@@ -99,11 +96,7 @@ def _run_fleet(args: argparse.Namespace) -> int:
     if args.systemd:
         print(systemd_unit(args.fleet, [sys.executable, "-m", "thermoflop"]), end="")
         return 0
-
-    def notify(text: str) -> None:
-        print(f"thermoflop log: {text}", file=sys.stderr, flush=True)
-
-    record_fleet(boards, stop_on_signals(), notify)
+    record_fleet(boards, stop_on_signals(), lambda text: tell(f"thermoflop log: {text}"))
     return 0
 
 

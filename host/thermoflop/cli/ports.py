@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import sys
 
 from thermoflop.cli.arguments import add_shared, print_result
+from thermoflop.cli.streams import tell
 
 EPILOG = "Exit code 0 when there is a board, 4 when there is none."
 
@@ -32,7 +32,5 @@ def run(args: argparse.Namespace) -> int:
     if any(port.is_board for port in ports):
         return 0
     if not args.json:
-        print(
-            "no board is plugged in; `thermoflop doctor` tells what may be wrong", file=sys.stderr
-        )
+        tell("no board is plugged in; `thermoflop doctor` tells what may be wrong")
     return 4

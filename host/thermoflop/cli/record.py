@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from thermoflop.cli.arguments import add_shared, duration_s, json_text, read_label, show
 from thermoflop.cli.cost_options import add_inference, inference_options
 from thermoflop.cli.signals import interrupt_on_end
+from thermoflop.cli.streams import tell
 from thermoflop.errors import InputError, ThermoflopError, UsageError
 
 if TYPE_CHECKING:
@@ -309,7 +310,7 @@ def _split(command: str, what: str) -> list[str]:
 
 
 def _notify(text: str) -> None:
-    print(f"thermoflop record: {text}", file=sys.stderr, flush=True)
+    tell(f"thermoflop record: {text}")
 
 
 def _print_outcome(outcome: Outcome) -> None:

@@ -7,7 +7,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from thermoflop.cli.arguments import Offered, add_shared, path, print_result, read_label
-from thermoflop.cli.streams import reading
+from thermoflop.cli.streams import reading, tell
 from thermoflop.errors import InputError, UsageError
 
 if TYPE_CHECKING:
@@ -119,10 +119,7 @@ def _list(args: argparse.Namespace) -> None:
     )
     if not (runs or args.json):
         asked = args.name or args.failed or labels
-        print(
-            "no run is like that" if asked else f"no run in {args.where} yet: {MAKE_ONE}",
-            file=sys.stderr,
-        )
+        tell("no run is like that" if asked else f"no run in {args.where} yet: {MAKE_ONE}")
 
 
 def _note(args: argparse.Namespace) -> None:
@@ -161,7 +158,7 @@ def _delete(folder: Path, args: argparse.Namespace) -> None:
         print(f"delete {folder} ({n_files} files, {n_bytes / 1e6:.1f} MB)? [y/N] ", end="")
         sys.stdout.flush()
         if sys.stdin.readline().strip().lower() not in ("y", "yes"):
-            print("kept", file=sys.stderr)
+            tell("kept")
             return
     delete(folder, args.where)
     print(f"deleted {folder}")

@@ -6,6 +6,7 @@ import argparse
 import sys
 
 from thermoflop.cli.arguments import add_shared
+from thermoflop.cli.streams import tell
 from thermoflop.errors import UsageError
 
 EPILOG = """\
@@ -48,6 +49,6 @@ def run(args: argparse.Namespace) -> None:
     def print_address(url: str) -> None:
         print(f"the page is at {url}", flush=True)
         if sys.stderr.isatty():
-            print("Ctrl-C ends it", file=sys.stderr)
+            tell("Ctrl-C ends it")
 
     serve(site, stop, print_address, open_browser=args.open)

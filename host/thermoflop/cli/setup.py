@@ -6,7 +6,7 @@ import argparse
 import sys
 
 from thermoflop.cli.arguments import add_shared, path, print_result, show
-from thermoflop.cli.streams import show_progress
+from thermoflop.cli.streams import show_progress, tell
 from thermoflop.errors import UsageError
 
 TYPE_CHECKING = False
@@ -52,7 +52,7 @@ def run(args: argparse.Namespace) -> int:
         outcome = set_up(request, talk)
     except KeyboardInterrupt:
         talk.show("")
-        print("\nthermoflop setup: ended; nothing is half done", file=sys.stderr)
+        tell("\nthermoflop setup: ended; nothing is half done")
         raise
     finally:
         talk.show("")

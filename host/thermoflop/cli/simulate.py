@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from thermoflop.cli.arguments import add_shared, json_text, path
 from thermoflop.cli.signals import stop_on_signals
+from thermoflop.cli.streams import tell
 from thermoflop.errors import StorageError
 
 if TYPE_CHECKING:
@@ -89,10 +90,7 @@ def _serve(board: SimulatedBoard, args: argparse.Namespace) -> None:
 
         address = parse_address(args.tcp)
         if not is_loopback(address[0]):
-            print(
-                f"anybody who can reach {address[0]} can read and command this simulated board",
-                file=sys.stderr,
-            )
+            tell(f"anybody who can reach {address[0]} can read and command this simulated board")
         serve_tcp(board, address, lambda host, port: told(f"socket://{host}:{port}"))
     else:
         from thermoflop.pico.simulated.stdoutport import serve_output

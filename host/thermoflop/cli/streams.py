@@ -45,6 +45,11 @@ def _occupy() -> None:
             return
 
 
+def tell(text: str) -> None:
+    """Say something beside the results, on standard error."""
+    print(text, file=sys.stderr, flush=True)
+
+
 def show_progress(text: str) -> None:
     """Replace the line of progress on a terminal; empty: take it away. Into a pipe nothing goes."""
     if sys.stderr.isatty() and not is_dumb():

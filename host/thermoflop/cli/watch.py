@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from thermoflop.cli.arguments import add_shared, duration_s
 from thermoflop.cli.signals import stop_on_signals
-from thermoflop.cli.streams import is_dumb
+from thermoflop.cli.streams import is_dumb, tell
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -47,7 +47,7 @@ def run(args: argparse.Namespace) -> int:
         else:
             _print(turns, args.json)
     if link.gone and not stop.is_set():
-        print(f"thermoflop watch: the port went away for good: {link.gone}", file=sys.stderr)
+        tell(f"thermoflop watch: the port went away for good: {link.gone}")
         return 4
     return 0
 
