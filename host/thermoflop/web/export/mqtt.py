@@ -177,10 +177,10 @@ class MqttExporter:
         self._why_lost = None
         dropped = f"; {self.dropped} messages were dropped before" if self.dropped else ""
         self._notify(f"connected to the broker at {self._broker.address}{dropped}")
-        self._say_status(ONLINE)
-        if self._control:
+        if self._control:  # before it says that it is there: then orders are heard
             for what in (FAN, PRESET, SETPOINT):
                 client.subscribe(self._topics.command("+", what), qos=1)
+        self._say_status(ONLINE)
 
     def _taken(self, *_: Any) -> None:
         self.taken += 1
