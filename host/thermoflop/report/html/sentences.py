@@ -14,7 +14,7 @@ from thermoflop.runs.gpu.throttle import describe_reason
 
 if TYPE_CHECKING:
     from thermoflop.runs.analysis.compare import Spread
-    from thermoflop.runs.analysis.figures import Analysis, WindowFigures
+    from thermoflop.runs.analysis.figures import Analysis
     from thermoflop.runs.analysis.quantity import Compared
 
 _HEAT = ("sw_thermal", "hw_thermal", "hw_slowdown")  # the last may be power, too: NVML's own words
@@ -98,18 +98,13 @@ def _mean(figures: Spread, of: str = "") -> str:
 
 def _energy(analysis: Analysis) -> str:
     """That of a trial of the command, by the GPUs that it could use."""
-    counted = _counted(analysis)
+    counted = [trial for trial in analysis.trials if trial.window.counts]
     known = [trial.joules for trial in counted if trial.joules is not None]
     if known and len(known) == len(counted):
         each = " each time" if len(known) > 1 else ""
         return f"{quantity(sum(known) / len(known), 'J')} of its GPUs{each}"
     whys = [trial.joules_why for trial in counted if trial.joules_why]
     return f"energy {DASH} ({whys[0] if whys else 'no GPU was read'})"
-
-
-def _counted(analysis: Analysis) -> list[WindowFigures]:
-    trials = [trial for trial in analysis.trials if trial.window.variant == "A"]
-    return [trial for trial in trials if not trial.window.warmup]
 
 
 def _heat(analysis: Analysis) -> tuple[str, str]:

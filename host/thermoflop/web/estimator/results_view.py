@@ -44,7 +44,6 @@ class Results:
         self.explain, self.take = explain, take
         self.remedies: tuple[tuple[str, dict[str, Any]], ...] = ()  # whose buttons stand there
         self.grids: dict[str, GridView] = {}
-        self.order: tuple[str, ...] = ()
         self.answer: Answer | None = None
         self.section: Any = None  # everything of the answer
         self.charts: dict[str, Any] = {}
@@ -97,12 +96,10 @@ class Results:
         self.formulas.set_visibility(answer.inputs.original)
 
     def _show_grids(self, answer: Answer) -> None:
-        order = tuple(grid.key for grid in answer.grids)
-        if order != self.order:
+        if [grid.key for grid in answer.grids] != list(self.grids):
             self.tables.clear()
             with self.tables:
                 self.grids = {grid.key: GridView(grid.key in _FOLDED) for grid in answer.grids}
-            self.order = order
         for grid in answer.grids:
             self.grids[grid.key].show(grid)
 
