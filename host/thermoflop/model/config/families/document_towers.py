@@ -7,7 +7,7 @@ from thermoflop.model.architecture.description import Stack
 from thermoflop.model.config import connectors
 from thermoflop.model.config.families import latent, towers, vision  # noqa: F401 - parents
 from thermoflop.model.config.families.patterns import sparse_by_mlp_types
-from thermoflop.model.config.families.towers import SPARE
+from thermoflop.model.config.families.towers import tower
 from thermoflop.model.config.family import (
     Key,
     Section,
@@ -45,20 +45,17 @@ def _ratio(config: Config) -> int:
     return inner
 
 
-family(
+tower(
     "sam_vision_model",
-    reader="tower",
     keys={**_SAM, "mlp_dim": None, "mlp_ratio": Key("any", 4.0)},
     traits={"stack": sam_stack, "inner": _ratio},
-    ignored=(*SPARE, "num_pos_feats", "scale"),
+    ignored=("num_pos_feats", "scale"),
 )
 for _name in ("got_ocr2_vision", "pp_chart2table_vision", "unlimited_ocr_sam_vision_model"):
-    family(
+    tower(
         _name,
-        reader="tower",
         keys={**_SAM, "mlp_dim": 3072, "downsample_channels": indices()},
         traits={"stack": sam_stack, "inner": use("mlp_dim")},
-        ignored=SPARE,
     )
 
 family(

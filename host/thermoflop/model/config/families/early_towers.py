@@ -17,7 +17,7 @@ from thermoflop.model.config.families import (  # noqa: F401 - parents are defin
 )
 from thermoflop.model.config.families.encoders import BERT
 from thermoflop.model.config.families.patterns import layers_alone
-from thermoflop.model.config.families.towers import SPARE, VIT
+from thermoflop.model.config.families.towers import VIT, tower
 from thermoflop.model.config.family import at_least_zero, called, family, sizes, spaced, use
 
 TYPE_CHECKING = False
@@ -57,9 +57,8 @@ family(
 family("git_vision_model", "clip_vision_model", reader="tower", keys={"patch_size": 16})
 
 for _name in ("blip_2", "instructblip", "instructblipvideo"):
-    family(
+    tower(
         f"{_name}_vision_model",
-        reader="tower",
         keys={
             **VIT,
             **sizes(hidden=1408, inner=6144, layers=39, heads=16, patch=14),
@@ -70,17 +69,15 @@ for _name in ("blip_2", "instructblip", "instructblipvideo"):
             "class_tokens": 1,
             "post_norm": True,
         },
-        ignored=SPARE,
     )
-    family(
+    tower(
         f"{_name}_qformer",
-        reader="tower",
         keys={
             **BERT,
             "cross_attention_frequency": 2,
             "use_qformer_text_input": _name != "blip_2",
         },
-        ignored=(*SPARE, "encoder_hidden_size", "position_embedding_type"),
+        ignored=("encoder_hidden_size", "position_embedding_type"),
     )
 
 family("idefics2_vision", "idefics3_vision", keys=sizes(hidden=768, heads=12))
@@ -150,9 +147,8 @@ family(
     reader="tower",
     keys=sizes(hidden=1024, inner=4096, layers=24, heads=16, patch=14),
 )
-family(
+tower(
     "kosmos_2_5_vision_model",
-    reader="tower",
     keys={
         **sizes(hidden=1536, inner=3968, head_dim=64, layers=18, heads=24),
         "patch_embed_hidden_size": 768,
@@ -168,7 +164,6 @@ family(
         "positions": lambda config: 2 * config["max_num_patches"],
         "post_norm": True,
     },
-    ignored=SPARE,
 )
 # BLIP: BERT as a decoder, whose layers attend to the image as well
 family(
@@ -196,12 +191,10 @@ family(
     },
     ignored=("projection_dim",),
 )
-family(
+tower(
     "blip_vision_model",
-    reader="tower",
     keys={**VIT, "image_size": 384},
     traits={"channels": 3, "class_tokens": 1, "post_norm": True},
-    ignored=SPARE,
 )
 
 

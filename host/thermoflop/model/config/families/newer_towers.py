@@ -12,8 +12,8 @@ from thermoflop.model.config.families import (  # noqa: F401 - parents are there
 )
 from thermoflop.model.config.families.patterns import by_place
 from thermoflop.model.config.families.seers import multiple_of_hidden
-from thermoflop.model.config.families.towers import BARE, SPARE, VIT
-from thermoflop.model.config.family import Key, at_least_zero, family, names, sizes, use
+from thermoflop.model.config.families.towers import BARE, VIT, tower
+from thermoflop.model.config.family import Key, at_least_zero, family, names, sizes, spaced, use
 from thermoflop.model.config.hearing import samples_alone, staged_stack, strided_stack
 from thermoflop.model.config.tower import patches_alone, ratio_of
 
@@ -28,9 +28,8 @@ def times_ratio(config: Config) -> int:
 
 
 family("qianfan_ocr_vision", "internvl_vision", keys={"attention_bias": True})
-family(
+tower(
     "ovis2_vision",
-    reader="tower",
     keys={
         **VIT,
         **sizes(hidden=1024, inner=2816, layers=24, heads=8, patch=14, vocab=16384),
@@ -48,11 +47,10 @@ family(
         "pre_norm": True,
         "post_norm": True,
     },
-    ignored=(*(key for key in SPARE if key != "vocab_size"), "tokenize_function"),
+    ignored=("tokenize_function",),
 )
-family(
+tower(
     "janus_vision_model",
-    reader="tower",
     keys={
         **{key: value for key, value in VIT.items() if key != "intermediate_size"},
         **sizes(hidden=1024, layers=24, heads=16, image=384),
@@ -69,11 +67,9 @@ family(
         "qk_norm_bias": True,
         "post_norm": True,
     },
-    ignored=tuple(key for key in SPARE if key != "projection_dim"),
 )
-family(
+tower(
     "janus_vqgan",
-    reader="tower",
     keys={
         "embed_dim": 8,
         "num_embeddings": 16384,
@@ -88,11 +84,10 @@ family(
         "num_hidden_layers": 2,
         "image_token_embed_dim": 2048,
     },
-    ignored=("num_patches", *SPARE),
+    ignored=("num_patches",),
 )
-family(
+tower(
     "cosmos3_edge_vision",
-    reader="tower",
     keys={
         **{key: value for key, value in VIT.items() if key != "image_size"},
         **sizes(hidden=1152, inner=4304, layers=27, heads=16),
@@ -101,12 +96,10 @@ family(
         "hidden_act": "gelu_pytorch_tanh",
     },
     traits={"rule": ("smart", 65536, 16777216), "positions": use("num_patches"), "post_norm": True},
-    ignored=SPARE,
 )
 for _name in ("minicpmv4_6_vision", "minicpm_ocr_vision", "minicpmv4_7_vision"):
-    family(
+    tower(
         _name,
-        reader="tower",
         keys={
             **VIT,
             "hidden_act": "gelu_pytorch_tanh",
@@ -115,13 +108,11 @@ for _name in ("minicpmv4_6_vision", "minicpm_ocr_vision", "minicpmv4_7_vision"):
         },
         # the table holds an image of its own size; images keep theirs, and meet no other piece
         traits={"post_norm": True, "windowed": use("num_hidden_layers")},
-        ignored=SPARE,
     )
 
 
-family(
+tower(
     "lfm3_vl_vision",
-    reader="tower",
     keys={
         **sizes(hidden=1024, inner=2560, patch=16, layers=14, heads=16, kv_heads=8),
         "in_channels": 3,
@@ -148,7 +139,6 @@ family(
         },
         "post_norm": True,
     },
-    ignored=SPARE,
 )
 family(
     "ernie4_5_vl_moe_vision",
@@ -162,9 +152,8 @@ family(
     },
     drop=("embed_dim", "mlp_ratio", "temporal_patch_size"),
 )
-family(
+tower(
     "molmo2_vision",
-    reader="tower",
     keys={
         **VIT,
         **sizes(hidden=1152, inner=4304, layers=25, heads=16, kv_heads=16, patch=14),
@@ -180,7 +169,6 @@ family(
         "o_bias": use("attention_bias"),
         "positions": lambda config: config["num_position_embeddings"] or "grid",
     },
-    ignored=SPARE,
 )
 family(
     "molmo2_adapter",
@@ -204,9 +192,8 @@ def _windowed(config: Config) -> int:
 
 
 for _name in ("muse_glimmer", "muse_spark"):
-    family(
+    tower(
         f"{_name}_vision",
-        reader="tower",
         keys={
             **sizes(hidden=1536, inner=8960, layers=50, heads=16, patch=14),
             "patch_temporal": 2,
@@ -227,13 +214,11 @@ for _name in ("muse_glimmer", "muse_spark"):
             "pre_norm": True,
             "post_norm": True,
         },
-        ignored=SPARE,
     )
 
 
-family(
+tower(
     "radio",
-    reader="tower",
     keys={
         **{key: value for key, value in VIT.items() if key != "intermediate_size"},
         **sizes(hidden=1280, layers=32, heads=16),
@@ -254,11 +239,7 @@ family(
         "scales": 2,
         "tail": lambda config: _moving_patches(config),
     },
-    ignored=(
-        *SPARE,
-        *("patch_dim", "video_patch_dim", "summary_idxs", "layerscale_value", "norm_mean"),
-        "norm_std",
-    ),
+    ignored=spaced("patch_dim video_patch_dim summary_idxs layerscale_value norm_mean norm_std"),
 )
 
 
@@ -274,9 +255,8 @@ def _moving_patches(config: Config) -> tuple[Placed, ...]:
     )
 
 
-family(
+tower(
     "qwen3_omni_moe_audio_encoder",
-    reader="tower",
     keys={
         "num_mel_bins": 128,
         "encoder_layers": 32,
@@ -290,11 +270,10 @@ family(
     },
     traits={"stack": strided_stack},
     aliases={"hidden_size": "d_model", "num_hidden_layers": "encoder_layers"},
-    ignored=(*SPARE, "max_source_positions", "n_window", "conv_chunksize"),
+    ignored=("max_source_positions", "n_window", "conv_chunksize"),
 )
-family(
+tower(
     "gemma4_unified_vision",
-    reader="tower",
     keys={
         "patch_size": 16,
         "pooling_kernel_size": 3,
@@ -303,21 +282,19 @@ family(
         "output_proj_dims": 3840,
     },
     traits={"stack": patches_alone},
-    ignored=("model_patch_size", "num_soft_tokens", *SPARE),
+    ignored=("model_patch_size", "num_soft_tokens"),
 )
-family(
+tower(
     "gemma4_unified_audio",
-    reader="tower",
     keys={"audio_embed_dim": 640},
     traits={"stack": samples_alone},
     aliases={"hidden_size": "audio_embed_dim", "output_proj_dims": "audio_embed_dim"},
-    ignored=("audio_samples_per_token", *SPARE),
+    ignored=("audio_samples_per_token",),
 )
 
 
-family(
+tower(
     "muse_spark_audio",
-    reader="tower",
     keys={
         "patch_sizes": Key("indices", (16, 6, 5, 4)),
         "hidden_sizes": Key("indices", (256, 512, 1024, 2048)),
@@ -328,5 +305,5 @@ family(
         "out_hidden_size": 8192,
     },
     traits={"stack": staged_stack},
-    ignored=("num_hidden_layers", *SPARE),
+    ignored=("num_hidden_layers",),
 )

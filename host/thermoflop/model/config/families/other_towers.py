@@ -9,7 +9,7 @@ from thermoflop.model.architecture.description import Placed, Run, Stack
 from thermoflop.model.architecture.parts import Convolution, Table, Vector
 from thermoflop.model.config.blocks import layer_norm
 from thermoflop.model.config.decoder import head_width
-from thermoflop.model.config.families.towers import SPARE, VIT
+from thermoflop.model.config.families.towers import VIT, tower
 from thermoflop.model.config.family import (
     anything,
     at_least_zero,
@@ -38,13 +38,11 @@ _WHISPER = {
     "max_source_positions": 1500,
     "activation_function": "gelu",
 }
-family(
+tower(
     "qwen2_audio_encoder",
-    reader="tower",
     keys=_WHISPER,
     traits={"stack": whisper_stack},
     aliases={"hidden_size": "d_model", "num_hidden_layers": "encoder_layers"},
-    ignored=SPARE,
 )
 family(
     "qwen2_5_omni_audio_encoder",
@@ -81,16 +79,15 @@ family(
         " nemo_activation"
     ),
 )
-family(
+tower(
     "phi4_multimodal_vision",
-    reader="tower",
     keys={
         **VIT,
         **sizes(hidden=1152, inner=4304, layers=27, heads=16, image=448, patch=14),
         "hidden_act": "gelu_pytorch_tanh",
     },
     traits={"post_norm": True, "pooling": True},
-    ignored=(*SPARE, "crop_size", "feature_layer"),
+    ignored=("crop_size", "feature_layer"),
 )
 
 
@@ -129,9 +126,8 @@ def _mllama_stack(config: Config) -> Stack:
     )  # fmt: skip
 
 
-family(
+tower(
     "mllama_vision_model",
-    reader="tower",
     keys={
         **VIT,
         **sizes(hidden=1280, inner=5120, layers=32, heads=16, image=448, patch=14),
@@ -149,7 +145,7 @@ family(
         "pre_norm": True,
     },
     aliases={"attention_heads": "num_attention_heads"},
-    ignored=(*SPARE, "intermediate_layers_indices"),
+    ignored=("intermediate_layers_indices",),
 )
 # Kimi K3's tower: attention of a width of its own, RMS norms, biases only where they are named
 family(
@@ -195,9 +191,8 @@ def _step_tail(config: Config) -> tuple[Placed, ...]:
     return (Placed(first, "pooled x 4"), Placed(second, "pooled"))
 
 
-family(
+tower(
     "step3p5_vision",
-    reader="tower",
     keys={
         **sizes(hidden=1536, layers=47, heads=16, channels=3, image=728, patch=14),
         "hidden_act": "quick_gelu",
@@ -216,11 +211,10 @@ family(
         "layers": "num_hidden_layers",
         "heads": "num_attention_heads",
     },
-    ignored=(*SPARE, "intermediate_size", "ls_init_value", "layer_scale_init_value"),
+    ignored=("intermediate_size", "ls_init_value", "layer_scale_init_value"),
 )
-family(
+tower(
     "gemma4_audio",
-    reader="tower",
     keys={
         **sizes(hidden=1024, layers=12, heads=8),
         "subsampling_conv_channels": indices(),
@@ -231,9 +225,7 @@ family(
         "output_proj_dims": 1536,
     },
     traits={"stack": gemma_stack},
-    ignored=(
-        *SPARE,
-        *("residual_weight", "attention_invalid_logits_value", "gradient_clipping"),
-        "use_clipped_linears",
+    ignored=spaced(
+        "residual_weight attention_invalid_logits_value gradient_clipping use_clipped_linears"
     ),
 )

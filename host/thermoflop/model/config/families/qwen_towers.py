@@ -6,7 +6,7 @@ from thermoflop.model.architecture.description import Placed
 from thermoflop.model.architecture.feedforward import Mlp
 from thermoflop.model.architecture.parts import Convolution, Norm
 from thermoflop.model.config.blocks import layer_norm
-from thermoflop.model.config.families.towers import BARE, SPARE
+from thermoflop.model.config.families.towers import BARE, tower
 from thermoflop.model.config.family import Key, family, sizes, use
 from thermoflop.model.config.projectors import linear, pooled
 
@@ -43,9 +43,8 @@ _QWEN_KEYS = {
     "temporal_patch_size": 2,
 }
 _QWEN_NAMES = {"num_attention_heads": "num_heads", "num_hidden_layers": "depth"}
-family(
+tower(
     "qwen2_vl_vision",
-    reader="tower",
     keys={**_QWEN_KEYS, "embed_dim": 1280, "mlp_ratio": 4, "hidden_act": "quick_gelu"},
     traits={
         **_QWEN,
@@ -54,7 +53,6 @@ family(
         "tail": lambda config: _merger(config, layer_norm("merger_norm", config["embed_dim"])),
     },
     aliases=_QWEN_NAMES,
-    ignored=SPARE,
 )
 
 
@@ -64,9 +62,8 @@ def _windowed_layers(config: Config) -> int:
     return int(config["depth"]) - len(full)
 
 
-family(
+tower(
     "qwen2_5_vl_vision",
-    reader="tower",
     keys={
         **_QWEN_KEYS,
         "intermediate_size": 3420,
@@ -84,7 +81,6 @@ family(
         "tail": lambda config: _merger(config, Norm("merger_norm", config["hidden_size"])),
     },
     aliases=_QWEN_NAMES,
-    ignored=SPARE,
 )
 family(
     "exaone4_5_vision",
@@ -102,9 +98,8 @@ def _mergers(config: Config) -> tuple[Placed, ...]:
     return (*last, *(deep * len(config["deepstack_visual_indexes"] or ())))
 
 
-family(
+tower(
     "qwen3_vl_vision",
-    reader="tower",
     keys={
         **_QWEN_KEYS,
         "depth": 27,
@@ -122,7 +117,6 @@ family(
         "tail": _mergers,
     },
     aliases=_QWEN_NAMES,
-    ignored=SPARE,
 )
 # the same without states that go deep
 family(
@@ -150,9 +144,8 @@ def _glm_merger(config: Config) -> tuple[Placed, ...]:
     return (Placed(Norm("post_norm", hidden)), *pooled(*last))
 
 
-family(
+tower(
     "glm4v_vision",
-    reader="tower",
     keys={
         **_QWEN_KEYS,
         "depth": 24,
@@ -175,7 +168,6 @@ family(
         "tail": _glm_merger,
     },
     aliases=_QWEN_NAMES,
-    ignored=SPARE,
 )
 family("glm4v_moe_vision", "glm4v_vision")
 family(

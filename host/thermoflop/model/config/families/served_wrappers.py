@@ -14,7 +14,7 @@ from thermoflop.model.config.families import dense, document_towers, towers  # n
 from thermoflop.model.config.families.document_towers import two_readers
 from thermoflop.model.config.families.document_wrappers import side_by_side
 from thermoflop.model.config.families.sections import eyes_of, text_of, wrapper
-from thermoflop.model.config.families.towers import BARE, SPARE
+from thermoflop.model.config.families.towers import BARE, tower
 from thermoflop.model.config.family import Section, family, mapping, sizes, use
 
 TYPE_CHECKING = False
@@ -35,9 +35,8 @@ def _dots_tail(config: Config) -> tuple[Placed, ...]:
     return (*(Placed(norm, "patch") for norm in norms), *projectors.pooled(*maps))
 
 
-family(
+tower(
     "dots_vision",
-    reader="tower",
     keys={
         "embed_dim": 1536,
         **sizes(hidden=1536, inner=4224, layers=42, heads=12, channels=3, patch=14),
@@ -59,7 +58,6 @@ family(
         "positions": 0,
         "tail": _dots_tail,
     },
-    ignored=SPARE,
 )
 
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 from thermoflop.errors import UnknownModel
 from thermoflop.model.architecture.description import Placed
 from thermoflop.model.architecture.parts import Convolution, Norm, Vector
-from thermoflop.model.config.families.towers import SPARE
+from thermoflop.model.config.families.towers import tower
 from thermoflop.model.config.family import (
     anything,
     at_least_zero,
-    family,
     indices,
     mapping,
     sizes,
@@ -25,9 +24,8 @@ if TYPE_CHECKING:
     from thermoflop.model.architecture.description import Stack
     from thermoflop.model.config.keys import Config
 
-family(
+tower(
     "gemma3n_vision",
-    reader="tower",
     keys={
         "architecture": NAME,
         "do_pooling": False,
@@ -35,7 +33,7 @@ family(
         **sizes(hidden=2048, vocab=128),
     },
     traits={"stack": mobilenet_stack},
-    ignored=(*SPARE, "vocab_offset", "label_names", "num_classes", "pretrained_cfg"),
+    ignored=("vocab_offset", "label_names", "num_classes", "pretrained_cfg"),
 )
 
 
@@ -48,9 +46,8 @@ def _ears(config: Config) -> Stack:
     return gemma_stack(config)
 
 
-family(
+tower(
     "gemma3n_audio",
-    reader="tower",
     keys={
         **sizes(hidden=1536, vocab=128, layers=12, heads=8),
         "input_feat_size": 128,
@@ -74,7 +71,7 @@ family(
             )
         },
     },
-    ignored=(*SPARE, "vocab_offset", "gradient_clipping", "conf_residual_weight"),
+    ignored=("vocab_offset", "gradient_clipping", "conf_residual_weight"),
 )
 
 
@@ -89,9 +86,8 @@ def _hy_merger(config: Config) -> tuple[Placed, ...]:
 
 
 _MERGE = "spatial_merge_size"
-family(
+tower(
     "hy_v4_vl_vision",
-    reader="tower",
     keys={
         **sizes(hidden=1536, inner=6144, heads=16, channels=3, layers=40, patch=16),
         "out_hidden_size": 6144,
@@ -107,5 +103,5 @@ family(
         "tail": _hy_merger,
     },
     aliases={"attention_heads": "num_attention_heads"},
-    ignored=(*SPARE, "interpolate_mode", "num_key_value_heads"),
+    ignored=("interpolate_mode", "num_key_value_heads"),
 )

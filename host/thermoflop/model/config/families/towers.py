@@ -12,6 +12,9 @@ from thermoflop.model.config.family import Key, anything, family, indices, sizes
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
     from thermoflop.model.config.keys import Config
 
 # Keys of towers that change no count: what published files hold beside those of the class.
@@ -21,6 +24,21 @@ SPARE = spaced(
     " position_embedding_type vision_segment_max_frames img_token_compression_config"
     " default_output_length"
 )
+
+
+def tower(
+    name: str,
+    *,
+    keys: Mapping[str, Any],
+    traits: Mapping[str, Any] | None = None,
+    aliases: Mapping[str, str] | None = None,
+    ignored: tuple[str, ...] = (),
+) -> None:
+    """Register a tower that is a part of other models."""
+    ignored = (*(key for key in SPARE if key not in keys), *ignored)
+    family(name, reader="tower", keys=keys, traits=traits, aliases=aliases, ignored=ignored)
+
+
 VIT = {
     **sizes(hidden=768, inner=3072, layers=12, heads=12, channels=3, image=224, patch=16),
     "hidden_act": "gelu",
@@ -30,9 +48,8 @@ VIT = {
 # no biases, gated, RMS norms: as language models are built
 BARE = {"q_bias": False, "o_bias": False, "up_bias": False, "gated": True, "norm": "rms"}
 
-family(
+tower(
     "pixtral",
-    reader="tower",
     keys={**VIT, **sizes(hidden=1024, inner=4096, layers=24, heads=16, image=1024)},
     traits={
         **BARE,
@@ -42,7 +59,7 @@ family(
         "pre_norm": True,
         "positions": 0,
     },
-    ignored=(*SPARE, "head_dim"),
+    ignored=("head_dim",),
 )
 family(
     "siglip2_vision_model",
@@ -71,17 +88,14 @@ def _root(config: Config, key: str) -> int:
     return int(config[key] ** 0.5)
 
 
-family(
+tower(
     "idefics3_vision",
-    reader="tower",
     keys={**VIT, **sizes(hidden=1152, heads=16, patch=32), "hidden_act": "gelu_pytorch_tanh"},
     traits={"post_norm": True},
-    ignored=SPARE,
 )
 family("smolvlm_vision", "idefics3_vision")
-family(
+tower(
     "internvl_vision",
-    reader="tower",
     keys={
         **VIT,
         **sizes(hidden=1024, inner=4096, layers=24, heads=16, image=anything(), patch=anything()),
@@ -105,7 +119,7 @@ family(
         "norm": lambda config: _norm_kind(config),
         "scales": 2,
     },
-    ignored=(*SPARE, "layer_scale_init_value"),
+    ignored=("layer_scale_init_value",),
 )
 
 
@@ -117,9 +131,8 @@ def _norm_kind(config: Config) -> str:
     return kinds[config["norm_type"]]
 
 
-family(
+tower(
     "llama4_vision_model",
-    reader="tower",
     keys={
         **VIT,
         **sizes(inner=5632, layers=34, heads=16, image=448, patch=14),
@@ -129,13 +142,12 @@ family(
         "projector_output_dim": 4096,
     },
     traits={"patch_bias": False, "class_tokens": 1, "pre_norm": True, "post_norm": True},
-    ignored=(*SPARE, "multi_modal_projector_bias"),
+    ignored=("multi_modal_projector_bias",),
 )
 
 
-family(
+tower(
     "kimi_k25_vision",
-    reader="tower",
     keys={
         **sizes(hidden=1152, inner=4304, layers=27, heads=16, patch=14),
         "pos_emb_height": 64,
@@ -158,15 +170,13 @@ family(
         "init_pos_emb_height": "pos_emb_height",
         "init_pos_emb_width": "pos_emb_width",
     },
-    ignored=(
-        *SPARE,
-        *("pos_emb_time", "merge_type", "mm_hidden_size", "mm_projector_type", "pos_emb_type"),
-        *("text_hidden_size", "video_attn_type"),
+    ignored=spaced(
+        "pos_emb_time merge_type mm_hidden_size mm_projector_type pos_emb_type text_hidden_size"
+        " video_attn_type"
     ),
 )
-family(
+tower(
     "minimax_m3_vl_vision",
-    reader="tower",
     keys={
         **VIT,
         **sizes(hidden=1280, inner=5120, layers=32, heads=16, image=2016, patch=14),
@@ -180,11 +190,9 @@ family(
         "pre_norm": True,
         "positions": 0,
     },
-    ignored=SPARE,
 )
-family(
+tower(
     "gemma4_vision",
-    reader="tower",
     keys={
         **sizes(hidden=768, inner=3072, layers=16, heads=12, kv_heads=12, head_dim=64, patch=16),
         "pooling_kernel_size": 3,
@@ -204,7 +212,6 @@ family(
         "position_group": "patch_embed",
     },
     ignored=(
-        *SPARE,
         "attention_bias",
         "global_head_dim",
         "image_seq_length",  # of the processor, and what it makes of a video
@@ -213,9 +220,8 @@ family(
         "video_seq_length",
     ),
 )
-family(
+tower(
     "paddleocr_vl_vision",
-    reader="tower",
     keys={
         **VIT,
         **sizes(hidden=1152, inner=4304, layers=27, heads=16, image=384, patch=14),
@@ -228,12 +234,9 @@ family(
         "positions": lambda config: (config["image_size"] // config["patch_size"]) ** 2,
         "post_norm": True,
     },
-    ignored=(*SPARE, "tokens_per_second"),
 )
-family(
+tower(
     "video_llama_3_vision",
-    reader="tower",
     keys={**VIT, "hidden_act": "gelu_pytorch_tanh"},
     traits={"image": None, "rule": ("smart", 3136, 3211264), "positions": 0, "post_norm": True},
-    ignored=SPARE,
 )
