@@ -5,11 +5,11 @@ from __future__ import annotations
 from thermoflop.base.record import replace
 from thermoflop.errors import UnknownModel, UsageError, printable
 from thermoflop.model.architecture.parts import Table
+from thermoflop.model.config.architectures import purpose_of, step_said
 from thermoflop.model.config.assumed import assumed
 from thermoflop.model.config.families import FAMILY_NAMES, find_family, own_type
 from thermoflop.model.config.keys import Config
 from thermoflop.model.config.positions import max_positions
-from thermoflop.model.config.purpose import purpose_of, step_said
 from thermoflop.model.config.readers import modules_ahead, reader_of
 from thermoflop.model.config.source import QUANTIZATION_KEYS, Source, read_source
 from thermoflop.model.model import Model
@@ -232,7 +232,7 @@ def _unknown_family(raw: Mapping[str, Any]) -> UnknownModel:
     name = own_type(str(raw["model_type"]), raw)
     if name in REFUSED:
         return UnknownModel(f"model_type {name!r} is not counted: {REFUSED[name]}")
-    from thermoflop.model.config.as_family import fitting_families
+    from thermoflop.model.config.as_family import fitting_families, near_family
 
     fits = fitting_families(raw)
     if fits:
@@ -241,8 +241,6 @@ def _unknown_family(raw: Mapping[str, Any]) -> UnknownModel:
             f"{' or '.join(fits)}",
             f": --as {fits[0]} (family={fits[0]!r}) counts it so, if its code is",
         )
-    from thermoflop.model.config.near import near_family
-
     near = near_family(name)
     inner = raw.get("text_config")
     if isinstance(inner, dict) and inner.get("model_type") in FAMILY_NAMES:

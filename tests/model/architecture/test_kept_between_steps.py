@@ -16,11 +16,10 @@ from thermoflop.model.architecture.cache import (
     states_kept,
     unrecorded_elements,
 )
-from thermoflop.model.architecture.compressed import CompressedAttention
 from thermoflop.model.architecture.description import Description, Layer, Run, Stack
 from thermoflop.model.architecture.mixers import Attention, LatentAttention, SideBySide
 from thermoflop.model.architecture.recurrences import Mamba2, TimeMix
-from thermoflop.model.architecture.sparse import Compressor, Indexer
+from thermoflop.model.architecture.sparse import CompressedAttention, Compressor, Indexer
 
 FULL = Attention(22, 6, 2, 5, value_dim=3)
 SLIDING = Attention(22, 6, 2, 5, window=8)

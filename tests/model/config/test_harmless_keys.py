@@ -9,8 +9,7 @@ from model.fuzz_configs import HARMLESS
 from thermoflop.errors import UnknownModel
 from thermoflop.model.config.catalogue import entry
 from thermoflop.model.config.families import FAMILY_NAMES, find_family
-from thermoflop.model.config.ignored_keys import changes_nothing
-from thermoflop.model.config.unread_keys import unread_keys
+from thermoflop.model.config.ignored_keys import changes_nothing, unread_keys
 from thermoflop.model.load import read_model
 
 

@@ -9,12 +9,11 @@ from collections.abc import Iterable
 from typing import Any
 
 import pytest
-from thermoflop.model.architecture.compressed import CompressedAttention, Streams
 from thermoflop.model.architecture.feedforward import Mlp, Moe
 from thermoflop.model.architecture.linear import GatedDelta, KimiDelta, Lightning
 from thermoflop.model.architecture.mixers import Attention, LatentAttention
 from thermoflop.model.architecture.recurrences import GatedRecurrence, Mamba, Mamba2, TimeMix
-from thermoflop.model.architecture.sparse import Compressor, Indexer
+from thermoflop.model.architecture.sparse import CompressedAttention, Compressor, Indexer, Streams
 from thermoflop.model.operators.build import mixer_operators
 from thermoflop.model.operators.compressed import read_streams, write_streams
 from thermoflop.model.operators.context import EmitContext, residual

@@ -19,7 +19,7 @@ from thermoflop.cost.inference.setting import Setting
 from thermoflop.cost.work.share import check_degrees, choose_layout
 from thermoflop.cost.work.steps import decode_step, middle_context
 from thermoflop.errors import UsageError
-from thermoflop.model.architecture.ahead import draft_of, without_ahead
+from thermoflop.model.architecture.description import draft_of, without_ahead
 from thermoflop.model.load import load_model
 from thermoflop.model.model import Model
 

@@ -9,7 +9,7 @@ from thermoflop.cost.inference.arguments import as_model, checked_whole
 from thermoflop.cost.inference.setting import Setting
 from thermoflop.cost.work.share import Layout
 from thermoflop.errors import UsageError
-from thermoflop.model.architecture.ahead import draft_of, without_ahead
+from thermoflop.model.architecture.description import draft_of, without_ahead
 from thermoflop.model.load import load_model
 
 if TYPE_CHECKING:

@@ -16,9 +16,9 @@ from __future__ import annotations
 from math import ceil, log2
 
 from thermoflop.cost.work.work import Work
-from thermoflop.model.architecture.compressed import CompressedAttention
 from thermoflop.model.architecture.feedforward import Moe
 from thermoflop.model.architecture.mixers import LatentAttention
+from thermoflop.model.architecture.sparse import CompressedAttention
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 from thermoflop.base.record import replace
 from thermoflop.errors import UsageError
-from thermoflop.model.architecture.compressed import CompressedAttention
 from thermoflop.model.architecture.description import Description, Layer, Placed, Run, Stack
 from thermoflop.model.architecture.feedforward import Mlp
 from thermoflop.model.architecture.linear import GatedDelta, KimiDelta, Lightning
@@ -27,6 +26,7 @@ from thermoflop.model.architecture.recurrences import (
     ShortConvolution,
     TimeMix,
 )
+from thermoflop.model.architecture.sparse import CompressedAttention
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

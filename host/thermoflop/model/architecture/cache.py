@@ -6,9 +6,9 @@ from math import lcm
 
 from thermoflop.base.number import ceil_div, minimum
 from thermoflop.base.record import record
-from thermoflop.model.architecture.compressed import CompressedAttention
 from thermoflop.model.architecture.mixers import Attention, LatentAttention
 from thermoflop.model.architecture.recurrences import Recurrence
+from thermoflop.model.architecture.sparse import CompressedAttention
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

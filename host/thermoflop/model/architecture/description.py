@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from thermoflop.base.number import maximum
 from thermoflop.base.record import record, replace
+from thermoflop.model.architecture.parts import Table
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from thermoflop.base.number import Number
-    from thermoflop.model.architecture.compressed import Streams
     from thermoflop.model.architecture.feedforward import FeedForward
     from thermoflop.model.architecture.grid import Grid
     from thermoflop.model.architecture.mixers import Attention, Mixer
     from thermoflop.model.architecture.parts import Linear, Norm, Part
+    from thermoflop.model.architecture.sparse import Streams
 
 
 @record
@@ -163,8 +164,7 @@ class Stack:
             return here
         left = eyes.patches // self.shared
         near = None if eyes.near is None else eyes.near // self.shared**2
-        whole: Stack = replace(here, positions=left, patches=left, near=near)
-        return whole
+        return replace(here, positions=left, patches=left, near=near)
 
     def needed(self, positions: Number) -> list[Number]:
         """Samples, and positions after each window, of the shortest clip that leaves so many."""
@@ -215,3 +215,19 @@ class Description:
     def stack(self, role: str) -> Stack | None:
         """The first stack of that role, or None."""
         return next((stack for stack in self.stacks if stack.role == role), None)
+
+
+def draft_of(described: Description) -> Description | None:
+    """The first module as a model of its own, which drafts for the model it belongs to."""
+    module, stack = described.stack("mtp"), described.stack("decoder")
+    if module is None or stack is None:
+        return None
+    tables = tuple(placed for placed in stack.front if isinstance(placed.part, Table))
+    front = (*tables, *module.front)
+    return replace(described, stacks=(replace(module, role="decoder", front=front),))
+
+
+def without_ahead(described: Description) -> Description:
+    """The description without its modules."""
+    stacks = tuple(stack for stack in described.stacks if stack.role != "mtp")
+    return replace(described, stacks=stacks)

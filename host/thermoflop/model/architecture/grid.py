@@ -1,20 +1,31 @@
-"""How an image of some size becomes patches, and how many tokens of it the text model reads.
+"""A tower on an image or a clip of some size: its positions, and the tokens that the text reads.
 
 Each rule is that of the image processor of a class of transformers 5, by name; what its settings
 say beside the model's own configuration is in ``limits``, as published with the first model of the
-class. Tokens that only mark where an image starts or ends are not counted.
+class. Tokens that only mark where an image starts or ends are not counted. Slices are those of
+``get_sliced_grid``, ``find_best_resize`` and ``get_refine_size`` of image_processing_minicpmv.py
+(beside the weights of 2.5 to 4.5) and of ``MiniCPMV4_6ImageProcessor`` of transformers 5.24, with
+the settings published: nine at most, each of the area of 448 x 448 pixels.
 """
 
 from __future__ import annotations
 
-from math import ceil, floor, sqrt
+from math import ceil, floor, isqrt, log, sqrt
 
-from thermoflop.base.record import record
-from thermoflop.model.architecture.slices import sliced
+from thermoflop.base.record import record, replace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    from thermoflop.model.architecture.description import Stack
+
+MOST_SLICES = 9
+SIDE = 448
+# Mel frames a second: a hop of 160 samples of 16,000 (Radford et al. 2022, section 2.2).
+FRAMES_PER_S = 100
+# Frames of a position of Whisper's encoder: the stride of its second convolution (section 2.2).
+FRAMES_PER_POSITION = 2
 
 
 @record
@@ -174,7 +185,7 @@ def _pieces(grid: Grid, height: int, width: int, pooled: int) -> Seen:
     """MiniCPM-V: the image whole, and its slices."""
     packed = grid.rule == "packed"
     step = grid.limits[0] if packed else 1
-    pieces = sliced(height, width, grid.patch[0], step)
+    pieces = _sliced(height, width, grid.patch[0], step)
     if packed:
         patches = sum(count * rows * columns for count, rows, columns in pieces)
         pairs = sum(count * (rows * columns) ** 2 for count, rows, columns in pieces)
@@ -230,3 +241,80 @@ def near_pairs(rows: int, columns: int, window: int) -> int:
         return side // window * window**2 + (side % window) ** 2
 
     return squares(rows) * squares(columns)
+
+
+def _sliced(height: int, width: int, patch: int, step: int) -> list[tuple[int, int, int]]:
+    """The image whole, and its slices: how many, their rows and their columns of patches.
+
+    Rows and columns are multiples of ``step``, the side of what becomes one token.
+    """
+    across, down = _arrangement(height, width)
+    count, unit = across * down, patch * step
+    rows, columns = _resized(height, width, unit)
+    pieces = [(1, rows // patch, columns // patch)]
+    if count > 1:
+        refined = (_nearest(height, down) / down, _nearest(width, across) / across)
+        rows, columns = _resized(*refined, unit)
+        pieces.append((count, rows // patch, columns // patch))
+    return pieces
+
+
+def _arrangement(height: int, width: int) -> tuple[int, int]:
+    """Columns and rows: as many slices as the image is large, one fewer or one more, of the shape
+    nearest by its logarithm, the taller of two alike."""
+    wanted = min(ceil(height * width / SIDE**2), MOST_SLICES)
+    if wanted <= 1:
+        return 1, 1
+    counts = [n for n in (wanted - 1, wanted, wanted + 1) if n != 1 and n <= MOST_SLICES]
+    shapes = [(n // rows, rows) for n in counts for rows in range(1, n + 1) if n % rows == 0]
+    aim = log(width / height)
+    return min(shapes, key=lambda shape: (abs(aim - log(shape[0] / shape[1])), -shape[1]))
+
+
+def _resized(height: float, width: float, unit: int) -> tuple[int, int]:
+    """The area of a slice in the shape of the image, in whole units."""
+    ratio = width / height
+    tall = int(SIDE / sqrt(ratio))
+    return _nearest(tall, unit), _nearest(int(tall * ratio), unit)
+
+
+def _nearest(length: float, unit: int) -> int:
+    """``ensure_divide``: the nearest multiple, one at least."""
+    return max(round(length / unit) * unit, unit)
+
+
+def tower_on(stack: Stack, height: int, width: int) -> Stack:
+    """The tower on the tiles of one image of that size."""
+    if stack.grid is None or stack.positions is None:
+        return stack
+    grid = replace(stack.grid, merge=isqrt(stack.patches // max(1, stack.pooled)))
+    seen = see(grid, height, width, stack.pooled)
+    patches = seen.rows * seen.columns
+    window = grid.window
+    return replace(
+        stack,
+        positions=patches + stack.positions - stack.patches,
+        patches=patches,
+        pooled=patches // grid.merge**2 if grid.rule in (*RESIZED, "packed") else stack.pooled,
+        tiles=seen.tiles,
+        tokens=0 if stack.tokens == 0 else seen.tokens,  # what the text attends to is no token
+        near=near_pairs(seen.rows, seen.columns, window) if window else seen.pairs,
+    )
+
+
+def tower_hearing(stack: Stack, seconds: float) -> Stack:
+    """The tower on one clip.
+
+    A tower that always has as many positions (Whisper's: 30 s, padded) runs once for each piece;
+    one that takes any length has ``stack.patches`` frames to a position.
+    """
+    assert stack.positions is not None  # noqa: S101 - towers know how many they have
+    if stack.grid is None:
+        piece_s = FRAMES_PER_POSITION * stack.positions / FRAMES_PER_S
+        return replace(stack, tiles=max(1, ceil(seconds / piece_s)))
+    positions = max(1, ceil(seconds * FRAMES_PER_S / stack.grid.patch[0]))
+    pooled = max(1, ceil(positions / stack.grid.merge))
+    if stack.grid.window:  # so many queries on each window
+        pooled = ceil(positions / stack.grid.window) * stack.grid.merge
+    near = None if stack.near is None else stack.near * positions // stack.positions
+    return replace(stack, positions=positions, patches=positions, pooled=pooled, near=near)

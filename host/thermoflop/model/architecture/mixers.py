@@ -2,26 +2,66 @@
 
 Each lists its ``parts()`` (what holds parameters); ``operators.build`` turns it into operators.
 Sources: Vaswani 2017 (multi-head), Shazeer 2019 (multi-query), Ainslie 2023 (grouped), DeepSeek-V2
-2024 (latent).
+2024 (latent), He 2021 (disentangled: DeBERTa).
 """
 
 from __future__ import annotations
 
+from thermoflop.base.number import minimum
 from thermoflop.base.record import record
 from thermoflop.model.architecture.parts import Linear, Norm, Vector, in_groups
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from thermoflop.base.number import Number
-    from thermoflop.model.architecture.compressed import CompressedAttention
     from thermoflop.model.architecture.parts import Part
     from thermoflop.model.architecture.recurrences import Recurrence
-    from thermoflop.model.architecture.relative import Relative
-    from thermoflop.model.architecture.sparse import Indexer
+    from thermoflop.model.architecture.sparse import CompressedAttention, Indexer
 
 
 # Maps among an attention's extras that run on every key that is met, not on the new tokens alone.
 KEY_MAPS = frozenset({"dt_proj"})
+
+
+@record
+class Relative:
+    """Scores of content and ``rows`` relative positions, whose embeddings the layers share.
+
+    ``keys``: queries of the content meet projected positions; ``queries``: projected positions
+    meet keys of the content. The projections to ``width`` are the attention's own where they are
+    ``shared``. Of a sequence shorter than the positions reach, ``clipped`` projects what it needs.
+    ``rows`` None: two for each token, computed anew and projected for every sequence (XLNet), or
+    ``once`` for all (Funnel); ``fewer`` of them where a distance of none is met once (Parakeet).
+    """
+
+    hidden: Number
+    width: Number
+    rows: Number | None
+    keys: bool
+    queries: bool
+    shared: bool = False
+    key_bias: bool = True
+    clipped: bool = False
+    once: bool = False
+    fewer: int = 0
+
+    def linears(self) -> tuple[Linear, ...]:
+        """The projections of positions; both where they are the attention's own."""
+        where = ("attn", "attn_proj", self.hidden, self.width)
+        key = Linear("pos_key_proj", *where, self.key_bias, tied=self.shared)
+        query = Linear("pos_query_proj", *where, True, tied=self.shared)
+        chosen = ((key, self.keys), (query, self.queries))
+        return tuple(linear for linear, runs in chosen if runs or self.shared)
+
+    def met(self, tokens: Number) -> Number:
+        """Relative positions that sequences of so many tokens meet."""
+        if self.rows is None:
+            return 2 * tokens - self.fewer
+        return minimum(self.rows, 2 * tokens) if self.clipped else self.rows
+
+    def parts(self) -> tuple[Part, ...]:
+        """What holds parameters beside the attention's own."""
+        return () if self.shared else self.linears()
 
 
 @record

@@ -1,11 +1,12 @@
-"""What attention to chosen keys is made of: the indexer that chooses them.
+"""Attention to chosen keys and to compressed entries, and several residual streams.
 
-Sources: DeepSeek-V3.2 (2025, section 2.1: lightning indexer), DeepSeek-V4 (2026, section 2.3:
-compressed entries), MiniMax-M3 (blocks of keys).
+Sources: DeepSeek-V3.2 (2025, section 2.1: lightning indexer), DeepSeek-V4 (2026, sections 2.2:
+hyper-connections, and 2.3: compressed entries), MiniMax-M3 (blocks of keys).
 """
 
 from __future__ import annotations
 
+from thermoflop.base.number import kind_of
 from thermoflop.base.record import record
 from thermoflop.model.architecture.parts import Linear, Norm, Vector
 
@@ -112,3 +113,102 @@ class Indexer:
             return (self.queries(), *self.compressor.parts(), *self.weights())
         rest = (part for part in self.extras if not isinstance(part, Norm))
         return (self.queries(), *self.key_linears(), *self.weights(), *self.norms(), *rest)
+
+
+@record
+class CompressedAttention:
+    """``heads`` query heads on one head whose keys are its values, ``head_dim`` wide.
+
+    They meet the last ``window`` tokens, and with a ``compressor`` its entries: all of them, or
+    those that the ``indexer`` chooses. The heads' results go through ``o_groups`` matrices side by
+    side to ``o_rank`` elements each. ``rotary`` dimensions of a head are rotated.
+    """
+
+    hidden: Number
+    heads: Number
+    head_dim: Number
+    q_rank: Number
+    o_groups: Number
+    o_rank: Number
+    window: Number
+    rotary: Number
+    compressor: Compressor | None = None
+    indexer: Indexer | None = None
+
+    @property
+    def limits(self) -> tuple[Number, ...]:
+        """Lengths of a context from which on a query meets no more tokens, or entries."""
+        if self.compressor is None or self.indexer is None:
+            return (self.window,)
+        return (self.window, self.indexer.chosen * self.compressor.ratio)
+
+    @property
+    def state_elements(self) -> Number:
+        """Elements that wait to be compressed, and their gates, at the most."""
+        compressors = [self.compressor, self.indexer.compressor if self.indexer else None]
+        total: Number = 0
+        for each in compressors:
+            if each is not None:
+                total = total + 2 * each.ratio * each.dim * (2 * each.series - 1)
+        return total
+
+    def inward(self) -> tuple[Linear, ...]:
+        """Queries through their latent, and the one vector that is key and value."""
+        where = ("attn", "attn_proj")
+        return (
+            Linear("q_a_proj", *where, self.hidden, self.q_rank),
+            Linear("q_b_proj", *where, self.q_rank, self.heads * self.head_dim),
+            Linear("kv_proj", *where, self.hidden, self.head_dim),
+        )
+
+    def outward(self) -> tuple[Linear, Linear]:
+        """The grouped output projection, and what mixes the groups."""
+        width = self.heads * self.head_dim
+        each = width / self.o_groups if kind_of(width) == "sympy" else width // self.o_groups
+        where = ("attn", "attn_proj")
+        return (
+            Linear("o_a_proj", *where, each, self.o_rank, copies=self.o_groups),
+            Linear("o_b_proj", *where, self.o_groups * self.o_rank, self.hidden),
+        )
+
+    def norms(self) -> tuple[Norm, ...]:
+        """The norms on query latent, query heads (without weights) and the key."""
+        heads = Norm("q_b_norm", self.head_dim, weight=False, vectors=self.heads)
+        return (Norm("q_a_norm", self.q_rank), heads, Norm("kv_norm", self.head_dim))
+
+    def parts(self) -> tuple[Part, ...]:
+        """Everything here that holds parameters."""
+        compressor = self.compressor.parts() if self.compressor else ()
+        indexer = self.indexer.parts() if self.indexer else ()
+        sinks = Vector("sinks", "attn", self.heads)
+        return (*self.inward(), *self.outward(), *self.norms(), sinks, *compressor, *indexer)
+
+
+@record
+class Streams:
+    """``count`` residual streams: each block reads a weighted sum of them, and adds to all.
+
+    The weights come from the streams themselves; the ones by which streams are mixed are made
+    doubly stochastic in ``iterations`` steps. Without ``mixing`` there are none of those (Hy 4).
+    """
+
+    hidden: Number
+    count: Number
+    iterations: int = 0
+    mixing: bool = True
+
+    @property
+    def weights(self) -> Number:
+        """Weights for each token: to read, to add, and to mix."""
+        return (2 + self.count) * self.count if self.mixing else 2 * self.count
+
+    def mapping(self, group: str, role: str) -> Linear:
+        """From all streams to the weights, never quantized."""
+        width = self.count * self.hidden
+        return Linear("stream weights", group, role, width, self.weights, unquantized=True)
+
+    def parts(self, group: str) -> tuple[Part, ...]:
+        """Everything here that holds parameters: the mapping, its bias and a scale for each use."""
+        scales = self.weights + 2 + int(self.mixing)
+        bias = Vector("stream base, scale", group, scales, bias=True)
+        return (self.mapping(group, group), bias)

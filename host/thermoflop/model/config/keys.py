@@ -6,7 +6,7 @@ from thermoflop.base.messages import nearest, quote_value
 from thermoflop.base.plain import is_between
 from thermoflop.errors import InputError, UnknownModel
 from thermoflop.model.config.family import Family, Key, Use
-from thermoflop.model.config.ignored_keys import changes_nothing
+from thermoflop.model.config.ignored_keys import changes_nothing, is_unread
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -53,12 +53,8 @@ class Config:
         self.raw = _renamed(family, raw)
         self._checked: dict[str, Any] = {}
         strange = [key for key in self.raw if key not in ignore and self._is_strange(key)]
-        self.meaningless: tuple[str, ...] = ()
-        if strange:
-            from thermoflop.model.config.unread_keys import is_unread
-
-            # what other classes read and this one does not: left out, as transformers does
-            self.meaningless = tuple(key for key in strange if is_unread(family, self.raw, key))
+        # what other classes read and this one does not: left out, as transformers does
+        self.meaningless = tuple(key for key in strange if is_unread(family, self.raw, key))
         unknown = [key for key in strange if key not in self.meaningless]
         if unknown:
             raise _not_understood(family, self.raw, unknown)

@@ -8,7 +8,6 @@ import re
 from thermoflop.errors import InputError
 from thermoflop.model.architecture.formats import USUAL
 from thermoflop.model.config.gguf_formats import FILE_TYPES
-from thermoflop.model.config.repositories import form_of, means_16_bits
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -72,14 +71,30 @@ _WIDE = ("fp16", "bf16", "f16", "fp32")
 _TRAINED_NARROW = "qat"  # Google's quantization-aware Gemma 3 is q4_0
 
 _MEDIUM = {"q3_k": "q3_k_m", "q4_k": "q4_k_m", "q5_k": "q5_k_m"}
+_NVIDIA = "nvidia/deepseek-(?:r1|r1-0528|v3-0324)-(?:nv)?fp4"
+# Names with their owners, and the form that their config.json states.
+_FORMS = tuple(
+    (re.compile(pattern), form)
+    for pattern, form in (
+        # "fine-grained fp8 quantization with block size of 128" (the cards of Qwen3-FP8, Next, 3.5)
+        ("(?:qwen/)?qwen3[^/]*-fp8", "fp8-block128"),
+        # of the attention the second version alone quantizes a matrix, "the wo module" (its card)
+        (f"{_NVIDIA}-v2", "modelopt-nvfp4-o"), (_NVIDIA, "modelopt-nvfp4-mlp"),
+    )
+)  # fmt: skip
+# Of a model that is published in fp8 or less, the repositories in 16 bits: those that say so, and
+# what Mistral publishes beside its Instruct (the table of precisions in the cards of Ministral 3).
+_WIDE_NAMES = re.compile(
+    r".*[-_](?:bf16|fp16)|.*mi(?:ni)?stral-(?:large-)?3-\d+b-(?:base|reasoning)(?:-2512)?"
+)
 
 
 def said_format(name: str, config: Mapping[str, Any]) -> tuple[str | None, str]:
     """The format that a name says or means of a model with that configuration, and the sentence
     about it; None and "" for neither. ``fp16`` stands for 16 bits."""
-    if means_16_bits(name, config):
+    if _means_16_bits(name, config):
         return "fp16", "the name means 16 bits: fit and estimate count the weights so"
-    said = form_of(name) or named_format(name)
+    said = _form_of(name) or named_format(name)
     if said is None:
         return ollama_format(name)
     return said, f"the name means {said}: fit and estimate count the weights so"
@@ -151,3 +166,16 @@ def _gguf(word: str) -> str | None:
     while word not in known and "_" in word:
         word = word.rpartition("_")[0]
     return known.get(word)
+
+
+def _form_of(name: str) -> str | None:
+    """The published form that a repository's name means, or None."""
+    low = name.lower()
+    return next((form for names, form in _FORMS if names.fullmatch(low)), None)
+
+
+def _means_16_bits(name: str, config: Mapping[str, Any]) -> bool:
+    """Whether a name means 16 bits where the model of that configuration is stored in fewer."""
+    inner = config.get("text_config")
+    stored = config.get("quantization_config") or (inner or {}).get("quantization_config")
+    return bool(stored) and _WIDE_NAMES.fullmatch(name.lower()) is not None

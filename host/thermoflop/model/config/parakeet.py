@@ -10,8 +10,8 @@ from thermoflop.base.messages import quote_value
 from thermoflop.base.record import replace
 from thermoflop.errors import InputError
 from thermoflop.model.architecture.description import Description, Layer, Placed, Run, Stack
+from thermoflop.model.architecture.mixers import Relative
 from thermoflop.model.architecture.parts import Convolution, Linear, Vector
-from thermoflop.model.architecture.relative import Relative
 from thermoflop.model.config.architectures import built
 from thermoflop.model.config.blocks import biased_attention, biased_mlp, conformer
 from thermoflop.model.config.readers import read_sections

@@ -53,5 +53,4 @@ def _crossing(traits: Traits, layer: Layer, source: int) -> Layer:
     names = ("pre_cross_norm", "post_cross_norm")
     norms = tuple(decoder.norm_of(traits, name, layer.hidden) for name in names)
     kind = layer.kind.replace(" + MLP", " + cross + MLP")
-    crossing: Layer = replace(layer, kind=kind, cross=cross, norms=(*layer.norms, *norms))
-    return crossing
+    return replace(layer, kind=kind, cross=cross, norms=(*layer.norms, *norms))

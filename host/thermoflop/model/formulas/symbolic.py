@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from thermoflop.base.record import record, replace
 from thermoflop.errors import MissingExtra
-from thermoflop.model.architecture.compressed import CompressedAttention
 from thermoflop.model.architecture.description import Description, Layer, Placed, Run, Stack
 from thermoflop.model.architecture.feedforward import Mlp, Moe
 from thermoflop.model.architecture.linear import GatedDelta, KimiDelta, Lightning
@@ -21,7 +20,7 @@ from thermoflop.model.architecture.recurrences import (
     ShortConvolution,
     TimeMix,
 )
-from thermoflop.model.architecture.sparse import Compressor, Indexer
+from thermoflop.model.architecture.sparse import CompressedAttention, Compressor, Indexer
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from thermoflop.base.number import Number
-    from thermoflop.model.architecture.relative import Relative
+    from thermoflop.model.architecture.mixers import Relative
     from thermoflop.model.architecture.sparse import Indexer
     from thermoflop.model.operators.context import EmitContext
 

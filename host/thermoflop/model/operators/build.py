@@ -178,7 +178,7 @@ def mixer_operators(mixer: Mixer, scope: EmitContext) -> Iterator[Operator]:
     if isinstance(mixer, Attention | LatentAttention):
         yield from attention_operators(mixer, scope)
         return
-    from thermoflop.model.architecture.compressed import CompressedAttention
+    from thermoflop.model.architecture.sparse import CompressedAttention
 
     if isinstance(mixer, SideBySide):
         for each in mixer.mixers:

@@ -17,8 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from thermoflop.base.number import Number
-    from thermoflop.model.architecture.compressed import CompressedAttention, Streams
-    from thermoflop.model.architecture.sparse import Compressor
+    from thermoflop.model.architecture.sparse import CompressedAttention, Compressor, Streams
     from thermoflop.model.operators.context import EmitContext
 
 

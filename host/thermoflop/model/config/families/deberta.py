@@ -5,8 +5,8 @@ from __future__ import annotations
 from thermoflop.base.messages import quote_value
 from thermoflop.errors import InputError, UnknownModel
 from thermoflop.model.architecture.description import Placed
+from thermoflop.model.architecture.mixers import Relative
 from thermoflop.model.architecture.parts import Convolution, Norm, Table
-from thermoflop.model.architecture.relative import Relative
 from thermoflop.model.config.decoder import head_width
 from thermoflop.model.config.families import encoders  # noqa: F401 - parents are there
 from thermoflop.model.config.family import Key, anything, at_least_zero, family, sizes

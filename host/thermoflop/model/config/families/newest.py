@@ -8,9 +8,9 @@ from __future__ import annotations
 from thermoflop.base.messages import quote_value
 from thermoflop.base.record import replace
 from thermoflop.errors import InputError
-from thermoflop.model.architecture.compressed import Streams
 from thermoflop.model.architecture.description import Placed
 from thermoflop.model.architecture.parts import Linear, Norm, Vector
+from thermoflop.model.architecture.sparse import Streams
 from thermoflop.model.config.families import sparse  # noqa: F401 - its parent module is loaded with it
 from thermoflop.model.config.families.latent import (
     choosing,

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from thermoflop.errors import UnknownModel
 from thermoflop.model.architecture.description import Placed
+from thermoflop.model.architecture.mixers import Relative
 from thermoflop.model.architecture.parts import Linear, Vector
-from thermoflop.model.architecture.relative import Relative
 from thermoflop.model.config.family import at_least_zero, family, indices, spaced, use
 from thermoflop.model.config.pooled import block_sizes
 

@@ -7,9 +7,8 @@ from __future__ import annotations
 
 from thermoflop.base.messages import quote_value
 from thermoflop.errors import InputError
-from thermoflop.model.architecture.compressed import CompressedAttention, Streams
 from thermoflop.model.architecture.parts import Linear, Vector
-from thermoflop.model.architecture.sparse import Compressor, Indexer
+from thermoflop.model.architecture.sparse import CompressedAttention, Compressor, Indexer, Streams
 from thermoflop.model.config.families import mixtures  # noqa: F401 - mixtral is defined there
 from thermoflop.model.config.families.patterns import sparse_from, words
 from thermoflop.model.config.family import (
