@@ -75,7 +75,7 @@ def with_media(
     that makes no sense, or where the model ``name`` does not see or hear.
     """
     # here, because a question without images must not wait for the grids of towers
-    from thermoflop.model.architecture.grid import tower_hearing, tower_on
+    from thermoflop.model.architecture.perceived import tower_hearing, tower_on
 
     count, clips, tokens = 0, 0, 0
     if isinstance(images, str):
@@ -107,7 +107,7 @@ def _hears(description: Description) -> bool:
 def _check_source(description: Description, name: str, audio: str | float) -> None:
     """UsageError where a clip is not the source that is counted in any case: Whisper's, which is
     padded to 30 s."""
-    from thermoflop.model.architecture.grid import FRAMES_PER_POSITION, FRAMES_PER_S
+    from thermoflop.model.architecture.perceived import FRAMES_PER_POSITION, FRAMES_PER_S
 
     seconds, first = parse_seconds(audio), description.stacks[0]
     if first.positions is not None:

@@ -92,11 +92,11 @@ def shape_of(
             f"{model.name} has an encoder, and the published formulas have no place for its source"
         )
     stack, head = model.description.stack("decoder"), model.description.head
-    run = stack.runs[0] if stack is not None and stack.runs else None
-    mixer = run.layer.mixer if run is not None else None
-    feed = run.layer.feed if run is not None else None
+    runs = () if stack is None else stack.runs
+    layer = runs[0].layer if runs else None
+    mixer, feed = (getattr(layer, name, None) for name in ("mixer", "feed"))
     inner = getattr(feed, "inner", None)
-    if run is None or not isinstance(mixer, Attention) or inner is None or head is None:
+    if not isinstance(mixer, Attention) or inner is None or head is None:
         raise UsageError(
             f"{model.name} has no plain attention, MLP and head in each layer, and the "
             "published formulas have no place for anything else"
@@ -104,18 +104,9 @@ def shape_of(
     n_ctx = context if context is not None else model.max_positions
     if n_ctx is None:
         raise UsageError(f"{model.name} states no longest context: say --context")
-    layers: Number = 0
-    for each in stack.runs if stack is not None else ():
-        layers = layers + each.times
-    return DecoderShape(
-        layers,
-        mixer.heads,
-        mixer.hidden,
-        mixer.head_dim,
-        n_ctx,
-        inner,
-        head.outputs if vocab is None else vocab,
-    )
+    sizes = (mixer.heads, mixer.hidden, mixer.head_dim, n_ctx, inner)
+    words = head.outputs if vocab is None else vocab
+    return DecoderShape(sum(run.times for run in runs), *sizes, words)
 
 
 def true_mults(model: Model, n_ctx: Number) -> Number:

@@ -229,15 +229,14 @@ class Report:
 
     def by(self, field: str) -> dict[str, tuple[int, int, int]]:
         """Records, comparisons and differences by ``family`` or ``record_name``."""
-        names: dict[str, set[str]] = {}
-        counts: dict[str, list[int]] = {}
-        for comparison in self.comparisons:
-            key = getattr(comparison, field)
-            names.setdefault(key, set()).add(comparison.record_name)
-            count = counts.setdefault(key, [0, 0])
-            count[0] += 1
-            count[1] += not comparison.equal
-        return {key: (len(names[key]), counts[key][0], counts[key][1]) for key in sorted(counts)}
+        groups: dict[str, list[Comparison]] = {}
+        for each in self.comparisons:
+            groups.setdefault(getattr(each, field), []).append(each)
+        return {
+            key: (len({each.record_name for each in some}), len(some),
+                  sum(not each.equal for each in some))
+            for key, some in sorted(groups.items())
+        }  # fmt: skip
 
     def text(self, each: bool = False) -> str:
         """The table of comparisons, and every difference."""

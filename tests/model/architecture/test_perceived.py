@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 from thermoflop.model.architecture.description import Stack
-from thermoflop.model.architecture.grid import Grid, tower_hearing, tower_on
+from thermoflop.model.architecture.grid import Grid
+from thermoflop.model.architecture.perceived import tower_hearing, tower_on
 
 SMART = Grid("smart", (10, 10), (80, 80), limits=(1600, 10**6), window=2)
 TILES = Grid("cut", (5, 5), (20, 20))

@@ -1,4 +1,4 @@
-"""A tower on an image or a clip of some size: its positions, and the tokens that the text reads.
+"""How an image of some size becomes patches, and how many tokens of it the text model reads.
 
 Each rule is that of the image processor of a class of transformers 5, by name; what its settings
 say beside the model's own configuration is in ``limits``, as published with the first model of the
@@ -10,22 +10,16 @@ the settings published: nine at most, each of the area of 448 x 448 pixels.
 
 from __future__ import annotations
 
-from math import ceil, floor, isqrt, log, sqrt
+from math import ceil, floor, log, sqrt
 
-from thermoflop.base.record import record, replace
+from thermoflop.base.record import record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from thermoflop.model.architecture.description import Stack
-
 MOST_SLICES = 9
 SIDE = 448
-# Mel frames a second: a hop of 160 samples of 16,000 (Radford et al. 2022, section 2.2).
-FRAMES_PER_S = 100
-# Frames of a position of Whisper's encoder: the stride of its second convolution (section 2.2).
-FRAMES_PER_POSITION = 2
 
 
 @record
@@ -281,40 +275,3 @@ def _resized(height: float, width: float, unit: int) -> tuple[int, int]:
 def _nearest(length: float, unit: int) -> int:
     """``ensure_divide``: the nearest multiple, one at least."""
     return max(round(length / unit) * unit, unit)
-
-
-def tower_on(stack: Stack, height: int, width: int) -> Stack:
-    """The tower on the tiles of one image of that size."""
-    if stack.grid is None or stack.positions is None:
-        return stack
-    grid = replace(stack.grid, merge=isqrt(stack.patches // max(1, stack.pooled)))
-    seen = see(grid, height, width, stack.pooled)
-    patches = seen.rows * seen.columns
-    window = grid.window
-    return replace(
-        stack,
-        positions=patches + stack.positions - stack.patches,
-        patches=patches,
-        pooled=patches // grid.merge**2 if grid.rule in (*RESIZED, "packed") else stack.pooled,
-        tiles=seen.tiles,
-        tokens=0 if stack.tokens == 0 else seen.tokens,  # what the text attends to is no token
-        near=near_pairs(seen.rows, seen.columns, window) if window else seen.pairs,
-    )
-
-
-def tower_hearing(stack: Stack, seconds: float) -> Stack:
-    """The tower on one clip.
-
-    A tower that always has as many positions (Whisper's: 30 s, padded) runs once for each piece;
-    one that takes any length has ``stack.patches`` frames to a position.
-    """
-    assert stack.positions is not None  # noqa: S101 - towers know how many they have
-    if stack.grid is None:
-        piece_s = FRAMES_PER_POSITION * stack.positions / FRAMES_PER_S
-        return replace(stack, tiles=max(1, ceil(seconds / piece_s)))
-    positions = max(1, ceil(seconds * FRAMES_PER_S / stack.grid.patch[0]))
-    pooled = max(1, ceil(positions / stack.grid.merge))
-    if stack.grid.window:  # so many queries on each window
-        pooled = ceil(positions / stack.grid.window) * stack.grid.merge
-    near = None if stack.near is None else stack.near * positions // stack.positions
-    return replace(stack, positions=positions, patches=positions, pooled=pooled, near=near)

@@ -298,6 +298,7 @@ def attention_of(traits: Traits) -> Attention:
     k_bias, v_bias = traits["k_bias"], traits["v_bias"]
     values = traits["v_norm"] and projects != "q"
     normed = projects != "q" or traits["norms_again"]
+    same = ("sinks", "relative", "output_group", "value_dim", "head_gate", "indexer", "groups")
     return Attention(
         traits["hidden"],
         heads,
@@ -311,17 +312,11 @@ def attention_of(traits: Traits) -> Attention:
         k_norm=_qk_norm(traits, "k_norm", kv_heads, dim) if normed else None,
         v_norm=Norm("v_norm", dim, weight=False, vectors=kv_heads) if values else None,
         rotary=dim if traits["rotary"] else None,
-        sinks=traits["sinks"],
-        relative=traits["relative"],
         gate=traits["output_gate"],
-        output_group=traits["output_group"],
         extras=_attention_extras(traits, heads, kv_heads, dim),
         calls=traits["attention_calls"],
         projects=projects,
-        value_dim=traits["value_dim"],
-        head_gate=traits["head_gate"],
-        indexer=traits["indexer"],
-        groups=traits["groups"],
+        **{name: traits[name] for name in same},
     )
 
 

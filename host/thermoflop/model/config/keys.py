@@ -129,10 +129,6 @@ def check_value(key: str, value: Any, rule: Key) -> None:
         raise InputError(f"{key} is {quote_value(value)} where {_expected(key, rule)} is expected")
 
 
-def _is_count(key: str, value: Any, rule: Key) -> bool:
-    return type(value) is int and rule.least <= value <= largest(key)
-
-
 def largest(key: str) -> int:
     """The largest count that a key may hold."""
     return LARGEST_LAYER_COUNT if key.endswith(LAYER_KEYS) else LARGEST_COUNT
@@ -147,7 +143,7 @@ def _is_list(value: Any, kind: type) -> bool:
 
 
 _CHECKS: dict[str, Any] = {
-    "count": _is_count,
+    "count": lambda key, value, rule: type(value) is int and rule.least <= value <= largest(key),
     "flag": lambda _key, value, _rule: type(value) is bool,
     "text": lambda _key, value, _rule: type(value) is str,
     "only": lambda _key, value, rule: value == rule.default,

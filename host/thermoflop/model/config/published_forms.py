@@ -75,26 +75,23 @@ FORM_NAMES = (*_SCHEMES, "gptq-int4-g128", "awq-int4-g64", "hqq-int4-g64", "mlx-
 def published_form(name: str) -> Quantization:
     """The formats that a published form gives the matrices of any model. UsageError for a name
     that is none."""
-    block = _SCHEMES.get(name) or _grouped(name) or _widths(name) or _fp8(name)
+    block = _SCHEMES.get(name)
+    for pattern, block_of in ((_GROUPED, _grouped), (_WIDTHS, _widths), (_FP8, _fp8)):
+        match = pattern.fullmatch(name)
+        block = block_of(match) if match and block is None else block
     found = None if block is None else read_quantization({"quantization_config": block})[0]
     if found is None:
         raise UsageError(f"{name!r:.40} is no published form: expected {', '.join(FORM_NAMES)}")
     return found
 
 
-def _grouped(name: str) -> dict[str, Any] | None:
-    match = _GROUPED.fullmatch(name)
-    if match is None:
-        return None
+def _grouped(match: re.Match[str]) -> dict[str, Any]:
     method, bits, group = match.groups()
     block: dict[str, Any] = {"quant_method": method, _BITS.get(method, "bits"): int(bits or 4)}
     return block if group is None else {**block, "group_size": int(group)}
 
 
-def _widths(name: str) -> dict[str, Any] | None:
-    match = _WIDTHS.fullmatch(name)
-    if match is None:
-        return None
+def _widths(match: re.Match[str]) -> dict[str, Any]:
     bits, inputs, points, group = match.groups()
     weights = {"num_bits": int(bits), "type": "int", "symmetric": points is None}
     if group is not None:
@@ -106,10 +103,7 @@ def _widths(name: str) -> dict[str, Any] | None:
     return {**block, "ignore": ["lm_head"]}
 
 
-def _fp8(name: str) -> dict[str, Any] | None:
-    match = _FP8.fullmatch(name)
-    if match is None:
-        return None
+def _fp8(match: re.Match[str]) -> dict[str, Any]:
     rows = int(match[1])
     block: dict[str, Any] = {"quant_method": "fp8", "modules_to_not_convert": _WIDE_BESIDE}
     return {**block, "weight_block_size": [rows, int(match[2] or rows)]}

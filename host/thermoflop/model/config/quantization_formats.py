@@ -28,14 +28,13 @@ if TYPE_CHECKING:
 _SCALE_BITS = {"mxfp4": 8, "mxfp6": 8, "mxfp8": 8, "nvfp4": 8}
 # An fp32 scale of a tensor, and one of its inputs beside it.
 _TENSOR_BITS = 64
+_IN_INT8 = ("W8A8_SQ_PER_CHANNEL", "W8A8_SQ_PER_CHANNEL_PER_TOKEN_PLUGIN", "INT8")
 # Algorithms of ModelOpt: format of weights, elements that share a scale, format of inputs.
 _ALGORITHMS: dict[str, tuple[str, int | None, str | None]] = {
-    "NVFP4": ("nvfp4", 16, "nvfp4"),
-    "NVFP4_AWQ": ("nvfp4", 16, "nvfp4"),
+    **dict.fromkeys(("NVFP4", "NVFP4_AWQ"), ("nvfp4", 16, "nvfp4")),
     "W4A16_NVFP4": ("nvfp4", 16, None),
     "W4A8_NVFP4_FP8": ("nvfp4", 16, "fp8"),
-    "FP8": ("fp8", None, "fp8"),
-    "FP8_PER_CHANNEL_PER_TOKEN": ("fp8", None, "fp8"),
+    **dict.fromkeys(("FP8", "FP8_PER_CHANNEL_PER_TOKEN"), ("fp8", None, "fp8")),
     "FP8_PB_WO": ("fp8", 128, None),
     "FP8_BLOCK_SCALES": ("fp8", 128, "fp8"),
     "MXFP8": ("mxfp8", 32, "mxfp8"),
@@ -46,28 +45,21 @@ _ALGORITHMS: dict[str, tuple[str, int | None, str | None]] = {
     "W4A8_AWQ": ("int4", 128, "fp8"),
     "W4A16": ("int4", None, None),
     "W8A16": ("int8", None, None),
-    "W8A8_SQ_PER_CHANNEL": ("int8", None, "int8"),
-    "W8A8_SQ_PER_CHANNEL_PER_TOKEN_PLUGIN": ("int8", None, "int8"),
-    "INT8": ("int8", None, "int8"),
+    **dict.fromkeys(_IN_INT8, ("int8", None, "int8")),
 }
+# Methods that write what AutoAWQ writes.
+_OF_AWQ = ("awq", "awq_marlin", "auto-round", "intel/auto-round")
 # Methods whose weights are whole numbers in groups: key of the bits, key of the group, defaults;
 # bits of a group's scale, and whether a zero point as wide as a weight lies beside it.
 GROUPED: dict[str, tuple[str, int | None, str, int, int, bool]] = {
-    "awq": ("bits", 4, "group_size", 128, 16, True),
-    "awq_marlin": ("bits", 4, "group_size", 128, 16, True),
-    "gptq": ("bits", None, "group_size", 128, 16, True),
-    "gptq_marlin": ("bits", None, "group_size", 128, 16, True),
+    **dict.fromkeys(_OF_AWQ, ("bits", 4, "group_size", 128, 16, True)),
+    **dict.fromkeys(("gptq", "gptq_marlin"), ("bits", None, "group_size", 128, 16, True)),
     "marlin": ("bits", 4, "group_size", 128, 16, False),
-    "auto-round": ("bits", 4, "group_size", 128, 16, True),
-    "intel/auto-round": ("bits", 4, "group_size", 128, 16, True),
-    "hqq": ("nbits", 4, "group_size", 64, 32, False),
-    "sinq": ("nbits", 4, "group_size", 64, 32, False),
-    "metal": ("bits", 4, "group_size", 64, 32, False),
-    "mlx": ("bits", 4, "group_size", 64, 32, False),
+    **dict.fromkeys(("hqq", "sinq"), ("nbits", 4, "group_size", 64, 32, False)),
+    **dict.fromkeys(("metal", "mlx"), ("bits", 4, "group_size", 64, 32, False)),
     "higgs": ("bits", 4, "group_size", 256, 16, False),
     "spqr": ("bits", 3, "beta1", 16, 10, False),
-    "exl2": ("bits", None, "group_size", -1, 0, False),
-    "exl3": ("bits", None, "group_size", -1, 0, False),
+    **dict.fromkeys(("exl2", "exl3"), ("bits", None, "group_size", -1, 0, False)),
     "gemma": ("num_bits", 4, "group_size", -1, 0, False),
 }
 # Bits that a method's own code takes, where it takes few: GPTQConfig of transformers, vLLM's
@@ -228,10 +220,6 @@ def _torchao_type(kind: Any) -> Stored | None:
     return _of_word(str(kind.get("_type")), data.get("group_size"))
 
 
-def _quark(block: Block) -> Stored | None:
-    return of_quark(mapping(block, "global_quant_config"))
-
-
 def of_quark(settings: Block) -> Stored | None:
     weight, inputs = settings.get("weight"), settings.get("input_tensors")
     weight = weight[-1] if isinstance(weight, list) and weight else weight
@@ -281,9 +269,8 @@ _SPECIAL: dict[str, Callable[[Block], Stored | None]] = {
     "fp_quant": _named("forward_dtype", "nvfp4"),
     "fouroversix": _named("dtype", "nvfp4"),
     "torchao": _torchao,
-    "quark": _quark,
-    "modelopt": _modelopt,
-    "modelopt_fp4": _modelopt,
+    "quark": lambda block: of_quark(mapping(block, "global_quant_config")),
+    **dict.fromkeys(("modelopt", "modelopt_fp4"), _modelopt),
     "compressed-tensors": lambda _block: None,
 }
 

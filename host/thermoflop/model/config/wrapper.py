@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from thermoflop.base.record import replace
 from thermoflop.model.architecture.description import Description, Placed, Stack
-from thermoflop.model.architecture.grid import RESIZED, tower_on
+from thermoflop.model.architecture.grid import RESIZED
+from thermoflop.model.architecture.perceived import tower_on
 from thermoflop.model.config.architectures import built, class_name
 from thermoflop.model.config.readers import read_section, read_sections, reader_of
 from thermoflop.model.config.tower import ANY_SIDE, read_tower

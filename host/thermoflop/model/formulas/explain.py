@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from thermoflop.model.model import Model
     from thermoflop.model.operators.operator import Operator
 
+    Parts = tuple[tuple[tuple[str, ...], Any], ...]
+
 
 @record
 class Formula:
@@ -33,7 +35,12 @@ class Formula:
     title: str
     expression: Any
     unit: str
-    parts: tuple[tuple[tuple[str, ...], Any], ...] = ()
+    parts: Parts = ()
+
+
+def _formula(title: str, count: Any, unit: str, parts: Parts = ()) -> Formula:
+    """A formula as the sum that textbooks write."""
+    return Formula(title, require_sympy().expand(count), unit, parts)
 
 
 @record
@@ -102,14 +109,13 @@ def _a_layer(model: Model, role: str) -> str:
 
 def _parameter_formulas(model: Model, symbolic: Symbolic) -> Iterator[Formula]:
     """Parameters of each kind of layer, and of the model."""
-    sympy = require_sympy()
     for stack in symbolic.description.stacks:
         for run in stack.runs:
             count = sum(part.parameters for part in run.layer.parts())
             title = f"parameters of {_a_layer(model, stack.role)} ({run.layer.kind})"
-            yield Formula(title, sympy.expand(count), "parameters")
+            yield _formula(title, count, "parameters")
     whole = parameters.total(symbolic.description)
-    yield Formula("parameters of the model", sympy.expand(whole), "parameters")
+    yield _formula("parameters of the model", whole, "parameters")
 
 
 def _layer_scopes(
@@ -146,7 +152,6 @@ def _flop_formulas(
     values: dict[Any, int],
 ) -> Iterator[Formula]:
     """FLOPs of each kind of layer, of the logits, of prefill, decode step and training."""
-    sympy = require_sympy()
     batch, new, cached, source = (letters[name] for name in "bstS")
     length = source if model.is_encoder_decoder else 0
     form = mla or "expanded"
@@ -156,24 +161,24 @@ def _flop_formulas(
             operators = [each for each in layer_operators(run.layer, scope) if each.flops != 0]
             flops = sum(operator.flops for operator in operators)
             title = f"forward FLOPs of {_a_layer(model, stack.role)} ({run.layer.kind})"
-            yield Formula(title, sympy.expand(flops), "FLOP", _by_group(operators))
+            yield _formula(title, flops, "FLOP", _by_group(operators))
     forward = build_operators(symbolic.description, prefill)
     logits = sum(operator.flops for operator in forward if operator.group == "lm_head")
     if logits != 0:
-        yield Formula("forward FLOPs of the logits", sympy.expand(logits), "FLOP")
+        yield _formula("forward FLOPs of the logits", logits, "FLOP")
     whole = sum(operator.flops for operator in forward)
-    yield Formula("forward FLOPs of the model", sympy.expand(whole), "FLOP")
+    yield _formula("forward FLOPs of the model", whole, "FLOP")
     if not model.is_encoder:
         form, sizes = mla or "absorbed", (batch, 1, cached, length)
         step = Step(*sizes, encode=False, mla=form)
         flops = sum(operator.flops for operator in build_operators(symbolic.description, step))
-        yield Formula("FLOPs of a decode step", sympy.expand(flops), "FLOP")
+        yield _formula("FLOPs of a decode step", flops, "FLOP")
     again = sum(operator.flops for operator in forward if in_layers(operator))
-    yield Formula("training FLOPs, nothing recomputed", sympy.expand(3 * whole), "FLOP")
-    yield Formula("training FLOPs, layers recomputed", sympy.expand(3 * whole + again), "FLOP")
+    yield _formula("training FLOPs, nothing recomputed", 3 * whole, "FLOP")
+    yield _formula("training FLOPs, layers recomputed", 3 * whole + again, "FLOP")
 
 
-def _by_group(operators: Sequence[Operator]) -> tuple[tuple[tuple[str, ...], Any], ...]:
+def _by_group(operators: Sequence[Operator]) -> Parts:
     """The names of each group of operators, and their FLOPs together."""
     sympy = require_sympy()
     groups: dict[str, list[Operator]] = {}
@@ -187,14 +192,13 @@ def _by_group(operators: Sequence[Operator]) -> tuple[tuple[tuple[str, ...], Any
 
 def _cache_formulas(model: Model, symbolic: Symbolic, cached: Any) -> Iterator[Formula]:
     """Elements of the cache for each token, or at a length, and of recurrent states."""
-    sympy = require_sympy()
     if model.is_encoder:
         return
     elements = cache.cache_elements(symbolic.description, 1, windowed=False)
-    yield Formula("cache elements for each token", sympy.expand(elements), "elements")
+    yield _formula("cache elements for each token", elements, "elements")
     if cache.period(model.description) != 1:
         held = cache.cache_elements(symbolic.description, cached)
-        yield Formula("cache elements at t tokens, by entries", sympy.expand(held), "elements")
+        yield _formula("cache elements at t tokens, by entries", held, "elements")
     states = cache.state_elements(symbolic.description)
     if states != 0:
-        yield Formula("state elements for each sequence", sympy.expand(states), "elements")
+        yield _formula("state elements for each sequence", states, "elements")

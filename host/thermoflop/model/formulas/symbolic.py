@@ -152,32 +152,28 @@ def _stack(letters: _Letters, stack: Stack) -> Stack:
         )
         for run in stack.runs
     )
-    return replace(
-        stack,
-        hidden=sizes[stack.hidden],
-        runs=runs,
-        front=tuple(_placed(letters, placed, sizes) for placed in stack.front),
-        tail=tuple(_placed(letters, placed, sizes) for placed in stack.tail),
-    )
+    front, tail = (_placed(letters, ends, sizes) for ends in (stack.front, stack.tail))
+    return replace(stack, hidden=sizes[stack.hidden], runs=runs, front=front, tail=tail)
 
 
-def _placed(letters: _Letters, placed: Placed, sizes: dict[Any, Any]) -> Placed:
-    return replace(placed, part=_part(letters, placed.part, sizes))
+def _placed(
+    letters: _Letters, placed: tuple[Placed, ...], sizes: dict[Any, Any]
+) -> tuple[Placed, ...]:
+    return tuple(replace(each, part=_part(letters, each.part, sizes)) for each in placed)
 
 
 def _layer(letters: _Letters, layer: Layer, sizes: dict[Any, Any]) -> Layer:
     inner = dict(sizes)
-    mixer = _mixer(letters, layer.mixer, inner)
-    cross = _mixer(letters, layer.cross, inner)
+    blocks = {name: _mixer(letters, getattr(layer, name), inner) for name in ("mixer", "cross")}
     feed = _feed(letters, layer.feed, inner)
     norms = tuple(_part(letters, norm, inner) for norm in layer.norms)
     idle = _mixer(letters, layer.idle, inner)
     streams, hidden = layer.streams, inner[layer.hidden]
     if streams is not None:
         streams = replace(streams, hidden=hidden, count=letters.letter("n_s", streams.count))
-    blocks = {"mixer": mixer, "cross": cross, "feed": feed, "idle": idle, "streams": streams}
+    blocks |= {"feed": feed, "idle": idle, "streams": streams}
     kept = tuple(_part(letters, part, inner) for part in layer.kept)
-    others = tuple(_placed(letters, placed, inner) for placed in layer.others)
+    others = _placed(letters, layer.others, inner)
     return replace(layer, hidden=hidden, norms=norms, kept=kept, others=others, **blocks)
 
 

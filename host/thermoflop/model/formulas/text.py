@@ -126,7 +126,8 @@ def explain_report(
 
         return json.dumps(explain_record(explanation), indent=2, ensure_ascii=False)
     lines = [f"{model.name}: formulas derived from its operators", ""]
-    used = {symbol for formula in explanation.formulas for symbol in _symbols(formula.expression)}
+    expressions = (formula.expression for formula in explanation.formulas)
+    used = {symbol for each in expressions for symbol in getattr(each, "free_symbols", ())}
     for symbol, value in explanation.values.items():
         if symbol in used:
             lines.append(f"  {symbol!s:<4} = {value:>12,}  {explanation.meaning(symbol)}")
@@ -153,10 +154,6 @@ def explain_report(
         form = mla or "expanded in a prompt, absorbed in a decode step"
         lines.append(f"Latent attention {form}.")
     return "\n".join(_wrapped(lines))
-
-
-def _symbols(expression: Any) -> set[Any]:
-    return set(getattr(expression, "free_symbols", ()))
 
 
 def _wrapped(lines: list[str]) -> list[str]:

@@ -42,8 +42,10 @@ class EmitContext:
         """The same tokens in another part of the model."""
         return replace(self, part=part, times=times)
 
-    def linear(self, linear: Linear, rows: Number, target: str = "activations") -> MatMul:
-        """A linear map on ``rows`` rows."""
+    def linear(
+        self, linear: Linear, rows: Number, target: str = "activations", sets: Number = 1
+    ) -> MatMul:
+        """A linear map on ``rows`` rows, in ``sets`` sets of weights (experts)."""
         return MatMul(
             linear.name,
             self.part,
@@ -52,6 +54,7 @@ class EmitContext:
             rows,
             linear.inputs,
             linear.outputs,
+            sets=sets,
             bias=linear.bias,
             unquantized=linear.unquantized,
             target=target,

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from thermoflop.base.number import distinct_experts
-from thermoflop.base.record import replace
 from thermoflop.model.architecture.feedforward import Mlp, Moe
 from thermoflop.model.architecture.parts import Linear, Norm
 from thermoflop.model.operators.context import elementwise, normalize
-from thermoflop.model.operators.kinds import SOFTMAX_OPERATIONS, MatMul
+from thermoflop.model.operators.kinds import SOFTMAX_OPERATIONS
 from thermoflop.model.operators.operator import Operator
 
 TYPE_CHECKING = False
@@ -29,7 +28,7 @@ def feed_operators(feed: FeedForward, scope: EmitContext) -> Iterator[Operator]:
 
 def _mlp(mlp: Mlp, scope: EmitContext, rows: Number, sets: Number = 1) -> Iterator[Operator]:
     """Up (and gate), activation, down."""
-    *ups, down = (_with_sets(scope.linear(linear, rows), sets) for linear in mlp.linears())
+    *ups, down = (scope.linear(linear, rows, sets=sets) for linear in mlp.linears())
     yield from ups
     inputs = 2 if mlp.gated else 1
     yield elementwise(mlp.product, scope, rows, mlp.inner, mlp.operations, inputs)
@@ -39,10 +38,6 @@ def _mlp(mlp: Mlp, scope: EmitContext, rows: Number, sets: Number = 1) -> Iterat
         elif isinstance(part, Linear):
             yield scope.linear(part, rows)
     yield down
-
-
-def _with_sets(operator: MatMul, sets: Number) -> MatMul:
-    return operator if isinstance(sets, int) and sets == 1 else replace(operator, sets=sets)
 
 
 def _mixture(moe: Moe, scope: EmitContext) -> Iterator[Operator]:

@@ -175,18 +175,13 @@ def causal_pairs(
         return _chunk_pairs(cached + new, chunk) - _chunk_pairs(cached, chunk)
     if window is None:
         return new * cached + _halved_square(new)
-    growing = _clamped(window - cached, new)
+    growing = minimum(maximum(window - cached, 0), new)
     return growing * cached + _halved_square(growing) + (new - growing) * window
 
 
 def _halved_square(count: Number) -> Number:
     """1 + 2 + ... + count, exact."""
     return count * (count + 1) / 2 if kind_of(count) == "sympy" else count * (count + 1) // 2
-
-
-def _clamped(value: Number, upper: Number) -> Number:
-    """``value`` between 0 and ``upper``."""
-    return minimum(maximum(value, 0), upper)
 
 
 def _chunk_pairs(positions: Number, chunk: Number) -> Number:
