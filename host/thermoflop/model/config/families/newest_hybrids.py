@@ -8,7 +8,7 @@ from __future__ import annotations
 from thermoflop.base.record import replace
 from thermoflop.errors import InputError, UnknownModel
 from thermoflop.model.architecture.linear import GatedDelta, KimiDelta
-from thermoflop.model.architecture.sparse import Compressor, Streams
+from thermoflop.model.architecture.sparse import Compressor
 from thermoflop.model.config.families import linear
 from thermoflop.model.config.families.latent import (
     choosing,
