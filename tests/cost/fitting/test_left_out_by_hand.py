@@ -8,8 +8,7 @@ from kit.made_up import decoder
 from kit.made_up_rows import TRUTH, row
 from thermoflop.base.record import replace
 from thermoflop.cost.catalogue.seen import EXTRA
-from thermoflop.cost.fitting.crossval import student
-from thermoflop.cost.fitting.together import OWN, LeftOut, first_bound_s
+from thermoflop.cost.fitting.together import LeftOut, first_bound_s
 from thermoflop.cost.inference.arguments import Workload
 from thermoflop.cost.inference.question import answer
 
@@ -50,16 +49,24 @@ def test_without_a_model_the_others_alone_speak() -> None:
     assert found.rows == 4
 
 
-def test_an_engines_own_models_weigh_four_times_as_much_and_of_waits_alike() -> None:
+def test_an_engines_own_models_weigh_more_by_as_many_times_as_it_has_models() -> None:
     """Two of sglang's at the ends, three of vllm's between them: 1, 4, 4, 4, 1 of 14; a tenth is
-    1.4, between the middles 0.5 and 3; of what clients wait Student's quantile widens instead."""
+    1.4, between the middles 0.5 and 3. Without those three, vllm has two that weigh like them."""
     engines = ("sglang", "vllm", "vllm", "vllm", "sglang")
     found = left(engines).intervals("vllm")["all"]
     end = (0.2 - 0.1 * (1.4 - 0.5) / 2.5) * np.sqrt(1 + 1 / 5)
-    assert OWN == 4
     assert (found.low, found.high) == pytest.approx((np.exp(-end), np.exp(end)), abs=1e-4)
+    others = left(engines)._ends(np.array([True, False, False, False, True]), "vllm")
+    end = 0.2 * np.sqrt(1 + 1 / 2)
+    assert (others.low, others.high) == pytest.approx((np.exp(-end), np.exp(end)), abs=1e-4)
+
+
+def test_what_clients_wait_for_is_missed_by_as_much_below_as_above() -> None:
+    """0, 0.1, 0.1, 0.2 and 0.2 weigh 4, 4, 4, 1, 1 of 14, their middles at 2, 6, 10, 12.5, 13.5:
+    eight tenths, 11.2, lie between the second 0.1 and the first 0.2."""
+    engines = ("sglang", "vllm", "vllm", "vllm", "sglang")
     waits = left(engines, "client")._ends(np.full(5, True), "vllm")
-    end = 0.2 * student(5)
+    end = (0.1 + 0.1 * (11.2 - 10) / 2.5) * np.sqrt(1 + 1 / 5)
     assert (waits.low, waits.high) == pytest.approx((np.exp(-end), np.exp(end)), abs=1e-4)
 
 

@@ -153,7 +153,11 @@ def _as_laid_out(work: Work, engine: Engine) -> Work:
     if engine.unfused and work.kind != "network":
         wider = SCORE_BYTES / 8 if work.group == "attn_score" else 2.0
         work = replace(work, activation_bytes=work.activation_bytes * wider)
-    return _with_cache_copies(work) if engine.regrows and work.kind == "attention" else work
+    if work.kind != "attention":
+        return work
+    if engine.by_head:
+        return replace(work, kv_bytes=maximum(work.sharing, 1) * work.kv_bytes)
+    return _with_cache_copies(work) if engine.regrows else work
 
 
 def _with_cache_copies(work: Work) -> Work:

@@ -15,7 +15,14 @@ from thermoflop.base.progress import part, tracked
 from thermoflop.base.record import fields_of, replace
 from thermoflop.cost import data
 from thermoflop.cost.fitting.crossval import LEAST_ROWS as LEAST_OF_A_PHASE
-from thermoflop.cost.fitting.crossval import Measured, fitted_points, folds_of, hold_out, quantiles
+from thermoflop.cost.fitting.crossval import (
+    Measured,
+    fitted_points,
+    folds_of,
+    hold_out,
+    of_phase,
+    quantiles,
+)
 from thermoflop.cost.fitting.together import built_together, is_together
 from thermoflop.cost.published.row import rows_of
 from thermoflop.cost.published.serving import serving_row
@@ -155,11 +162,12 @@ def _key(parameter: str) -> str:
 def _spreads(
     measured: Measured, left: Left, rows: npt.NDArray[np.int64]
 ) -> dict[str, tuple[float, float, int]]:
-    """The interval by phase, where there are ten rows, and over all phases."""
+    """The interval by phase, where there are ten rows, and over all phases; of runs that of their
+    tokens."""
     logs, group = left
     spreads = {}
-    for name in ("prefill", "token", "total", "iteration"):
-        chosen = rows[measured.phase[rows] == name]
+    for name in ("prefill", "token", "iteration"):
+        chosen = rows[of_phase(measured.phase[rows], name)]
         if len(chosen) >= LEAST_OF_A_PHASE:
             spreads[name] = _ends(logs[chosen], group[chosen])
     spreads["all"] = _ends(logs[rows], group[rows])

@@ -19,7 +19,7 @@ from thermoflop.base.record import replace
 from thermoflop.cost.catalogue.profiles import Profile, Spread, find_profile
 from thermoflop.cost.catalogue.seen import Seen, architecture_of, kind_of_model
 from thermoflop.cost.engines.generation import find_generation, profile_name
-from thermoflop.cost.fitting.crossval import TAIL, Measured, student
+from thermoflop.cost.fitting.crossval import TAIL, Measured, weighted_quantile
 from thermoflop.cost.fitting.regression import START, Regression, fit, start
 from thermoflop.cost.fitting.rows import asked
 from thermoflop.cost.fitting.waiting import fitted_waiting
@@ -42,11 +42,6 @@ if TYPE_CHECKING:
 # are left out: of widths from 0.35 to 1.0 for the base, 0.02 to 0.1 for engines and 0.1 to 0.3 for
 # factors these miss tokens least over the three: by 8.3, 6.8 and 11.0 % at the median.
 BASE, ENGINE, FACTOR = 0.5, 0.05, 0.2
-# How much more of an engine's intervals its own models say than those of others: before what is
-# unseen widens them, 78, 80 and 89 % of tokens lie within where a model is left out (77, 77 and 91
-# where all weigh alike). Of what its clients wait for, one or two models of an engine say no more
-# than the others.
-OWN = 4.0
 # Their attention lays the query heads of a group in tiles of 16, of which half are empty.
 KNOWN = {**START, "q_half": (8.0, 0.8)}
 OFFSETS = {
@@ -239,21 +234,25 @@ class LeftOut:
         return {**made, "prefill": replace(made["all"].wider(("prefill",)), rows=0)}
 
     def _ends(self, chosen: npt.NDArray[np.bool_], engine: str) -> Spread:
-        """The 80 % that lie in the middle; a model of an engine weighs as the root of its rows (as
-        in ``crossval.quantiles``), those of the engine itself ``OWN`` times as much where they tell
-        of steps."""
+        """The interval of an engine from what all of them missed.
+
+        A row weighs as in the fit, by the -1/4th power of the rows of its engine and model; those
+        of the engine itself more by as many times as it has models to tell of it: one that has
+        none is like the others. What clients wait for is too short of models for two ends of their
+        own: as much lies above as below.
+        """
         logs, engines = self.logs[chosen], self.engines[chosen]
         groups = np.char.add(engines, self.models[chosen])
-        _, which, counts = np.unique(groups, return_inverse=True, return_counts=True)
-        order = np.argsort(logs)
-        waits = bool(self.client[chosen].all())
-        own = (engines == engine) & (not waits)
-        weights = (np.where(own, OWN, 1.0) * counts[which] ** -0.5)[order]
-        reached = (np.cumsum(weights) - weights / 2) / np.sum(weights)
-        low, high = np.interp([TAIL, 1 - TAIL], reached, logs[order])
-        grown = np.sqrt(1 + 1 / len(counts))  # the new model's own
-        if waits:  # one or two models of an engine say what its clients wait
-            grown = student(len(counts))
+        names, which, counts = np.unique(groups, return_inverse=True, return_counts=True)
+        own = engines == engine
+        more = np.where(own, 1.0 + len(set(groups[own])), 1.0)
+        weights: Array = more * counts[which].astype(float) ** -0.25
+        if self.client[chosen].all():
+            half = weighted_quantile(np.abs(logs), weights, 1 - 2 * TAIL)
+            low, high = -half, half
+        else:
+            low, high = (weighted_quantile(logs, weights, share) for share in (TAIL, 1 - TAIL))
+        grown = np.sqrt(1 + 1 / len(names))  # the new model's own
         ends = np.exp([min(low * grown, 0.0), max(high * grown, 0.0)])
         return Spread(round(float(ends[0]), 4), round(float(ends[1]), 4), len(logs))
 
