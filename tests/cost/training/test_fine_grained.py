@@ -17,11 +17,14 @@ from kit.made_up import (
     decoder,
     rates,
 )
+from thermoflop.cost.training.discarded import discarded_norms, kept_of_attention
 from thermoflop.cost.training.iteration import Iteration
 from thermoflop.cost.training.memory import _layer_bytes, _layer_work, kept_by_a_micro_batch
 from thermoflop.cost.training.train import expect_training
 from thermoflop.cost.training.work import share_of, trained
 from thermoflop.errors import UsageError
+from thermoflop.model.architecture.description import Layer
+from thermoflop.model.architecture.mixers import LatentAttention
 
 SEEN = 1000  # tokens of a micro-batch
 SIZES = {"global_batch": 8, "sequence": SEEN}
@@ -123,6 +126,56 @@ def test_a_layer_of_latent_attention_keeps_its_latents(run, products):
     key of 64 (its report, section 4.2)."""
     elements = 128 * 128 + 1536 + 512 + 64 + products + 2 * 7168 + 7168
     assert layer_bytes("deepseek-v3", run, devices=8, sequence=4096) == 4096 * 2 * elements
+
+
+def first_layer(model: str, **changes: object) -> tuple[Iteration, Layer]:
+    found = tf.train(model, "h100", **{"recompute": "fine-grained", **SIZES, **changes}).question
+    stack = found.model.description.stacks[-1]  # the decoder
+    return found, stack.runs[0].layer
+
+
+def test_what_a_layer_of_latent_attention_discards_is_alive_while_it_works():
+    """Queries and keys of 128 heads of 128 + 64, values of 128; the product, and two norms."""
+    found, _ = first_layer("deepseek-v3", sequence=4096)
+    none, _ = first_layer("deepseek-v3", sequence=4096, recompute="none")
+    form = "tensor, selective"
+    again = _layer_work(found, share_of(found), form) - _layer_work(none, share_of(none), form)
+    assert again == 4096 * 2 * (128 * (2 * 192 + 128) + 18432 + 2 * 7168)
+
+
+def test_gates_on_what_the_heads_come_to_are_kept():
+    """Kimi K3's are as wide as its values."""
+    runs = tf.load_model("kimi-k3").description.stacks[-1].runs
+    layer = next(run.layer for run in runs if isinstance(run.layer.mixer, LatentAttention))
+    mixer = layer.mixer
+    values, latents = mixer.heads * mixer.value_dim, mixer.q_rank + mixer.kv_rank + mixer.rope
+    assert kept_of_attention(layer, 0.0) == 2 * values + latents
+
+
+@pytest.mark.parametrize(
+    ("model", "norms"),
+    # Zamba2's other norm is of the state beside the embedding, twice as wide; Gemma 4's norms of
+    # a mixture beside a feed-forward are more than the inputs that count; T5 attends across
+    [("zamba2-2.7b", 1), ("gemma-4-26b-a4b", 2), ("t5-base", 3), ("llama-3-8b", 2)],
+)
+def test_of_each_block_one_result_of_a_norm_is_discarded(model, norms):
+    layers = [run.layer for run in tf.load_model(model).description.stacks[-1].runs]
+    assert max(discarded_norms(layer) for layer in layers if layer.feed is not None) == norms
+
+
+def test_kernels_of_their_own_keep_inputs_of_norms_behind_a_block_in_fp32():
+    """Gemma 2 has two, which are not made again."""
+    alone, layer = first_layer("gemma-2-9b", compiled=False)
+    joined, _ = first_layer("gemma-2-9b")
+    form = "tensor, selective"
+    more = _layer_bytes(layer, form, alone) - _layer_bytes(layer, form, joined)
+    assert more == SEEN * 4 * 2 * layer.hidden
+
+
+def test_a_layer_that_is_recomputed_entirely_is_alive_as_a_whole():
+    found, none = asked(recomputed=0.5), asked(recomputed=0.5, recompute="none")
+    form = "tensor, selective"
+    assert _layer_work(found, share_of(found), form) == _layer_work(none, share_of(none), form)
 
 
 def times(model: tf.Model | str, **changes: object) -> dict[str, float]:
