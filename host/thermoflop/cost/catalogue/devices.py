@@ -22,7 +22,6 @@ _COUNT = (
     r"|(?:gpu:)?([^:]+):(\d{1,3})\s*"  # SLURM's and SkyPilot's
 )
 SHORTEST_START = 3  # letters that a name may be cut to, where one device begins with them
-_names: dict[str, list[str]] = {}
 
 
 @cache
@@ -35,22 +34,22 @@ def catalogue() -> dict[str, Device]:
     return {name: _device(name) for name in device_names()}
 
 
+@cache
 def plain_names() -> dict[str, list[str]]:
     """The devices behind every name without spaces, dashes and brackets: its own, what stands
     before a bracket, what drivers call it and what people do. Cards of several memory sizes may
     share a name; the first is the one that was there first."""
-    if not _names:
-        called = device_names()
-        pairs = [(name, name) for name in called]
-        pairs += [(other, name) for name, others in called.items() for other in others]
-        pairs += [(name.partition("(")[0], name) for name in called]
-        # all in one text: letter by letter of each takes five times as long
-        plain = _plain("\n".join(other for other, _ in pairs), keep="\n")
-        for other, (_, name) in zip(plain.split("\n"), pairs, strict=True):
-            devices = _names.setdefault(other, [])
-            if name not in devices:
-                devices.append(name)
-    return _names
+    called, names = device_names(), dict[str, list[str]]()
+    pairs = [(name, name) for name in called]
+    pairs += [(other, name) for name, others in called.items() for other in others]
+    pairs += [(name.partition("(")[0], name) for name in called]
+    # all in one text: letter by letter of each takes five times as long
+    plain = _plain("\n".join(other for other, _ in pairs), keep="\n")
+    for other, (_, name) in zip(plain.split("\n"), pairs, strict=True):
+        devices = names.setdefault(other, [])
+        if name not in devices:
+            devices.append(name)
+    return names
 
 
 def _plain(name: str, keep: str = "") -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from thermoflop.base.record import plain
 from thermoflop.base.units import digits, shortened, table, wrapped
@@ -10,8 +10,6 @@ from thermoflop.cost.catalogue.devices import as_device, catalogue, devices_like
 from thermoflop.errors import InputError
 
 if TYPE_CHECKING:
-    from typing import Any
-
     from thermoflop.cost.hardware.device import Device
 
 LEAST = ("", "ridge", "int8", "link", "fp32")  # what a narrow page goes without, in order

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from thermoflop.base.record import record
 from thermoflop.cost.engines.engine import Engine
@@ -21,7 +21,6 @@ from thermoflop.errors import InputError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import Any, TypeVar
 
     T = TypeVar("T")
 

@@ -8,7 +8,7 @@ of ``Efficiency`` that it replaces. What was not measured stays as the engine's 
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from thermoflop.base.files import read_json, write_text
 from thermoflop.base.record import record
@@ -25,8 +25,6 @@ from thermoflop.cost.kernels.forms import FORMS
 from thermoflop.errors import InputError, StorageError, UsageError
 
 if TYPE_CHECKING:
-    from typing import Any
-
     from thermoflop.cost.hardware.precision import Precision
 
 KIND = "kernel profile"

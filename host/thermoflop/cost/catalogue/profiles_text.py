@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from thermoflop.base.units import shortened, table, wrapped
 from thermoflop.cost.catalogue.profiles import PHASES, Profile, profiles
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import Any
 
 
 NOTE = (

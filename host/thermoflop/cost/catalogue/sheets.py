@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-_names: dict[str, list[str]] = {}
-_lines: dict[str, str] = {}
-_sources: list[str] = []
 
-
+@cache
 def device_names() -> dict[str, list[str]]:
     """The devices of the catalogue, each with what drivers and people call it besides."""
-    if not _names:
-        from thermoflop.cost.data import read_data
+    from thermoflop.cost.data import read_data
 
-        _names.update(read_data("device_names"))
-    return _names
+    return dict(read_data("device_names"))
+
+
+@cache
+def _catalogue() -> tuple[dict[str, str], list[str]]:
+    """The line of each device by its name, and the sources that lines speak of by number."""
+    from thermoflop.cost.data import read_data, read_lines
+
+    # a line begins with its name: {"name": "T4", ...
+    lines = {line.split('"', 4)[3]: line for line in read_lines("devices")}
+    return lines, read_data("device_sources")
 
 
 def sheet(name: str) -> dict[str, Any]:
@@ -29,11 +36,6 @@ def sheet(name: str) -> dict[str, Any]:
     """
     import json
 
-    if not _lines:
-        from thermoflop.cost.data import read_data, read_lines
-
-        # a line begins with its name: {"name": "T4", ...
-        _lines.update((line.split('"', 4)[3], line) for line in read_lines("devices"))
-        _sources.extend(read_data("device_sources"))
-    raw = json.loads(_lines[name])
-    return {**raw, "source": _sources[raw["source"]]}
+    lines, sources = _catalogue()
+    raw = json.loads(lines[name])
+    return {**raw, "source": sources[raw["source"]]}

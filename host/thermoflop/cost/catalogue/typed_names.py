@@ -7,6 +7,7 @@ are sold with several (Macs, processors) get the one that is named.
 from __future__ import annotations
 
 import re
+from functools import cache
 
 from thermoflop.base.record import replace
 from thermoflop.cost.catalogue.sheets import device_names, sheet
@@ -28,7 +29,6 @@ _TOLERANCE = 0.04  # of a memory: a driver keeps some for itself, and 141 GB of 
 # Memories, in GiB, that Apple sells with the smaller GPU of a chip alone (its technical
 # specifications of the MacBook Pro of 2023 and 2024, recalled).
 _SMALLER = {"Apple M3 Max (30c)": (36, 96), "Apple M4 Max (32c)": (36,)}
-_words: dict[str, list[str]] = {}
 
 
 def find_typed(name: str) -> list[Device]:
@@ -80,18 +80,17 @@ def _with_memory(device: Device, gib: int) -> Device:
     return replace(device, memory_bytes=float(gib * GIB)) if bought else device
 
 
+@cache
 def _called() -> dict[str, list[str]]:
     """The devices behind each name without fillers and memory, those that are called so first."""
-
-    if not _words:
-        names = [(other, key) for key, others in device_names().items() for other in others]
-        names += [(key, key) for key in device_names()]
-        names += [(key.partition("(")[0], key) for key in device_names()]
-        for other, key in names:
-            devices = _words.setdefault(_key(_MEMORY.sub(" ", other.lower())), [])
-            if key not in devices:
-                devices.append(key)
-    return _words
+    called, words = device_names(), dict[str, list[str]]()
+    names = [(other, key) for key, others in called.items() for other in others]
+    names += [(key, key) for key in called] + [(key.partition("(")[0], key) for key in called]
+    for other, key in names:
+        devices = words.setdefault(_key(_MEMORY.sub(" ", other.lower())), [])
+        if key not in devices:
+            devices.append(key)
+    return words
 
 
 def _key(name: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from thermoflop.base.plain import checked_between
 from thermoflop.base.record import fields_of, plain, record, replace
@@ -29,7 +29,6 @@ from thermoflop.errors import UsageError
 
 if TYPE_CHECKING:
     from os import PathLike
-    from typing import Any
 
     from thermoflop.cost.catalogue.profiles import Profile
     from thermoflop.cost.hardware.device import Device

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from thermoflop.base.record import fields_of, record, replace
 from thermoflop.base.sheet import Figure, figure, figures_of
@@ -21,7 +21,6 @@ from thermoflop.model.architecture.mixers import Attention, LatentAttention
 if TYPE_CHECKING:
     from collections.abc import Callable
     from os import PathLike
-    from typing import Any
 
     from thermoflop.cost.hardware.device import Device
     from thermoflop.cost.work.share import Share

@@ -269,8 +269,6 @@ def _total(first: Span, later: Span, bound: Number, steps: Number) -> Span:
 
 def _energy(setting: Setting, workload: Workload, prompt: Sums, total: Span) -> Energy | None:
     """Energy of the run, from the FLOPs and bytes of its steps where nothing is wasted."""
-    if setting.device.power_w is None:
-        return None
     plan, steps = setting.plan, maximum(workload.generate - 1, 0)
     middle = middle_context(workload.prompt, workload.generate)
     each = sums_of(setting.least_decoding(workload.batch / plan.dp)(middle))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from thermoflop.base.record import record, replace
 from thermoflop.cost.catalogue.profiles import Profile, find_profile
@@ -19,7 +19,6 @@ from thermoflop.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
-    from typing import Any
 
     from thermoflop.cost.hardware.device import Device
     from thermoflop.cost.work.weights import Checkpoint

@@ -7,7 +7,7 @@ draft and one step of the large model on k + 1 tokens for each sequence.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from thermoflop.base.record import record, replace
 from thermoflop.base.units import digits, seconds
@@ -25,7 +25,6 @@ from thermoflop.model.model import Model
 
 if TYPE_CHECKING:
     from os import PathLike
-    from typing import Any
 
     from thermoflop.cost.catalogue.profiles import Profile
     from thermoflop.cost.hardware.device import Device

@@ -7,13 +7,10 @@ it states its formula.
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import Any
 
 from thermoflop.base.record import record
 from thermoflop.cost.mqa_page.page import Page
-
-if TYPE_CHECKING:
-    from typing import Any
 
 # How often each kernel runs in a layer, as ``Page.layer_ms`` adds them up.
 OCCURS = {"qkv": 1, "att1": 1, "softmax": 1, "att2": 1, "out": 1, "ln": 5, "mlp": 2}

@@ -8,7 +8,7 @@ model of this package does differently.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from thermoflop.base.number import maximum
 from thermoflop.base.record import record
@@ -17,7 +17,6 @@ from thermoflop.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
-    from typing import Any
 
     from thermoflop.base.number import Number
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from thermoflop.base.record import record
 from thermoflop.base.units import seconds
@@ -10,7 +10,6 @@ from thermoflop.cost.plan.choice import Found, Question, nearest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
-    from typing import Any
 
     from thermoflop.cost.plan.result import Choice
     from thermoflop.cost.plan.unit import Unit

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from thermoflop.base.record import record, replace
 
 if TYPE_CHECKING:
-    from typing import Any
-
     from thermoflop.cost.plan.unit import Loads, Unit
     from thermoflop.cost.serving.targets import Targets
 
@@ -100,11 +98,8 @@ def _last_within(loads: Loads, targets: Targets) -> int | None:
     """The place of the load with the highest rate that keeps both targets."""
     import numpy as np
 
-    within = np.ones(len(loads.rate), bool)
-    if targets.token_s is not None:
-        within &= loads.token_s <= targets.token_s
-    if targets.first_s is not None:
-        within &= loads.first_s <= targets.first_s
+    within = loads.token_s <= (targets.token_s or np.inf)
+    within &= loads.first_s <= (targets.first_s or np.inf)
     if not within.any():
         return None
     return int(np.argmax(np.where(within, loads.rate, -1.0)))

@@ -6,7 +6,7 @@ and estimated rather than hundreds. Models that it lacks are read.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from thermoflop.base.messages import check_word
 from thermoflop.base.plain import is_number
@@ -25,7 +25,6 @@ from thermoflop.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
-    from typing import Any
 
     from thermoflop.cost.hardware.device import Device
 

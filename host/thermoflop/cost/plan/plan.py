@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from thermoflop.base.record import replace
 from thermoflop.base.units import digits, seconds
@@ -39,7 +39,6 @@ from thermoflop.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from os import PathLike
-    from typing import Any
 
     from thermoflop.cost.hardware.device import Device
     from thermoflop.cost.plan.choice import Found

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from thermoflop.base.messages import reason
 from thermoflop.base.plain import checked_between, is_between
@@ -11,8 +11,6 @@ from thermoflop.cost.catalogue.devices import find_device
 from thermoflop.errors import InputError, UsageError
 
 if TYPE_CHECKING:
-    from typing import Any
-
     from thermoflop.cost.hardware.device import Device
 
 ENTRIES = (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from thermoflop.base.paper import command
 from thermoflop.base.record import plain, record
@@ -11,7 +11,6 @@ from thermoflop.cost.serving.result import LIMITS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from typing import Any
 
     from thermoflop.cost.work.share import Layout
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import cache
 from itertools import product
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from thermoflop.base.plain import checked_between
 from thermoflop.base.record import record
@@ -22,7 +22,6 @@ from thermoflop.model.operators.training import RECOMPUTE
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from os import PathLike
-    from typing import Any
 
     from thermoflop.cost.hardware.device import Device
     from thermoflop.cost.training.result import TrainingEstimate

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from thermoflop.base.record import fields_of, record
 from thermoflop.cost.inference.setting import Setting
@@ -14,8 +14,6 @@ from thermoflop.cost.serving.times import StepTimes
 from thermoflop.errors import UsageError
 
 if TYPE_CHECKING:
-    from typing import Any
-
     from thermoflop.cost.catalogue.profiles import Profile
     from thermoflop.cost.inference.room import Room
     from thermoflop.cost.serving.lengths import Lengths

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Any
 
 from thermoflop.base.files import load_json, read_bytes
 from thermoflop.errors import InputError
-
-if TYPE_CHECKING:
-    from typing import Any
-
 
 LARGEST_FILE_BYTES = 64 * 2**20
 ROWS = "a JSON array of objects"

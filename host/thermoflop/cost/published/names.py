@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from thermoflop.cost.published.row import Skipped
 
 if TYPE_CHECKING:
-    from typing import Any
-
     from thermoflop.cost.hardware.precision import Precision
     from thermoflop.model.model import Model
 

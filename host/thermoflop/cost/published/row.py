@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from thermoflop.base.record import record, replace
 from thermoflop.cost.inference.question import Question, answer
@@ -11,7 +11,6 @@ from thermoflop.errors import ThermoflopError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
-    from typing import Any, TypeAlias
 
     from thermoflop.cost.catalogue.profiles import Profile
     from thermoflop.cost.roofline.span import Span

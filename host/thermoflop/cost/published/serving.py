@@ -7,7 +7,7 @@ A raw row is a JSON object with ``engine``, ``gpu_key`` or ``gpu``, ``precision`
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from thermoflop.base.plain import is_between
 from thermoflop.cost.catalogue.devices import find_device
@@ -28,8 +28,6 @@ from thermoflop.cost.work.share import Layout
 from thermoflop.errors import ThermoflopError
 
 if TYPE_CHECKING:
-    from typing import Any
-
     from thermoflop.cost.hardware.device import Device
     from thermoflop.cost.hardware.precision import Precision
     from thermoflop.cost.work.weights import Checkpoint

@@ -7,7 +7,7 @@ the layers in their FLOPs (eq. 3: 96 B s L h^2 (1 + s/6h + V/16Lh)).
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from thermoflop.base.plain import is_number
 from thermoflop.base.record import replace
@@ -21,8 +21,6 @@ from thermoflop.cost.work.share import Layout
 from thermoflop.errors import ThermoflopError
 
 if TYPE_CHECKING:
-    from typing import Any
-
     from thermoflop.cost.hardware.device import Device
     from thermoflop.model.model import Model
 

@@ -9,13 +9,11 @@ a chain of its own.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from thermoflop.base.record import record
 
 if TYPE_CHECKING:
-    from typing import Any
-
     from thermoflop.cost.serving.lengths import Lengths
     from thermoflop.cost.serving.policy import Policy
     from thermoflop.cost.serving.table import StepTable

@@ -12,13 +12,12 @@ each adds ``lone``, its share of full steps. Prompts of several lengths are seve
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from thermoflop.base.record import record, replace
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import Any
 
     from thermoflop.cost.serving.lengths import Lengths
     from thermoflop.cost.serving.policy import Policy

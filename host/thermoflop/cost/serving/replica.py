@@ -7,7 +7,7 @@ evenly, also where their attention is apart and experts are shared.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from thermoflop.cost.energy import power_w
 from thermoflop.cost.engines.footprint import Load
@@ -20,8 +20,6 @@ from thermoflop.cost.serving.times import StepTimes
 from thermoflop.cost.work.steps import decode_step, prefill_step
 
 if TYPE_CHECKING:
-    from typing import Any
-
     from thermoflop.cost.inference.room import Room
     from thermoflop.cost.inference.setting import Setting
     from thermoflop.cost.serving.policy import Policy

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from thermoflop.base.paper import hanging
 from thermoflop.base.record import plain, record
 from thermoflop.base.units import digits, kwh_per_million, seconds, wrapped
 
 if TYPE_CHECKING:
-    from typing import Any
-
     from thermoflop.cost.hardware.device import Device
     from thermoflop.cost.hardware.precision import Precision
     from thermoflop.cost.serving.simulation import Simulation

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from thermoflop.base.plain import checked_between, is_number
 from thermoflop.base.record import replace
@@ -31,7 +31,6 @@ from thermoflop.model.sizes import instead_of
 
 if TYPE_CHECKING:
     from os import PathLike
-    from typing import Any
 
     from thermoflop.cost.catalogue.profiles import Profile
     from thermoflop.cost.hardware.device import Device
@@ -344,9 +343,7 @@ def _limit(
     steps = shape.generate - 1
     step = mixing.step_s(known / steps)
     rates = known / (steps * step)
-    slow = False
-    if targets.token_s is not None:
-        slow = step[-1] / shape.step_tokens > targets.token_s
+    slow = step[-1] / shape.step_tokens > (targets.token_s or np.inf)
     if slow and float(steady.token_s) / shape.step_tokens > (targets.token_s or 0.0):
         return "target"
     if load.users is None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from thermoflop.base.record import record
 from thermoflop.cost.serving.lengths import Lengths, draw_lengths
@@ -11,8 +11,6 @@ from thermoflop.cost.serving.table import step_table
 from thermoflop.errors import UsageError
 
 if TYPE_CHECKING:
-    from typing import Any
-
     from thermoflop.cost.serving.replica import Replica
     from thermoflop.cost.serving.trace import Trace
 

@@ -14,7 +14,7 @@ with a geometric tail beyond the slots. What prompts do beside n sequences is th
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from thermoflop.base.record import record, replace
 from thermoflop.cost.serving.backlog import Prompts, waiting
@@ -22,8 +22,6 @@ from thermoflop.cost.serving.mixing import Mixing, between
 from thermoflop.cost.serving.table import step_table
 
 if TYPE_CHECKING:
-    from typing import Any
-
     from thermoflop.cost.serving.lengths import Lengths
     from thermoflop.cost.serving.policy import Policy
     from thermoflop.cost.serving.times import StepTimes

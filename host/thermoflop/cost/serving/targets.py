@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import inf
 from typing import TYPE_CHECKING
 
 from thermoflop.base.record import record
@@ -24,8 +25,7 @@ class Targets:
         """Whether both are kept; None where there are none."""
         if self.first_s is None and self.token_s is None:
             return None
-        first = self.first_s is None or first_s <= self.first_s
-        return first and (self.token_s is None or token_s <= self.token_s)
+        return first_s <= (self.first_s or inf) and token_s <= (self.token_s or inf)
 
 
 def most_users(replica: Replica, targets: Targets) -> float:

@@ -7,7 +7,7 @@ where ``usage`` may be an object. A time is seconds, or what its name or size sa
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from thermoflop.base.messages import reason
 from thermoflop.base.record import record
@@ -15,7 +15,6 @@ from thermoflop.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from typing import Any
 
 TIMES = (
     "timestamp", "arrival", "arrivals", "arrivaltime", "arrivedat", "arrivaltimestamp", "time",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from thermoflop.base.files import replace_file
 from thermoflop.cost.inference.estimate import estimate
@@ -13,8 +13,6 @@ from thermoflop.errors import MissingExtra, ThermoflopError
 from thermoflop.model.load import load_model
 
 if TYPE_CHECKING:
-    from typing import BinaryIO
-
     import numpy as np
     from numpy.typing import NDArray
 

@@ -9,7 +9,7 @@ kept for it. A frozen matrix in a narrow format is written out in 16 bits for ev
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeGuard
 
 from thermoflop.base.record import record, replace
 from thermoflop.cost.training.discarded import neurons
@@ -22,7 +22,6 @@ from thermoflop.model.architecture.parts import Linear
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from typing import TypeGuard
 
     from thermoflop.cost.hardware.precision import Precision
     from thermoflop.cost.work.share import Share

@@ -382,8 +382,6 @@ def training_memory(iteration: Iteration) -> TrainingMemory:
         RESERVE_BYTES + RESERVE_SHARE * shared_bytes(capacity) + BUFFERS.get(iteration.engine, 0.0)
     )
     states, (activations, logits, working) = _states(iteration, share), passing
-    *_, stays = left_on_device(iteration, states, activations)
-    reserve += FRAGMENTED * (stays + logits + working)
-    return TrainingMemory(
-        *left_on_device(iteration, states, activations), capacity, form, logits, working, reserve
-    )
+    left = left_on_device(iteration, states, activations)
+    reserve += FRAGMENTED * (left[-1] + logits + working)
+    return TrainingMemory(*left, capacity, form, logits, working, reserve)

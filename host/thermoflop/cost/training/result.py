@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from thermoflop.base.record import fields_of, plain, record
 from thermoflop.base.units import digits, gigabytes, scaled, seconds, wrapped
@@ -18,8 +18,6 @@ from thermoflop.cost.work.share import Layout
 from thermoflop.model.operators.again import FINE_GRAINED
 
 if TYPE_CHECKING:
-    from typing import Any
-
     from thermoflop.cost.inference.remedies import Remedy
     from thermoflop.cost.roofline.span import Span
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from thermoflop.base.messages import check_word
 from thermoflop.base.record import replace
@@ -44,7 +44,6 @@ from thermoflop.model.architecture.parts import Convolution
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from os import PathLike
-    from typing import Any
 
     from thermoflop.cost.catalogue.profiles import Profile
     from thermoflop.model.model import Model

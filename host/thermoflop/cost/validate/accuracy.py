@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -11,7 +11,6 @@ from thermoflop.cost.data import read_data
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from typing import Any
 
     from thermoflop.cost.validate.compared import Compared
 

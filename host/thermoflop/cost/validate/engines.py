@@ -8,7 +8,7 @@ buffer, and what its device leaves to the host).
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from thermoflop.base.record import record
 from thermoflop.cost.catalogue.devices import find_device
@@ -20,7 +20,6 @@ from thermoflop.errors import ThermoflopError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import Any
 
     from thermoflop.cost.work.share import Share
 

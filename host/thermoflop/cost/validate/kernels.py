@@ -7,7 +7,7 @@ of files are predicted by the rates that the package carries.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -23,7 +23,6 @@ from thermoflop.cost.kernels.rows import Kernels, carried_kernels
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from typing import Any
 
     from thermoflop.cost.fitting.design_matrix import Array
 

@@ -11,7 +11,7 @@ give, which leave embeddings out; all are held against what ``train`` prints.
 from __future__ import annotations
 
 from statistics import median
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from thermoflop.base.plain import is_number
 from thermoflop.base.progress import tracked
@@ -42,7 +42,6 @@ from thermoflop.errors import ThermoflopError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from typing import Any
 
     from thermoflop.model.model import Model
 

@@ -9,7 +9,7 @@ gives less than the best is its regret.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -24,7 +24,6 @@ from thermoflop.cost.validate.times import held_out, identity, profile_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from typing import Any
 
     from thermoflop.cost.roofline.span import Span
     from thermoflop.cost.validate.compared import Compared

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Any
 
 from thermoflop.base.record import fields_of, record
 from thermoflop.base.units import seconds, shortened, table
@@ -16,9 +16,6 @@ from thermoflop.cost.validate.accuracy import (
 )
 from thermoflop.cost.validate.compared import Compared, by, summary
 from thermoflop.cost.validate.dated import BORDER
-
-if TYPE_CHECKING:
-    from typing import Any
 
 
 @record

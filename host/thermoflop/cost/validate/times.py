@@ -9,7 +9,7 @@ and ``train`` call. A row that the package carries is predicted with its group h
 from __future__ import annotations
 
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from thermoflop.base.progress import part
 from thermoflop.base.record import replace
@@ -33,7 +33,6 @@ from thermoflop.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from typing import Any
 
     from thermoflop.cost.roofline.span import Span
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from thermoflop.base.explanation import Explanation
 from thermoflop.base.record import replace
@@ -13,8 +13,6 @@ from thermoflop.cost.work.steps import decode_step, prefill_step
 from thermoflop.errors import MissingExtra, UsageError
 
 if TYPE_CHECKING:
-    from typing import Any
-
     from thermoflop.base.number import Number
     from thermoflop.cost.inference.setting import Setting
     from thermoflop.cost.roofline.rates import Rates
