@@ -12,7 +12,8 @@ import pytest
 from kit.made_up_rows import OTHER, row, rows_of_engine, served
 from thermoflop.base.record import replace
 from thermoflop.cost.engines.budget import Budget
-from thermoflop.cost.validate.accuracy import (
+from thermoflop.cost.validate.compared import (
+    Compared,
     accuracy,
     accuracy_text,
     beside_before,
@@ -20,7 +21,6 @@ from thermoflop.cost.validate.accuracy import (
     sentence,
     trainers,
 )
-from thermoflop.cost.validate.compared import Compared
 from thermoflop.cost.validate.dated import months_of, predicted_later
 from thermoflop.cost.validate.engines import LINES, engine_of
 from thermoflop.cost.validate.kernels import OF_FILES, SHIPPED, Judged, KernelsReport

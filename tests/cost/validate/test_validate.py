@@ -25,8 +25,7 @@ from thermoflop.cost.published.files import read_rows
 from thermoflop.cost.published.row import Skipped, rows_of
 from thermoflop.cost.published.serving import serving_row
 from thermoflop.cost.roofline.formula import PARAMETERS
-from thermoflop.cost.validate.accuracy import accuracy, figures, sentence
-from thermoflop.cost.validate.compared import summary
+from thermoflop.cost.validate.compared import accuracy, figures, sentence, summary
 from thermoflop.cost.validate.memory import validate_memory
 from thermoflop.cost.validate.plan import validate_plan
 from thermoflop.cost.validate.times import (

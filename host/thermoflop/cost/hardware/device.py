@@ -37,10 +37,15 @@ _PEAKS = frozenset(
     ["fp64", "fp32", "tf32", "bf16", "fp16", "fp8", "fp6", "fp4", "int8", "int4", *SAME_UNIT]
 )
 _REQUIRED = ("memory_gb", "bandwidth_gb_s", "dense_tflops")
+# Numbers in other units than the fields have that they are kept in.
+_SCALED = {
+    "memory_gb": ("memory_bytes", GIGA), "bandwidth_gb_s": ("bandwidth_bytes_s", GIGA),
+    "half_accumulate_tflops": ("half_accumulate_flops_s", TERA), "cache_mb": ("cache_bytes", 1e6),
+    "link_gb_s": ("link_bytes_s", GIGA), "network_gb_s": ("network_bytes_s", GIGA),
+}  # fmt: skip
 _NUMBERS = frozenset({
-    "memory_gb", "bandwidth_gb_s", "half_accumulate_tflops", "link_gb_s", "cache_mb", "cores",
-    "boost_mhz", "power_w", "idle_w", "max_c", "slowdown_c", "shutdown_c",
-    "thermal_resistance_c_per_w", "node_devices", "network_gb_s",
+    *_SCALED, "cores", "boost_mhz", "power_w", "idle_w", "max_c", "slowdown_c", "shutdown_c",
+    "thermal_resistance_c_per_w", "node_devices",
 })  # fmt: skip
 _WORDS = frozenset({
     "name", "vendor", "memory_kind", "link", "pcie", "note", "source", "confidence",
@@ -248,24 +253,11 @@ def device_from(raw: dict[str, Any], name: str = "") -> Device:
     for key, value in raw.items():
         _check_field(where, key, value)
     peaks = {key: float(value) * TERA for key, value in raw["dense_tflops"].items()}
+    stated = {key: value for key, value in raw.items() if value is not None}
+    scaled = {name: stated[key] * unit for key, (name, unit) in _SCALED.items() if key in stated}
     alike = {*Device.__annotations__} - {"name", "read"}  # keys that are called as the field is
-    optional = {key: value for key, value in raw.items() if key in alike and value is not None}
-    return Device(
-        name=where,
-        memory_bytes=raw["memory_gb"] * GIGA,
-        bandwidth_bytes_s=raw["bandwidth_gb_s"] * GIGA,
-        peaks=peaks,
-        half_accumulate_flops_s=_scaled(raw.get("half_accumulate_tflops"), TERA),
-        link_bytes_s=_scaled(raw.get("link_gb_s"), GIGA),
-        network_bytes_s=_scaled(raw.get("network_gb_s"), GIGA),
-        cache_bytes=raw.get("cache_mb", 0) * 1e6,
-        read=tuple(raw.get("read", ())),
-        **optional,
-    )
-
-
-def _scaled(value: float | None, factor: float) -> float | None:
-    return None if value is None else value * factor
+    optional = {key: value for key, value in stated.items() if key in alike}
+    return Device(name=where, peaks=peaks, read=tuple(raw.get("read", ())), **scaled, **optional)
 
 
 def _check_field(where: str, key: str, value: Any) -> None:

@@ -11,8 +11,7 @@ from thermoflop.base.number import kind_of, maximum
 from thermoflop.base.record import is_record, replace
 from thermoflop.cost.energy import Energy, energy_of
 from thermoflop.cost.hardware.nodes import network_text, with_network
-from thermoflop.cost.inference.formats import as_downloaded, choose_formats
-from thermoflop.cost.inference.held_to import check_engine, check_layout, rates_on
+from thermoflop.cost.inference.held_to import setting_of
 from thermoflop.cost.inference.result import Estimate
 from thermoflop.cost.inference.setting import Setting
 from thermoflop.cost.memory import memory_of
@@ -148,13 +147,9 @@ def estimate(
     device = with_network(device, node_size, network_gb_s)
     nodes = device.network.node_size
     plan = choose_layout(devices, tp, pp, dp, ep, cp, overlap=overlap, node_size=nodes)
-    known = as_downloaded(known, profile, dtype)
-    check_engine(profile, device, dtype, kv_dtype, known)
-    check_layout(profile, plan)
-    precision, checkpoint = choose_formats(known, device, dtype, kv_dtype, profile)
     chunk = None if chunk is None else checked_size("chunk", written("chunk", chunk), 1)
-    setting = Setting(
-        known, device, plan, precision, rates_on(device, profile), checkpoint,
+    setting = setting_of(
+        known, device, plan, dtype, kv_dtype, profile,
         prefix=workload.prefix, chunk=chunk, media=workload.media,
     )  # fmt: skip
     check_replicas(workload.batch, dp)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from thermoflop.cost.catalogue.profiles import Profile, find_profile
 from thermoflop.cost.engines.abilities import no_cache, no_device, no_layout, no_weights
-from thermoflop.cost.inference.formats import lacking
+from thermoflop.cost.inference.formats import as_downloaded, choose_formats, lacking
+from thermoflop.cost.inference.setting import Setting
 from thermoflop.errors import UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from typing import Any
 
     from thermoflop.cost.hardware.device import Device
     from thermoflop.cost.work.share import Layout
@@ -34,6 +36,19 @@ def check_engine(
         where = "which its name means" if name == model.named_format else "as it is published"
         _refuse(said and f"{said}, {where}: expected another dtype")
     _refuse(no_cache(engine, kv_dtype) if isinstance(kv_dtype, str) else "")
+
+
+def setting_of(
+    model: Model, device: Device, plan: Layout, dtype: str | None, kv_dtype: str | None,
+    profile: str | Profile | None, **more: Any,
+) -> Setting:  # fmt: skip
+    """What an estimate is made of where these formats and rates are asked for. UsageError for what
+    the profile's engine does not run."""
+    known = as_downloaded(model, profile, dtype)
+    check_engine(profile, device, dtype, kv_dtype, known)
+    check_layout(profile, plan)
+    precision, checkpoint = choose_formats(known, device, dtype, kv_dtype, profile)
+    return Setting(known, device, plan, precision, rates_on(device, profile), checkpoint, **more)
 
 
 def engine_on(device: Device) -> str | None:

@@ -13,9 +13,7 @@ from thermoflop.base.record import record, replace
 from thermoflop.base.units import digits, seconds
 from thermoflop.cost.catalogue.cards import pooled
 from thermoflop.cost.inference.arguments import checked_size, validate_arguments
-from thermoflop.cost.inference.formats import as_downloaded, choose_formats
-from thermoflop.cost.inference.held_to import check_engine, rates_on
-from thermoflop.cost.inference.setting import Setting
+from thermoflop.cost.inference.held_to import setting_of
 from thermoflop.cost.work.share import check_degrees, choose_layout
 from thermoflop.cost.work.steps import decode_step, middle_context
 from thermoflop.errors import UsageError
@@ -189,16 +187,10 @@ def speculate(
     small, _, _ = validate_arguments(
         own or draft, device, batch, workload.prompt, workload.generate
     )
-    large, small = (as_downloaded(each, profile, dtype) for each in (large, small))
     checked_size("drafted", drafted, 1)
-    rates = rates_on(device, profile)
-    for each in (large, small):
-        check_engine(profile, device, dtype, None, each)
-    formats = choose_formats(large, device, dtype, None, profile)
-    big = Setting(large, device, choose_layout(devices, tp, pp), formats[0], rates, formats[1])
+    big = setting_of(large, device, choose_layout(devices, tp, pp), dtype, None, profile)
     layout = choose_layout(devices if ahead else 1)
-    formats = choose_formats(small, device, dtype, None, profile)
-    little = Setting(small, device, layout, formats[0], rates, formats[1])
+    little = setting_of(small, device, layout, dtype, None, profile)
     middle = middle_context(workload.prompt, workload.generate)
     check = big.works(big.check_step(drafted + 1, workload.batch, middle))
     return Speculation(

@@ -1,4 +1,5 @@
-"""Predicted against measured, row by row, and what a set of rows comes to."""
+"""Predicted against measured, row by row, and what a set of rows comes to: the tables of
+``thermoflop validate times``."""
 
 from __future__ import annotations
 
@@ -7,9 +8,21 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from thermoflop.base.record import record
+from thermoflop.base.units import shortened, table
+from thermoflop.cost.data import read_data
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+
+
+# Fewer rows say nothing of an engine.
+LEAST = 20
+# The engines of README's list.
+SHOWN = ("vllm", "sglang", "tensorrt-llm", "llama.cpp")
+WHAT = {
+    "token": "each token", "client": "first token, client", "prefill": "prefill", "total": "run",
+    "iteration": "iteration",
+}  # fmt: skip
 
 
 @record
@@ -73,3 +86,84 @@ def by(compared: Sequence[Compared], key: Callable[[Compared], str]) -> dict[str
     """The summary of every group."""
     names = sorted({key(each) for each in compared})
     return {name: summary([each for each in compared if key(each) == name]) for name in names}
+
+
+def accuracy(compared: Sequence[Compared]) -> dict[str, dict[str, Any]]:
+    """By profile and what was timed: rows, errors, coverage and width of the interval."""
+    groups: dict[str, list[Compared]] = {}
+    for each in compared:
+        if each.has_expectation:
+            groups.setdefault(f"{each.profile}: {WHAT[each.phase]}", []).append(each)
+    return {name: figures(rows) for name, rows in sorted(groups.items()) if len(rows) >= LEAST}
+
+
+def figures(rows: Sequence[Compared]) -> dict[str, Any]:
+    """Median and 90 % of the absolute error, coverage and width of the 80 % interval."""
+    errors = np.array([abs(each.error) for each in rows])
+    return {
+        "rows": len(rows),
+        "median_abs_error": round(float(np.median(errors)), 4),
+        "p90_abs_error": round(float(np.quantile(errors, 0.9)), 4),
+        "coverage_80": round(float(np.mean([each.inside for each in rows])), 4),
+        "width_median": round(float(np.median([each.high_s / each.low_s for each in rows])), 3),
+        "bound_violations": sum(each.violates for each in rows),
+    }
+
+
+def trainers(compared: Sequence[Compared]) -> dict[str, dict[str, Any]]:
+    """What a trainer that no fit has seen gets: all of them, and those with rows enough."""
+    return {"all": figures(compared), **accuracy(compared)} if compared else {}
+
+
+def beside_before(compared: Sequence[Compared]) -> str:
+    """Engines whose rows the package carried before there were generations, beside what it said of
+    them then, each model left out as well."""
+    lines = [["", "rows", "median", "p90", "in 80 %", "before", "p90", "in 80 %"]]
+    for label, (_, *then) in read_data("accuracy_before").items():
+        rows = [each for each in compared if each.engine == label and each.has_expectation]
+        if rows:
+            now = figures(rows)
+            kinds = ("median_abs_error", "p90_abs_error", "coverage_80")
+            shown = [percent(now[kind]) for kind in kinds] + [percent(each) for each in then]
+            lines.append([shortened(label, 40), str(now["rows"]), *shown])
+    return f"engines of before 2025-10, beside the fits of before\n{table(lines)}"
+
+
+def accuracy_text(title: str, groups: dict[str, dict[str, Any]]) -> str:
+    """One table."""
+    head = ["", "rows", "median", "p90", "in 80 %", "width", "beaten"]
+    lines = [
+        [
+            shortened(name, 40), str(each["rows"]), percent(each["median_abs_error"]),
+            percent(each["p90_abs_error"]), percent(each["coverage_80"]),
+            f"x {each['width_median']:.2f}", str(each["bound_violations"]),
+        ]
+        for name, each in groups.items()
+    ]  # fmt: skip
+    return f"{title}\n{table([head, *lines], least=('width', 'p90'))}"
+
+
+def percent(value: float | None) -> str:
+    """A share as people read it; a dash where there is none."""
+    return "-" if value is None else f"{100 * value:.1f} %"
+
+
+def sentence(
+    left_out: dict[str, dict[str, Any]],
+    later: dict[str, dict[str, Any]],
+    elsewhere: dict[str, dict[str, Any]],
+) -> str:
+    """README's list: what a model or a device that no fit has seen gets, engine by engine."""
+    parts = []
+    for name, each in left_out.items():
+        engine = name.partition(":")[0].partition("@")[0]
+        if engine in SHOWN and not name.endswith(WHAT["prefill"]):
+            after = f", later {_whole(later[name])}" if name in later else ""
+            if name in elsewhere:
+                after += f", elsewhere {_whole(elsewhere[name])}"
+            parts.append(f"{name} {_whole(each)} ({each['coverage_80']:.0%}){after}")
+    return "; ".join(parts) + "."
+
+
+def _whole(each: dict[str, Any]) -> str:
+    return f"{each['median_abs_error']:.0%} and {each['p90_abs_error']:.0%}"

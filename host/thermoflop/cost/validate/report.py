@@ -7,14 +7,16 @@ from typing import Any
 from thermoflop.base.record import fields_of, record
 from thermoflop.base.units import seconds, shortened, table
 from thermoflop.cost.published.row import by_reason
-from thermoflop.cost.validate.accuracy import (
+from thermoflop.cost.validate.compared import (
+    Compared,
     accuracy,
     accuracy_text,
     beside_before,
+    by,
     percent,
+    summary,
     trainers,
 )
-from thermoflop.cost.validate.compared import Compared, by, summary
 from thermoflop.cost.validate.dated import BORDER
 
 
