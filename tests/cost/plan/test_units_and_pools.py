@@ -40,7 +40,7 @@ from thermoflop.cost.plan.outcome import (
     choice_of,
     frontier_of,
 )
-from thermoflop.cost.plan.unit import Loads, Unit, grid, up_to
+from thermoflop.cost.plan.unit import Loads, Unit, grid, largest_batch, up_to
 from thermoflop.cost.roofline.bound import sums_of
 from thermoflop.cost.serving.lengths import lengths_of
 from thermoflop.cost.serving.policy import Policy
@@ -66,7 +66,8 @@ def unit_of(tp=1, pp=1, dp=1, slots=16, budget=4000, prefix=0.0, name="mixed", *
     room = room_of(model, SLOW, None, None, None, None, None)
     setting = Setting(model, SLOW, Layout(tp, pp, dp), room.precision, profile)
     lengths = lengths_of(PROMPT, OUTPUT)
-    return Unit(setting, room, lengths, Policy(name, budget, slots, ""), prefix, grid())
+    held = largest_batch(room, setting.share, lengths, grid())
+    return Unit(setting, held, lengths, Policy(name, budget, slots, ""), prefix, grid())
 
 
 @pytest.fixture(scope="module")

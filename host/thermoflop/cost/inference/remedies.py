@@ -90,7 +90,7 @@ def remedies_over_cards(split: Split, load: Load, batch: int, context: int) -> I
     """The same for cards that are not alike, which hold so many sequences, or so many tokens."""
 
     def held(other: Room) -> str | None:
-        cards = split.in_room(other).place(load)
+        cards = replace(split, room=other, share=other.share(Layout())).place(load)
         weights = gigabytes(sum(card.memory.weight_bytes for card in cards))
         return f"{weights} on all cards" if all(card.memory.fits for card in cards) else None
 

@@ -15,7 +15,7 @@ from thermoflop.base.record import record, replace
 from thermoflop.cost.engines.budget import EngineMemory, engine_memory
 from thermoflop.cost.engines.footprint import Load, visible_bytes
 from thermoflop.cost.engines.placement import cache_bytes, outside_bytes, placed_layers
-from thermoflop.cost.work.share import Layout, Share
+from thermoflop.cost.work.share import Share
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -114,10 +114,6 @@ class Split:
     def fits(self, load: Load) -> bool:
         """Whether every card holds its part."""
         return all(card.memory.fits for card in self.place(load))
-
-    def in_room(self, room: Room) -> Split:
-        """The same in the formats of another room."""
-        return replace(self, room=room, share=room.share(Layout()))
 
     def fewest(self, load: Load) -> int | None:
         """How many of the cards hold it, the largest first; None where all are too few."""

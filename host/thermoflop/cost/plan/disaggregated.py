@@ -73,7 +73,6 @@ def _decoding(unit: Unit, targets: Targets) -> tuple[float, float] | None:
     prompts."""
     import numpy as np
 
-    assert unit.mixing is not None  # noqa: S101 - units without are left out before
     known = np.append(unit.mixing.sequences[unit.mixing.sequences < unit.slots], unit.slots)
     step = np.interp(known, unit.mixing.sequences, unit.mixing.decode)
     within = step <= (targets.token_s or np.inf)

@@ -55,9 +55,7 @@ def choice_of(found: Found, context: Context) -> Choice | None:
     unit, setting = found.unit, found.unit.setting
     price = context.prices.get(setting.device.name)
     tokens_per_s = found.rate * unit.lengths.tokens
-    dollars = None
-    if price is not None:
-        dollars = price.dollars * found.devices / 3600 / tokens_per_s * 1e6
+    dollars = None if price is None else price.dollars * found.devices / 3600 / tokens_per_s * 1e6
     joules = _joules(found)
     token, first = setting.spread("token"), setting.spread("prefill")
     slots = _slots(found, question)
@@ -109,7 +107,6 @@ def _pools(found: Found) -> str:
 def _at_random(found: Found, question: Question) -> Found | None:
     """Enough replicas for requests that arrive at random rather than evenly."""
     unit, rate = found.unit, question.rate or 0.0
-    assert unit.mixing is not None  # noqa: S101 - found of a unit that holds a sequence
     times = StepTimes(unit.setting)
     most = max(found.replicas + 1, int(found.replicas * MORE))
     for count in range(found.replicas, most + 1):

@@ -191,7 +191,11 @@ def pick(
             "with its dense_tflops, or measure it with `thermoflop calibrate`"
         )
     picks: list[Pick] = []
-    known = [each for each in totals() if pattern.lower() in each.name and _reads(each, room_for)]
+    # where a model states no positions, memory alone bounds its context
+    known = [
+        each for each in totals()
+        if pattern.lower() in each.name and room_for <= (each.positions or room_for)
+    ]  # fmt: skip
     faster = 1 if splits_layers(profile) else count
     room = replace(device, memory_bytes=count * device.memory_bytes,
                    bandwidth_bytes_s=faster * device.bandwidth_bytes_s)  # fmt: skip
@@ -212,11 +216,6 @@ def pick(
 def formats_of(profile: str) -> tuple[str, ...]:
     """The formats that a profile's engine is asked for where none are named."""
     return SERVED if str(profile).lower().startswith(_NO_GGUF) else FORMATS
-
-
-def _reads(each: Totals, context: int) -> bool:
-    """Whether a model has so many positions; where it states none, memory alone bounds it."""
-    return not each.positions or each.positions >= context
 
 
 def _prompt(context: int) -> int:

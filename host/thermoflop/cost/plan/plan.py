@@ -204,7 +204,7 @@ def _result(context: Context, tried: Tried, nearest: str) -> PlanResult:
     if "Apple" in vendors and len(vendors) > 1:
         engine = tried.units[0].setting.profile.engine.name
         notes.append(f"note: every device is taken to run {engine}; plan them apart for others")
-    count = sum(len(unit.mixing.sequences) for unit in tried.units if unit.mixing is not None)
+    count = sum(len(unit.mixing.sequences) for unit in tried.units)
     if any(choice.disaggregated for choice in choices):
         notes.append(
             "note: pools of prefill and decode are computed, not measured anywhere; their commands "

@@ -39,12 +39,12 @@ class Loads:
 
 class Unit:
     """A replica: ``groups`` of sequences (stages, and attention under data parallelism) with
-    ``slots`` each on ``devices`` devices."""
+    ``slots`` each on ``devices`` devices, whose memory holds so many (``held``)."""
 
     def __init__(
         self,
         setting: Setting,
-        room: Room,
+        held: int,
         lengths: Lengths,
         policy: Policy,
         prefix: float,
@@ -53,19 +53,15 @@ class Unit:
         self.setting, self.lengths, self.policy, self.prefix = setting, lengths, policy, prefix
         self.layout: Layout = setting.plan
         self.devices, self.groups = self.layout.devices, self.layout.pp * self.layout.dp
-        self.largest_batch = largest_batch(room, setting.share, lengths, grid)
-        self.slots = min(self.largest_batch, policy.slots) // self.layout.pp
-        self.mixing: Mixing | None = None
-        if self.slots >= 1:
-            times = StepTimes(setting)
-            self.mixing = mixing_of(times, lengths, policy, grid, prefix)
+        self.largest_batch = held
+        self.slots = min(held, policy.slots) // self.layout.pp
+        self.mixing = mixing_of(StepTimes(setting), lengths, policy, grid, prefix)
 
     def loads(self, sequences: Any = None) -> Loads:
         """The steady states of so many sequences a group; those of the table without, up to the
         load at which every slot is taken: a prompt that is read has one, too."""
         import numpy as np
 
-        assert self.mixing is not None  # noqa: S101 - asked of units that hold a sequence
         mixing = self.mixing
         if sequences is not None:
             return self._at(between(mixing, sequences), sequences)
@@ -133,7 +129,7 @@ def units(
             )  # fmt: skip
         except UsageError:
             continue
-        unit = Unit(setting, room, lengths, policies[room.device.name], prefix, points)
-        if unit.mixing is not None:
-            made.append(unit)
+        policy, held = policies[room.device.name], largest_batch(room, share, lengths, points)
+        if min(held, policy.slots) >= layout.pp:
+            made.append(Unit(setting, held, lengths, policy, prefix, points))
     return made

@@ -144,23 +144,18 @@ def decode_s(
     for first, count in segments(start, steps, ends):
         last = maximum(first + count - 1, first)
         low, high = works_at(first), works_at(last)
-        paces = [_pace(one, two, count, rates) for one, two in zip(low, high, strict=True)]
+        paces = [  # of an operator whose counts go evenly from ``low`` to ``high``
+            Pace(
+                one.times, Line(rates.compute_s(one), rates.compute_s(two), count),
+                Line(rates.memory_s(one), rates.memory_s(two), count), rates.gap_s(one), count,
+            )
+            for one, two in zip(low, high, strict=True)
+        ]  # fmt: skip
         for pace in paces:
             total = total + pace.total()
         if not rates.graphs and rates.efficiency.launch_overhead_s:
             total = total + _waiting_s(paces, rates.host_s(low), count)
     return total + steps * rates.overhead_s(sequences)
-
-
-def _pace(low: Work, high: Work, count: Number, rates: Rates) -> Pace:
-    """One operator over a piece in which its counts go evenly from ``low`` to ``high``."""
-    return Pace(
-        low.times,
-        Line(rates.compute_s(low), rates.compute_s(high), count),
-        Line(rates.memory_s(low), rates.memory_s(high), count),
-        rates.gap_s(low),
-        count,
-    )
 
 
 def _waiting_s(paces: list[Pace], host: Number, count: Number) -> Number:

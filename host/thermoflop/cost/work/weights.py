@@ -148,7 +148,7 @@ class Mix:
 
     def __init__(self, precision: Precision, description: Description) -> None:
         self.narrow = precision.weight_bits
-        _, self.base, self.head = _row(precision.name)
+        _, self.base, self.head = next(row for row in _MIXES if precision.name.startswith(row[0]))
         self.description = description
         tied = description.head is not None and description.head.tied
         self.table = self.head if tied else self.base
@@ -301,10 +301,6 @@ def mixed_rows(precision: Precision, description: Description) -> Mix | None:
 def is_mix(name: str) -> bool:
     """Whether a number format is a mix of GGUF's types."""
     return name.startswith(_FIRST)
-
-
-def _row(name: str) -> tuple[str, tuple[float, float], tuple[float, float]]:
-    return next(row for row in _MIXES if name.startswith(row[0]))
 
 
 def _bits(widths: tuple[float, float], row: object) -> float:
