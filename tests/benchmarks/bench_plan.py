@@ -12,7 +12,7 @@ import time
 import numpy as np
 import thermoflop as tf
 from thermoflop.cost.serving.loop import Requests, run_loop
-from thermoflop.cost.serving.table import StepTable
+from thermoflop.cost.serving.times import StepTable
 
 PLANS = (
     ["llama-3-70b", "--gpu", "h100,h200,b200,mi300x", "--max-devices", "64", "--tpot", "30ms"],

@@ -21,7 +21,7 @@ from thermoflop.cost.serving.mixing import mixing_of
 from thermoflop.cost.serving.policy import Policy
 from thermoflop.cost.serving.simulation import cut_short
 from thermoflop.cost.serving.steady import closed_loop, is_trusted, open_loop
-from thermoflop.cost.serving.table import step_table
+from thermoflop.cost.serving.times import step_table
 
 RANGES = (
     "w 3-25 ms, ridge 150-600 tokens, prompts 200-10,000, outputs 50-2,000, slots 32-256, "

@@ -8,7 +8,7 @@ from thermoflop.cost.serving.backlog import Prompts, waiting
 from thermoflop.cost.serving.lengths import Lengths, lengths_of
 from thermoflop.cost.serving.policy import Policy
 from thermoflop.cost.serving.steady import _slot_wait
-from thermoflop.cost.serving.table import StepTable
+from thermoflop.cost.serving.times import StepTable
 
 BUDGET, COLUMNS, DECODE = 1024, 256, 0.01
 

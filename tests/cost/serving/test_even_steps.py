@@ -17,7 +17,7 @@ from thermoflop.cost.serving.steady import (
     limits_of_trust,
     open_loop,
 )
-from thermoflop.cost.serving.table import step_table
+from thermoflop.cost.serving.times import step_table
 
 STEP_S = 0.01
 OUTPUT = 51.0  # the first token with the prompt, 50 steps

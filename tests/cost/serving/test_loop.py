@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from thermoflop.cost.serving.loop import Requests, _Scheduler, run_loop
-from thermoflop.cost.serving.table import StepTable
+from thermoflop.cost.serving.times import StepTable
 
 W, CHUNK = 0.01, 0.002  # seconds of a decode step, and what each prompt token adds
 SLOTS, BUDGET = 8, 64

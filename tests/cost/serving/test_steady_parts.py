@@ -22,7 +22,7 @@ from thermoflop.cost.serving.steady import (
     open_loop,
     read_for,
 )
-from thermoflop.cost.serving.table import StepTable, step_table
+from thermoflop.cost.serving.times import StepTable, step_table
 
 GENERATE = 41.0
 

@@ -192,13 +192,9 @@ def fit(
         >>> tf.fit("llama-3-8b", "h100", prompt=4096, generate=1024, batch=f.largest_batch + 1).fits
         False
     """
-    for name, size, least in (
-        ("batch", batch, 1),
-        ("prompt", prompt, 1),
-        ("generate", generate, 0),
-    ):
+    for name, size in {"batch": batch, "prompt": prompt, "generate": generate}.items():
         if size is not None or name == "batch":
-            checked_whole(name, written(name, size), least)
+            checked_whole(name, written(name, size), 0 if name == "generate" else 1)
     checked_between("host_bandwidth", host_bandwidth, 0, 1e5 + 1, "GB a second above 0")
     check_degrees(devices=devices, tp=tp, pp=pp, dp=dp, ep=ep, cp=cp)
     hardware, devices = alike(hardware, devices)

@@ -16,7 +16,7 @@ from thermoflop.base.record import record
 if TYPE_CHECKING:
     from thermoflop.cost.serving.lengths import Lengths
     from thermoflop.cost.serving.policy import Policy
-    from thermoflop.cost.serving.table import StepTable
+    from thermoflop.cost.serving.times import StepTable
 
 STATES = 160  # of a chain: units that may wait; more where prompts fill many steps
 MOST_STATES = 640
@@ -128,27 +128,20 @@ def _solved(chain: _Chain) -> Waiting:
     # what a step from a state on takes longer in the end: Poisson's equation of the chain
     after = chain.moves @ (inverse @ (chain.seconds - token * chain.decodes))
     time /= time.sum()
-    read = _read_times(chain, time)
-    excess = read.after @ after - float((decodes @ after) / decodes.sum())
+    read_s, decoded = _read_times(chain, time)
+    excess = decoded @ after - float((decodes @ after) / decodes.sum())
     idle = float(time[0]) if chain.idle else 0.0
-    first = float((time * chain.seconds).sum() - idle * chain.steps[0]) / 2 + read.seconds
+    first = float((time * chain.seconds).sum() - idle * chain.steps[0]) / 2 + read_s
     alone, _ = _until_read(chain, np.arange(chain.count), 0.0, 0.0)
     queue = max(0.0, first - float(chain.sizes @ alone))
     without = idle if chain.idle else float(chain.steps[0]) / token
     return Waiting(token, float(excess), first, queue, 1 - without)
 
 
-@record
-class _Read:
-    """Mean ``seconds`` from the end of the step in which a request came to its first token, and how
-    often so many units wait before the step that brings it, ``after`` which it decodes."""
-
-    seconds: float
-    after: Any
-
-
-def _read_times(chain: _Chain, time: Any) -> _Read:
-    """From the shares of ``time`` that the chain is in each state, which are what a request meets.
+def _read_times(chain: _Chain, time: Any) -> tuple[float, Any]:
+    """Mean seconds from the end of the step in which a request came to its first token, and how
+    often so many units wait before the step that brings it, after which it decodes: from the shares
+    of ``time`` that the chain is in each state, which are what a request meets.
 
     Others who came in the same step are ahead of it or behind it, half and half. Those behind it
     are read with it as far as there is room.
@@ -172,7 +165,7 @@ def _read_times(chain: _Chain, time: Any) -> _Read:
     soon += float(ahead @ _until_read(chain, states, more, chain.units)[0])
     weight = float(total.sum())
     soon /= float(at_once.sum() + ahead.sum())
-    return _Read((float(total @ late) / weight + soon) / 2, after / weight)
+    return (float(total @ late) / weight + soon) / 2, after / weight
 
 
 def _ahead(chain: _Chain, weights: Any, short: Any) -> Any:

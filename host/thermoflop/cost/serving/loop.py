@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from thermoflop.base.record import record
 
 if TYPE_CHECKING:
-    from thermoflop.cost.serving.table import StepTable
+    from thermoflop.cost.serving.times import StepTable
 
 
 @record

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from thermoflop.base.record import record
 from thermoflop.cost.serving.lengths import Lengths, draw_lengths
 from thermoflop.cost.serving.loop import Requests, Timings, run_loop
-from thermoflop.cost.serving.table import step_table
+from thermoflop.cost.serving.times import step_table
 from thermoflop.errors import UsageError
 
 if TYPE_CHECKING:

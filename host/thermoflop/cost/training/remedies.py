@@ -7,7 +7,7 @@ and adapters beside frozen weights, which train something else.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from thermoflop.base.record import record, replace
@@ -23,8 +23,6 @@ from thermoflop.errors import UsageError
 from thermoflop.model.operators.training import RECOMPUTE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from thermoflop.cost.training.iteration import Iteration
 
 RANK = 16  # what PEFT's and unsloth's examples take
