@@ -231,28 +231,19 @@ def estimate_text(estimate: Estimate) -> str:
     times, rates, _, energy = estimate_sheet(estimate)
     # the step reads the prompts of all sequences; a client waits for its own, and is told below
     together = f" of all {estimate.batch} prompts" if estimate.batch > 1 else ""
-    time_rows = [
-        [
-            row.label.replace("first token", f"first token{together}"),
-            bound.text,
-            expected.text,
-            f"{low.text} .. {high.text}",
-        ]
-        for row in times.rows
-        for bound, expected, low, high in (row.cells,)
-    ]
+    time_rows = [["", "bound", "expected", "80 % interval"]]
+    for row in times.rows:
+        label = row.label.replace("first token", f"first token{together}")
+        bound, expected, low, high = (cell.text for cell in row.cells)
+        time_rows.append([label, bound, expected, f"{low} .. {high}"])
+    where = f"{estimate.model_name} on {plan.devices} x {estimate.device.name} ({plan.label})"
+    prompt = f"prompt {estimate.prompt}{_brought(estimate)}"
     lines = [
-        (
-            f"{estimate.model_name} on {plan.devices} x {estimate.device.name} ({plan.label}), "
-            f"{estimate.precision.label}"
-        ),
-        (
-            f"batch {estimate.batch}, prompt {estimate.prompt}{_brought(estimate)}, "
-            f"{estimate.generate} generated"
-        ),
+        f"{where}, {estimate.precision.label}",
+        f"batch {estimate.batch}, {prompt}, {estimate.generate} generated",
         *_told_first(estimate, divided),
         "",
-        table([["", "bound", "expected", "80 % interval"], *time_rows], least=("bound",)),
+        table(time_rows, least=("bound",)),
         "",
         *_client_lines(estimate),
         *(

@@ -353,15 +353,8 @@ def picks_text(found: Picks) -> str:
     read = f"first token of a prompt of {_prompt(found.context):,}"
     sizes = f"{read}; (+n): n more names of the same sizes"
     sizes += "; weights: of each device" if each_of else ""
-    return "\n".join(
-        [
-            head + f"by {found.sort}{how}",
-            "",
-            table(rows, 2, least=LEAST, alike=("format",)),
-            "",
-            sizes,
-        ]
-    )
+    shown = table(rows, 2, least=LEAST, alike=("format",))
+    return "\n".join([f"{head}by {found.sort}{how}", "", shown, "", sizes])
 
 
 def picks_json(found: Picks) -> dict[str, Any]:

@@ -70,9 +70,5 @@ def saturation_text(rows: list[Saturation]) -> str:
             ]
         )  # fmt: skip
     turn = next((row.batch for row in rows if row.binds == "compute"), None)
-    verdict = (
-        "computing binds at none of these batches"
-        if turn is None
-        else f"computing binds from batch {turn} on"
-    )
-    return f"{table(cells)}\n{verdict}"
+    where = "at none of these batches" if turn is None else f"from batch {turn} on"
+    return f"{table(cells)}\ncomputing binds {where}"

@@ -100,8 +100,5 @@ def training_why_text(iteration: Iteration, profile: str | None) -> str:
             f"{_of_experts(iteration)} where that takes as long"
         ),
     ]
-    return (
-        "\n".join(lines)
-        + "\n\n"
-        + reasons_text("an iteration on one device", *training_reasons(iteration, profile))
-    )
+    shown = reasons_text("an iteration on one device", *training_reasons(iteration, profile))
+    return "\n".join([*lines, "", shown])

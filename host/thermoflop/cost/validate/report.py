@@ -73,15 +73,6 @@ class TimesReport:
 _HEAD = ["", "n", "with", "beaten", "median", "latency", "p90", "bias", "in 80 %"]
 
 
-_SHOWN = (
-    "median_abs_error",
-    "median_abs_error_latency",
-    "p90_abs_error",
-    "median_bias",
-    "coverage_80",
-)
-
-
 def _row(name: str, totals: dict[str, Any]) -> list[str]:
     counts, shares = list(totals.values())[:3], list(totals.values())[3:]  # in the order of _HEAD
     return [shortened(name, 35), *map(str, counts), *map(percent, shares)]

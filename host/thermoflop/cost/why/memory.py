@@ -160,13 +160,10 @@ def _reserve(estimate: Estimate, _key: str) -> Explanation:
 def _total(estimate: Estimate, _key: str) -> Explanation:
     memory = estimate.memory
     parts = (memory.weight_bytes, memory.kv_bytes, memory.activation_bytes, memory.reserve_bytes)
-    value = gigabytes(memory.total_bytes)
-    verdict = (
-        f"{value} <= {gigabytes(memory.capacity_bytes)}: it fits"
-        if memory.fits
-        else f"{value} > {gigabytes(memory.capacity_bytes)}: "
-        f"{gigabytes(memory.shortfall_bytes)} missing"
-    )
+    value, has = gigabytes(memory.total_bytes), gigabytes(memory.capacity_bytes)
+    verdict = f"{value} <= {has}: it fits"
+    if not memory.fits:
+        verdict = f"{value} > {has}: {gigabytes(memory.shortfall_bytes)} missing"
     lines = (
         "together = weights + cache + activations + reserve",
         f"  = {' + '.join(gigabytes(part) for part in parts)} = {value}",
