@@ -139,6 +139,17 @@ def test_a_cache_that_grows_by_copies_is_read_and_written_anew(sharing, kind, pa
     assert run.kv_bytes == passes * 5.0
 
 
+@pytest.mark.parametrize("engine", ["autoawq", "tinychat"])
+@pytest.mark.parametrize(("sharing", "kind", "times"), [(1, "attention", 1), (8, "attention", 8),
+                                                        (8, "contraction", 1)])  # fmt: skip
+def test_a_block_for_each_query_head_reads_the_keys_that_several_share_as_often(
+    engine, sharing, kind, times
+):
+    work = Work("w", "layers", "g", kind, 1.0, 1.0, 1.0, 0.0, 5.0, 0.0, sharing=sharing)
+    (run,) = apply_engine([work], find_profile(engine).engine, choose_precision("awq"))
+    assert run.kv_bytes == times * 5.0
+
+
 def test_weights_that_are_written_out_stream_as_weights_do():
     """Of 64 rows 4 elements of half a byte are read and 16 bits of each written, then read."""
     work = Work("q_proj", "layers", "attn_proj", "contraction", 1, 64.0, 1.0, 2.0, 0.0, 0.0,

@@ -8,6 +8,7 @@ from kit.made_up import MIXTURE, decoder
 from kit.made_up_rows import OTHER, TRUTH, row, rows_of_engine, served
 from thermoflop.base.record import replace
 from thermoflop.cost.catalogue.profiles import profile_from
+from thermoflop.cost.fitting import crossval
 from thermoflop.cost.fitting.crossval import (
     UNKNOWN,
     Measured,
@@ -90,6 +91,20 @@ def test_an_engine_is_fitted_around_what_the_others_do(measured):
     off = np.log(measured.predicted(found, places) / seconds)
     assert abs(off).max() < 0.1
     assert (measured.predicted(found, places) >= measured.matrix.bound_s[places]).all()
+
+
+def test_what_is_known_of_an_engine_besides_takes_the_place_of_what_the_others_do(
+    measured, monkeypatch
+):
+    """The rates that its fit is pulled toward: one is known, 0.8 of 0.96 at most, so that its point
+    is -log(1/0.8 - 1/0.96); the others are pooled."""
+    monkeypatch.setitem(crossval.BESIDES, "beta", {"cache": 0.8})
+    *_, centre, spread = measured._problem_of("beta", measured.rows("beta"))
+    pooled = dict(zip(PARAMETERS, measured.pooled("beta").log_params, strict=True))
+    known = {**pooled, "cache": -np.log(1 / 0.8 - 1 / 0.96)}
+    assert dict(zip(PARAMETERS, centre, strict=True)) == pytest.approx(known)
+    assert spread == 0.7
+    assert crossval.BESIDES["sglang@0.4"] == {"cache": 0.8}
 
 
 @pytest.mark.parametrize("by", ["model", "device", "engine"])
