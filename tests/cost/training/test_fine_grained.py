@@ -309,9 +309,10 @@ def test_llama_3_405b_fits_on_its_16384_gpus():
 
 
 def test_deepseek_v3_fits_on_its_2048_gpus():
-    """It fits by what it recomputes alone; that its activations were cached in FP8 and its moments
-    kept in BF16 (3.3.3) is room beside, which train has no option for: it counts 16 bits and
-    fp32."""
+    """As train counts: without the inputs of experts as they are dispatched (8 x 7,168 a token, 29
+    GB in 16 bits on the first stage) and the shared expert's (2 GB), but all in 16 bits and
+    moments in fp32. The report caches activations in FP8 and keeps moments in BF16 (section
+    3.3.3), for which train has no option."""
     found = tf.train("deepseek-v3", "h800", recompute="fine-grained", **DEEPSEEK)
     # 16 micro-batches of 4 layers, each like the mean of 3 dense ones and 58 of experts
     both = 128 * 128 + 1536 + 512 + 64 + 3 * 7168
