@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from thermoflop.model.architecture.feedforward import Moe
-from thermoflop.model.architecture.parts import Convolution, Linear, Norm, Vector
+from thermoflop.model.architecture.parts import Linear, Map, Norm, Vector
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def biases(description: Description) -> Number:
 
 def _bias(part: Part) -> Number:
     """Parameters in the bias of a part; a vector is one, or is none."""
-    if isinstance(part, Linear | Convolution):
+    if isinstance(part, Map):
         return part.bias_parameters
     if isinstance(part, Norm):
         return part.copies * part.width if part.bias else 0

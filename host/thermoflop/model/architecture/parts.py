@@ -16,23 +16,18 @@ if TYPE_CHECKING:
 
 
 @record
-class Linear:
-    """``y = x W + b``: ``inputs`` x ``outputs`` weights, in ``copies`` sets (experts).
-
-    ``unquantized`` weights stay in the format of the activations when the others are quantized
-    (heads, routers).
-    A ``tied`` weight is another part's: it is read, but it is not counted again.
-    """
+class Map:
+    """What makes ``outputs`` of ``inputs``, by weights of its own and a bias where it has one."""
 
     name: str
     group: str
     role: str
     inputs: Number
     outputs: Number
-    bias: bool = False
-    copies: Number = 1
-    unquantized: bool = False
-    tied: bool = False
+    # of a map that says nothing of it
+    bias = False
+    copies = 1
+    tied = False
 
     @property
     def matrix_parameters(self) -> Number:
@@ -48,6 +43,21 @@ class Linear:
     def parameters(self) -> Number:
         """Elements that this part adds to the model."""
         return self.bias_parameters + (0 if self.tied else self.matrix_parameters)
+
+
+@record
+class Linear(Map):
+    """``y = x W + b``: ``inputs`` x ``outputs`` weights, in ``copies`` sets (experts).
+
+    ``unquantized`` weights stay in the format of the activations when the others are quantized
+    (heads, routers).
+    A ``tied`` weight is another part's: it is read, but it is not counted again.
+    """
+
+    bias: bool = False
+    copies: Number = 1
+    unquantized: bool = False
+    tied: bool = False
 
 
 def lm_head(inputs: Number, vocab: Number, tied: bool, bias: bool = False) -> Linear:
@@ -146,17 +156,12 @@ class Probe:
 
 
 @record
-class Convolution:
+class Convolution(Map):
     """``outputs`` channels, each from ``inputs`` channels of its group, over ``kernel`` taps.
 
     A depth-wise convolution has one input channel per output channel: ``inputs=1``.
     """
 
-    name: str
-    group: str
-    role: str
-    inputs: Number
-    outputs: Number
     kernel: Number
     bias: bool = False
 
@@ -164,16 +169,6 @@ class Convolution:
     def matrix_parameters(self) -> Number:
         """Elements of the kernel."""
         return self.inputs * self.outputs * self.kernel
-
-    @property
-    def bias_parameters(self) -> Number:
-        """Elements of the bias."""
-        return self.outputs if self.bias else 0
-
-    @property
-    def parameters(self) -> Number:
-        """Elements of the kernel and the bias."""
-        return self.matrix_parameters + self.bias_parameters
 
 
 if TYPE_CHECKING:

@@ -109,7 +109,9 @@ def near_family(name: str) -> str | None:
     telling = {word for word in words if len(word) >= _TELLING}
     kin = first or [known for known in FAMILY_NAMES if telling & set(_words(known))]
     if kin:
-        return max(kin, key=lambda known: (_likeness(low, known.lower()), _numbers(known)))
+        # numbers as they are written: v32 is 3.2, and older than v4
+        numbers = re.compile(r"\d+").findall
+        return max(kin, key=lambda known: (_likeness(low, known.lower()), numbers(known)))
     known = {each.lower(): each for each in FAMILY_NAMES}
     close = get_close_matches(low, known, n=1, cutoff=_TYPED_WRONG)
     return known[close[0]] if close else None
@@ -119,11 +121,6 @@ def _likeness(name: str, known: str) -> float:
     from difflib import SequenceMatcher
 
     return SequenceMatcher(None, re.sub(r"\d+", "0", name), re.sub(r"\d+", "0", known)).ratio()
-
-
-def _numbers(name: str) -> list[str]:
-    """Its numbers as they are written: v32 is 3.2, and older than v4."""
-    return re.findall(r"\d+", name)
 
 
 def _words(name: str) -> list[str]:

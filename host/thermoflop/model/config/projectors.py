@@ -217,19 +217,19 @@ def heard_in_pairs(_config: Config, _tower: Config, stack: Stack, hidden: int) -
 def phi_eyes(_config: Config, _tower: Config, stack: Stack, hidden: int) -> Stack:
     """Phi-4: the mean of 2 x 2 patches, learned ends of rows and images, two matrices."""
     ends = Placed(Vector("image ends", "other", 2 * stack.hidden), "none")
-    both = (
-        linear("up", stack.hidden, hidden, group="other"),
+    return ending(stack, ends, *_up_down(stack.hidden, hidden), merge=2)
+
+
+def _up_down(inputs: int, hidden: int) -> tuple[Linear, Linear]:
+    return (
+        linear("up", inputs, hidden, group="other"),
         linear("down", hidden, hidden, group="other"),
     )
-    return ending(stack, ends, *both, merge=2)
 
 
 def phi_ears(_config: Config, _tower: Config, stack: Stack, hidden: int) -> Stack:
     """Phi-4: two matrices for sound alone, and two others where there are images as well."""
-    both = (
-        linear("up", stack.hidden, hidden, group="other"),
-        linear("down", hidden, hidden, group="other"),
-    )
+    both = _up_down(stack.hidden, hidden)
     beside = (Placed(replace(part, name=f"{part.name} beside images"), "none") for part in both)
     return ending(stack, *both, *beside)
 

@@ -145,12 +145,12 @@ def _stack_operators(stack: Stack, scope: EmitContext) -> Iterator[Operator]:
 def layer_operators(layer: Layer, scope: EmitContext) -> Iterator[Operator]:
     """The operators of one layer, in the order of a pre-norm layer: norms before what they feed."""
     before, after = _placed_norms(layer)
+    if layer.streams is not None:
+        from thermoflop.model.operators.compressed import read_streams, write_streams
     for index, block in enumerate((layer.mixer, layer.cross, layer.feed)):
         if block is None:
             continue
         if layer.streams is not None:
-            from thermoflop.model.operators.compressed import read_streams
-
             yield from read_streams(layer.streams, ("attn", "", "mlp")[index], scope)
         yield from (normalize(norm, scope) for norm in before[index])
         if isinstance(block, Mlp | Moe):
@@ -159,8 +159,6 @@ def layer_operators(layer: Layer, scope: EmitContext) -> Iterator[Operator]:
             yield from mixer_operators(block, scope)
         yield from (normalize(norm, scope) for norm in after[index])
         if layer.streams is not None:
-            from thermoflop.model.operators.compressed import write_streams
-
             yield from write_streams(layer.streams, scope)
     for placed in layer.others:
         rows = scope.sequences if placed.rows == "sequence" else scope.tokens
