@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from thermoflop.base.record import fields_of, record, replace
@@ -73,33 +74,22 @@ def changed(model: Model, name: str, change: Callable[[Attention], Mixer]) -> Mo
     return replace(model, name=f"{model.name} as {name}", description=description, stored=None)
 
 
-def grouped(groups: int) -> Callable[[Attention], Mixer]:
-    """A change to ``groups`` key heads."""
-
-    def change(attention: Attention) -> Mixer:
-        if groups < 1 or attention.heads % groups:
-            raise UsageError(f"gqa={groups} does not divide the {attention.heads} heads")
-        return replace(attention, kv_heads=groups)
-
-    return change
+def grouped(attention: Attention, groups: int) -> Mixer:
+    """The same with ``groups`` key heads."""
+    if groups < 1 or attention.heads % groups:
+        raise UsageError(f"gqa={groups} does not divide the {attention.heads} heads")
+    return replace(attention, kv_heads=groups)
 
 
-def latent(rank: int) -> Callable[[Attention], Mixer]:
-    """A change to a latent of ``rank``; keys get half a head of rotated dimensions beside."""
-
-    def change(attention: Attention) -> Mixer:
-        if rank < 1:
-            raise UsageError(f"mla={rank!r} makes no sense: expected the rank of a latent >= 1")
-        return LatentAttention(
-            hidden=attention.hidden,
-            heads=attention.heads,
-            kv_rank=rank,
-            nope=attention.head_dim,
-            rope=max(1, attention.head_dim // 2),
-            value_dim=attention.head_dim,
-        )
-
-    return change
+def latent(attention: Attention, rank: int) -> Mixer:
+    """A latent of ``rank`` in its place; keys get half a head of rotated dimensions beside."""
+    if rank < 1:
+        raise UsageError(f"mla={rank!r} makes no sense: expected the rank of a latent >= 1")
+    width = attention.head_dim
+    return LatentAttention(
+        hidden=attention.hidden, heads=attention.heads, kv_rank=rank, nope=width,
+        rope=max(1, width // 2), value_dim=width,
+    )  # fmt: skip
 
 
 def heads_of(model: Model) -> tuple[int, int]:
@@ -117,10 +107,10 @@ def forms_of(model: Model, groups: int | None, rank: int) -> dict[str, Model]:
     if groups is None:
         groups = kv_heads if 1 < kv_heads < heads else max(1, heads // 8)
     forms = {
-        "MHA": grouped(heads),
-        f"GQA({groups})": grouped(groups),
-        "MQA": grouped(1),
-        f"MLA({rank})": latent(rank),
+        "MHA": partial(grouped, groups=heads),
+        f"GQA({groups})": partial(grouped, groups=groups),
+        "MQA": partial(grouped, groups=1),
+        f"MLA({rank})": partial(latent, rank=rank),
     }
     return {name: changed(model, name, change) for name, change in forms.items()}
 

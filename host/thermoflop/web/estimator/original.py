@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING
 
 from thermoflop.base.record import replace
@@ -78,7 +78,7 @@ def beside(inputs: Inputs, headline: tuple[Figure, ...]) -> Grid:
     }
     device, totals = catalogue()[CATALOGUE_NAMES[inputs.gpu]], []
     for name, groups in (("MHA", inputs.heads), ("MQA", 1)):
-        form = changed(model, name, grouped(groups))
+        form = changed(model, name, partial(grouped, groups=groups))
         total = estimate(form, device, batch=inputs.batch, profile=profile, **sizes).total
         totals.append(1e3 * float(total.expected_s))
     texts = [f"{ms:.2f} ms" for ms in totals] + [f"{totals[0] / totals[1]:.2f} ×"]
