@@ -115,6 +115,7 @@ def test_slots_that_never_fill_are_no_reason_to_disagree(load):
         ({"draft": "gpt2"}, "draft_tokens"),
         ({"simulate": 3}, "simulate=3"),
         ({"burstiness": 0}, "burstiness=0"),
+        ({"burstiness": None}, "burstiness=None"),
         ({"generate": 0}, "generates nothing"),
         ({"generate": 1}, "generate=1"),
         ({"seed": -1}, "seed=-1"),

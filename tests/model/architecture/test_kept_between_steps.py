@@ -116,3 +116,9 @@ def test_what_encodes_keeps_nothing_and_what_predicts_ahead_does() -> None:
 def test_blocks_are_filled_up_and_a_window_is_the_most() -> None:
     assert [held_tokens(tokens, 8, None) for tokens in (7, 8, 9)] == [7, 8, 8]
     assert [held_tokens(tokens, None, 8) for tokens in (8, 9)] == [8, 16]
+
+
+def test_a_mean_of_contexts_is_not_rounded_where_an_entry_is_for_a_token() -> None:
+    assert cache_elements(described(FULL), 100.5) == 3 * 100.5 * 16
+    # compressed entries are whole: 100 // 4 of them beside a window of 8 tokens
+    assert cache_elements(described(ENTRIES), 100.5) == 3 * (48 + 250)

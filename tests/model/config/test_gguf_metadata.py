@@ -218,6 +218,17 @@ def test_an_architecture_says_its_familys_keys(
         ("jamba", {**SSM, "block_count": 6, KV: [0, 2, 0, 0, 2, 2]}, {}),
         ("granitehybrid", {**SSM, "block_count": 2, KV: [1, 3], INNER: 7}, {}),
         ("step35", {"block_count": 2, SLIDES: [0, 0], HEADS: [4, 6]}, {}),
+        (
+            "gemma4",
+            {
+                "block_count": 2,
+                SLIDES: [0, 0],
+                KV: [4, 2],
+                "attention.key_length": 32,
+                "attention.key_length_swa": 16,
+            },
+            {},
+        ),
     ],
 )
 def test_layers_that_no_family_has_are_refused(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from thermoflop.base.plain import checked_between, is_number
+from thermoflop.base.plain import checked_between, is_between, is_number
 from thermoflop.base.record import replace
 from thermoflop.cost.catalogue.cards import pooled
 from thermoflop.cost.inference.arguments import as_model, checked_whole, validate_arguments, written
@@ -218,7 +218,8 @@ def generating(model: Model, generate: int | None) -> Model:
 def _load(users: int | None, rate: float | None, burstiness: float, trace: str | None) -> Arrivals:
     """Users or a rate, and how requests come."""
     checked_load(users, rate)
-    checked_between("burstiness", burstiness, 0, 1e12, "a number above 0")
+    if not is_between(burstiness, 0, 1e12):
+        raise UsageError(f"burstiness={burstiness!r:.40} makes no sense: expected a number above 0")
     recorded = None if trace is None else read_trace(trace)
     if recorded is not None and users is None and rate is None:
         span = recorded.arrivals_s[-1] if recorded.arrivals_s else 0.0

@@ -106,7 +106,8 @@ def cache_elements(
         length = encoder if isinstance(mixer, Attention) and mixer.cross else tokens
         for elements, window, ratio in _entries(mixer, mla):
             held = held_tokens(length, window if windowed else None, block_size)
-            total = total + times * elements * (held // ratio)
+            whole = held if ratio == 1 else held // ratio  # a mean of contexts is no whole number
+            total = total + times * elements * whole
     return total
 
 

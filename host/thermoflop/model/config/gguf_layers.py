@@ -32,9 +32,10 @@ def _attends(data: Metadata, otherwise: str, attends: str = "full_attention") ->
 def _set(config: dict[str, Any], data: Metadata, key: str, behind: str, kind: str = "") -> None:
     """The number that the layers of a kind have, or without one those that have any; UnknownModel
     for several."""
-    numbers = data.by_layer(behind)
-    kinds = (sliding_layers(data) or []) if kind else numbers
-    counts = {each for own, each in zip(kinds, numbers, strict=False) if own and kind in ("", own)}
+    counts = set(data.by_layer(behind)) - {0}
+    if kind:
+        each_layer = zip(sliding_layers(data) or [], data.by_layer(behind), strict=False)
+        counts = {count for its_kind, count in each_layer if its_kind == kind}
     if len(counts) > 1:
         data.refuse_differing(behind)
     if counts:
@@ -150,11 +151,12 @@ def _gemma4(config: dict[str, Any], data: Metadata) -> None:
     config["global_head_dim"] = data.count("attention.key_length")
     config["head_dim"] = data.count("attention.key_length_swa")
     _rows_of_layers(config, data)
+    own = dict[str, int]()
     _set(config, data, "num_key_value_heads", _KV, "sliding_attention")
+    _set(own, data, "num_global_key_value_heads", _KV, "full_attention")
     whole = [layer for layer, kind in enumerate(kinds) if kind == "full_attention"]
     if set(whole) - set(data.parts.get("attn_v.weight", whole)):
-        config["attention_k_eq_v"] = True
-        _set(config, data, "num_global_key_value_heads", _KV, "full_attention")
+        config.update(attention_k_eq_v=True, **own)
     widths = data.by_layer(_INNER)
     config["intermediate_size"] = widths[0] if widths else None
     config["use_double_wide_mlp"] = bool(widths) and widths[-1] == 2 * widths[0]

@@ -142,6 +142,13 @@ def _lfm3_gate(config: Config, heads: int, _kv_heads: int, _dim: int) -> tuple[P
     return (Linear("g_proj", "attn", "attn_proj", config["hidden_size"], heads),)
 
 
+def _attends_or_convolves(_config: Config, at: int) -> str:
+    """Every fourth layer attends, every fourth but the first slides, and the others convolve."""
+    if at % 4 == 2:
+        return "full"
+    return "sliding" if at and at % 4 == 0 else "conv"
+
+
 family(
     "lfm3",
     "llama",
@@ -156,10 +163,7 @@ family(
     },
     traits={
         **LFM2_TRAITS,
-        # every fourth layer attends, every fourth but the first slides, and the others convolve
-        "kinds": by_place(
-            lambda _, at: "full" if at % 4 == 2 else "sliding" if at % 4 == 0 < at else "conv"
-        ),
+        "kinds": by_place(_attends_or_convolves),
         "attention_extras": _lfm3_gate,
         "layer_norms": lambda config: 4 if config["use_sandwich_norm"] else 2,
     },
