@@ -6,6 +6,7 @@ The interface is written down in ``data/public_api.txt``. A deliberate change of
 
 from __future__ import annotations
 
+import ast
 import doctest
 import inspect
 import re
@@ -195,6 +196,23 @@ def test_the_public_interface_changes_only_on_purpose() -> None:
 
 def test_every_public_name_is_listed_once_and_imported_when_used() -> None:
     assert sorted(thermoflop.__all__) == sorted([*thermoflop._PUBLIC, "__version__"])
+
+
+def test_a_type_checker_that_runs_nothing_finds_every_public_name() -> None:
+    """By a written ``__all__`` for ``import *``, and by an import where each is defined."""
+    statements = ast.parse(Path(thermoflop.__file__).read_text(encoding="utf-8")).body
+    listed = [each.value for each in statements if "__all__" in ast.dump(each)]
+    typed = [
+        (f"{imported.module}", alias.name)
+        for each in statements
+        if isinstance(each, ast.If)
+        for imported in each.body
+        if isinstance(imported, ast.ImportFrom)
+        for alias in imported.names
+        if alias.name == alias.asname
+    ]
+    assert [ast.literal_eval(value) for value in listed] == [thermoflop.__all__]
+    assert sorted(typed) == sorted((module, name) for name, module in thermoflop._PUBLIC.items())
 
 
 if __name__ == "__main__":

@@ -38,6 +38,8 @@ if TYPE_CHECKING:
     from thermoflop.cost.plan.training import plan_training as plan_training
     from thermoflop.cost.serving.result import Serving as Serving
     from thermoflop.cost.serving.serving import serving as serving
+    from thermoflop.cost.sweep.sweep import SweepResult as SweepResult
+    from thermoflop.cost.sweep.sweep import sweep as sweep
     from thermoflop.cost.training.result import TrainingEstimate as TrainingEstimate
     from thermoflop.cost.training.train import train as train
     from thermoflop.marks import mark as mark
@@ -77,7 +79,35 @@ _PUBLIC = {
     "phase": "thermoflop.marks",
 }
 
-__all__ = sorted(["__version__", *_PUBLIC])
+# written out: type checkers, and editors, read no computed one
+__all__ = [
+    "Device",
+    "Estimate",
+    "Fit",
+    "Model",
+    "OperatorTable",
+    "PlanResult",
+    "Serving",
+    "Step",
+    "SweepResult",
+    "TrainingEstimate",
+    "__version__",
+    "compare",
+    "estimate",
+    "find_device",
+    "fit",
+    "load_model",
+    "mark",
+    "note",
+    "phase",
+    "pick",
+    "plan",
+    "plan_training",
+    "serving",
+    "speculate",
+    "sweep",
+    "train",
+]
 
 
 def __getattr__(name: str) -> object:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import sys
 import threading
 import time
 
@@ -206,3 +207,13 @@ def test_opening_twice_registers_the_scheme_once() -> None:
     port().close()
     port().close()
     assert serial.protocol_handler_packages.count("thermoflop.pico.simulated") == 1
+
+
+def test_a_board_that_cannot_be_imported_is_no_unknown_protocol(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """pyserial takes an ImportError of the module itself for a scheme that it does not know."""
+    monkeypatch.delitem(sys.modules, Serial.__module__)
+    monkeypatch.setitem(sys.modules, desk.__name__, None)
+    with pytest.raises(ImportError, match="registry"):
+        open_port(FAST)

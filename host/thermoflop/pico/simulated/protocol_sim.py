@@ -1,8 +1,8 @@
 """``sim://`` for pyserial: ``serial.serial_for_url("sim://?seed=7&finger=5:10")``.
 
 pyserial finds this module when ``thermoflop.pico.simulated`` is in
-``serial.protocol_handler_packages``; ``register`` puts it there. It takes an ImportError in here
-for a protocol that does not exist, so what a board needs is imported when a port is opened. Baud
+``serial.protocol_handler_packages``; ``open_port`` puts it there. It takes an ImportError in here
+for a protocol that does not exist, so the board itself is imported when a port is opened. Baud
 rate and the like are accepted and mean nothing, as on USB.
 """
 
@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import errno
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from serial.serialutil import (
     PortNotOpenError,
@@ -22,7 +22,9 @@ from serial.serialutil import (
 
 from thermoflop.errors import ThermoflopError
 from thermoflop.pico.simulated.cable import LinkBusy, LinkLost
-from thermoflop.pico.simulated.registry import Session, connect
+
+if TYPE_CHECKING:
+    from thermoflop.pico.simulated.registry import Session
 
 _LOOK_EVERY_S = 0.2  # how soon cancel_read and close are noticed by a read in another thread
 
@@ -40,6 +42,8 @@ class Serial(SerialBase):  # type: ignore[misc]  # pyserial has no types
 
     def open(self) -> None:
         """Make or find the board. ValueError when the URL makes no sense."""
+        from thermoflop.pico.simulated.registry import connect
+
         if self._port is None:
             raise SerialException("Port must be configured before it can be used.")
         if self.is_open:
