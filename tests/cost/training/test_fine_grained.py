@@ -246,6 +246,13 @@ def test_flops_with_recomputation_are_those_of_the_up_projections():
     assert dense.hardware_flops == dense.model_flops
 
 
+def test_what_is_kept_of_attention_is_not_made_again():
+    """Probabilities, and queries and keys behind norms of their own."""
+    assert times(decoder(), flash=False)["softmax"] == 3
+    seen = times("qwen3-8b")
+    assert (seen["q_norm"], seen["k_norm"], seen["norm 1"]) == (3, 3, 4)
+
+
 def test_norms_behind_a_block_are_not_made_again():
     """Gemma 2 has one before and one behind each: results of the latter are summed up alone."""
     seen = times("gemma-2-9b")

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from thermoflop.model.architecture.feedforward import Moe
 from thermoflop.model.architecture.mixers import LatentAttention
+from thermoflop.model.operators.again import norms_of_stream
 
 if TYPE_CHECKING:
     from thermoflop.model.architecture.description import Layer
@@ -27,8 +28,7 @@ def blocks_of(layer: Layer) -> int:
 
 def discarded_norms(layer: Layer) -> int:
     """Norms whose results are not kept: one a block."""
-    wide = [norm for norm in layer.norms_before if norm.width == layer.hidden]
-    return min(len(wide), blocks_of(layer))
+    return min(len(norms_of_stream(layer)), blocks_of(layer))
 
 
 def neurons(feed: FeedForward | None) -> float:

@@ -4,6 +4,7 @@ what a step is of a model that writes no token after token: sentences for whoeve
 
 from __future__ import annotations
 
+from thermoflop.base.messages import quote_value
 from thermoflop.model.architecture.mixers import Attention
 from thermoflop.model.config.ignored_keys import changes_nothing
 
@@ -82,9 +83,10 @@ def _other_heads(config: Config, description: Description) -> Iterator[str]:
     if said is None or "attention_head_dim" not in config.family.ignored:
         return
     mixers = [run.layer.mixer for stack in description.stacks for run in stack.runs]
-    made = {int(mixer.head_dim) for mixer in mixers if isinstance(mixer, Attention)}
+    made = [int(mixer.head_dim) for mixer in mixers if isinstance(mixer, Attention)]
     if made and said not in made:
-        yield f"attention_head_dim is {said}, and the class makes heads {min(made)} wide"
+        width = quote_value(said)
+        yield f"attention_head_dim is {width}, and the class makes heads {min(made)} wide"
 
 
 def _passed_by(config: Config) -> Iterator[str]:

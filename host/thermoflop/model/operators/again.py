@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from typing import Protocol
 
     from thermoflop.model.architecture.description import Description, Layer
+    from thermoflop.model.architecture.parts import Norm
 
     class Named(Protocol):
         """An operator, or what was made of one."""
@@ -26,8 +27,6 @@ if TYPE_CHECKING:
         def part(self) -> str: ...
         @property
         def name(self) -> str: ...
-        @property
-        def kind(self) -> str: ...
 
 
 FINE_GRAINED = "fine-grained"
@@ -35,19 +34,18 @@ FINE_GRAINED = "fine-grained"
 
 def made_again(operators: Iterable[Named], description: Description) -> frozenset[tuple[str, str]]:
     """Part and name of each operator that fine-grained recomputation runs once more."""
-    layers = {run.layer.kind: run.layer for stack in description.stacks for run in stack.runs}
-    found: set[tuple[str, str]] = set()
-    for each in operators:
-        layer = layers.get(each.part.partition(" ")[2])  # behind the tower's name
-        if layer is not None and _is_again(each, layer):
-            found.add((each.part, each.name))
-    return frozenset(found)
+    again = {run.layer.kind: _again(run.layer) for each in description.stacks for run in each.runs}
+    return frozenset(
+        (each.part, each.name)
+        for each in operators
+        if each.name in again.get(each.part.partition(" ")[2], ())  # behind the tower's name
+    )
 
 
-def _is_again(operator: Named, layer: Layer) -> bool:
-    if operator.kind == "normalization":
-        return all(operator.name != norm.name for norm in layer.norms_after)
-    return operator.name in (products(layer) | _upward(layer))
+def norms_of_stream(layer: Layer) -> tuple[Norm, ...]:
+    """The norms of the residual stream whose results enter blocks; those of queries and keys are
+    not among Megatron-Core's."""
+    return tuple(norm for norm in layer.norms_before if norm.width == layer.hidden)
 
 
 def products(layer: Layer) -> frozenset[str]:
@@ -58,8 +56,13 @@ def products(layer: Layer) -> frozenset[str]:
     return frozenset() if feed is None else frozenset({feed.product})
 
 
+def _again(layer: Layer) -> frozenset[str]:
+    """Names of all that is made again of a layer."""
+    return products(layer) | _upward(layer) | {norm.name for norm in norms_of_stream(layer)}
+
+
 def _upward(layer: Layer) -> frozenset[str]:
     """Names of what makes queries, keys and values of latents."""
     latent = [mixer for mixer in layer.mixers if isinstance(mixer, LatentAttention)]
-    names = {linear.name for mixer in latent for linear in mixer.upward()}
+    names = {part.name for mixer in latent for part in (*mixer.upward(), *mixer.norms())}
     return frozenset(names | {"rotary"}) if latent else frozenset()

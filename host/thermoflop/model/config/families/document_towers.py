@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from thermoflop.base.messages import quote_value
 from thermoflop.base.record import replace
+from thermoflop.errors import InputError
 from thermoflop.model.architecture.description import Stack
 from thermoflop.model.config import connectors
 from thermoflop.model.config.families import latent, towers, vision  # noqa: F401 - parents
@@ -72,7 +74,11 @@ def two_readers(config: Config) -> tuple[Stack, Stack, int]:
     sam = config.nested["sam_config"]
     clip = config.nested["encoder_config"]
     first, second = read_tower(sam), read_tower(clip)
-    widths = (sam["output_channels"], *(sam["downsample_channels"] or (512, 1024)))
+    halves = sam["downsample_channels"] or (512, 1024)
+    if len(halves) != 2:
+        said = quote_value(halves)
+        raise InputError(f"downsample_channels is {said} where the widths of two are expected")
+    widths = (sam["output_channels"], *halves)
     tail = (*first.tail, *connectors.halved(*widths))
     first = replace(first, tail=tail, pooled=first.patches // 16)
     front = tuple(placed for placed in second.front if placed.part.group != "patch_embed")

@@ -145,7 +145,7 @@ def _cohere_kinds(config: Config) -> Sequence[str]:
     """Two patterns: one of the dense first layers, one of the rest."""
     first, layers = config["first_k_dense_replace"], config["num_hidden_layers"]
     early, late = config["prefix_dense_sliding_window_pattern"], config["sliding_window_pattern"]
-    steps = [(index + 1) % early for index in range(first)]
+    steps = [(index + 1) % early for index in range(min(first, layers))]
     steps += [(index + 1) % late for index in range(layers - first)]
     return from_layer_types(config, layers) or ["sliding" if step else "full" for step in steps]
 
