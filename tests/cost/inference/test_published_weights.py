@@ -22,6 +22,7 @@ from thermoflop.cost.work.steps import decode_step
 from thermoflop.errors import UsageError
 from thermoflop.model.architecture.quantization import Stored
 from thermoflop.model.config.catalogue import entry
+from thermoflop.model.config.stored_files import StoredWeights
 from thermoflop.model.load import load_model
 
 LLAMA = load_model("llama-3-8b")
@@ -281,7 +282,10 @@ def test_experts_in_mxfp4_have_inputs_of_8_bits_where_an_engine_narrows_them(
     name, gpu, engine, compute
 ):
     """NVIDIA's table of gpt-oss: bf16 on Hopper, mxfp8 on Blackwell."""
-    found, _ = choose_formats(load_model(name), tf.find_device(gpu), None, None, engine)
+    model, device = load_model(name), tf.find_device(gpu)
+    found, _ = choose_formats(model, device, None, None, engine)
     assert found.compute == compute
+    files = replace(model, stored=StoredWeights(1, 1, {"U8": 1}, {"U8": 1}))
+    assert choose_formats(files, device, None, None, engine)[0].compute == compute
     wide = choose_formats(load_model(name), tf.find_device("h100"), None, None, "vllm")[0]
     assert found.weight_bits == wide.weight_bits

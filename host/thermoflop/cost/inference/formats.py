@@ -82,6 +82,9 @@ def choose_formats(
     if quantization is None and named in FORMS:
         quantization, dtype = published_form(FORMS[named]), FORMS[named]
     own = quantization is not None and quantization is model.quantization
+    if quantization is not None:
+        engine = None if profile is None else _engine_of(profile)
+        quantization = as_multiplied(quantization, device, engine)
     if model.stored is not None and (own or dtype is None):
         checkpoint = stored_checkpoint(model, quantization)
         precision = _precision(model, device, checkpoint, kv_dtype)
@@ -92,8 +95,7 @@ def choose_formats(
         if not found.said:
             check_4_bits(device, dtype)
         return found, None
-    engine = None if profile is None else _engine_of(profile)
-    checkpoint = _as_published(as_multiplied(quantization, device, engine))
+    checkpoint = _as_published(quantization)
     precision = _precision(model, device, checkpoint, kv_dtype)
     by_form = dtype is not None and not is_precision(dtype)
     form = str(dtype) if by_form else f"{precision.name} as published"

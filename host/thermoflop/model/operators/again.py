@@ -64,5 +64,6 @@ def _again(layer: Layer) -> frozenset[str]:
 def _upward(layer: Layer) -> frozenset[str]:
     """Names of what makes queries, keys and values of latents."""
     latent = [mixer for mixer in layer.mixers if isinstance(mixer, LatentAttention)]
-    names = {part.name for mixer in latent for part in (*mixer.upward(), *mixer.norms())}
+    names = {linear.name for mixer in latent for linear in mixer.upward()}
+    names |= {norm.name for mixer in latent for norm in mixer.norms()}
     return frozenset(names | {"rotary"}) if latent else frozenset()
