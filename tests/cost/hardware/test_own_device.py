@@ -66,6 +66,8 @@ def test_a_sheet_is_read_in_its_units():
         ({"bandwidth_gb_s": -1}, "bandwidth_gb_s"),
         ({"bandwidth_gb_s": True}, "bandwidth_gb_s"),
         ({"power_w": "much"}, "power_w"),
+        ({"read": 5}, "read=5 is no list"),
+        ({"link": 4}, "link=4 is no text"),
         ({"dense_tflops": {"bf16": 0}}, "bf16"),
         ({"dense_tflops": 5}, "dense_tflops"),
         ({"dense_tflops": {"bf17": 165}}, "'bf17', which is no format"),

@@ -277,7 +277,13 @@ def _check_field(where: str, key: str, value: Any) -> None:
                 )
             if not is_between(peak, 0, 1e9):
                 raise InputError(f"{where}: {name}={peak!r:.40} TFLOP/s makes no sense")
-    elif key not in _WORDS and key not in ("read", "aliases"):
+    elif key in ("read", "aliases"):
+        if not isinstance(value, list):
+            raise InputError(f"{where}: {key}={value!r:.40} is no list")
+    elif key in _WORDS:
+        if key != "name" and value is not None and not isinstance(value, str):
+            raise InputError(f"{where}: {key}={value!r:.40} is no text")
+    else:
         known = ", ".join(sorted(_NUMBERS | _WORDS | {"dense_tflops"}))
         raise InputError(
             f"{where}: {key!r:.40} is no property of a device: expected one of {known}"
