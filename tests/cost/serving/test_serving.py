@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
 import pytest
 import thermoflop as tf
 from kit.made_up import DEVICE, decoder
 from thermoflop.cli import main
 from thermoflop.cost.serving.lengths import draw_lengths, lengths_of, lengths_of_trace
+from thermoflop.cost.serving.result import serving_json
 from thermoflop.cost.serving.trace import read_trace
 from thermoflop.errors import InputError, UsageError
 
@@ -127,6 +129,14 @@ def test_nonsense_is_named(asked, said):
     hardware = asked.pop("hardware", "h100")
     with pytest.raises(UsageError, match=said):
         tf.serving("llama-3-8b", hardware, **asked)
+
+
+@pytest.mark.parametrize("asked", [{"users": 4}, {"users": 4, "budget": 512, "slots": 8}])
+def test_whole_numbers_of_numpy_are_answered_as_python_s_own(asked):
+    numpy_s = {name: np.int64(value) for name, value in asked.items()}
+    found, same = (tf.serving("llama-3-8b", "h100", **each) for each in (numpy_s, asked))
+    assert str(found) == str(same)
+    assert json.dumps(serving_json(found)) == json.dumps(serving_json(same))
 
 
 def test_a_batch_that_is_read_and_generated_whole_has_no_prompts_between_tokens():

@@ -47,6 +47,7 @@ BENCHMARKS = {
 }
 OTHERS = (0.0, 0.0, 1.0, 1.0, 0.067)
 OUTPUT = 256  # tokens where nothing is said
+MOST_USERS = 10**9
 
 
 def serving(
@@ -161,10 +162,8 @@ def serving(
     precision, chosen = room.precision, rates_on(device, profile)
     layout = choose_layout(devices, tp, pp, dp, ep, node_size=device.network.node_size)
     check_layout(profile, layout)
-    for name, value, least in (("budget", budget, 16), ("slots", slots, 1)):
-        if value is not None:
-            checked_whole(name, value, least, 2**20)
-    policy = with_policy(policy_of(chosen.engine, device), budget, slots)
+    bounds = _count("budget", budget, 16, 2**20), _count("slots", slots, 1, 2**20)
+    policy = with_policy(policy_of(chosen.engine, device), *bounds)
     known, drafting = drafting_of(known, draft, draft_tokens, device, precision, chosen, layout)
     setting = Setting(known, device, layout, precision, chosen, room.checkpoint)
     replica = Replica(
@@ -218,6 +217,7 @@ def generating(model: Model, generate: int | None) -> Model:
 def _load(users: int | None, rate: float | None, burstiness: float, trace: str | None) -> Arrivals:
     """Users or a rate, and how requests come."""
     checked_load(users, rate)
+    users = _count("users", users, 1, MOST_USERS)
     if not is_between(burstiness, 0, 1e12):
         raise UsageError(f"burstiness={burstiness!r:.40} makes no sense: expected a number above 0")
     recorded = None if trace is None else read_trace(trace)
@@ -231,12 +231,17 @@ def _load(users: int | None, rate: float | None, burstiness: float, trace: str |
     return Arrivals(rate, users, burstiness, recorded)
 
 
+def _count(name: str, value: int | None, least: int, most: int) -> int | None:
+    """A whole number as Python's own, also of numpy's, or None where nothing is said."""
+    return None if value is None else checked_whole(name, value, least, most)
+
+
 def checked_load(users: int | None, rate: float | None) -> None:
     """UsageError for both, and for what is no load."""
     if users is not None and rate is not None:
         raise UsageError("users and rate are two questions: give one of them")
     if users is not None:
-        checked_whole("users", users, 1, 10**9)
+        checked_whole("users", users, 1, MOST_USERS)
     checked_between("rate", rate, 0, 1e12, "requests/s, 0 < rate < 10^12")
 
 
