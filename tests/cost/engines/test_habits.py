@@ -154,6 +154,16 @@ def test_llama_cpp_multiplies_narrow_weights_in_8_bits_since_june_2024(
     assert peak_of(find_engine("vllm"), device, "fp16", narrow=True) == peaks["fp16"]
 
 
+def test_a_consumer_card_multiplies_bytes_no_faster_than_twice_what_is_summed_in_half_precision():
+    """An RTX 3090: 71 TFLOP/s, 142 summed in fp16, 284 in int8; what is stored in mxfp4, computed
+    in bf16, keeps its peak (gpt-oss-20b reads 4,739 tokens/s there, llama.cpp pull 20586)."""
+    peaks = {"bf16": 71e12, "fp16": 71e12, "int8": 284e12}
+    device = replace(DEVICE, vendor="NVIDIA", peaks=peaks, half_accumulate_flops_s=142e12)
+    now = renewed(find_engine("llama.cpp"), "")
+    assert peak_of(now, device, "bf16", narrow=True) == 71e12
+    assert peak_of(now, device, "fp16", narrow=True) == 142e12
+
+
 @pytest.mark.parametrize("power", range(len(HIGHEST_OF)))
 def test_the_highest_of_so_many_normal_numbers(power: int) -> None:
     """The mean of a maximum is the sum of x times the growth of the n-th power of the normal

@@ -289,3 +289,14 @@ def test_experts_in_mxfp4_have_inputs_of_8_bits_where_an_engine_narrows_them(
     assert choose_formats(files, device, None, None, engine)[0].compute == compute
     wide = choose_formats(load_model(name), tf.find_device("h100"), None, None, "vllm")[0]
     assert found.weight_bits == wide.weight_bits
+
+
+@pytest.mark.parametrize("name", ["gpt-oss-20b", "qwen3-32b-fp8", "llama-3-8b"])
+def test_a_mac_without_an_engine_holds_the_files_of_llama_cpp(name):
+    """Whose rates it has: attention of gpt-oss in q8_0, what is published in fp8 as q8_0."""
+    gpu, engines = "m3-ultra", (None, "llama.cpp")
+    plain, named = (tf.estimate(name, gpu, profile=each, prompt=64, generate=8) for each in engines)
+    assert plain.memory.weight_bytes == named.memory.weight_bytes
+    assert plain.per_token == named.per_token
+    one, other = (tf.serving(name, gpu, profile=each, users=1) for each in engines)
+    assert one.token_s == other.token_s

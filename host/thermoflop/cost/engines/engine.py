@@ -190,7 +190,8 @@ def _bytewise(device: Device, peak: float) -> float:
     on AMD's whose matrix units take as long for either (RDNA 3, CDNA 2). Volta's and B300's do
     without 8 bits."""
     half = device.peaks.get("int8", 0.0) / 2
-    return half if half > 1.5 * peak or (half and device.vendor == "AMD") else peak
+    fastest = max(peak, device.half_accumulate_flops_s or 0.0)
+    return half if half > 1.5 * fastest or (half and device.vendor == "AMD") else peak
 
 
 # Formats in which products are computed while attention stays in 16 bits.

@@ -44,7 +44,7 @@ def setting_of(
 ) -> Setting:  # fmt: skip
     """What an estimate is made of where these formats and rates are asked for. UsageError for what
     the profile's engine does not run."""
-    known = as_downloaded(model, profile, dtype)
+    known = as_run(model, device, profile, dtype)
     check_engine(profile, device, dtype, kv_dtype, known)
     check_layout(profile, plan)
     precision, checkpoint = choose_formats(known, device, dtype, kv_dtype, profile)
@@ -55,6 +55,11 @@ def engine_on(device: Device) -> str | None:
     """The engine whose rates stand for one that is not named: on Apple's GPUs llama.cpp, whose runs
     alone were measured on them. None: those pooled over all."""
     return "llama.cpp" if device.vendor == "Apple" else None
+
+
+def as_run(model: Model, device: Device, profile: str | Profile | None, dtype: str | None) -> Model:
+    """The model as the files of a profile's engine have it; of none those of ``engine_on``."""
+    return as_downloaded(model, engine_on(device) if profile is None else profile, dtype)
 
 
 def rates_on(device: Device, profile: str | Profile | None) -> Profile:

@@ -8,8 +8,7 @@ from thermoflop.base.plain import checked_between, is_between, is_number
 from thermoflop.base.record import replace
 from thermoflop.cost.catalogue.cards import pooled
 from thermoflop.cost.inference.arguments import as_model, checked_whole, validate_arguments, written
-from thermoflop.cost.inference.formats import as_downloaded
-from thermoflop.cost.inference.held_to import check_layout, rates_on
+from thermoflop.cost.inference.held_to import as_run, check_layout, rates_on
 from thermoflop.cost.inference.room import room_of
 from thermoflop.cost.inference.setting import Setting
 from thermoflop.cost.inference.speculative import apart, vocabularies_of
@@ -157,7 +156,7 @@ def serving(
         if shape.generate <= 1:
             raise InputError(f"{trace} generates one token a request: expected more")
     checked_share("prefix_hit", prefix_hit)
-    known = as_downloaded(known, profile, dtype)
+    known = as_run(known, device, profile, dtype)
     room = room_of(known, device, dtype, kv_dtype, None, profile, None)
     precision, chosen = room.precision, rates_on(device, profile)
     layout = choose_layout(devices, tp, pp, dp, ep, node_size=device.network.node_size)
