@@ -91,6 +91,7 @@ def test_a_launch_costs_the_host_one_unless_it_is_slower():
         ({"fp16": 1e14, "fp8": 2e14, "int8": 3e14}, "q8_0", (3e14, "int8")),
         ({"fp16": 1e14, "fp8": 2e14, "fp4": 4e14}, "awq", (4e14, "fp4")),
         ({"fp8": 2e14, "int8": 1e14}, "fp8", (2e14, "fp8")),
+        ({"fp8": 2e14, "int8": 1e14, "fp4": 4e14}, "fp8", (2e14, "fp8")),  # 8 bits are no 4
         ({"tf32": 5e13, "fp8": 2e14}, "tf32", (5e13, "tf32")),
     ],
 )  # fmt: skip

@@ -145,14 +145,14 @@ def fastest_peak(device: Device, precision: Precision) -> float:
 def fastest_products(device: Device, precision: Precision) -> tuple[float, str]:
     """That peak, and what products it is of.
 
-    Weights of 8 bits and fewer may be multiplied in 8 bits, and half-precision products may be
-    accumulated in half precision where that is faster (consumer cards).
+    Weights of 8 bits and fewer may be multiplied in 8 bits, of 4 bits in 4, and half-precision
+    products may be accumulated in half precision where that is faster (consumer cards).
     """
     known = [(device.peak(precision.compute), precision.compute)]
     if precision.family == "16" and device.half_accumulate_flops_s:
         known.append((device.half_accumulate_flops_s, "fp16 summed in fp16"))
-    if precision.family in ("4", "8", "8w", "4w"):
-        known += [(device.peaks.get(name, 0.0), name) for name in ("int8", "fp8", "fp4")]
+    narrow = {"8": ("int8", "fp8"), "4": ("int8", "fp8", "fp4")}.get(precision.family[0], ())
+    known += [(device.peaks.get(name, 0.0), name) for name in narrow]
     return max(known, key=lambda each: each[0])
 
 
