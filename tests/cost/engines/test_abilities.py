@@ -26,6 +26,12 @@ LLAMA = named_engine("llama.cpp")
         ("vllm", "m4 max", True), ("vllm", "trainium2", True), ("llama.cpp", "m4 max", True),
         ("llama.cpp", "tpu v5e", False), ("exllama", "7900 xtx", True), ("exllama", "b580", False),
         ("transformers", "m4 max", True), ("gpt-fast", "mi300x", True), ("jax", "tpu v4", True),
+        # compute capabilities: P40 6.1, V100 7.0, T4 and RTX 2080 Ti 7.5, A2 8.6, RTX 2000 Ada 8.9
+        ("vllm", "p40", False), ("vllm", "gtx 1080 ti", False), ("vllm", "v100", True),
+        ("sglang", "v100", False), ("sglang", "titan v", False), ("sglang", "t4", True),
+        ("tensorrt-llm", "t4", False), ("tensorrt-llm", "rtx 2080 ti", False),
+        ("tensorrt-llm", "a2", True), ("tensorrt-llm", "rtx 2000 ada", True),
+        ("llama.cpp", "p40", True), ("transformers", "p100", True),
     ],
 )  # fmt: skip
 def test_an_engine_runs_where_it_has_kernels(engine, gpu, runs):
@@ -256,6 +262,26 @@ def test_what_no_row_had_is_said_of_a_served_load_and_of_a_plan():
     assert any(said in note for note in tf.plan(decoder(), "mi300x", max_devices=1, **asked).notes)
     known = tf.plan("llama-3-8b", "h100", max_devices=1, dtypes=["bf16"], **asked)
     assert not any("fitted to" in note for note in known.notes)
+
+
+def test_a_device_whose_architecture_has_no_name_is_not_said_to_stand_for_its_maker():
+    """All rows of vLLM are NVIDIA's, of other architectures than a T4's (Turing)."""
+    said = tf.estimate("gpt2", "t4", profile="vllm").provenance
+    assert "none of them on T4, nor any known to be of its architecture: interval" in said
+    assert "nor any NVIDIA" not in said
+
+
+def test_a_refusal_of_an_older_device_says_what_the_engine_needs():
+    said = no_device(named_engine("vllm"), find_device("p40"))
+    assert said == "vllm does not run on P40: it needs compute capability 7.0, not 6.1"
+
+
+def test_a_device_that_a_profile_was_fitted_to_runs_its_engine_whatever_its_capability():
+    older, fitted = find_device("p40"), find_profile("vllm")
+    with pytest.raises(UsageError, match="needs compute capability"):
+        tf.estimate("gpt2", older, profile=fitted)
+    seen = replace(fitted, devices=(*fitted.devices, older.name))
+    assert tf.estimate("gpt2", older, profile=seen).per_token.expected_s > 0
 
 
 @pytest.mark.parametrize("ask", [tf.fit, tf.estimate])

@@ -119,6 +119,8 @@ def test_layers_on_the_host_leave_the_device():
         ("vllm", {"gpu_mem": 0.5}, "vllm has no option gpu_mem: expected one of gpu_memory_util"),
         ("vllm", {"gpu_memory_utilization": 1.5}, "expected a share above 0, up to 1"),
         ("vllm", {"max_num_seqs": "many"}, "max_num_seqs=many makes no sense: expected a whole"),
+        ("vllm", {"max_num_seqs": -1}, "max_num_seqs=-1 makes no sense: expected a whole number f"),
+        ("vllm", {"max_num_batched_tokens": "all"}, "max_num_batched_tokens=all makes no sense"),
         ("vllm", {"kv_cache_dtype": "q8_0"}, "expected one of fp32, bf16"),
         ("gpt-fast", {"x": 1}, "engine 'gpt-fast' has no options of its memory: vllm, sglang"),
         (None, {"ngl": 1}, "engine_options need the engine: name it with profile"),

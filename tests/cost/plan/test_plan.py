@@ -220,6 +220,13 @@ def test_a_loose_target_leaves_the_interval_as_it_is():
     assert loose.limit == "users"
 
 
+def test_a_device_too_old_for_vllm_is_started_with_llama_cpp_unless_it_stands_beside_another():
+    assert "llama-server" in str(tf.plan("gpt2", "p40", top=1, max_devices=1))
+    mixed = str(tf.plan("gpt2", "p40,h100", top=1, max_devices=1))
+    assert "vllm serve" in mixed
+    assert "left out, as vllm does not run on P40" in mixed
+
+
 def test_a_mac_is_started_with_llama_cpp_unless_an_engine_is_named():
     assert tf.plan("gpt2", "m2 ultra", top=1).choices[0].launch.startswith("llama-server")
     with pytest.raises(UsageError, match=r"vllm runs on .*M2 Ultra.* through vLLM-Metal alone"):

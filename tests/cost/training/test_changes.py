@@ -44,6 +44,7 @@ ADAPTED = asked(lora=4)
         (_recompute, PLAIN, ["fine-grained", "full"]), (_recompute, asked(recompute="full"), []),
         (_recompute, asked(flash=False), ["fine-grained", "selective", "full"]),
         (_recompute, asked(flash=False, recompute="selective"), ["full"]),
+        (_recompute, asked(recompute="selective"), ["fine-grained", "full"]),
         (_recompute, asked(flash=False, recompute="full"), []),
         (_recompute, asked(recompute="fine-grained"), ["full"]),
         (_zero, PLAIN, [2, 3]), (_zero, asked(zero=0), [1, 2, 3]), (_zero, asked(zero=3), []),

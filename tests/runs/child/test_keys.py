@@ -19,6 +19,9 @@ from thermoflop.runs.child.keys import MAX_RAW_BYTES, KeyLines, parse_keys
         (b"prompt_tokens=2Ki tokens_per_s=1.2k", {"prompt_tokens": 2048.0, "tokens_per_s": 1200.0}),
         (b"model=8b tokens=many", {"model": "8b", "tokens": "many"}),  # a name, and no number
         (b"tokens=9e999T bytes=nan", {"tokens": "9e999T", "bytes": "nan"}),
+        (b"tokens=-5 loss=-5", {"tokens": "-5", "loss": -5.0}),  # a loss may be below 0
+        (b"prompt_tokens=-2k bytes=-1", {"prompt_tokens": "-2k", "bytes": "-1"}),
+        (b"tokens=0 freed_bytes=-1", {"tokens": 0.0, "freed_bytes": -1.0}),
         (b"the x=3 of it", None),
         (b"a == b", None),
         (b"=3", None),

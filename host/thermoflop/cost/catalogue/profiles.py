@@ -17,6 +17,7 @@ from thermoflop.cost.catalogue.seen import (
     Seen,
     architecture_of,
     group_names,
+    kin_of,
     kind_of_model,
     widened,
 )
@@ -234,8 +235,8 @@ class Profile:
             return []
         parts, unseen = list[str](), self.unseen(device, precision, model)
         if not self.knows(device):
-            kind = architecture_of(device) if "architecture" in unseen else device.name
-            new = ", nor any ".join(dict.fromkeys([device.name, kind]))
+            kin = kin_of(device) if "architecture" in unseen else device.name
+            new = ", nor any ".join(dict.fromkeys([device.name, kin]))
             parts.append(f"none of them on {new}: interval widened")
         if {"format", "expert format"} & {*unseen}:
             parts.append(f"none of them in {precision.name}: interval widened")
@@ -312,8 +313,9 @@ def profile_from(raw: dict[str, Any]) -> Profile:
             waiting=raw.get("waiting"),
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
+        lacks = f"it has no {error}" if isinstance(error, KeyError) else "a part has another form"
         raise InputError(
-            f"not a profile: {error!r:.100} (expected what 'thermoflop calibrate --rows' writes)"
+            f"not a profile: {lacks:.100} (expected what 'thermoflop calibrate --rows' writes)"
         ) from error
 
 

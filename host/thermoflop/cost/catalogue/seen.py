@@ -69,6 +69,12 @@ def architecture_of(device: Device) -> str:
     return device.vendor or device.name
 
 
+def kin_of(device: Device) -> str:
+    """Devices of its architecture, in words. ``ARCHITECTURES`` names but some of NVIDIA's."""
+    kind = architecture_of(device)
+    return "known to be of its architecture" if kind == "NVIDIA" else kind
+
+
 def kind_of_model(model: Model) -> str:
     """What sets a model's kernels apart: its attention and its feed-forward."""
     from thermoflop.model.architecture.feedforward import Moe

@@ -24,6 +24,13 @@ _KINDS = (
     ("quark", "Quark"), ("gguf", "GGUF"), ("q", "GGUF"), ("iq", "GGUF"), ("tq", "GGUF"),
     ("bitnet", "GGUF"), ("ternary", "GGUF"),  # llama.cpp's converter writes tq2_0 of it
 )  # fmt: skip
+# Compute capabilities of NVIDIA's devices before Ampere (8.0), by how their names start
+# (developer.nvidia.com/cuda-legacy-gpus and cuda-gpus): Pascal, Volta, Turing.
+_CAPABILITIES = (
+    ("p100", 6.0), ("p40", 6.1), ("gtx 10", 6.1), ("v100", 7.0), ("titan v", 7.0), ("t4", 7.5),
+    ("gtx 16", 7.5), ("rtx 206", 7.5), ("rtx 207", 7.5), ("rtx 208", 7.5), ("titan rtx", 7.5),
+    ("quadro rtx", 7.5),
+)  # fmt: skip
 _WORDS = {"ep": "expert parallel", "cp": "context parallel"}
 _FORMATS = {"GGUF": "a format of GGUF files, such as q4_k_m, q8_0 or bf16"}
 # What its name says is in such files too, or is the width alone. What is published as the first is
@@ -44,6 +51,12 @@ def no_device(engine: Engine, device: Device, *, plugins: bool = True) -> str:
     """Why an engine does not run on a device, as a sentence; "" where it does, or where nothing is
     known of the device's maker. ``plugins``: those of others count."""
     plugin = dict(engine.plugins).get(device.vendor)
+    older = capability_of(device)
+    if older is not None and older < engine.capability:
+        return (
+            f"{engine.name} does not run on {device.name}: it needs compute capability "
+            f"{engine.capability}, not {older}"
+        )
     if not engine.vendors or device.vendor in ("", *engine.vendors) or (plugin and plugins):
         return ""
     if plugin:
@@ -52,6 +65,14 @@ def no_device(engine: Engine, device: Device, *, plugins: bool = True) -> str:
             "are its own"
         )
     return f"{engine.name} does not run on {device.name}: it is for {_listed(engine.vendors)}"
+
+
+def capability_of(device: Device) -> float | None:
+    """The compute capability of an NVIDIA device before Ampere; None of all others."""
+    if device.vendor != "NVIDIA":
+        return None
+    name = device.name.lower()
+    return next((number for start, number in _CAPABILITIES if name.startswith(start)), None)
 
 
 def no_layout(engine: Engine, layout: Layout) -> str:

@@ -43,7 +43,8 @@ class Engine:
     attention lays the query heads of a group as rows of one tile. Older generations do without.
     ``eager_chunks``: a step that carries a chunk is launched kernel by kernel, though those that
     only decode are graphs.
-    ``vendors``: whose devices it has kernels for (empty: any), and ``plugins`` whose work it is on
+    ``vendors``: whose devices it has kernels for (empty: any), ``capability``: the least compute
+    capability of NVIDIA's (0.0: any), and ``plugins`` whose work it is on
     those of others; ``lacks``: degrees of parallelism, and kinds of weights, that it has none of
     (``engines.abilities``), and ``alone`` the one kind of files that it reads. ``serves``: whether
     the command that starts it as a server is known.
@@ -71,6 +72,7 @@ class Engine:
     narrows: bool = False
     in_flight: int | None = None
     vendors: tuple[str, ...] = ()
+    capability: float = 0.0
     plugins: tuple[tuple[str, str], ...] = ()
     lacks: tuple[str, ...] = ()
     alone: str = ""
@@ -102,6 +104,9 @@ PYTHON = 8.0
 # of the makers, Apple's GPUs by vLLM-Metal), docs.sglang.io/docs/hardware-platforms (Apple's by
 # MLX on one device), README of llama.cpp (CUDA, HIP, Metal, Vulkan, SYCL, ...: no TPU, no
 # Trainium); TensorRT-LLM and FasterTransformer are NVIDIA's alone, ExLlama runs on CUDA and ROCm.
+# Of NVIDIA's vLLM asks for compute capability 7.0 (the same page), SGLang for 7.5 ("SGLang only
+# supports sm75 and above", model_runner.py), TensorRT-LLM for 8.0 (its support matrix starts with
+# Ampere, nvidia.github.io/TensorRT-LLM/reference/support-matrix.html).
 # llama.cpp reads GGUF files, and splits layers or rows, neither experts nor sequences.
 _NVIDIA = ("NVIDIA",)
 _NO_PYTORCH = ("bitsandbytes", "HQQ", "quanto", "eetq", "torchao", "MLX")
@@ -114,14 +119,14 @@ ENGINES = (
            vendors=_NVIDIA),
     Engine("tensorrt-llm", ("tensorrt-llm", "tensorrt", "nvidia nim"), "heads", graphs=True,
            host=PYTHON, merges=True, reads="chunks", eager_chunks=True, narrows=True,
-           vendors=_NVIDIA, lacks=("GGUF", "EXL2", *_NO_PYTORCH), serves=True),
+           vendors=_NVIDIA, capability=8.0, lacks=("GGUF", "EXL2", *_NO_PYTORCH), serves=True),
     Engine("vllm", ("vllm",), "heads", graphs=True, host=PYTHON,
            merges=True, reads="chunks", narrows=True, lacks=_SERVED, serves=True,
-           vendors=("NVIDIA", "AMD", "Intel", "Google", "AWS", "CPU"),
+           vendors=("NVIDIA", "AMD", "Intel", "Google", "AWS", "CPU"), capability=7.0,
            plugins=(("Apple", "vLLM-Metal"),)),
     Engine("sglang", ("sglang",), "heads", graphs=True, host=PYTHON,
            merges=True, narrows=True, lacks=_SERVED, serves=True,
-           vendors=("NVIDIA", "AMD", "Intel", "Google", "CPU"),
+           vendors=("NVIDIA", "AMD", "Intel", "Google", "CPU"), capability=7.5,
            plugins=(("Apple", "its MLX backend"),)),
     Engine("transformers", ("transformers", "hf transformers", "huggingface", "hf accelerate",
            "accelerate", "autogptq"), host=PYTHON, regrows=True, lacks=_SERVED),

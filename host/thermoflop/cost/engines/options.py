@@ -27,7 +27,8 @@ class Option:
     """An option: its name and shorter ones, what values it takes, and its default.
 
     ``kind``: ``share`` (above 0, up to 1), ``whole`` (from ``least``), ``version``, ``flag``,
-    ``format`` (of the cache) or ``choice`` of ``values``.
+    ``format`` (of the cache) or ``choice`` of ``values``. ``left``: what leaves a number without a
+    default to the engine.
     """
 
     name: str
@@ -36,6 +37,7 @@ class Option:
     others: tuple[str, ...] = ()
     least: int = 1
     values: tuple[str, ...] = ()
+    left: tuple[str, ...] = ("auto",)
 
 
 # Names that engines have for formats of the cache, beside those of ``hardware.precision``.
@@ -47,10 +49,14 @@ FORMATS = {
 _CACHE = ("fp32", "bf16", "fp16", "fp8", "int8", "nvfp4")
 _GGUF = ("fp32", "fp16", "bf16", "q8_0", "q4_0", "q4_1", "iq4_nl", "q5_0", "q5_1")
 
+# -1 is the engine's choice, or all layers; of other numbers it means nothing.
+_FREE = ("auto", "-1")
+_LAYERS = (*_FREE, "all")
+
 _LLAMA = (
-    Option("n_gpu_layers", "whole", None, ("ngl", "gpu_layers"), 0),
+    Option("n_gpu_layers", "whole", None, ("ngl", "gpu_layers"), 0, left=_LAYERS),
     Option("ctx_size", "whole", None, ("c", "n_ctx"), 0),
-    Option("parallel", "whole", None, ("np", "n_parallel")),
+    Option("parallel", "whole", None, ("np", "n_parallel"), left=_FREE),
     Option("ubatch_size", "whole", 512, ("ub", "n_ubatch")),
     Option("batch_size", "whole", 2048, ("b", "n_batch")),
     Option("cache_type_k", "format", others=("ctk", "type_k"), values=_GGUF),
@@ -63,7 +69,7 @@ _LLAMA = (
 OPTIONS: Mapping[str, tuple[Option, ...]] = {
     "vllm": (
         Option("gpu_memory_utilization", "share"),
-        Option("max_model_len", "whole"),
+        Option("max_model_len", "whole", left=_FREE),
         Option("max_num_seqs", "whole"),
         Option("max_num_batched_tokens", "whole"),
         Option("block_size", "whole", 16),
@@ -73,7 +79,7 @@ OPTIONS: Mapping[str, tuple[Option, ...]] = {
     ),
     "sglang": (
         Option("mem_fraction_static", "share"),
-        Option("chunked_prefill_size", "whole"),
+        Option("chunked_prefill_size", "whole", left=_FREE),
         Option("cuda_graph_max_bs", "whole"),
         Option("max_running_requests", "whole"),
         Option("page_size", "whole", 1),
@@ -90,7 +96,7 @@ OPTIONS: Mapping[str, tuple[Option, ...]] = {
     ),
     "llama.cpp": _LLAMA,
     "ollama": (
-        Option("num_gpu", "whole", None, ("n_gpu_layers",), 0),
+        Option("num_gpu", "whole", None, ("n_gpu_layers",), 0, left=_LAYERS),
         Option("num_ctx", "whole", None, ("context_length",)),
         Option("num_parallel", "whole", None),
         Option("num_batch", "whole", 512),
@@ -151,7 +157,7 @@ def _read(option: Option, value: Any) -> Any:
     """The value of an option. UsageError, saying what was expected."""
     read = {"share": _share, "whole": _whole, "version": _version, "flag": _flag}.get(option.kind)
     found = _choice(option, value) if read is None else read(option, value)
-    words = {"format": ("auto",), "whole": ("auto", "all", "-1")}.get(option.kind, ())
+    words = option.left if option.kind in ("format", "whole") else ()
     left = option.default is None and str(value).strip().lower() in words  # to the engine
     if found is not None or left:
         return found

@@ -255,13 +255,15 @@ def _run_by(profile: Profile, devices: list[Device]) -> tuple[list[Device], tupl
 
 
 def _engine(devices: list[Device], model: Model, dtypes: Sequence[str] | None) -> str:
-    """The engine by default: vLLM has no GPU of Apple's and no kernels of most GGUF formats, nor of
-    EXL2 and MLX, for which files of llama.cpp stand; that runs on all but TPUs and the like."""
+    """The engine by default: vLLM has no GPU of Apple's, none before Volta and no kernels of most
+    GGUF formats, nor of EXL2 and MLX, for which files of llama.cpp stand; that runs on all but TPUs
+    and the like."""
     from thermoflop.model.config.gguf_formats import FILE_TYPES
 
     gguf = model.named_format in FILE_TYPES.values()
     apple = any(device.vendor == "Apple" for device in devices)
-    files = gguf or (not dtypes and lacking(named_engine("vllm"), model)[0])
+    older = all(no_device(named_engine("vllm"), device) for device in devices)
+    files = older or gguf or (not dtypes and lacking(named_engine("vllm"), model)[0])
     runs = any(not no_device(named_engine("llama.cpp"), device) for device in devices)
     return "llama.cpp" if apple or (files and runs) else "vllm"
 

@@ -32,7 +32,7 @@ def drafting_of(
     if draft is None:
         return model, None
     if not drafted:
-        raise UsageError("draft needs draft_tokens (--draft-tokens): expected at least 1")
+        raise UsageError("draft (--draft) needs draft_tokens (--draft-tokens): expected at least 1")
     if draft != "mtp":
         return model, Setting(as_model(draft), device, Layout(), precision, profile)
     ahead = draft_of(model.description) or draft_of(load_model(model.name, mtp=True).description)

@@ -60,6 +60,11 @@ def recomputation(recompute: str, recomputed: float) -> tuple[str, float, bool]:
     """``recompute``, ``recomputed`` and ``by_operator`` of an iteration, as asked. UsageError for
     what is not known."""
     check_word("recompute", recompute, (*RECOMPUTE, BY_OPERATOR))
+    if recompute == "full" and recomputed:
+        raise UsageError(
+            f"recomputed={recomputed!r:.40} is a share of the layers, and full recomputes all of "
+            "them: expected one of the two"
+        )
     if recompute != BY_OPERATOR:
         return recompute, recomputed, False
     if recomputed:

@@ -20,6 +20,7 @@ from thermoflop.cost.training.memory import training_memory
 from thermoflop.cost.training.offload import choose_offload
 from thermoflop.cost.work.weights import is_mix
 from thermoflop.errors import UsageError
+from thermoflop.model.operators.again import FINE_GRAINED
 from thermoflop.model.operators.training import RECOMPUTE
 
 if TYPE_CHECKING:
@@ -91,10 +92,17 @@ def _recompute(iteration: Iteration) -> Iterator[Change]:
     # scores that never leave the chip leave nothing to "selective"
     useless = {"selective"} if iteration.fused else set()
     more = RECOMPUTE[RECOMPUTE.index(iteration.recompute) + 1 :]
+    if iteration.recompute == "selective":
+        fine = replace(iteration, recompute=FINE_GRAINED, recomputed=0.0)
+        more = (*((FINE_GRAINED,) if _kept(fine) < _kept(iteration) else ()), *more)
     for how in more:
         if how not in useless:
             again = replace(iteration, recompute=how, recomputed=0.0, by_operator=False)
             yield Change("recompute", how, f"--recompute {how}", again)
+
+
+def _kept(iteration: Iteration) -> float:
+    return training_memory(iteration).activation_bytes
 
 
 def _zero(iteration: Iteration) -> Iterator[Change]:

@@ -301,8 +301,9 @@ def _iteration(estimate: TrainingEstimate) -> list[str]:
         ),
         (
             f"MFU {100 * estimate.mfu:.1f} %, HFU {100 * estimate.hfu:.1f} % of {peak} "
-            f"(attention {estimate.attention}); pipeline bubble {100 * estimate.bubble:.1f} %"
+            f"(attention {estimate.attention})"
         ),
+        f"pipeline bubble {100 * estimate.bubble:.1f} % of the time without it",
         (
             f"FLOPs an iteration: {scaled(estimate.model_flops, 'FLOP')} of the model, "
             f"{scaled(estimate.hardware_flops, 'FLOP')} with recomputation; "

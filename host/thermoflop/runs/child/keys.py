@@ -24,6 +24,8 @@ _WORD = re.compile(r"([A-Za-z_][A-Za-z0-9_.]{0,63})=([\x21-\x7e]{1,128}?)[,;]?")
 _COUNTS = ("tokens", "flops", "bytes", "_per_s", "requests", "steps")
 _GROUPED = re.compile(r"[+-]?\d{1,3}(?:,\d{3})+(?:\.\d*)?(?:[eE][+-]?\d+)?").fullmatch
 
+_AMOUNTS = ("tokens", "flops", "bytes")  # what is added up: never below nothing
+
 Keys = dict[str, float | str]
 
 
@@ -46,7 +48,8 @@ def parse_keys(line: bytes) -> Keys | None:
 
 def _value(key: str, text: str) -> float | str:
     """A number, also one that is written ``32k`` or ``1.5M`` where the key is that of a count or a
-    rate (k is 1,000: nothing here is a length); elsewhere a letter may be part of a name."""
+    rate (k is 1,000: nothing here is a length); elsewhere a letter may be part of a name. A count
+    of tokens below 0 is none."""
     written = None
     if key.lower().endswith(_COUNTS) and text[-1].isalpha():
         written = read_number(text)
@@ -56,7 +59,8 @@ def _value(key: str, text: str) -> float | str:
         number = float(written)
     except (ValueError, OverflowError):
         return text
-    return number if math.isfinite(number) else text
+    owed = number < 0 and (key in _AMOUNTS or key.endswith("_tokens"))
+    return number if math.isfinite(number) and not owed else text
 
 
 class KeyLines:
