@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 import thermoflop as tf
 from kit.made_up import (
@@ -18,6 +20,7 @@ from kit.made_up import (
 from thermoflop.base.record import replace
 from thermoflop.cost.inference.room import largest
 from thermoflop.cost.memory import occupied_text
+from thermoflop.cost.reports.estimate import ReportOptions, estimate_report
 from thermoflop.cost.work.share import Layout
 
 RESERVE = 0.7e9 + 0.02 * MEMORY
@@ -154,6 +157,28 @@ def test_estimate_says_what_fit_says_of_an_engines_memory() -> None:
     assert "it would fit with" not in str(estimate)
     assert not [each for each in fit.remedies if each.kind == "engine option"]
     assert "DOES NOT FIT" not in str(tf.estimate("llama-3-70b", "4090", **run, pp=2, tp=1))
+
+
+@pytest.mark.parametrize(
+    ("model", "hardware", "run"),
+    [
+        ("qwen3-235b-a22b", "m4-max", {"dtype": "q3_k_m", "profile": "llama.cpp"}),
+        ("llama-3-8b", "4090", {"batch": 48, "profile": "vllm"}),
+        ("llama-3.3-70b", "rtx-3060 + rtx-3090",
+         {"dtype": "q3_k_m", "profile": "llama.cpp", "batch": 4}),
+        ("gpt-oss-20b", "m1", {}),  # llama.cpp's, whose rates stand for those of an Apple GPU
+    ],
+)  # fmt: skip
+def test_estimate_ends_and_prints_as_fit_where_the_sum_says_otherwise(model, hardware, run):
+    fits = tf.fit(model, hardware, **run).fits
+    assert bool(tf.estimate(model, hardware, **run).memory.fits) != fits
+    known = tf.load_model(model)
+    text, ends = estimate_report(known, hardware, run)
+    said = json.loads(estimate_report(known, hardware, run, ReportOptions(as_json=True))[0])
+    assert (ends, said["fits"]) == (fits, fits)
+    header, _, memory = text.partition("memory a device: ")
+    assert ("it fits as" in header, "DOES NOT FIT" in header) == (fits, not fits)
+    assert (", fits" in memory, "DOES NOT FIT" in memory) == (fits, not fits)
 
 
 def test_estimate_names_the_option_with_which_it_would_fit() -> None:

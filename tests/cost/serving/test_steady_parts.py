@@ -210,6 +210,19 @@ def test_at_a_rate_more_load_makes_everything_slower_and_littles_law_holds(name,
     assert open_loop(known, Steps(), lengths, most, 16, policy) is None
 
 
+@pytest.mark.parametrize("name", ["mixed", "passes"])
+def test_prompts_take_their_share_of_the_time_while_others_wait_for_a_slot_too(name):
+    """A full server reads as many prompts as it answers, whether they waited for a slot or not:
+    each takes 10 ms for 200 tokens, and 1 ms besides."""
+    lengths = lengths_of(200.0, GENERATE, "lognormal")
+    known, policy = mixing(name, lengths)
+    most = float(capacity(known, lengths, 16, policy))
+    shares = [float(open_loop(known, Steps(), lengths, load * most, 16, policy).prompt_share)
+              for load in (0.7, 0.9, 0.97, 0.999)]  # fmt: skip
+    assert shares == sorted(shares)
+    assert shares[-1] == pytest.approx(0.999 * most * 11e-3, rel=0.05)
+
+
 def test_a_state_is_trusted_up_to_nine_tenths_of_the_highest_rate():
     state = Steady(5.0, 0.01, 0.2, 0.0, 1.0, 0.5, 0.9)
     lengths = lengths_of(10.0, 101)

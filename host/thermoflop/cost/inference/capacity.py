@@ -18,8 +18,8 @@ from thermoflop.cost.inference.arguments import (
     validate_arguments,
     written,
 )
-from thermoflop.cost.inference.formats import as_downloaded, formats_line
-from thermoflop.cost.inference.held_to import check_layout
+from thermoflop.cost.inference.formats import formats_line
+from thermoflop.cost.inference.held_to import as_run, check_layout
 from thermoflop.cost.inference.remedies import Remedy, remedies_of, remedies_over_cards
 from thermoflop.cost.inference.room import LARGEST, MOST_DEVICES, Room, largest, room_of
 from thermoflop.cost.inference.unequal import Card, Split
@@ -168,7 +168,8 @@ def fit(
             tokens come on top as well. None: no sound.
         profile: whose memory: ``vllm``, ``sglang``, ``tensorrt-llm``, ``llama.cpp``, ``ollama`` or
             ``transformers`` divide a device by their own rules (``vllm 0.11``: those of that
-            version). None, or another: weights, cache and activations with an assumed reserve.
+            version). None, or another: weights, cache and activations with an assumed reserve;
+            None on an Apple GPU: ``llama.cpp``.
         engine_options: options of that engine which decide on memory, by its own names, such as
             ``{"gpu_memory_utilization": 0.85}``. None: its defaults.
         host_bandwidth: GB a second of the host's memory, for layers that are left there. None:
@@ -205,7 +206,7 @@ def fit(
     )  # fmt: skip
     sequences = workload.batch
     check_replicas(sequences, dp)
-    known = as_downloaded(known, profile, dtype)
+    known = as_run(known, device, profile, dtype)
     room = room_of(known, device, dtype, kv_dtype, page, profile, engine_options)
     load = Load(sequences // dp, workload.prompt, workload.prompt + workload.generate)
     if room.engine is not None:

@@ -251,7 +251,7 @@ def estimate_text(estimate: Estimate) -> str:
             for (label, unit), rate in zip(_RATES, figures_of([rates]), strict=False)
         ),
         "",
-        occupied_text(memory.total_bytes, memory.capacity_bytes),
+        _occupied(estimate, divided[0]),
         "  " + ", ".join(f"{part.label} {part.text}" for part in memory_parts(memory)),
         f"  {memory.assumption}",
         *_divided_line(estimate, divided),
@@ -265,18 +265,17 @@ def estimate_text(estimate: Estimate) -> str:
 def _told_first(estimate: Estimate, divided: tuple[Any, Any, Any]) -> list[str]:
     """What changes the meaning of the figures, which stand below it."""
     memory, beside = estimate.memory, unread_source(estimate.setting.model)
-    share = estimate.setting.share
+    share, differs = estimate.setting.share, _engine_differs(estimate, *divided)
     kept = formats_line(estimate.setting.model, share.checkpoint, share.precision)
     return [
         *(wrapped(text) for text in (*beside, *((kept,) if kept else ()))),
-        *too_little(memory.total_bytes, memory.capacity_bytes),
-        *_engine_differs(estimate, *divided),
+        *(differs or too_little(memory.total_bytes, memory.capacity_bytes)),
     ]
 
 
 def _engine_differs(estimate: Estimate, own: Any, engine: Any, load: Any) -> list[str]:
     """What the engine's own rule says of the memory, where the sum says otherwise."""
-    if own is None or bool(own.fits) == bool(estimate.memory.fits):
+    if not _differs(estimate, own):
         return []
     from thermoflop.cost.engines.raised import raised
 
@@ -287,6 +286,18 @@ def _engine_differs(estimate: Estimate, own: Any, engine: Any, load: Any) -> lis
     if not own.fits and (more := raised(engine, share, load)) is not None:
         said += f"; it would fit with {more.flag} {more.value:g}"
     return [wrapped(said)]
+
+
+def _differs(estimate: Estimate, own: Any) -> bool:
+    """Whether the engine's own rule, which decides, says otherwise than the sum."""
+    return own is not None and bool(own.fits) != bool(estimate.memory.fits)
+
+
+def fits_as_divided(estimate: Estimate) -> bool:
+    """Whether one run fits, as ``fit`` says: by the rule of its engine where that is known, else by
+    the sum of what the model needs."""
+    own = _as_divided(estimate)[0]
+    return bool((estimate.memory if own is None else own).fits)
 
 
 def _as_divided(estimate: Estimate) -> tuple[Any, Any, Any]:
@@ -311,7 +322,17 @@ def _divided_line(estimate: Estimate, divided: tuple[Any, Any, Any]) -> list[str
     own, name = divided[0], estimate.setting.profile.engine.name
     if own is None:
         return []
-    return [f"  as {name} divides it {gigabytes(own.total_bytes)}: `fit --profile {name}`"]
+    took = gigabytes(own.total_bytes)
+    if _differs(estimate, own):
+        missing = gigabytes(own.shortfall_bytes)
+        took += ", fits" if own.fits else f", DOES NOT FIT, {missing} missing"
+    return [f"  as {name} divides it {took}: `fit --profile {name}`"]
+
+
+def _occupied(estimate: Estimate, own: Any) -> str:
+    """How much of a device is taken; the verdict is the engine's, below, where it differs."""
+    said = occupied_text(estimate.memory.total_bytes, estimate.memory.capacity_bytes)
+    return said.rpartition(", ")[0] + ", added up" if _differs(estimate, own) else said
 
 
 def _client_lines(estimate: Estimate) -> list[str]:

@@ -12,7 +12,7 @@ from thermoflop.cost.engines.engine import is_ollama
 from thermoflop.cost.engines.footprint import Load
 from thermoflop.cost.hardware.precision import Precision, choose_precision
 from thermoflop.cost.inference.formats import choose_formats
-from thermoflop.cost.inference.held_to import check_engine
+from thermoflop.cost.inference.held_to import check_engine, engine_on
 from thermoflop.cost.memory import Memory, memory_of
 from thermoflop.cost.work.share import Layout, Share, choose_layout
 from thermoflop.errors import UsageError
@@ -158,6 +158,8 @@ def room_of(
                 precision, kv_dtype = _kept_as(precision, kv_dtype, formats)
     elif options:
         raise UsageError("engine_options need the engine: name it with profile (--profile)")
+    elif unnamed := engine_on(device):  # as its rates are, in an estimate
+        engine = engine_memory(unnamed, device, None)[0]
     return Room(model, device, precision, dtype, kv_dtype, checkpoint, engine, splits, page)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import ceil, sqrt
+from math import ceil, floor, inf, sqrt
 from typing import TYPE_CHECKING
 
 from thermoflop.base.record import record, replace
@@ -72,14 +72,14 @@ def choice_of(found: Found, context: Context) -> Choice | None:
 def _slots(found: Found, question: Question) -> int:
     """Sequences that a copy of attention is started for: of a load that is asked for as many as it
     brings, of requests at random with three deviations of their number (Poisson) and one more; at
-    most those that keep the targets. A prompt that is read has a slot, too."""
-    copies, most = found.replicas * found.unit.layout.dp, found.allowed * found.unit.layout.pp
+    most those that keep the targets, whole ones. A prompt that is read has a slot, too."""
+    copies, asked = found.replicas * found.unit.layout.dp, inf
     if found.pools is None and question.users is not None:
-        most = min(most, question.users / copies)
+        asked = ceil(question.users / copies - 1e-6)
     elif found.pools is None and question.rate is not None:
         mean = found.users / copies
-        most = min(most, mean + 3 * sqrt(mean) + 1)
-    return max(1, ceil(most - 1e-6))
+        asked = ceil(mean + 3 * sqrt(mean) + 1 - 1e-6)
+    return int(max(1, min(asked, floor(found.allowed * found.unit.layout.pp + 1e-6))))
 
 
 def _launch(found: Found, model: Model, slots: int) -> str:

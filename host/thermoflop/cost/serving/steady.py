@@ -244,10 +244,11 @@ def open_loop(
     many, each_s = float(full.sequences), float(full.token_s)
     made = float(shares[1:] @ (n[1:] / step[1:])) + tail * many / each_s
     token = (float(shares @ n) + tail * many) / made
+    # and whoever waits is read as soon as another ends: prompts take what they take of that server
+    work = float(shares @ at([each.share for each in states])) + tail * float(full.prompt_share)
     shares[-1] += tail
     queue = float(shares @ at([each.queue_s for each in states])) + slot
     first = float(shares @ at([each.first_s for each in states])) + slot
-    work = float(shares @ at([each.share for each in states]))
     return Steady(rate * steps * token, token, first, queue, rate, work, rate / most)
 
 
