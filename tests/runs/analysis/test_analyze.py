@@ -76,6 +76,20 @@ def test_phases_last_until_the_next_mark_or_the_end_of_the_trial(tmp_path: Path)
     assert analysis.trials[0].window.sums["tokens"] == 152
 
 
+def test_tokens_below_0_are_no_tokens_however_they_are_noted(tmp_path: Path) -> None:
+    """One note of 3 counts; a loss may be below 0."""
+    lines = {"lines": 2, "sums": {"tokens": -9.0}, "counts": {"tokens": 2}}
+    records = [
+        *trial(0, 9),
+        mark(1, "decode"),
+        mark(2, tokens=-5, loss=-1.5),
+        mark(3, tokens=3),
+        event(4, "mark", by="output", values={}, **lines),
+    ]
+    (phase,) = analyze(write(tmp_path, records)).phases
+    assert phase.window.sums == {"tokens": 3.0, "loss": -1.5}
+
+
 def test_a_mark_belongs_to_the_trial_that_runs(tmp_path: Path) -> None:
     """Also when the next one starts right after it; late output counts for its own."""
     records = [

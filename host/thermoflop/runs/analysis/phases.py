@@ -21,6 +21,7 @@ from typing import Any
 from thermoflop.base.plain import is_number, mapping
 from thermoflop.pico.track import HostEvent
 from thermoflop.runs.analysis.data import RunData
+from thermoflop.runs.child.keys import below_nothing
 
 LATE_S = 1.0  # a pipe's last output is read within a few turns of the recorder
 MAX_DOUBT = 0.05  # of a phase's length: figures have three digits, and this costs the second
@@ -163,13 +164,20 @@ def _unsaid(mark: HostEvent, trial: Window) -> Mapping[str, Any]:
 
 def _note(t_s: float, detail: Mapping[str, Any]) -> Note:
     values = dict(mapping(detail, "values"))
+    values = {k: str(v) if _owed(k, v) else v for k, v in values.items()}
     numbers = {k: float(v) for k, v in values.items() if is_number(v)}
     if "lines" not in detail:
         return Note(t_s, values, numbers, dict.fromkeys(numbers, 1))
     sums, counts = mapping(detail, "sums"), mapping(detail, "counts")
     counts = {k: count for k, count in counts.items() if isinstance(count, int)}
     keys = [k for k in sums if is_number(sums[k]) and is_number(counts.get(k))]
+    keys = [k for k in keys if not _owed(k, sums[k])]
     return Note(t_s, values, {k: float(sums[k]) for k in keys}, {k: counts[k] for k in keys})
+
+
+def _owed(key: str, value: object) -> bool:
+    """``tf.note(tokens=-5)`` counts no more than a line that says so does."""
+    return is_number(value) and below_nothing(key, float(value))
 
 
 def add_note(window: Window, note: Note) -> None:

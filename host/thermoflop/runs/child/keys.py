@@ -59,8 +59,12 @@ def _value(key: str, text: str) -> float | str:
         number = float(written)
     except (ValueError, OverflowError):
         return text
-    owed = number < 0 and (key in _AMOUNTS or key.endswith("_tokens"))
-    return number if math.isfinite(number) and not owed else text
+    return number if math.isfinite(number) and not below_nothing(key, number) else text
+
+
+def below_nothing(key: str, number: float) -> bool:
+    """Whether it is a count of tokens, FLOPs or bytes, and one that cannot be."""
+    return number < 0 and (key in _AMOUNTS or key.endswith("_tokens"))
 
 
 class KeyLines:
