@@ -39,7 +39,7 @@ class Card:
         >>> import thermoflop as tf
         >>> f = tf.fit("llama-3-70b", "rtx-3090 + rtx-4090", dtype="q4_k_m", profile="llama.cpp")
         >>> [card.layers for card in f.cards], f.fits
-        ([41, 39], False)
+        ([41, 39], True)
     """
 
     device: Device
