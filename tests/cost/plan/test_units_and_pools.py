@@ -37,6 +37,7 @@ from thermoflop.cost.plan.outcome import (
     _at_random,
     _joules,
     _pools,
+    _slots,
     choice_of,
     frontier_of,
 )
@@ -464,3 +465,10 @@ def test_requests_at_random_are_shared_by_the_groups_of_each_replica(share, repl
     assert found.replicas == replicas
     assert found.token_s == pytest.approx(float(state.token_s))
     assert found.first_s == pytest.approx(float(state.first_s))
+
+
+@pytest.mark.parametrize(("users", "slots"), [(60, 10), (61, 11), (6, 1), (900, 40)])
+def test_slots_are_those_of_one_copy_of_attention(users, slots):
+    """Three replicas of two copies each share the users; no copy has more than keep the targets."""
+    found = found_of(unit_of(dp=2), replicas=3, allowed=40.0)
+    assert _slots(found, Question(ANY, users, None, 9, {})) == slots

@@ -126,3 +126,13 @@ def test_a_picture_of_batches_has_milliseconds_and_tokens(estimate):
     text = saturation_picture(rows, estimate)
     assert "time of a token" in text
     assert "time of the prompt" in saturation_picture(rows, replace(estimate, generate=1))
+
+
+def test_a_saturation_is_drawn_in_milliseconds_and_tokens_a_second(estimate, monkeypatch):
+    drawn = []
+    monkeypatch.setattr(chart, "log_panels", lambda title, axis, panels: drawn.extend(panels))
+    rows = [Saturation(4, 0.002, 2000.0, 1e9, True, "memory")]
+    saturation_picture(rows, estimate)
+    (token, (first,)), (rate, (second,)) = drawn
+    assert (token, first.points) == ("ms", ((4.0, 2.0),))
+    assert (rate, second.points) == ("tokens/s", ((4.0, 2000.0),))

@@ -96,3 +96,13 @@ def test_results_of_experts_are_kept_for_those_that_a_token_meets():
         experts = [part.outputs for part in every if part.copies == 8]
     assert experts
     assert kept[2] - kept[1] == 1000 * 2 * sum(experts)
+
+
+def test_muon_is_shared_out_by_zero_alone():
+    """Replicas that keep whole states each make all moments orthogonal."""
+    one, four = (train(optimizer="muon", devices=n, zero=0).question for n in (1, 4))
+    alone, each = (
+        sum(work.times * work.flops for work in muon_works(asked, share_of(asked)))
+        for asked in (one, four)
+    )
+    assert each == alone

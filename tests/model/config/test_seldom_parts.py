@@ -11,6 +11,7 @@ from thermoflop.errors import InputError, UsageError
 from thermoflop.model.architecture.quantization import Stored
 from thermoflop.model.config.published_forms import FORM_NAMES, published_form
 from thermoflop.model.config.quantization import read_quantization
+from thermoflop.model.config.quantization_formats import _of_word
 from thermoflop.model.load import load_model, read_model
 
 TEXT = {"hidden_size": 64, "intermediate_size": 96, "num_hidden_layers": 1,
@@ -194,3 +195,19 @@ def test_a_head_behind_a_decoder_is_all_that_its_class_adds(name: str, cls: str,
     assert headed.params - alone.params == more
     tails = [len(each.description.stacks[-1].tail) for each in (headed, alone)]
     assert tails[0] - tails[1] == (2 if "Sequence" in cls else 1)
+
+
+def test_gates_of_idefics_may_have_a_value_an_element() -> None:
+    """Two of 64 elements, of attention and of the MLP, in a layer that looks; else two values."""
+    text = {"hidden_size": 64, "intermediate_size": 96, "num_hidden_layers": 2,
+            "num_attention_heads": 4, "vocab_size": 100, "cross_layer_interval": 2}  # fmt: skip
+    of_vectors = params("idefics", **text, alpha_type="vector")
+    assert of_vectors - params("idefics", **text, alpha_type="float") == 2 * 64 - 2
+
+
+@pytest.mark.parametrize(("word", "group"), [("mxfp8", 32), ("mxfp6", 32), ("nvfp4", 16)])
+def test_a_scaled_format_by_its_word_has_the_groups_of_its_definition(
+    word: str, group: int
+) -> None:
+    """OCP Microscaling Formats 1.0, table 1: 32 elements a scale; NVIDIA's format has 16."""
+    assert _of_word(word).group == group

@@ -164,3 +164,14 @@ def test_a_window_that_a_class_fills_with_zeros_is_counted_as_it_ran(
               "params_by_group": model.params_by_group, "flops": {"step": case}}  # fmt: skip
     found = {each.what: each.equal for each in compare_record(record)}
     assert found["step.flops.ssm_conv"] is equal
+
+
+def test_the_report_of_a_mixture_says_what_is_active_on_a_token() -> None:
+    """Two of eight experts of three matrices of 64 x 96 each, in two layers."""
+    sizes = {"hidden_size": 64, "intermediate_size": 96, "num_hidden_layers": 2, "vocab_size": 10,
+             "num_attention_heads": 4, "num_key_value_heads": 4}  # fmt: skip
+    model = tf.load_model({"model_type": "mixtral", **sizes})
+    found = json.loads(table_report(model, model.decode(3), "json"))
+    assert found["parameters"] - found["active_parameters"] == 2 * 6 * 3 * 64 * 96
+    said = f"({found['active_parameters']:,} active on a token)"
+    assert said in " ".join(table_report(model, model.decode(3), "text").split())
