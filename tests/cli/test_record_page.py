@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -64,3 +65,24 @@ def test_a_page_that_cannot_be_written_is_said_in_a_sentence(tmp_path: Path) -> 
     assert done.returncode == 4
     assert "no report: " in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_ctrl_c_that_was_caught_is_not_what_the_process_ends_by(tmp_path: Path) -> None:
+    """Wherever it came: in the text of a namedtuple, too, of which CPython takes a note."""
+    (tmp_path / "sitecustomize.py").write_text(
+        "import os, signal, thermoflop.cli\n"
+        "TEXT = 'import os, signal; os.kill(os.getpid(), signal.SIGINT); sum(range(10**5))'\n"
+        "def main():\n"
+        "    signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        "    try:\n"
+        "        exec(TEXT)\n"
+        "    except KeyboardInterrupt:\n"
+        "        return 7\n"
+        "thermoflop.cli.main = main\n",
+        encoding="utf-8",
+    )
+    path = os.pathsep.join((str(tmp_path), *sys.path))
+    done = subprocess.run(
+        command("ops", "gpt2"), env={**ENVIRONMENT, "PYTHONPATH": path}, timeout=60, check=False
+    )
+    assert done.returncode == 7
