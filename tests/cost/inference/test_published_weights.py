@@ -269,6 +269,9 @@ def test_8_bits_of_weights_alone_are_called_so(config, name):
     [
         ("gpt-oss-20b", "b200", "tensorrt-llm", "fp8"),
         ("gpt-oss-20b", "b200", "sglang", "fp8"),
+        ("gpt-oss-20b", "5090", "tensorrt-llm", "fp8"),
+        ("gpt-oss-20b", "5090", "sglang", "bf16"),  # its kernels for SM120
+        ("gpt-oss-20b", "gb300", "sglang", "fp8"),
         ("gpt-oss-20b", "b200", "vllm", "bf16"),  # unless a variable of the environment asks for it
         ("gpt-oss-20b", "b200", None, "bf16"),
         ("gpt-oss-20b", "h100", "tensorrt-llm", "bf16"),

@@ -24,12 +24,15 @@ _COMPUTED = {
 # these lack the products, for any model that --quantization narrows (Marlin; "FP8 W8A16" in
 # docs/features/quantization of vLLM 0.10, fp8_utils and marlin_utils_fp4 of both).
 ALONE = ("vllm", "sglang")
-# Engines that narrow the inputs of experts in mxfp4 to 8 bits on devices that multiply 4 bits
+# Engines that narrow the inputs of experts in mxfp4 to 8 bits on devices that multiply 4 bits, with
+# how the names of these begin: SGLang's kernels for workstations (SM120) keep 16 bits
 # (examples/models/core/gpt_oss/README.md of TensorRT-LLM 1.0; ``--flashinfer-mxfp4-moe-precision``
 # of SGLang 0.5; vLLM does where VLLM_USE_FLASHINFER_MOE_MXFP4_MXFP8 asks for it). All do with those
 # of DeepSeek V4, whose other inputs are in 8 bits (``w4a8_mxfp4_mxfp8`` of AIConfigurator; Hopper
 # multiplies them in 16: ``w4a16_mxfp4``).
-_NARROW_INPUTS = ("tensorrt-llm", "sglang")
+_NARROW_INPUTS = {
+    "tensorrt-llm": ("",), "sglang": ("B100", "B200", "B300", "GB200", "GB300"),
+}  # fmt: skip
 
 
 def as_multiplied(
@@ -40,7 +43,7 @@ def as_multiplied(
     default = quantization.default
     if default is None or device.vendor != "NVIDIA" or not device.has_peak("fp4"):
         return quantization
-    asked = engine is not None and engine.name in _NARROW_INPUTS
+    asked = engine is not None and device.name.startswith(_NARROW_INPUTS.get(engine.name, ()))
     if not (asked or default.activations):
         return quantization
     targets = tuple((_narrowed(stored), modules) for stored, modules in quantization.targets)
@@ -58,6 +61,7 @@ def lacks(device: Device, dtype: str, compute: str) -> bool:
 
 
 def has_marlin(device: Device) -> bool:
+    """Whether kernels multiply narrow weights by inputs of 16 bits: NVIDIA's since Ampere."""
     return device.vendor == "NVIDIA" and "bf16" in device.peaks
 
 
