@@ -16,9 +16,9 @@ generate, profile). What is in the folder is not made again: after a kill, the s
 On a cluster: --shard 3/16 makes one share of the parts, for any batch scheduler;
 --dask scheduler:8786 gives them to a Dask cluster that sees the folder, --dask local to one here.
 
-Columns: model, device, dtype, tp, pp, dp, ep, batch, prompt, generate, fits, ttft_*, token_* and
-total_* (bound, expected, low, high; seconds), tokens_per_s, memory_bytes (of a device),
-joules_per_token, refused (why, where nothing was computed). Read them with any tool:
+Columns: model, device, dtype, tp, pp, dp, ep, batch, prompt, generate, fits (as fit says), ttft_*,
+token_* and total_* (bound, expected, low, high; seconds), tokens_per_s, memory_bytes (of a device,
+added up), joules_per_token, refused (why, where nothing was computed). Read them with any tool:
   duckdb -c "select model, device, max(tokens_per_s)
              from 'sweep/*.parquet' where fits group by all"
   python -c "import polars as pl; print(

@@ -13,7 +13,7 @@ def at(generate):
     """An estimate of a batch: memory of 1 GB a sequence, 60 GB of it there."""
     return lambda batch: SimpleNamespace(
         generate=generate, binds=f"at {batch}",
-        memory=SimpleNamespace(total_bytes=batch * 1e9, fits=batch <= 60),
+        memory=SimpleNamespace(total_bytes=batch * 1e9), fits=batch <= 60,
         per_token=SimpleNamespace(expected_s=batch * 1e-3),
         first_token=SimpleNamespace(expected_s=batch * 1e-1),
         decode_tokens_per_s=1e3, prefill_tokens_per_s=2e3,
@@ -34,8 +34,7 @@ def test_batches_double_until_two_do_not_fit(monkeypatch, generate, second, rate
 
 def test_batches_end_at_2048(monkeypatch):
     monkeypatch.setattr(batches, "_binding", lambda _: "memory")
-    small = SimpleNamespace(total_bytes=1.0, fits=True)
-    rows = saturation(lambda batch: SimpleNamespace(**{**vars(at(2)(batch)), "memory": small}))
+    rows = saturation(lambda batch: SimpleNamespace(**{**vars(at(2)(batch)), "fits": True}))
     assert [row.batch for row in rows] == [2**n for n in range(12)]
 
 

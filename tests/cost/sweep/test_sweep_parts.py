@@ -76,7 +76,7 @@ def test_a_row_is_what_estimate_says(swept: Path, at: int) -> None:
     assert row["memory_bytes"] == pytest.approx(made.memory.total_bytes, rel=1e-12)
     assert made.energy is not None
     assert row["joules_per_token"] == pytest.approx(made.energy.per_token_j, rel=1e-12)
-    assert row["fits"] == (made.memory.shortfall_bytes <= 0)
+    assert row["fits"] == made.fits
     assert row["refused"] is None
 
 

@@ -41,6 +41,12 @@ def named_cards(hardware: str | Device) -> list[Device]:
     return cards
 
 
+def unlike(hardware: str | Device) -> tuple[Device, ...]:
+    """The cards that a text names where they are not alike; none else."""
+    cards = named_cards(hardware)
+    return tuple(cards) if any(card != cards[0] for card in cards) else ()
+
+
 def alike(hardware: str | Device, devices: int | None) -> tuple[str | Device, int | None]:
     """One device and how many, where a text names several that are alike; else as they are.
     UsageError where text and ``devices`` say two numbers."""

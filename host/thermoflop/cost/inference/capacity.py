@@ -22,7 +22,7 @@ from thermoflop.cost.inference.formats import formats_line
 from thermoflop.cost.inference.held_to import as_run, check_layout
 from thermoflop.cost.inference.remedies import Remedy, remedies_of, remedies_over_cards
 from thermoflop.cost.inference.room import LARGEST, MOST_DEVICES, Room, largest, room_of
-from thermoflop.cost.inference.unequal import Card, Split
+from thermoflop.cost.inference.unequal import Card, Split, fullest
 from thermoflop.cost.memory import Memory, copies_of_cache, memory_json, memory_sheet
 from thermoflop.cost.work.share import Layout, check_degrees
 from thermoflop.errors import UsageError
@@ -235,7 +235,7 @@ def _over_cards(split: Split, load: Load, degrees: tuple[int | None, ...]) -> Fi
     if degrees != (None, None, 1, 1, 1, 1):
         raise UsageError("cards that are not alike share layers: give no devices and no degrees")
     room, cards = split.room, split.place(load)
-    fullest = max(cards, key=lambda card: card.memory.total_bytes - card.memory.capacity_bytes)
+    most_full = fullest(cards)
     plan, fewest = Layout(1, len(cards)), split.fewest(load)
     most = room.model.max_positions or LARGEST
 
@@ -243,8 +243,8 @@ def _over_cards(split: Split, load: Load, degrees: tuple[int | None, ...]) -> Fi
         return split.fits(load.of_length(tokens))
 
     return Fit(
-        room.model.name, fullest.device, plan, room.precision, load.sequences, load.prompt,
-        load.context - load.prompt, fullest.memory,
+        room.model.name, most_full.device, plan, room.precision, load.sequences, load.prompt,
+        load.context - load.prompt, most_full.memory,
         largest(lambda sequences: split.fits(replace(load, sequences=sequences))),
         min(most, largest(holds, most)), fewest,
         None if fewest is None else Layout(1, fewest), 1.0, None, cards,

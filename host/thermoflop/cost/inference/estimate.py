@@ -137,9 +137,11 @@ def estimate(
     )
 
     check_degrees(devices=devices, tp=tp, pp=pp, dp=dp, ep=ep, cp=cp)
+    cards: tuple[Device, ...] = ()
     if isinstance(hardware, str) or devices is not None:
-        from thermoflop.cost.catalogue.cards import pooled
+        from thermoflop.cost.catalogue.cards import pooled, unlike
 
+        cards = unlike(hardware)
         hardware, devices, tp, pp = pooled(hardware, devices, tp, pp, profile, dp=dp * cp)
     known, device, workload = validate_arguments(
         model, hardware, batch, prompt, generate, prefix, page, images=images, audio=audio
@@ -150,7 +152,7 @@ def estimate(
     chunk = None if chunk is None else checked_size("chunk", written("chunk", chunk), 1)
     setting = setting_of(
         known, device, plan, dtype, kv_dtype, profile,
-        prefix=workload.prefix, chunk=chunk, media=workload.media,
+        prefix=workload.prefix, chunk=chunk, media=workload.media, cards=cards,
     )  # fmt: skip
     check_replicas(workload.batch, dp)
     return in_blocks(setting, workload)

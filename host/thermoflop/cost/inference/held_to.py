@@ -48,7 +48,8 @@ def setting_of(
     check_engine(profile, device, dtype, kv_dtype, known)
     check_layout(profile, plan)
     precision, checkpoint = choose_formats(known, device, dtype, kv_dtype, profile)
-    return Setting(known, device, plan, precision, rates_on(device, profile), checkpoint, **more)
+    rates = rates_on(device, profile)
+    return Setting(known, device, plan, precision, rates, checkpoint, asked=profile, **more)
 
 
 def engine_on(device: Device) -> str | None:

@@ -7,16 +7,21 @@ from thermoflop.base.record import fields_of, plain, record
 from thermoflop.base.sheet import Figure, Grid, Row, column, figure, figures_of
 from thermoflop.base.units import (
     digits,
-    gigabytes,
     kwh_per_million,
     scaled,
     seconds,
     table,
     wrapped,
 )
-from thermoflop.cost.engines.engine import DEFAULT
 from thermoflop.cost.hardware.device import CALIBRATED, Device
 from thermoflop.cost.inference.arguments import unread_source
+from thermoflop.cost.inference.divided import (
+    differing,
+    differs,
+    divided,
+    divided_line,
+    fits_as_divided,
+)
 from thermoflop.cost.inference.formats import formats_line
 from thermoflop.cost.memory import (
     memory_json,
@@ -34,6 +39,7 @@ if TYPE_CHECKING:
     from thermoflop.base.number import Number
     from thermoflop.cost.energy import Energy
     from thermoflop.cost.hardware.precision import Precision
+    from thermoflop.cost.inference.divided import Divided
     from thermoflop.cost.inference.setting import Setting
     from thermoflop.cost.memory import Memory
     from thermoflop.cost.roofline.span import Span
@@ -123,6 +129,13 @@ class Estimate:
         alone = setting.span("prefill", bound, alone_s(setting, new, prefix))
         expected = maximum(expected, lone_client_s(setting, new, prefix))
         return not_before(setting.span("client", bound, expected), alone)
+
+    @property
+    def fits(self) -> Number:
+        """Whether it fits, as ``fit`` says: by its engine's own rule where that is known, else as
+        ``memory`` adds it up."""
+        sizes = self.batch, self.prompt, self.generate
+        return fits_as_divided(self.setting, *sizes, self.memory)
 
     @property
     def prefill_tokens_per_s(self) -> Number:
@@ -227,7 +240,7 @@ def estimate_text(estimate: Estimate) -> str:
     """The whole estimate, at most 100 columns wide; of arrays of them, what they span."""
     if getattr(estimate.batch, "ndim", 0):
         return _spanned(estimate)
-    plan, memory, divided = estimate.plan, estimate.memory, _as_divided(estimate)
+    plan, memory, own = estimate.plan, estimate.memory, _own(estimate)
     times, rates, _, energy = estimate_sheet(estimate)
     # the step reads the prompts of all sequences; a client waits for its own, and is told below
     together = f" of all {estimate.batch} prompts" if estimate.batch > 1 else ""
@@ -241,7 +254,7 @@ def estimate_text(estimate: Estimate) -> str:
     lines = [
         f"{where}, {estimate.precision.label}",
         f"batch {estimate.batch}, {prompt}, {estimate.generate} generated",
-        *_told_first(estimate, divided),
+        *_told_first(estimate, own),
         "",
         table(time_rows, least=("bound",)),
         "",
@@ -251,10 +264,10 @@ def estimate_text(estimate: Estimate) -> str:
             for (label, unit), rate in zip(_RATES, figures_of([rates]), strict=False)
         ),
         "",
-        _occupied(estimate, divided[0]),
+        _occupied(estimate, own),
         "  " + ", ".join(f"{part.label} {part.text}" for part in memory_parts(memory)),
         f"  {memory.assumption}",
-        *_divided_line(estimate, divided),
+        *divided_line(own, memory),
         *_energy_lines(estimate, figures_of([energy])),
         "",
         *_notes(estimate),
@@ -262,77 +275,29 @@ def estimate_text(estimate: Estimate) -> str:
     return "\n".join(lines)
 
 
-def _told_first(estimate: Estimate, divided: tuple[Any, Any, Any]) -> list[str]:
+def _told_first(estimate: Estimate, own: Divided | None) -> list[str]:
     """What changes the meaning of the figures, which stand below it."""
     memory, beside = estimate.memory, unread_source(estimate.setting.model)
-    share, differs = estimate.setting.share, _engine_differs(estimate, *divided)
+    share, said = estimate.setting.share, differing(own, memory, estimate.setting)
     kept = formats_line(estimate.setting.model, share.checkpoint, share.precision)
     return [
         *(wrapped(text) for text in (*beside, *((kept,) if kept else ()))),
-        *(differs or too_little(memory.total_bytes, memory.capacity_bytes)),
+        *(said or too_little(memory.total_bytes, memory.capacity_bytes)),
     ]
 
 
-def _engine_differs(estimate: Estimate, own: Any, engine: Any, load: Any) -> list[str]:
-    """What the engine's own rule says of the memory, where the sum says otherwise."""
-    if not _differs(estimate, own):
-        return []
-    from thermoflop.cost.engines.raised import raised
-
-    name, share = estimate.setting.profile.engine.name, estimate.setting.share
-    sizes = f"{gigabytes(own.total_bytes)} of {gigabytes(own.capacity_bytes)} a device"
-    verdict = "it fits" if own.fits else "DOES NOT FIT"
-    said = f"{verdict} as {name} divides memory: {sizes}; `fit --profile {name}` says why"
-    if not own.fits and (more := raised(engine, share, load)) is not None:
-        said += f"; it would fit with {more.flag} {more.value:g}"
-    return [wrapped(said)]
+def _own(estimate: Estimate) -> Divided | None:
+    """The memory of a device as the engine divides it; None where it is not known, or of arrays."""
+    if getattr(estimate.batch, "ndim", 0):
+        return None
+    sizes = estimate.batch, estimate.prompt, estimate.generate
+    return divided(estimate.setting, *sizes, estimate.memory.page_tokens)
 
 
-def _differs(estimate: Estimate, own: Any) -> bool:
-    """Whether the engine's own rule, which decides, says otherwise than the sum."""
-    return own is not None and bool(own.fits) != bool(estimate.memory.fits)
-
-
-def fits_as_divided(estimate: Estimate) -> bool:
-    """Whether one run fits, as ``fit`` says: by the rule of its engine where that is known, else by
-    the sum of what the model needs."""
-    own = _as_divided(estimate)[0]
-    return bool((estimate.memory if own is None else own).fits)
-
-
-def _as_divided(estimate: Estimate) -> tuple[Any, Any, Any]:
-    """The memory of a device as the engine divides it, by which engine and for which load; None
-    three times where no engine is named, or how it divides memory is not known."""
-    setting, name = estimate.setting, estimate.setting.profile.engine.name
-    if name == DEFAULT.name:
-        return None, None, None
-    from thermoflop.cost.engines.budget import engine_memory, has_options
-    from thermoflop.cost.engines.footprint import Load
-
-    if not has_options(name):
-        return None, None, None
-    sequences, tokens = int(estimate.batch // estimate.plan.dp), int(estimate.prompt)
-    load = Load(sequences, tokens, tokens + int(estimate.generate))
-    engine = engine_memory(name, estimate.device, None)[0]
-    return engine.memory(setting.share, load), engine, load
-
-
-def _divided_line(estimate: Estimate, divided: tuple[Any, Any, Any]) -> list[str]:
-    """What ``fit`` counts for the engine, below the sum of what the model needs."""
-    own, name = divided[0], estimate.setting.profile.engine.name
-    if own is None:
-        return []
-    took = gigabytes(own.total_bytes)
-    if _differs(estimate, own):
-        missing = gigabytes(own.shortfall_bytes)
-        took += ", fits" if own.fits else f", DOES NOT FIT, {missing} missing"
-    return [f"  as {name} divides it {took}: `fit --profile {name}`"]
-
-
-def _occupied(estimate: Estimate, own: Any) -> str:
+def _occupied(estimate: Estimate, own: Divided | None) -> str:
     """How much of a device is taken; the verdict is the engine's, below, where it differs."""
     said = occupied_text(estimate.memory.total_bytes, estimate.memory.capacity_bytes)
-    return said.rpartition(", ")[0] + ", added up" if _differs(estimate, own) else said
+    return said.rpartition(", ")[0] + ", added up" if differs(own, estimate.memory) else said
 
 
 def _client_lines(estimate: Estimate) -> list[str]:
@@ -382,6 +347,16 @@ def _notes(estimate: Estimate) -> list[str]:
     return [wrapped(text) for text in said]
 
 
+def _memory_json(estimate: Estimate, own: Divided | None) -> dict[str, Any]:
+    """What the model needs, added up, and what its engine makes of that, whose verdict both say."""
+    memory = memory_json(estimate.memory)
+    if own is None:
+        return {"memory": memory, "as_divided": None}
+    as_divided = {"engine": own.name, **memory_json(own.memory)}
+    verdict = {name: as_divided[name] for name in ("fits", "shortfall_bytes")}
+    return {"memory": {**memory, **verdict}, "as_divided": as_divided}
+
+
 def estimate_json(estimate: Estimate) -> dict[str, Any]:
     """The estimate as one object, with what follows from it."""
     fields = {name: value for name, value in fields_of(estimate).items() if name != "setting"}
@@ -390,7 +365,8 @@ def estimate_json(estimate: Estimate) -> dict[str, Any]:
     return {
         **plain(fields),
         "device": estimate.device.name,
-        "memory": memory_json(estimate.memory),
+        "fits": plain(estimate.fits),
+        **_memory_json(estimate, _own(estimate)),
         "client_first_token": plain(client and fields_of(client)),
         "tokens_per_s": plain(estimate.tokens_per_s),
         "decode_tokens_per_s": plain(rate),

@@ -151,11 +151,9 @@ def room_of(
     engine, splits = None, "heads"
     if profile is not None:
         check_engine(profile, device, dtype, kv_dtype, model)
-        name, splits = _engine_of(profile)
-        if options or has_options(name):
-            engine, formats = engine_memory(name, device, _with_version(name, profile, options))
-            if formats is not None:
-                precision, kv_dtype = _kept_as(precision, kv_dtype, formats)
+        engine, formats, splits = engine_of(profile, device, options)
+        if formats is not None:
+            precision, kv_dtype = _kept_as(precision, kv_dtype, formats)
     elif options:
         raise UsageError("engine_options need the engine: name it with profile (--profile)")
     elif unnamed := engine_on(device):  # as its rates are, in an estimate
@@ -163,7 +161,18 @@ def room_of(
     return Room(model, device, precision, dtype, kv_dtype, checkpoint, engine, splits, page)
 
 
-def _engine_of(profile: str | Profile) -> tuple[str, str]:
+def engine_of(
+    profile: str | Profile, device: Device, options: Mapping[str, Any] | None
+) -> tuple[EngineMemory | None, tuple[str, str] | None, str]:
+    """How a profile's engine, of the version that its name carries, divides a device (None: not
+    known), the formats of keys and values that its options ask for, and what it splits."""
+    name, splits = _named_engine(profile)
+    if not options and not has_options(name):
+        return None, None, splits
+    return *engine_memory(name, device, _with_version(name, profile, options)), splits
+
+
+def _named_engine(profile: str | Profile) -> tuple[str, str]:
     """The engine of a profile, and how it uses several devices."""
     if is_ollama(profile):
         return "ollama", "layers"

@@ -44,6 +44,8 @@ class Setting:
         prefix: tokens of the prompt that are cached already.
         chunk: tokens of a prompt that are read at once; None reads all of them.
         media: images and sound that each prompt brings.
+        asked: the profile as it was asked for; None: none was named.
+        cards: cards that are not alike, which the device stands for; () where they are.
         share: the part of the model that one device holds.
         rates: what is expected of the device, in seconds for each kind of work.
         limits: what the bound is made with.
@@ -63,9 +65,12 @@ class Setting:
         chunk: int | None = None,
         media: Media | None = None,
         share: Share | None = None,
+        asked: str | Profile | None = None,
+        cards: tuple[Device, ...] = (),
     ) -> None:
         self.model, self.device, self.plan, self.precision = model, device, plan, precision
         self.profile, self.prefix, self.media = profile, prefix, media or Media()
+        self.asked, self.cards = asked, cards
         self.chunk = profile.engine.chunk if chunk is None else chunk
         self.share = share or Share(model.description, plan, precision, checkpoint)
         check_products(device, precision)

@@ -88,11 +88,12 @@ class Split:
     def _parts(self, load: Load) -> list[tuple[float, float]]:
         """Bytes of weights and of cache of each layer, and of the output after them."""
         options, width = self._engine(self.cards[0]).options, self.room.precision.kv_bytes
-        slots = max(options["parallel"] or 0, load.sequences)
-        context = options["ctx_size"] // slots if options["ctx_size"] else load.context
+        slots = max(options.get("parallel") or 0, load.sequences)
+        context = options["ctx_size"] // slots if options.get("ctx_size") else load.context
+        held = options.get("ubatch_size") or 0, bool(options.get("swa_full"))
         parts = [
             (layer.weight_bytes, slots * cache_bytes(
-                layer.caches, width, context, options["ubatch_size"], options["swa_full"]))
+                layer.caches, width, context, *held))
             for layer in placed_layers(self.share)
         ]  # fmt: skip
         return [*parts, (outside_bytes(self.share)[1], 0.0)]
@@ -122,6 +123,11 @@ class Split:
             if replace(self, cards=tuple(largest_first[:count])).fits(load):
                 return count
         return None
+
+
+def fullest(cards: Sequence[Card]) -> Card:
+    """The card that has the least room left, or lacks the most."""
+    return max(cards, key=lambda card: card.memory.total_bytes - card.memory.capacity_bytes)
 
 
 def _with(memory: Memory, parts: Sequence[tuple[float, float]]) -> Memory:

@@ -5,12 +5,7 @@ from __future__ import annotations
 from thermoflop.base.record import plain, record
 from thermoflop.cost.inference.arguments import default_sizes
 from thermoflop.cost.inference.estimate import estimate
-from thermoflop.cost.inference.result import (
-    Estimate,
-    estimate_json,
-    estimate_text,
-    fits_as_divided,
-)
+from thermoflop.cost.inference.result import Estimate, estimate_json, estimate_text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -58,7 +53,7 @@ def estimate_report(
         _draw(extras, estimated, rows)
     drafted = _drafted(model, hardware, options, extras)
     write = _as_json if extras.as_json else _as_text
-    return write(extras, estimated, rows, drafted), fits_as_divided(estimated)
+    return write(extras, estimated, rows, drafted), bool(estimated.fits)
 
 
 def explain_step(model: Model, hardware: str | Device, batch: int, tokens: int | None) -> str:
@@ -100,7 +95,7 @@ def _as_json(
 ) -> str:
     import json
 
-    contents = {**estimate_json(estimated), "fits": fits_as_divided(estimated)}
+    contents = estimate_json(estimated)
     if extras.why:
         from thermoflop.cost.why.table import steps_of
 

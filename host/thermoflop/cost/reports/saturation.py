@@ -43,7 +43,7 @@ def saturation(estimate_at: Callable[[int], Estimate], dp: int = 1) -> list[Satu
         later = estimate.generate > 1
         span = estimate.per_token if later else estimate.first_token
         rate = estimate.decode_tokens_per_s if later else estimate.prefill_tokens_per_s
-        fits = bool(memory.fits)
+        fits = bool(estimate.fits)
         rows.append(Saturation(batch, span.expected_s, rate, memory.total_bytes, fits, binds))
         if sum(not row.fits for row in rows) >= 2:
             break

@@ -132,7 +132,7 @@ def _estimated(
     figures["memory_bytes"][short] = made.memory.total_bytes
     if made.energy is not None:
         figures["joules_per_token"][short] = made.energy.per_token_j
-    fits[short] = np.asarray(made.memory.shortfall_bytes) <= 0
+    fits[short] = made.fits
     return figures, made.precision.name, fits, list(why)
 
 

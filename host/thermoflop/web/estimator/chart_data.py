@@ -126,7 +126,7 @@ def _batches(grown: Estimate, what: str) -> dict[str, Any]:
     rate = grown.decode_tokens_per_s if later else grown.prefill_tokens_per_s
     rows = zip(
         grown.batch.tolist(), span.expected_s.tolist(), span.low_s.tolist(), span.high_s.tolist(),
-        span.bound_s.tolist(), rate.tolist(), grown.memory.fits.tolist(), strict=True,
+        span.bound_s.tolist(), rate.tolist(), grown.fits.tolist(), strict=True,
     )  # fmt: skip
     return {
         "what": what,
