@@ -264,12 +264,21 @@ def test_what_does_not_fit_is_printed_and_ends_with_1(
 
 
 def test_pick_tries_the_formats_that_the_engine_runs() -> None:
+    """Of a profile too that has another name than its engine, as one's own kernels have."""
+    from thermoflop.cost.catalogue.profiles import find_profile
+    from thermoflop.cost.engines.abilities import no_weights
+    from thermoflop.cost.engines.engine import ENGINES
     from thermoflop.cost.plan.pick import FORMATS, SERVED, formats_of
 
-    assert {formats_of(name) for name in ("vllm", "vllm@0.11", "SGLang", "tensorrt-llm")} == {
-        SERVED
-    }
-    assert {formats_of(name) for name in ("llama.cpp", "ollama", "mine")} == {FORMATS}
+    served = ("vllm", "vllm@0.11", "SGLang", "tensorrt-llm", find_profile("vllm"))
+    assert {formats_of(name) for name in served} == {SERVED}
+    assert {formats_of(name) for name in ("llama.cpp", "ollama", "default")} == {FORMATS}
+    for engine in ENGINES:
+        if engine.name == "jax":  # has no profile
+            continue
+        names = formats_of(engine.name)
+        assert [name for name in names if no_weights(engine, name)] == []
+        assert engine.alone or not [name for name in names if name.startswith("q")]
     assert not [name for name in SERVED if name.startswith("q")]
 
 

@@ -20,7 +20,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--dtype",
         metavar="F,G",
         help="formats, widest first (bf16,q8_0,q6_k,q4_k_m; of vllm, "
-        "sglang, tensorrt-llm: bf16,fp8,awq)",
+        "sglang, tensorrt-llm: bf16,fp8,awq; of others what they read)",
     )
     add(
         "--context",

@@ -14,6 +14,8 @@ from thermoflop.base.record import plain, record, replace
 from thermoflop.base.units import digits, gigabytes, seconds, table
 from thermoflop.cost.catalogue.cards import pooled, splits_layers
 from thermoflop.cost.catalogue.devices import as_device
+from thermoflop.cost.catalogue.profiles import find_profile
+from thermoflop.cost.engines.engine import DEFAULT
 from thermoflop.cost.engines.footprint import Load
 from thermoflop.cost.hardware.precision import choose_precision
 from thermoflop.cost.inference.arguments import checked_whole, written
@@ -26,13 +28,19 @@ from thermoflop.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from thermoflop.cost.catalogue.profiles import Profile
     from thermoflop.cost.hardware.device import Device
 
 # What engines run, widest first: llama.cpp's own, and what the others load fast (vLLM's page of
 # supported hardware calls its GGUF experimental and slow, docs.vllm.ai, features/quantization).
 FORMATS = ("bf16", "q8_0", "q6_k", "q4_k_m")
 SERVED = ("bf16", "fp8", "awq")
-_NO_GGUF = ("vllm", "sglang", "tensorrt-llm", "transformers", "deepspeed", "autoawq", "tinychat")
+QUANTIZED, WIDTHS = ("awq",), ("bf16", "int8", "int4")  # AWQ alone, and weights of their own files
+_OTHERS = {
+    "autoawq": QUANTIZED, "tinychat": QUANTIZED, "exllama": ("bf16", "gptq"),
+    **dict.fromkeys(("mlc", "gpt-fast", "litgpt", "jax", "deepspeed"), WIDTHS),
+    **dict.fromkeys(("fastertransformer", "fastertransformer-encoder"), WIDTHS),
+}  # fmt: skip
 OPTIMISM = 1.25  # by which a model may miss the speed or the memory roughly and still be estimated
 PROMPT, GENERATE = 1024, 128
 FEW = 3  # models asked for by name that are shown in every format
@@ -146,8 +154,8 @@ def pick(
         hardware: a ``Device``, or what ``find_device`` takes: a GPU, a Mac, a processor; or
             several, ``2x4090`` or ``rtx-3090 + rtx-4090``, which share each model.
         dtypes: formats to choose from, widest first. None: those that the profile's engine runs:
-            bf16, fp8 and awq of vLLM, SGLang, TensorRT-LLM and transformers, else bf16, q8_0, q6_k
-            and q4_k_m.
+            bf16, fp8 and awq of vLLM, SGLang, TensorRT-LLM and transformers, bf16, q8_0, q6_k and
+            q4_k_m of llama.cpp, bf16 and gptq of ExLlama, awq of AutoAWQ, else bf16, int8 and int4.
         context: tokens that must fit beside the weights, 4,096 by default, or ``32k``; a model
             with fewer positions is left out.
         at_least: tokens a second that one user must see, 10.0 by default.
@@ -213,9 +221,11 @@ def pick(
     return Picks(device, profile, sort, at_least, tuple(picks), room_for, count)
 
 
-def formats_of(profile: str) -> tuple[str, ...]:
-    """The formats that a profile's engine is asked for where none are named."""
-    return SERVED if str(profile).lower().startswith(_NO_GGUF) else FORMATS
+def formats_of(profile: str | Profile) -> tuple[str, ...]:
+    """The formats that a profile's engine is asked for where none are named: those of GGUF files
+    where it reads them, or none is known."""
+    engine = find_profile(profile).engine
+    return FORMATS if engine.alone or engine is DEFAULT else _OTHERS.get(engine.name, SERVED)
 
 
 def _prompt(context: int) -> int:
