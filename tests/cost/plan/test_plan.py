@@ -235,12 +235,12 @@ def test_a_mac_is_started_with_llama_cpp_unless_an_engine_is_named():
 
 @pytest.mark.parametrize("asked", [{"tpot_s": 0.03}, {}])
 def test_every_user_that_is_promised_has_a_slot(asked):
-    """Those whose prompt is read have one as well as those that decode; a part of a user more
-    would keep the target, a whole one would not."""
+    """Those whose prompt is read have one as well as those that decode. Users are whole: as many
+    are printed as have a slot."""
     for choice in tf.plan("llama-3-70b", "h100", max_devices=8, **asked).choices:
         slots = int(re.search(r"--max-num-seqs (\d+)", choice.launch)[1])
         copies = choice.replicas * choice.plan.dp
-        assert slots * copies <= choice.users * (1 + 1e-6) < (slots + 1) * copies
+        assert choice.users == slots * copies
 
 
 @pytest.mark.parametrize("asked", [{"users": 5}, {"rate": 2.0}])

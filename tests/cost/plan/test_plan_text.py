@@ -36,7 +36,7 @@ def test_a_row_holds_the_choice_in_the_units_of_its_head() -> None:
 
 
 def test_a_narrow_page_says_once_what_all_rows_share_and_keeps_users_and_energy() -> None:
-    """Two rows of one device and layout; 54 columns hold most others, 26 the two that answer."""
+    """Two rows of one device and layout; 54 columns hold most others, 26 what is asked for."""
     other = replace(CHOICE, dtype="bf16", users=33.0)
     with paper(54):
         lines = plan_text(plan(CHOICE, other)).splitlines()
@@ -46,7 +46,18 @@ def test_a_narrow_page_says_once_what_all_rows_share_and_keeps_users_and_energy(
     assert lines[-1].split()[-3:] == ["per", "million", "tokens"]
     with paper(26):
         lines = plan_text(plan(CHOICE, other)).splitlines()
-    assert ["users", "tok/s/device"] in [line.split() for line in lines]
+    assert ["format", "tok/s/device"] in [line.split() for line in lines]
+
+
+@pytest.mark.parametrize("columns", [33, 34, 50])
+def test_a_narrow_page_keeps_the_layout_and_goes_without_intervals_first(columns: int) -> None:
+    """A number, format, layout and ``570 (510-620)`` are 1 + 6 + 8 + 13 columns and three gaps."""
+    other = replace(CHOICE, dtype="bf16", plan=Layout(pp=2))
+    with paper(columns):
+        table = plan_text(plan(CHOICE, other)).split("\n\n")[2].splitlines()
+    assert {"layout", "format", "tok/s/device"} <= set(table[0].split())
+    assert ["3 x tp=2" in table[1], "3 x pp=2" in table[2]] == [True, True]
+    assert ("(510-620)" in table[1]) == (columns >= 34)
 
 
 def test_one_replica_starts_once_and_three_say_so() -> None:

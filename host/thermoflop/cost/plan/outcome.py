@@ -61,7 +61,7 @@ def choice_of(found: Found, context: Context) -> Choice | None:
     slots = _slots(found, question)
     return Choice(
         setting.model.name, setting.device.name, setting.precision.name, found.devices,
-        found.replicas, unit.layout, _pools(found), found.users, found.rate,
+        found.replicas, unit.layout, _pools(found), _users(found, question, slots), found.rate,
         (found.token_s * token.low, found.token_s, found.token_s * token.high),
         (found.first_s * first.low, found.first_s, found.first_s * first.high),
         tokens_per_s, (found.low, found.per_device, found.high), found.limit, dollars,
@@ -80,6 +80,13 @@ def _slots(found: Found, question: Question) -> int:
         mean = found.users / copies
         asked = ceil(mean + 3 * sqrt(mean) + 1 - 1e-6)
     return int(max(1, min(asked, floor(found.allowed * found.unit.layout.pp + 1e-6))))
+
+
+def _users(found: Found, question: Question, slots: int) -> float:
+    """Users at once: where no load is asked for, the whole ones that have a slot."""
+    if found.pools is not None or question.users is not None or question.rate is not None:
+        return found.users
+    return float(found.replicas * found.unit.layout.dp * slots)
 
 
 def _launch(found: Found, model: Model, slots: int) -> str:

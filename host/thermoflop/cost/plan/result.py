@@ -143,7 +143,8 @@ class PlanResult:
         return plan_text(self)
 
 
-LEAST = ("first", "ms/token", "layout", "kJ/M", "$/M", "device", "format")  # goes first
+LEAST = ("first", "ms/token", "kJ/M", "$/M", "device", "users", "format", "layout")  # goes first
+ASKED = ("format", "layout")  # what is asked for, which stays where intervals can go
 UNITS = (("$/M", "dollars"), ("kJ/M", "kJ"))
 
 
@@ -170,6 +171,12 @@ def plan_text(found: PlanResult) -> str:
 
 
 def _choices(found: PlanResult) -> str:
+    """The choices as a table, on a narrow page without intervals of rates."""
+    whole = _table(found, True)
+    return whole if all(head in whole for head in ASKED) else _table(found, False)
+
+
+def _table(found: PlanResult, interval: bool) -> str:
     """The choices as a table; those within a tenth of the best are as good."""
     priced = found.choices[0].dollars_per_million is not None
     heads = ["", "device", "format", "layout", "users", "ms/token", "first", "tok/s/device"]
@@ -183,7 +190,7 @@ def _choices(found: PlanResult) -> str:
         rows.append([
             str(number), f"{choice.devices} x {choice.device}", choice.dtype, how,
             f"{choice.users:,.0f}", digits(choice.token_s[1] * 1e3), seconds(choice.first_s[1]),
-            f"{digits(expected)} ({digits(low)}-{digits(high)})",
+            digits(expected) + f" ({digits(low)}-{digits(high)})" * interval,
             *([digits(choice.dollars_per_million or 0)] if priced else []),
             "-" if joules is None else digits(joules / 1e3),
         ])  # fmt: skip
