@@ -176,7 +176,7 @@ def test_a_decoding_replica_takes_as_many_sequences_as_answer_most():
 
 def test_a_choice_has_the_intervals_of_its_phases_and_its_dollars(unit):
     """Tokens 20 ms apart and the first after 0.1 s, each by the interval of its phase; three
-    replicas of one device at 2 dollars an hour."""
+    replicas of one device, of 8 users each, at 2 dollars an hour."""
     found = found_of(unit, replicas=3)
     price = SimpleNamespace(dollars=2.0, date="", source="")
     question = Question(ANY, None, None, 9, {SLOW.name: 2.0})
@@ -185,7 +185,7 @@ def test_a_choice_has_the_intervals_of_its_phases_and_its_dollars(unit):
     assert (token.low, token.high) != (first.low, first.high)
     assert made.token_s == pytest.approx((0.02 * token.low, 0.02, 0.02 * token.high))
     assert made.first_s == pytest.approx((0.1 * first.low, 0.1, 0.1 * first.high))
-    assert (made.devices, made.replicas, made.users, made.requests_per_s) == (3, 3, 8.0, 2.0)
+    assert (made.devices, made.replicas, made.users, made.requests_per_s) == (3, 3, 3 * 8.0, 2.0)
     assert made.tokens_per_s == 2.0 * OUTPUT
     assert made.per_device == pytest.approx((90.0, 2.0 * OUTPUT / 3, 110.0))
     assert made.dollars_per_million == pytest.approx(3 * 2.0 / 3600 / (2.0 * OUTPUT) * 1e6)
