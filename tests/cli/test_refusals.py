@@ -428,7 +428,7 @@ UNKNOWN = (
       (*COSTS, "explain")),
     *((f"{name} gpt2 --profile nobody", 3) for name in
       (*COSTS, "bench")),
-    ("pick --gpu nobody", 3), ("pick --gpu h100 --profile nobody", 3), ("models nobody", 0),
+    ("pick --gpu nobody", 3), ("pick --gpu h100 --profile nobody", 3), ("models nobody", 3),
     ("runs show nobody", 3), ("runs show last", 3), ("runs export nobody", 3),
     ("runs delete nobody", 3),
     ("runs note nobody x", 3), ("runs compare nobody nothing", 3), ("sweep nobody", 3),

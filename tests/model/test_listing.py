@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
+from thermoflop.errors import InputError
 from thermoflop.model.config.catalogue import entry
 from thermoflop.model.config.families import FAMILY_NAMES
 from thermoflop.model.formulas.text import explain_report
@@ -64,8 +66,14 @@ def test_the_list_says_how_many_there_are_and_where_each_is_from() -> None:
 
 
 def test_a_name_that_is_none_names_the_nearest() -> None:
-    assert models_text("gpt2-xxl").startswith("no model has 'gpt2-xxl' in its name; the nearest")
-    assert models_text("?" * 80).endswith("in its name")
+    """As JSON too: what lists nothing has found nothing."""
+    for as_json in (False, True):
+        with pytest.raises(InputError, match="no model has 'gpt2-xxl' in its name; the nearest"):
+            models_text("gpt2-xxl", as_json)
+        with pytest.raises(InputError, match=r"in its name$"):
+            models_text("?" * 80, as_json)
+        with pytest.raises(InputError, match="no family has 'gpt3' in its name; the nearest"):
+            families_text("gpt3", as_json)
 
 
 def test_families_are_counted() -> None:

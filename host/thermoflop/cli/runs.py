@@ -101,7 +101,7 @@ def _list(args: argparse.Namespace) -> None:
     from thermoflop.base.progress import tracked
     from thermoflop.report.terminal.run_list import lines
     from thermoflop.runs.analysis.row import row_of
-    from thermoflop.runs.folder.index import MAKE_ONE, choose, entries
+    from thermoflop.runs.folder.index import MAKE_ONE, choose, entries, without_samples
     from thermoflop.runs.folder.notes import read_note
 
     labels = [read_label(text) for text in args.label]
@@ -117,6 +117,8 @@ def _list(args: argparse.Namespace) -> None:
         lambda: [entry.to_json() | asdict(row) | {"note": note} for entry, row, note in rows],
         lambda: lines(rows),
     )
+    if lost := [] if is_new else without_samples(args.where):
+        tell(f"not listed, as they have no samples.jsonl: {', '.join(lost)}")
     if not (runs or args.json):
         asked = args.name or args.failed or labels
         tell("no run is like that" if asked else f"no run in {args.where} yet: {MAKE_ONE}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from thermoflop.base.units import table, wrapped
+from thermoflop.errors import InputError
 from thermoflop.model.config.catalogue import canonical, entry, names
 from thermoflop.model.config.families import FAMILY_NAMES
 from thermoflop.model.load import read_model
@@ -10,6 +11,7 @@ from thermoflop.model.operators.table_text import short
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from typing import Any
 
 
@@ -50,14 +52,14 @@ def model_rows(pattern: str = "") -> list[dict[str, Any]]:
 
 
 def models_text(pattern: str = "", as_json: bool = False) -> str:
-    """The catalogue, for a person or as JSON."""
+    """The catalogue, for a person or as JSON. InputError where no name has the pattern in it."""
     rows = model_rows(pattern)
+    if not rows:
+        raise InputError(_none(f"no model has {pattern!r:.60} in its name", pattern, names()))
     if as_json:
         import json
 
         return json.dumps({"models": rows}, indent=2)
-    if not rows:
-        return _none(pattern)
     wide = max([6, *(len(_where(row)) for row in rows)])
     source = "source".ljust(wide)  # to the left, unlike figures
     cells = [["name", "family", "parameters", "active", "KV/token", source]]
@@ -70,13 +72,12 @@ def models_text(pattern: str = "", as_json: bool = False) -> str:
     return "\n".join([*lines, count, wrapped(_SOURCES, indent=""), wrapped(_OLLAMA, indent="")])
 
 
-def _none(pattern: str) -> str:
-    """That no model is called so, with the name that may be meant."""
+def _none(said: str, pattern: str, known: Iterable[str]) -> str:
+    """That nothing is called so, with the name that may be meant."""
     from thermoflop.base.messages import nearest
 
-    near = nearest(pattern.lower(), names())
-    hint = f"; the nearest name is {near}" if near else ""
-    return f"no model has {pattern!r:.60} in its name{hint}"
+    near = nearest(pattern.lower(), known)
+    return f"{said}; the nearest name is {near}" if near else said
 
 
 def _where(row: dict[str, Any]) -> str:
@@ -93,8 +94,10 @@ def _where(row: dict[str, Any]) -> str:
 
 
 def families_text(pattern: str = "", as_json: bool = False) -> str:
-    """The model_types that can be read."""
+    """The model_types that can be read. InputError where none has the pattern in it."""
     families = [name for name in FAMILY_NAMES if pattern.lower() in name]
+    if not families:
+        raise InputError(_none(f"no family has {pattern!r:.60} in its name", pattern, FAMILY_NAMES))
     if as_json:
         import json
 

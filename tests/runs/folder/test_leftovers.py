@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from thermoflop.cli import main
 from thermoflop.errors import InputError
 from thermoflop.runs.folder.control import CONTROL, Control
 from thermoflop.runs.folder.index import delete, entries, find
@@ -89,6 +90,19 @@ def test_a_folder_with_something_else_in_it_is_no_run(tmp_path: Path, name: str)
     assert entries(tmp_path) == []
     with pytest.raises(InputError, match="not a run"):
         delete(tmp_path / name, tmp_path)
+
+
+def test_what_has_lost_its_samples_is_named_beside_the_list(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """By its run.json, or by a name as a recorder gives them; other folders are nobody's runs."""
+    for name in ("mine", "20260101T000000Z-log-0a1b2c", "thesis"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / ("run.json" if name == "mine" else "thesis.tex")).write_text("{}")
+    (tmp_path / "20260101T000000Z-log-3d4e5f").mkdir()  # had just been made
+    assert main(["runs", "--in", str(tmp_path)]) == 0
+    said = capsys.readouterr().err
+    assert said == "not listed, as they have no samples.jsonl: 20260101T000000Z-log-0a1b2c, mine\n"
 
 
 def test_a_deletion_that_was_killed_is_finished_by_the_next_one(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 from thermoflop.base.plain import attributes, inside, is_between, mapping
 from thermoflop.errors import InputError, StorageError
 from thermoflop.runs.folder.reader import read_run
-from thermoflop.runs.folder.store import SAMPLES, is_being_written
+from thermoflop.runs.folder.store import RUN, SAMPLES, is_being_written
 
 _IS_NAME = re.compile(r"\d{8}T\d{6}Z-.+-[0-9a-f]{6}").fullmatch
 _DOOMED = ".deleting-" + "[0-9a-f]" * 8
@@ -88,6 +88,16 @@ def is_run(folder: Path) -> bool:
     if (folder / SAMPLES).is_file():
         return True
     return _IS_NAME(folder.name) is not None and folder.is_dir() and not any(folder.iterdir())
+
+
+def without_samples(where: Path) -> list[str]:
+    """Names of folders that were runs, as name or run.json says, and have no samples any more."""
+    return [
+        folder.name
+        for folder in sorted(where.iterdir())
+        if not folder.name.startswith(".") and folder.is_dir() and not is_run(folder)
+        and (_IS_NAME(folder.name) or (folder / RUN).is_file())
+    ]  # fmt: skip
 
 
 def entries(where: Path) -> list[Entry]:
