@@ -74,6 +74,12 @@ def _add_layout(group: argparse._ActionsContainer) -> None:
     add("--expert-overlap", type=share, metavar="S",
         help="share of what tokens send to experts that hides behind computing (default: 0.9 "
              "between nodes, but 0 of megatron-bridge; 0 within one)")  # fmt: skip
+    add("--stage-overlap", type=share, metavar="S",
+        help="share of what interleaved stages send that hides while forward and backward "
+             "alternate (default 0.9, but 0 of megatron-lm and torchtitan)")  # fmt: skip
+    add("--tensor-overlap", type=share, metavar="S",
+        help="share of what tensor-parallel devices send that hides behind their products "
+             "(default 0, but 0.9 of megatron-bridge, unless in 4 bits)")  # fmt: skip
     add_shared(group, "--node-size", "--network-bandwidth")
 
 
@@ -109,7 +115,8 @@ def run(args: argparse.Namespace) -> int:
     model = load(args)
     options["compiled"] = not args.eager
     options |= {"virtual": args.interleave, "overlap": args.comm_overlap,
-                "expert_overlap": args.expert_overlap}  # fmt: skip
+                "expert_overlap": args.expert_overlap, "stage_overlap": args.stage_overlap,
+                "tensor_overlap": args.tensor_overlap}  # fmt: skip
     options |= {"sequence_parallel": not args.no_sequence_parallel, "flash": not args.no_flash}
     training = train(model, args.hardware, **options)
     print_result(

@@ -31,6 +31,6 @@ def test_a_step_of_the_fit_from_the_pooled_trainers_leads_nowhere() -> None:
             point[place] = carried["moves"].get(owner, {}).get(keys[column], 0.0)
         elif keys[column] in carried["points"]:
             point[place] = carried["points"][keys[column]]
-    assert np.abs(solve(problem, point) - point).max() < 0.01
+    assert np.abs(solve(problem, point) - point).max() < 0.02
     assert carried["rows"] == len(measured.measured)
     assert set(carried["moves"]) == {name for each in groups for name in each}

@@ -10,7 +10,8 @@ from thermoflop.base.record import replace
 from thermoflop.cost.hardware.precision import choose_precision
 from thermoflop.cost.roofline.formula import Efficiency
 from thermoflop.cost.roofline.rates import rates_of
-from thermoflop.cost.training.iteration import Iteration, expert_overlap_of
+from thermoflop.cost.training.iteration import Iteration
+from thermoflop.cost.training.overlap import expert_overlap_of
 from thermoflop.cost.training.train import train
 from thermoflop.cost.training.why import training_reasons
 from thermoflop.cost.training.work import permuted_works, trained

@@ -38,12 +38,13 @@ DISCARDED = 2 * WIDTH + INNER  # results of two norms, and the product of activa
 # The two trainings, as their reports describe them.
 # The Llama 3 Herd of Models (2024), table 4: 16,384 H100 as TP 8, CP 1, PP 16, DP 128, sequences of
 # 8,192 tokens, 16 a replica: 16 M tokens a batch, 400 TFLOP/s a GPU, 41 % MFU. Section 3.3.2: FSDP
-# shards states of the optimizer and gradients, and not the weights after the forward pass (ZeRO-2);
+# shards states of the optimizer and gradients, and not the weights after the forward pass (ZeRO-2),
+# and sends behind computing, which the profile's runs of 2021 and 2022 did not;
 # interleaved stages; "we could pre-train Llama 3 405B on sequences of 8K tokens without activation
 # checkpointing".
 LLAMA = {
     "devices": 16384, "tp": 8, "pp": 16, "virtual": 4, "sequence": 8192, "global_batch": 2048,
-    "profile": "megatron-lm",
+    "overlap": 0.9, "profile": "megatron-lm",
 }  # fmt: skip
 # DeepSeek-V3 Technical Report (2024), section 3.1: 2,048 H800; 3.2: 16 stages, experts over 64 GPUs
 # on 8 nodes, ZeRO-1; 3.2.3: "Recomputation of RMSNorm and MLA Up-Projection"; 4.2: batches of
@@ -188,7 +189,8 @@ def times(model: tf.Model | str, **changes: object) -> dict[str, float]:
 
 def test_the_backward_pass_runs_norms_and_activations_once_more_and_no_product():
     seen = times(decoder())
-    assert {seen[name] for name in ("q_proj", "gate_proj", "down_proj", "attention")} == {3}
+    assert {seen[name] for name in ("q_proj", "gate_proj", "down_proj")} == {3}
+    assert seen["attention"] == 3.5  # its scores are never kept
     assert (seen["norm 1"], seen["norm 2"], seen["residual"]) == (4, 4, 3)
     works = trained(asked())[1].works
     products = [each.times for each in works if each.name == "silu x up"]
@@ -231,7 +233,7 @@ def test_of_latent_attention_queries_keys_and_values_are_made_once_more():
     seen = times("deepseek-v3", compiled=False)
     again = ("q_b_proj", "kv_b_proj", "rotary", "q_a_norm", "kv_a_norm", "norm 1")
     assert {seen[name] for name in again} == {4}
-    assert {seen[name] for name in ("q_a_proj", "kv_a_proj", "attention", "o_proj")} == {3}
+    assert {seen[name] for name in ("q_a_proj", "kv_a_proj", "o_proj")} == {3}
     # queries that are not compressed are made of the hidden state
     assert times("deepseek-v2-lite")["q_proj"] == 4
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import thermoflop as tf
-from kit.made_up import DEVICE, LAYERS, decoder
+from kit.made_up import DEVICE, LAYERS, MIXTURE, decoder
 from thermoflop.base.record import replace
 from thermoflop.cost.training.memory import _saved_by_operator
 from thermoflop.cost.training.replicas import muon_works
@@ -47,14 +47,45 @@ def test_muon_makes_the_moments_of_matrices_orthogonal():
 
 @pytest.mark.parametrize(("dtype", "casts"), [("bf16", 0), ("fp8", 1), ("nvfp4", 1)])
 def test_products_in_narrow_formats_cast_their_inputs_and_gradients(dtype, casts):
-    """5 bytes for each element of 1000 tokens: inputs and results of 256 to 256 twice, of 256 to
-    512 twice and back, and the inputs of keys and values, whose results are the cache's."""
+    """5 bytes for each element of 1000 tokens: what queries, keys and values are made of once, and
+    the 256 and twice 128 of them; 256 to 256 behind attention; what gate and up are made of once,
+    and the 512 of each; 512 to 256 back. The head stays in 16 bits."""
     found = tf.train(decoder(), "b200", dtype=dtype, **SIZES).question
-    elements = 2 * (256 + 256) + 3 * (256 + 512) + 2 * 256
+    elements = 256 + 256 + 2 * 128 + 2 * 256 + 256 + 2 * 512 + 512 + 256
     phases = trained(found)
     cast = [work for phase in phases for work in phase.works if work.name == "cast"]
     moved = sum(work.times * work.activation_bytes for work in cast) / len(phases[:2])
     assert moved == casts * LAYERS * 1000 * 5 * elements
+
+
+@pytest.mark.parametrize(("dtype", "share"), [("bf16", 1), ("fp8", 3 / 4), ("nvfp4", 41 / 64)])
+def test_what_is_gathered_for_narrow_products_is_sent_narrow(dtype, share):
+    """Half of an all-reduce gathers: in 8 of 16 bits, in 4 with a scale of 8 for 16 elements. What
+    is summed goes in 16; without divided norms nothing is gathered."""
+
+    def sent(sequence: bool) -> float:
+        asked = tf.train(
+            decoder(), "b200", dtype=dtype, tp=2, devices=2, sequence_parallel=sequence, **SIZES
+        )
+        works = trained(asked.question)[1].works
+        return sum(
+            each.times * each.activation_bytes for each in works if each.name == "all-reduce"
+        )
+
+    assert sent(sequence=False) == LAYERS * 2 * 2 * 1000 * 256 * 2
+    assert sent(sequence=True) == share * sent(sequence=False)
+
+
+@pytest.mark.parametrize(("trainer", "kernels"), [(None, 4), ("megatron-lm", 4), ("torchtitan", 1)])
+def test_experts_have_a_kernel_each_but_where_one_multiplies_for_all(trainer, kernels):
+    """Of eight experts on two devices; gate, up, down, and what casts for each of them."""
+    asked = tf.train(
+        decoder(**MIXTURE), "b200", dtype="fp8", ep=2, devices=2, profile=trainer, **SIZES
+    )
+    works = trained(asked.question)[1].works
+    assert {each.launches for each in works if each.rated == "experts"} == {kernels}
+    casts = [each.launches for each in works if each.name == "cast"]
+    assert sorted(casts) == sorted([1, 1, 1, 1, kernels, kernels, kernels])
 
 
 def test_a_trainer_that_stops_early_leaves_out_the_last_product_of_a_layer():

@@ -16,7 +16,14 @@ from thermoflop.cost.hardware.nodes import with_network
 from thermoflop.cost.hardware.precision import Precision, choose_precision
 from thermoflop.cost.published.names import config_of, model_of
 from thermoflop.cost.published.row import Row, Skipped
-from thermoflop.cost.training.iteration import EAGER, HALF, Iteration, expert_overlap_of, overlap_of
+from thermoflop.cost.training.iteration import EAGER, HALF, Iteration
+from thermoflop.cost.training.overlap import (
+    USUAL_OVERLAP,
+    expert_overlap_of,
+    overlap_of,
+    stage_overlap_of,
+    tensor_overlap_of,
+)
 from thermoflop.cost.work.share import Layout
 from thermoflop.errors import ThermoflopError
 
@@ -58,6 +65,10 @@ NAMES = {
     "deepseekv3": "deepseek-v3", "nemotron-3-nano": "nemotron-3-nano-30b-a3b",
     "qwen3-30b-a3b": "qwen3-30b-a3b", "qwen3-235b-a22b": "qwen3-235b-a22b",
 }  # fmt: skip
+# What is recomputed where the recipe of a run says so and its row does not: of Llama 3.1 405B no
+# layers and no modules (Megatron-Bridge, scripts/performance/configs/llama/
+# llama31_workload_base_configs.py and src/megatron/bridge/recipes/llama/llama3.py).
+RECOMPUTES = {("megatron-bridge", "LLAMA3.1_405B"): "none"}
 # Stages of ZeRO that a trainer's published runs use unless they say otherwise.
 ZERO = {"llm-foundry": 3, "megatron-bridge": 1}
 
@@ -88,17 +99,23 @@ def training_row(raw: dict[str, Any]) -> Row:
         micro = 4.0
         assumed.append("micro batch")
     recompute, known = raw.get("activation_recompute"), True
+    recompute = recompute or RECOMPUTES.get((trainer, str(raw.get("model"))))
     if recompute is None:
         recompute = "full" if trainer in ("megatron-lm", "megatron-deepspeed") else "none"
         assumed.append("recomputation")
         known = recompute == "full"
     half = trainer == "torchtitan" and recompute == "selective"  # its policy for operators
+    virtual = _interleaved(raw, model, plan)
     iteration = Iteration(
         trainer, model, device, plan, precision, batch,
-        min(micro, batch / plan.dp), sequence, _interleaved(raw, model, plan),
+        min(micro, batch / plan.dp), sequence, virtual,
         "none" if half else str(recompute), fused, _zero(raw, trainer), HALF if half else 0.0,
         compiled=bool(raw.get("compiled", trainer not in EAGER)), by_operator=half,
         expert_overlap=expert_overlap_of(trainer, plan),
+        stage_overlap=stage_overlap_of(trainer, plan, virtual),
+        tensor_overlap=USUAL_OVERLAP if raw.get("async_tp") else tensor_overlap_of(
+            trainer, plan, precision
+        ),
     )  # fmt: skip
     if not known:
         iteration = replace(iteration, recomputed=_recomputed(iteration))

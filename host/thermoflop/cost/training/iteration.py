@@ -23,18 +23,6 @@ if TYPE_CHECKING:
     from thermoflop.model.model import Model
 
 STATEFUL = (Mamba, Mamba2, GatedDelta, KimiDelta, Lightning, GatedRecurrence, TimeMix)
-# Share of what replicas send that hides behind computing: nothing where gradients are summed when
-# the last micro-batch is done (Megatron-LM until 2023); else all but the first and last layers,
-# and what communication kernels take of the device. An assumption, not fitted.
-OVERLAP = {"megatron-lm": 0.0, "megatron-deepspeed": 0.0}
-USUAL_OVERLAP = 0.9
-# The same of what tokens send to experts on other nodes and back: a micro-batch computes while
-# another sends (DualPipe: DeepSeek-V3, section 3.2.1; ``overlap_moe_expert_parallel_comm`` of
-# Megatron-LM), which links within a node are left to do alone (Megatron-Bridge's recipes,
-# ``moe_a2a_overlap``: of H100 alone). Megatron-Bridge's own runs over nodes of H100 show little
-# of it: of 4, which no fit saw, 0.73 to 1.29 of the time is expected with nothing hidden, and 0.51
-# to 0.84 with nine tenths (its performance summary; Qwen3-235B thrice, DeepSeek-V3).
-EXPERT_OVERLAP = {"megatron-bridge": 0.0}
 # Trainers whose recomputation of a layer ends with what its backward pass needs last: PyTorch's
 # checkpoints that are not reentrant stop there since 2.1 (torch.utils.checkpoint,
 # ``set_checkpoint_early_stop``), and XLA drops what nothing needs.
@@ -43,17 +31,6 @@ STOPS_EARLY = frozenset({"llm-foundry", "torchtitan", "maxtext"})
 EAGER = frozenset({"llm-foundry"})
 # Every other product, which comes to half of the layers.
 BY_OPERATOR, HALF = "operators", 0.5
-
-
-def overlap_of(trainer: str) -> float:
-    """The share of the replicas' traffic that a trainer hides behind computing."""
-    return OVERLAP.get(trainer, USUAL_OVERLAP)
-
-
-def expert_overlap_of(trainer: str, plan: Layout) -> float:
-    """The share of what tokens send to experts that a trainer hides behind computing."""
-    far = 0 < plan.node_size < plan.ep
-    return EXPERT_OVERLAP.get(trainer, USUAL_OVERLAP) if far else 0.0
 
 
 def recomputation(recompute: str, recomputed: float) -> tuple[str, float, bool]:
@@ -91,7 +68,9 @@ class Iteration:
     and sums are kernels of their own, beside one of attention. ``by_operator``: what is recomputed
     is every other product of every layer, rather than a share of the layers. ``source`` are the
     positions that an encoder reads beside each sequence; None without one. ``expert_overlap`` is
-    the share of what tokens send to experts that hides behind computing.
+    the share of what tokens send to experts that hides behind computing, ``stage_overlap`` of what
+    interleaved stages send each other while forward and backward alternate, ``tensor_overlap`` of
+    what tensor-parallel devices tell each other.
     """
 
     engine: str
@@ -118,6 +97,8 @@ class Iteration:
     by_operator: bool = False
     source: int | None = None
     expert_overlap: float = 0.0
+    stage_overlap: float = 0.0
+    tensor_overlap: float = 0.0
 
     def tokens(self, role: str = "decoder") -> float:
         """Tokens of a micro-batch on a device that run through a stack of that role."""

@@ -24,13 +24,18 @@ from thermoflop.cost.training.iteration import (
     check_interleaved,
     check_replicas,
     check_shard,
-    expert_overlap_of,
-    overlap_of,
     recomputation,
 )
 from thermoflop.cost.training.lora import ALL, Lora, choose_lora
 from thermoflop.cost.training.memory import kept_by_a_micro_batch, training_memory
 from thermoflop.cost.training.offload import choose_offload
+from thermoflop.cost.training.overlap import (
+    expert_overlap_of,
+    hidden_text,
+    overlap_of,
+    stage_overlap_of,
+    tensor_overlap_of,
+)
 from thermoflop.cost.training.replicas import held_parameters, owned_parameters
 from thermoflop.cost.training.result import TrainingEstimate
 from thermoflop.cost.training.source import check_source, hears, six_n, source_of, text_of
@@ -85,6 +90,8 @@ def train(
     padded: float = 0.0,
     overlap: float | None = None,
     expert_overlap: float | None = None,
+    stage_overlap: float | None = None,
+    tensor_overlap: float | None = None,
     node_size: int | None = None,
     network_gb_s: float | None = None,
     flash: bool = True,
@@ -150,6 +157,11 @@ def train(
         expert_overlap: share of what tokens send to experts and back that hides behind computing.
             None: 0.9 where experts are spread over nodes (DualPipe); 0.0 within one, and for
             ``megatron-bridge``.
+        stage_overlap: share of what interleaved stages send each other that hides behind computing
+            while forward and backward alternate. None: 0.9, as Megatron-LM since 2023; 0.0 for
+            ``megatron-lm`` (2021 and 2022) and ``torchtitan``, and where nothing is interleaved.
+        tensor_overlap: share of what tensor-parallel devices tell each other that hides behind
+            their products. None: 0.0; 0.9 for ``megatron-bridge``, but in 4 bits.
         node_size: devices that fast links join. None: those of the maker's systems, 8 of an H100.
         network_gb_s: GB/s that each device sends to other nodes, in one direction. None: likewise,
             50 of an H100.
@@ -195,19 +207,23 @@ def train(
     _check_model(known, precision)
     _check_words(attention, total := written("tokens", tokens), price)
     _check_shares(
-        {"overlap": overlap, "expert_overlap": expert_overlap, "padded": padded,
-         "recomputed": recomputed}
+        {"overlap": overlap, "expert_overlap": expert_overlap, "stage_overlap": stage_overlap,
+         "tensor_overlap": tensor_overlap, "padded": padded, "recomputed": recomputed}
     )  # fmt: skip
     plan = _training_plan(devices, tp, pp, dp, ep, cp, sequence=sequence_parallel)
-    hidden = overlap_of(profile or "default") if overlap is None else overlap
+    trainer = profile or "default"
+    hidden = overlap_of(trainer) if overlap is None else overlap
     plan = replace(plan, overlap=hidden, node_size=device.network.node_size)
-    to_experts = expert_overlap_of(profile or "default", plan)
+    to_experts, to_stages, to_parts = (
+        expert_overlap_of(trainer, plan), stage_overlap_of(trainer, plan, virtual),
+        tensor_overlap_of(trainer, plan, precision),
+    )  # fmt: skip
     check_replicas(global_batch, plan.dp * micro_batch)
     check_shard(shard, plan.dp * plan.cp)
     check_interleaved(layers_of(known.description), plan.pp, virtual)
     again, share, by_operator = recomputation(recompute, recomputed)
     iteration = Iteration(
-        profile or "default", known, device, plan, precision, float(global_batch),
+        trainer, known, device, plan, precision, float(global_batch),
         float(micro_batch), length, virtual, again, flash, zero, share,
         optimizer=optimizer_named(optimizer), loss=loss, shard=shard,
         lora=_adapters(known, device, lora, lora_targets, base_dtype),
@@ -216,6 +232,8 @@ def train(
         compiled=compiled and profile not in EAGER, by_operator=by_operator,
         source=source_of(known, encoder, length),
         expert_overlap=to_experts if expert_overlap is None else expert_overlap,
+        stage_overlap=to_stages if stage_overlap is None else stage_overlap,
+        tensor_overlap=to_parts if tensor_overlap is None else tensor_overlap,
     )  # fmt: skip
     check_source(iteration)
     return _estimated(iteration, attention, profile, total, price)
@@ -358,10 +376,8 @@ def expect_training(iteration: Iteration, profile: Profile) -> tuple[Span, str, 
     if iteration.source is not None:
         rests += "; no run of an encoder with a decoder was measured"
     if devices > 1:
-        hides = f"{iteration.plan.overlap:.0%} of what replicas send hides behind computing"
-        if iteration.plan.ep > iteration.plan.tp:
-            hides += f", and {iteration.expert_overlap:.0%} of what tokens send to experts"
-        rests += f"; {network_text(device, devices, rates.link_bytes_s)}; {hides}"
+        network = network_text(device, devices, rates.link_bytes_s)
+        rests += f"; {network}; {hidden_text(iteration)}"
     return span, rests, host
 
 

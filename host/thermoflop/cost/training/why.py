@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from thermoflop.base.record import replace
 from thermoflop.base.units import digits, scaled
 from thermoflop.cost.catalogue.trainers import find_training_profile
+from thermoflop.cost.training.overlap import hidden_lines
 from thermoflop.cost.training.work import rates_for, trained
 from thermoflop.cost.why.table import Reason, network_lines, reasons, reasons_text
 
@@ -64,12 +65,6 @@ def _in_experts(iteration: Iteration, e: Efficiency) -> str:
     return f"{e.expert_matmul:.2f} in those of experts, " if iteration.kind == "experts" else ""
 
 
-def _of_experts(iteration: Iteration) -> str:
-    if iteration.plan.ep <= iteration.plan.tp:
-        return ""
-    return f"\n            of what tokens send to experts {100 * iteration.expert_overlap:.0f} %,"
-
-
 def training_why_text(iteration: Iteration, profile: str | None) -> str:
     """The formula with this device's numbers, then the operators."""
     rates = training_rates(iteration, profile)
@@ -81,7 +76,8 @@ def training_why_text(iteration: Iteration, profile: str | None) -> str:
             f"  x       = layers x ({digits(count)} micro-batches + "
             f"{digits((plan.pp - 1) / iteration.virtual)} of a bubble) / pp={plan.pp}"
         ),
-        ("            x (1 forward + 2 backward + 1 where recomputed)"),
+        "            x (1 forward + 2 backward, 2.5 in attention that keeps no scores,",
+        "            + 1 where recomputed)",
         (
             f"  compute = (FLOP + {e.m_half:.0f} rows of padding) / "
             f"({scaled(rates.peak_flops_s, 'FLOP/s')} x e), e = {e.matmul:.2f} in products,"
@@ -95,10 +91,7 @@ def training_why_text(iteration: Iteration, profile: str | None) -> str:
             f"{e.weights:.2f} for weights, {e.activations:.2f} for activations"
         ),
         *network_lines(iteration.device, plan, rates),
-        (
-            f"            of what replicas send {100 * plan.overlap:.0f} % hides behind computing,"
-            f"{_of_experts(iteration)} where that takes as long"
-        ),
+        *(f"            {line}" for line in hidden_lines(iteration)),
     ]
     shown = reasons_text("an iteration on one device", *training_reasons(iteration, profile))
     return "\n".join([*lines, "", shown])

@@ -17,6 +17,8 @@ from thermoflop.cost.roofline.bound import bound_step_s, limits_of
 from thermoflop.cost.roofline.rates import Rates, fastest_peak, rates_of
 from thermoflop.cost.training.iteration import STOPS_EARLY, Iteration
 from thermoflop.cost.training.lora import ADAPTERS, WRITTEN_OUT, Lora
+from thermoflop.cost.training.narrow import BETWEEN_PARTS, cast_works, gathered_narrow
+from thermoflop.cost.training.overlap import warm_up_share
 from thermoflop.cost.training.replicas import muon_works, optimizer_work, replica_works
 from thermoflop.cost.work.network import network_work
 from thermoflop.cost.work.share import Layout, Share
@@ -31,14 +33,19 @@ if TYPE_CHECKING:
     from thermoflop.base.number import Number
     from thermoflop.cost.catalogue.profiles import Profile
 
-NARROW = ("8", "4")  # families of formats that products are computed in
-CAST_BYTES = 5.0  # that casting an element moves
 # What the loss moves of an element of the logits. One kernel each way reads 16 bits for the sum,
 # and for the gradient that it writes. PyTorch casts to 32 bits (2 + 4 bytes), makes logarithms
 # (4 + 4), fills their gradient (4), makes that of the logits (8 + 4), and casts it back (4 + 2).
 LOSS_BYTES, LOSS_BYTES_ALONE = 6.0, 36.0
 LAST = "down_proj"
-TO_EXPERTS = "all-to-all"
+TO_EXPERTS, TO_STAGES = "all-to-all", "send"
+# Trainers that multiply for all experts of a device in one kernel (PyTorch's and JAX's grouped
+# products, MegaBlocks); Transformer Engine starts one for each, over four streams
+# (common/gemm/cublaslt_gemm.cu, ``nvte_multi_stream_cublas_gemm``), and so it casts for them.
+IN_ONE_KERNEL = frozenset({"torchtitan", "llm-foundry", "maxtext"})
+# FlashAttention computes the scores again in its backward pass: five products for the two of the
+# forward pass (Dao 2023, section 4.1), one more than a backward pass that has them.
+FLASH_BACKWARD = 0.5
 
 
 @record
@@ -118,6 +125,7 @@ def trained(iteration: Iteration) -> list[Phase]:
         seen = iteration.tokens(), iteration.tokens("encoder")
         adapters = lora.works(share, seen, iteration.precision.activation_bytes)
         works = [*lora.dequantized(frozen.works(step, kernels)), *adapters]
+    works = gathered_narrow(launched_by_expert(works, iteration, share), iteration)
     alone = products_works(works, iteration)
     again = made_again(works, share.description) if iteration.fine_grained else frozenset()
     again -= {(work.part, work.name) for work in alone}
@@ -126,8 +134,9 @@ def trained(iteration: Iteration) -> list[Phase]:
     ]
     micro += alone
     micro += [*cast_works(works, iteration), *loss_works(works, iteration)]
-    micro += permuted_works(iteration)
-    slots, (micro, sent) = slots_of(iteration), _apart(micro, iteration.expert_overlap)
+    slots = slots_of(iteration)
+    micro += [*permuted_works(iteration), *send_works(share, iteration, slots)]
+    micro, sent = _apart(micro, iteration)
     each, once = replica_works(iteration, share)
     if each:
         parts = [Phase(slots, micro, [*sent, *_behind(each, plan.overlap)])]
@@ -136,35 +145,32 @@ def trained(iteration: Iteration) -> list[Phase]:
         behind = _behind([replace(work, times=work.times / last) for work in once], plan.overlap)
         parts = [Phase(slots - last, micro, sent), Phase(last, micro, [*sent, *behind])]
         once = []
-    if plan.pp > 1:
-        parts.append(Phase(2.0 * iteration.micro_batches, _sends(share, iteration), []))
     step_works = [optimizer_work(iteration, share), *muon_works(iteration, share)]
     return [*parts, Phase(1.0, [*step_works, *once], [])]
 
 
-def _apart(works: list[Work], overlap: float) -> tuple[list[Work], list[tuple[Work, float]]]:
-    """The works of a micro-batch without what is sent to experts, and that, which partly hides."""
-    sent = [work for work in works if overlap and work.name == TO_EXPERTS]
-    kept = [work for work in works if not overlap or work.name != TO_EXPERTS]
-    return kept, _behind(sent, overlap)
+def _apart(works: list[Work], iteration: Iteration) -> tuple[list[Work], list[tuple[Work, float]]]:
+    """The works of a micro-batch without what partly hides of what devices send, and that with the
+    share that hides."""
+    waits = warm_up_share(iteration.plan.pp, iteration.micro_batches, iteration.virtual)
+    shares = {
+        TO_EXPERTS: iteration.expert_overlap, BETWEEN_PARTS: iteration.tensor_overlap,
+        TO_STAGES: iteration.stage_overlap * (1.0 - waits),
+    }  # fmt: skip
+    pairs = [(work, shares.get(work.name, 0.0)) for work in works]
+    return [work for work, share in pairs if not share], [pair for pair in pairs if pair[1]]
 
 
 def _behind(works: list[Work], overlap: float) -> list[tuple[Work, float]]:
     return [(work, overlap) for work in works]
 
 
-def cast_works(works: list[Work], iteration: Iteration) -> list[Work]:
-    """Casting to 8 or 4 bits what products meet in layers: inputs in the forward pass, gradients of
-    results in the backward pass. In 16 bits an element is read for the largest, read again, and
-    written in one byte (Micikevicius et al. 2022; Transformer Engine's current scaling)."""
-    if iteration.precision.family not in NARROW:
-        return []
-    share = CAST_BYTES / iteration.precision.activation_bytes
-    return [
-        pass_work("cast", work.part, work.group, work.times, share * work.activation_bytes)
-        for work in works
-        if work.kind == "contraction" and "head" not in work.part
-    ]
+def launched_by_expert(works: list[Work], iteration: Iteration, share: Share) -> list[Work]:
+    """The works with a kernel for each expert of the device, where the trainer has no other."""
+    if iteration.engine in IN_ONE_KERNEL:
+        return works
+    held = max(1, round(share.experts_held))
+    return [replace(work, launches=held) if work.rated == "experts" else work for work in works]
 
 
 def products_works(works: list[Work], iteration: Iteration) -> list[Work]:
@@ -224,6 +230,8 @@ def _executions(work: Work, iteration: Iteration, again: frozenset[tuple[str, st
     factor = backward_factor(work, *how, early=iteration.engine in STOPS_EARLY)
     if (work.part, work.name) in again:  # of layers that are not recomputed entirely
         factor += 1.0 - iteration.recomputed
+    if work.kind == "attention" and iteration.fused:
+        factor += FLASH_BACKWARD
     # a frozen matrix passes gradients on, and has none of its own
     return factor - 1.0 if is_frozen(work, iteration) else factor
 
@@ -242,14 +250,17 @@ def slots_of(iteration: Iteration) -> float:
     return float((iteration.micro_batches + idle) * stage_share(layers, plan.pp))
 
 
-def _sends(share: Share, iteration: Iteration) -> list[Work]:
-    """A micro-batch's activations over one boundary of each chunk of layers: b s h elements in one
-    direction (Narayanan et al. 2021, section 3.2), over t where each tensor-parallel device sends
-    its part (section 4.1)."""
+def send_works(share: Share, iteration: Iteration, slots: float) -> list[Work]:
+    """A micro-batch's activations over one boundary of each chunk of layers and their gradients
+    back, in each of so many ``slots``: b s h elements in one direction (Narayanan et al. 2021,
+    section 3.2), over t where each tensor-parallel device sends its part (section 4.1)."""
     stack, plan = share.description.stacks[-1], iteration.plan
+    if plan.pp == 1:
+        return []
     size = iteration.tokens() * stack.hidden * iteration.precision.activation_bytes / plan.tp
     far = size if 0 < plan.node_size < plan.devices else 0.0
-    return [network_work("send", iteration.virtual, size, far=far)]
+    times = 2.0 * iteration.micro_batches * iteration.virtual / slots
+    return [network_work(TO_STAGES, times, size, far=far)]
 
 
 def bound_training_s(iteration: Iteration) -> float:
