@@ -8,7 +8,7 @@ from kit.made_up import decoder
 from thermoflop.base.record import replace
 from thermoflop.cost.catalogue.devices import find_device
 from thermoflop.cost.catalogue.profiles import find_profile, profiles
-from thermoflop.cost.engines.abilities import no_cache, no_device, no_layout, no_weights
+from thermoflop.cost.engines.abilities import no_cache, no_device, no_layout, no_weights, plugin_of
 from thermoflop.cost.engines.engine import ENGINES, named_engine
 from thermoflop.cost.inference.formats import lacking
 from thermoflop.cost.work.share import Layout
@@ -38,10 +38,15 @@ def test_an_engine_runs_where_it_has_kernels(engine, gpu, runs):
     assert (no_device(named_engine(engine), find_device(gpu)) == "") is runs
 
 
-def test_a_plugin_of_others_runs_an_engine_but_is_not_planned():
-    mac = find_device("m4 max")
-    assert "vLLM-Metal" in no_device(named_engine("vllm"), mac, plugins=False)
-    assert "MLX" in no_device(named_engine("sglang"), mac, plugins=False)
+@pytest.mark.parametrize(("engine", "plugin"), [("vllm", "vLLM-Metal"), ("sglang", "MLX")])
+def test_a_plugin_of_others_runs_an_engine_on_one_device_in_every_command(engine, plugin):
+    """It is named wherever an answer says what it rests on, in a plan as in an estimate."""
+    asked = {"profile": engine, "prompt": 64, "generate": 9}
+    found = tf.plan("gpt2", "m4 max", top=1, max_devices=2, dtypes=["bf16"], **asked)
+    assert found.choices[0].plan.devices == 1
+    texts = [str(found), tf.estimate("gpt2", "m4 max", **asked).provenance]
+    assert [f"{plugin}" in text for text in texts] == [True, True]
+    assert plugin_of(named_engine(engine), find_device("h100")) == ""
 
 
 def test_a_device_of_an_unknown_maker_is_never_refused():

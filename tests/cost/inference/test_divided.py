@@ -16,7 +16,7 @@ ASKED = {"prompt": 4096, "generate": 512, "dtype": "bf16"}
     ("hardware", "profile"),
     [(UNLIKE, None), (UNLIKE, "llama.cpp"), (UNLIKE, "transformers"), (UNLIKE, "vllm"),
      ("rtx-3060-12gb + rtx-4090", None), ("2x4090", "vllm 0.11"), ("2x4090", "ollama"),
-     ("m4-max", None), ("rtx-4090", None)],
+     ("m4-max", None), ("rtx-4090", None), ("p40", None)],
 )  # fmt: skip
 def test_estimate_says_of_the_largest_batch_of_fit_and_of_one_more_what_fit_says(
     hardware, profile

@@ -490,6 +490,15 @@ def test_more_cards_than_a_bridge_joins_send_over_pcie(layout, rate_gb_s):
     assert f"at {rate_gb_s:g}" in made.provenance.replace(".0 ", " ")
 
 
+@pytest.mark.parametrize(("gpu", "alone"), [("p40", True), ("p100", True), ("v100", False)])
+def test_a_card_that_no_other_server_runs_on_is_estimated_as_llama_cpp_runs_it(gpu, alone):
+    """vLLM asks for compute capability 7.0, which a V100 has, and SGLang for more."""
+    plain, named = (tf.estimate("gpt2", gpu, profile=each) for each in (None, "llama.cpp"))
+    assert (plain.per_token == named.per_token) is alone
+    assert tf.fit("gpt2", gpu).memory.assumed.startswith("llama.cpp") is alone
+    assert ("llama.cpp" in str(tf.serving("gpt2", gpu, users=1))) is alone
+
+
 @pytest.mark.parametrize(
     ("gpu", "published_per_s"),
     # llama.cpp discussion 4167: Llama 2 7B in Q4_0, tokens a second of one sequence

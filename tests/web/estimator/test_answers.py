@@ -527,7 +527,11 @@ def test_images_are_asked_for_and_counted_where_the_model_sees_and_nowhere_else(
 
 @pytest.mark.parametrize(
     ("device", "said"),
-    [("H100-SXM-80GB", "pooled over all engines"), ("M4 Max", "llama.cpp's, as on any Mac")],
+    [
+        ("H100-SXM-80GB", "pooled over all engines"),
+        ("M4 Max", "llama.cpp's, as on any Mac"),
+        ("P40", "llama.cpp's, which runs it"),
+    ],
 )
 def test_the_default_of_the_engines_says_what_it_is_on_the_chosen_device(device, said):
     assert default_rates(FIELDS["device"].read(device)) == said

@@ -21,6 +21,7 @@ from thermoflop.cost.catalogue.seen import (
     kind_of_model,
     widened,
 )
+from thermoflop.cost.engines.abilities import plugin_of
 from thermoflop.cost.engines.engine import ENGINES, RENEWED, Engine
 from thermoflop.cost.engines.generation import (
     Generation,
@@ -238,6 +239,8 @@ class Profile:
             kin = kin_of(device) if "architecture" in unseen else device.name
             new = ", nor any ".join(dict.fromkeys([device.name, kin]))
             parts.append(f"none of them on {new}: interval widened")
+        if plugin := plugin_of(self.engine, device):
+            parts.append(f"it runs there through {plugin}, whose memory is its own")
         if {"format", "expert format"} & {*unseen}:
             parts.append(f"none of them in {precision.name}: interval widened")
         elif f"family:{precision.family}" not in self.group_offsets and not self.seen.formats:

@@ -47,24 +47,24 @@ def kind_of_weights(dtype: str) -> str:
     return next((kind for start, kind in _KINDS if name.startswith(start)), name)
 
 
-def no_device(engine: Engine, device: Device, *, plugins: bool = True) -> str:
-    """Why an engine does not run on a device, as a sentence; "" where it does, or where nothing is
-    known of the device's maker. ``plugins``: those of others count."""
-    plugin = dict(engine.plugins).get(device.vendor)
+def no_device(engine: Engine, device: Device) -> str:
+    """Why an engine does not run on a device, as a sentence; "" where it does, by a plugin of
+    others too, or where nothing is known of the device's maker."""
     older = capability_of(device)
     if older is not None and older < engine.capability:
         return (
             f"{engine.name} does not run on {device.name}: it needs compute capability "
             f"{engine.capability}, not {older}"
         )
-    if not engine.vendors or device.vendor in ("", *engine.vendors) or (plugin and plugins):
+    here = not engine.vendors or device.vendor in ("", *engine.vendors)
+    if here or plugin_of(engine, device):
         return ""
-    if plugin:
-        return (
-            f"{engine.name} runs on {device.name} through {plugin} alone, whose layouts and memory "
-            "are its own"
-        )
     return f"{engine.name} does not run on {device.name}: it is for {_listed(engine.vendors)}"
+
+
+def plugin_of(engine: Engine, device: Device) -> str:
+    """The plugin of others by which alone an engine runs on a device, on one at a time; "" else."""
+    return dict(engine.plugins).get(device.vendor, "") if engine.plugins else ""
 
 
 def capability_of(device: Device) -> float | None:

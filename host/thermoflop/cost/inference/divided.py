@@ -75,11 +75,10 @@ def _rule(setting: Setting, page: int | None) -> Callable[[Load], Divided] | Non
 
 def _room(setting: Setting, page: int | None) -> Room:
     """What ``fit`` makes of the same question."""
-    from thermoflop.cost.inference.held_to import engine_on
     from thermoflop.cost.inference.room import Room, engine_of
 
-    device, asked = setting.device, setting.asked or engine_on(setting.device)
-    engine, _, splits = (None, None, "heads") if asked is None else engine_of(asked, device, None)
+    device, asked = setting.device, setting.asked or setting.profile.engine.name
+    engine, _, splits = engine_of(asked, device, None)
     return Room(
         setting.model, device, setting.precision, None, None, setting.share.checkpoint, engine,
         splits, page,

@@ -94,7 +94,7 @@ def estimate(
             nvfp4, ... None: as wide as the activations.
         profile: whose efficiency: an engine's name (``vllm``, ``llama.cpp``, ...), a machine that
             ``thermoflop calibrate`` measured, the path of a profile, or a ``Profile``. None: all
-            engines pooled, on an Apple GPU ``llama.cpp``.
+            engines pooled; ``llama.cpp`` on an Apple GPU, or where no other server runs (Pascal).
         prefix: tokens of each prompt that the cache holds already, 0 by default; whole or an array.
         chunk: prompt tokens that are read at once. None: as many as the profile's engine reads.
         page: tokens in a block of a paged cache. None: as many tokens as there are.

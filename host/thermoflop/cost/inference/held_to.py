@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from thermoflop.cost.catalogue.profiles import Profile, find_profile
 from thermoflop.cost.engines.abilities import no_cache, no_device, no_layout, no_weights
+from thermoflop.cost.engines.engine import ENGINES
 from thermoflop.cost.inference.formats import as_downloaded, choose_formats, lacking
 from thermoflop.cost.inference.setting import Setting
 from thermoflop.errors import UsageError
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
     from thermoflop.cost.hardware.device import Device
     from thermoflop.cost.work.share import Layout
     from thermoflop.model.model import Model
+
+
+_WIDELY = "llama.cpp"  # runs on nearly everything
 
 
 def check_engine(
@@ -53,9 +57,13 @@ def setting_of(
 
 
 def engine_on(device: Device) -> str | None:
-    """The engine whose rates stand for one that is not named: on Apple's GPUs llama.cpp, whose runs
-    alone were measured on them. None: those pooled over all."""
-    return "llama.cpp" if device.vendor == "Apple" else None
+    """The engine whose rates stand for one that is not named: llama.cpp on Apple's GPUs, where its
+    runs alone were measured, and where no other that is started as a server runs (Pascal). None:
+    those pooled over all."""
+    if device.vendor == "Apple":
+        return _WIDELY
+    runs = [engine.name for engine in ENGINES if engine.serves and not no_device(engine, device)]
+    return _WIDELY if runs == [_WIDELY] else None
 
 
 def as_run(model: Model, device: Device, profile: str | Profile | None, dtype: str | None) -> Model:
@@ -68,10 +76,10 @@ def rates_on(device: Device, profile: str | Profile | None) -> Profile:
     return find_profile(engine_on(device) if profile is None else profile)
 
 
-def not_run(profile: Profile, device: Device, *, plugins: bool = True) -> str:
+def not_run(profile: Profile, device: Device) -> str:
     """Why a profile's engine does not run on a device, as a sentence, "" where it does: on one that
     the profile was fitted to it does."""
-    return "" if profile.knows(device) else no_device(profile.engine, device, plugins=plugins)
+    return "" if profile.knows(device) else no_device(profile.engine, device)
 
 
 def check_layout(profile: str | Profile | None, layout: Layout) -> None:

@@ -246,7 +246,7 @@ def _different(found: list[Found]) -> Iterator[Found]:
 def _run_by(profile: Profile, devices: list[Device]) -> tuple[list[Device], tuple[str, ...]]:
     """The devices that a profile's engine runs on, and a sentence for each that is left out.
     UsageError where all are."""
-    reasons = [not_run(profile, device, plugins=False) for device in devices]
+    reasons = [not_run(profile, device) for device in devices]
     kept = [device for device, reason in zip(devices, reasons, strict=True) if not reason]
     left_out = [reason for reason in reasons if reason]
     if not kept:

@@ -113,7 +113,8 @@ def serving(
             where the device does no other.
         kv_dtype: number format of the cache. None: as wide as the activations.
         profile: whose efficiency and policy: an engine's name, as in ``estimate``. None: all
-            engines pooled, prompts mixed in as vLLM does; on an Apple GPU ``llama.cpp``.
+            engines pooled, prompts mixed in as vLLM does; ``llama.cpp`` on an Apple GPU, or where
+            no other server runs (Pascal).
         budget: tokens that a step runs at most. None: as the engine does.
         slots: sequences that a replica runs at most. None: as the engine does.
         ttft_s: target of the time to first token in seconds. None: any.

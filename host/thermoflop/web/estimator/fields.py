@@ -222,8 +222,9 @@ def default_rates(device: str) -> str:
     from thermoflop.cost.catalogue.devices import find_device
     from thermoflop.cost.inference.held_to import engine_on
 
-    engine = engine_on(find_device(device))
-    return POOLED if engine is None else f"{engine}'s, as on any Mac"
+    found = find_device(device)
+    engine, why = engine_on(found), "as on any Mac" if found.vendor == "Apple" else "which runs it"
+    return POOLED if engine is None else f"{engine}'s, {why}"
 
 
 _MOST_TOKENS = 10_000_000
