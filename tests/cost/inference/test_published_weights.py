@@ -303,3 +303,22 @@ def test_a_mac_without_an_engine_holds_the_files_of_llama_cpp(name):
     assert plain.per_token == named.per_token
     one, other = (tf.serving(name, gpu, profile=each, users=1) for each in engines)
     assert one.token_s == other.token_s
+
+
+@pytest.mark.parametrize(
+    ("model", "gpu", "profile", "said"),
+    [
+        ("qwen3-32b-fp8", "a100", "vllm", "in fp8: vllm reads weights in it, and multiplies in 16"),
+        ("qwen3-32b-fp8", "a100", None, "in fp8: it is multiplied in 16 bits (Marlin)"),
+        ("gemma-4-31b-it-nvfp4", "h100", "vllm", "in nvfp4: vllm reads weights in it, and mult"),
+        ("qwen3-32b-fp8", "h100", "vllm", ""), ("gemma-4-31b-it-nvfp4", "b200", "vllm", ""),
+        ("gpt-oss-20b", "a100", "vllm", ""),  # its inputs are of 16 bits on every device
+    ],
+)  # fmt: skip
+def test_what_is_published_narrow_says_where_it_is_multiplied_wide(model, gpu, profile, said):
+    """As ``--dtype fp8`` does, behind how the weights are kept."""
+    asked = {"prompt": 64, "generate": 2, "profile": profile}
+    for answer in (tf.estimate(model, gpu, **asked), tf.fit(model, gpu, **asked)):
+        text = " ".join(str(answer).split())
+        assert "quantized by" in text
+        assert (said in text) if said else ("does not compute in" not in text)

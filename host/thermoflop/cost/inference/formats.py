@@ -24,6 +24,7 @@ from thermoflop.cost.inference.products import (
     computed_in,
     has_marlin,
     lacks,
+    said_of_products,
     wide_on,
 )
 from thermoflop.cost.work.weights import (
@@ -82,12 +83,12 @@ def choose_formats(
     if quantization is None and named in FORMS:
         quantization, dtype = published_form(FORMS[named]), FORMS[named]
     own = quantization is not None and quantization is model.quantization
+    engine = None if profile is None else _engine_of(profile)
     if quantization is not None:
-        engine = None if profile is None else _engine_of(profile)
         quantization = as_multiplied(quantization, device, engine)
     if model.stored is not None and (own or dtype is None):
         checkpoint = stored_checkpoint(model, quantization)
-        precision = _precision(model, device, checkpoint, kv_dtype)
+        precision = _precision(model, device, checkpoint, kv_dtype, engine)
         return replace(precision, form=f"{precision.name} as stored"), checkpoint
     if quantization is None:
         dtype = default_format(device) if dtype is None else dtype
@@ -96,7 +97,7 @@ def choose_formats(
             check_4_bits(device, dtype)
         return found, None
     checkpoint = _as_published(quantization)
-    precision = _precision(model, device, checkpoint, kv_dtype)
+    precision = _precision(model, device, checkpoint, kv_dtype, engine)
     by_form = dtype is not None and not is_precision(dtype)
     form = str(dtype) if by_form else f"{precision.name} as published"
     return replace(precision, form=form), checkpoint
@@ -272,8 +273,14 @@ def published_form(name: str) -> Quantization:
 def formats_line(model: Model, checkpoint: Checkpoint | None, precision: Precision) -> str:
     """A line on how the weights are kept; empty where all matrices in layers are alike, as asked,
     and the model's name says nothing about it."""
-    if precision.said:
-        return precision.said
+    parts = (_kept_line(model, checkpoint, precision), precision.said)
+    return (
+        precision.said if checkpoint is None and precision.said else "; ".join(filter(None, parts))
+    )
+
+
+def _kept_line(model: Model, checkpoint: Checkpoint | None, precision: Precision) -> str:
+    """The same without what products are computed in."""
     if checkpoint is None:
         named = model.named_format
         meant = precision.name == named or (named in WIDE and precision.name in WIDE)
@@ -341,8 +348,9 @@ def _name(quantization: Quantization, stored: Stored | None) -> str:
 
 
 def _precision(
-    model: Model, device: Device, checkpoint: Checkpoint, kv_dtype: str | None
-) -> Precision:
+    model: Model, device: Device, checkpoint: Checkpoint, kv_dtype: str | None,
+    engine: Engine | None = None,
+) -> Precision:  # fmt: skip
     """Widths of the run: the mean of what is quantized, and what products are computed in."""
     stored = _common(model.description, checkpoint.quantization)
     if stored is None or stored.bits >= 16:
@@ -359,4 +367,5 @@ def _precision(
     return replace(
         plain, name=_name(checkpoint.quantization, stored), compute=compute, family=family,
         weight_bits=8 * size / elements if elements else 16.0,
+        said=said_of_products(device, stored, engine),
     )  # fmt: skip

@@ -89,3 +89,15 @@ def computed_in(device: Device, stored: Stored) -> tuple[str, str]:
     if compute and device.has_peak(compute) and not lacks:
         return compute, family
     return wide_on(device), "8w" if stored.bits >= 6 else "4w"
+
+
+def said_of_products(device: Device, stored: Stored, engine: Engine | None) -> str:
+    """A sentence where a device lacks the format of the inputs, and multiplies in a wider one."""
+    compute, wanted = computed_in(device, stored)[0], stored.activations or ""
+    if wanted not in _COMPUTED or compute == _COMPUTED[wanted][0]:
+        return ""
+    named = engine is not None and engine.name != "default"
+    marlin = has_marlin(device) and (not named or engine.name in ALONE)
+    wide = "16 bits (Marlin)" if marlin else "16 bits" if compute in WIDE[:2] else compute
+    reads = f"{engine.name} reads weights in it, and multiplies" if named else "it is multiplied"
+    return f"{device.name} does not compute in {wanted}: {reads} in {wide}"

@@ -159,9 +159,8 @@ def plan(
     named = [name or "the published format" for name in wanted or usual]
     lacks = "" if tried.choices else blocked(question, tried, solve, () if dtypes else named)
     result = _result(context, tried, lacks)
-    if dtypes:
-        return replace(result, notes=(*result.notes, *_said(tried)))
-    if not wanted or not tried.choices:
+    result = replace(result, notes=(*result.notes, *_said(tried)))
+    if dtypes or not wanted or not tried.choices:
         return result
     said = f"note: nothing in {' or '.join(named[:-1])} fits: so in 4 bits"
     return replace(result, notes=(said, *result.notes))
