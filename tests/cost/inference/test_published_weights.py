@@ -309,7 +309,7 @@ def test_a_mac_without_an_engine_holds_the_files_of_llama_cpp(name):
     ("model", "gpu", "profile", "said"),
     [
         ("qwen3-32b-fp8", "a100", "vllm", "in fp8: vllm reads weights in it, and multiplies in 16"),
-        ("qwen3-32b-fp8", "a100", None, "in fp8: it is multiplied in 16 bits (Marlin)"),
+        ("qwen3-32b-fp8", "a100", None, "in fp8: multiplied in 16 bits (Marlin)"),
         ("gemma-4-31b-it-nvfp4", "h100", "vllm", "in nvfp4: vllm reads weights in it, and mult"),
         ("qwen3-32b-fp8", "h100", "vllm", ""), ("gemma-4-31b-it-nvfp4", "b200", "vllm", ""),
         ("gpt-oss-20b", "a100", "vllm", ""),  # its inputs are of 16 bits on every device

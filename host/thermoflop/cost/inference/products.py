@@ -96,8 +96,8 @@ def said_of_products(device: Device, stored: Stored, engine: Engine | None) -> s
     compute, wanted = computed_in(device, stored)[0], stored.activations or ""
     if wanted not in _COMPUTED or compute == _COMPUTED[wanted][0]:
         return ""
-    named = engine is not None and engine.name != "default"
-    marlin = has_marlin(device) and (not named or engine.name in ALONE)
+    name = "default" if engine is None else engine.name
+    marlin = has_marlin(device) and name in ("default", *ALONE)
     wide = "16 bits (Marlin)" if marlin else "16 bits" if compute in WIDE[:2] else compute
-    reads = f"{engine.name} reads weights in it, and multiplies" if named else "it is multiplied"
+    reads = f"{name} reads weights in it, and multiplies" if name != "default" else "multiplied"
     return f"{device.name} does not compute in {wanted}: {reads} in {wide}"
