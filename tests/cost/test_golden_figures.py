@@ -31,6 +31,7 @@ from kit.made_up import (
     rates,
 )
 from thermoflop.base.record import replace
+from thermoflop.cost.roofline.bound import sums_of
 from thermoflop.cost.work.network import steps_of, wire_bytes
 
 BF16 = 2
@@ -216,15 +217,56 @@ def test_a_batch_meets_e_times_1_minus_1_minus_k_over_e_to_the_t_experts() -> No
     model = decoder(model_type="mixtral", num_local_experts=experts, num_experts_per_tok=chosen)
     met = experts * (1 - (1 - chosen / experts) ** tokens)
     attention = 2 * WIDTH * WIDTH + 2 * WIDTH * KEY_WIDTH
-    layer = attention + WIDTH * experts + met * 3 * WIDTH * INNER + NORMS
-    weights = BF16 * (LAYERS * layer + tokens * WIDTH + WIDTH + HEAD_MATRIX)
-    found = tf.estimate(model, DEVICE, batch=tokens, prompt=10, generate=2, profile=rates())
+    own = rates(activations=1e9)
+    found = tf.estimate(model, DEVICE, batch=tokens, prompt=10, generate=2, profile=own)
     cache = tokens * TOKEN_CACHE * (11 + 1)
-    assert found.per_token.bound_s == exactly((weights + cache) / BANDWIDTH)
+    assert found.per_token.expected_s == exactly(
+        (_step_weights(experts, met, tokens) + cache) / BANDWIDTH
+    )
     table = model.operators(new=1, batch=tokens)
     active = attention + WIDTH * experts + chosen * 3 * WIDTH * INNER
     keys = 4 * LAYERS * WIDTH
     assert table.flops == tokens * (2 * (LAYERS * active + HEAD_MATRIX) + keys)
+
+
+def _step_weights(experts: int, read: float, tokens: int) -> float:
+    """Bytes of weights of a decode step that reads so many ``experts`` of each layer."""
+    attention = 2 * WIDTH * WIDTH + 2 * WIDTH * KEY_WIDTH
+    layer = attention + WIDTH * experts + read * 3 * WIDTH * INNER + NORMS
+    return BF16 * (LAYERS * layer + tokens * WIDTH + WIDTH + HEAD_MATRIX)
+
+
+def test_the_bound_of_a_batch_reads_the_experts_of_one_token_for_all_may_choose_the_same() -> None:
+    experts, chosen, tokens = 8, 2, 5
+    model = decoder(model_type="mixtral", num_local_experts=experts, num_experts_per_tok=chosen)
+    found = tf.estimate(model, DEVICE, batch=tokens, prompt=10, generate=2, profile=rates())
+    cache = tokens * TOKEN_CACHE * (11 + 1)
+    assert found.per_token.bound_s == exactly(
+        (_step_weights(experts, chosen, tokens) + cache) / BANDWIDTH
+    )
+
+
+@pytest.mark.parametrize("layout", [{"ep": 4, "dp": 4}, {"ep": 4, "tp": 4}])
+def test_the_bound_gives_each_device_its_even_share_of_a_tokens_experts(layout: dict) -> None:
+    """Of 2 experts on 4 devices one device reads half of one at least; the products of 16 tokens
+    are shared by all, and no token need leave its device."""
+    sizes = {"model_type": "mixtral", "num_local_experts": 8, "num_experts_per_tok": 2}
+    more = {"num_key_value_heads": HEADS}
+    found = tf.estimate(
+        decoder(**sizes, **more), DEVICE, batch=16, prompt=10, generate=2, profile=rates(), **layout
+    )
+    sums = sums_of(found.setting.least_decoding(16 / layout.get("dp", 1))(11))
+    dense = decoder(**more)
+    alone = tf.estimate(
+        dense, DEVICE, batch=16, prompt=10, generate=2, profile=rates(),
+        **{name: degree for name, degree in layout.items() if name != "ep"},
+    )  # fmt: skip
+    other = sums_of(alone.setting.least_decoding(16 / layout.get("dp", 1))(11))
+    mlp, router = 3 * WIDTH * INNER, 8 * WIDTH
+    share = 1 / layout.get("tp", 1)
+    changed = LAYERS * BF16 * (2 / 4 * mlp - share * mlp + router)
+    assert sums.weight_bytes - other.weight_bytes == exactly(changed)
+    assert sums.wire_bytes == other.wire_bytes
 
 
 def test_the_interval_is_the_profiles_share_of_the_expectation() -> None:

@@ -127,7 +127,8 @@ class Model(Sizes):
             mla: form of latent attention: ``latent``, ``expanded`` or ``absorbed``.
             kernels: ``fused`` (scores stay on the chip) or ``eager``.
             experts: ``routed`` to the top-k, or ``all``.
-            expert_reads: weights read of the ``expected`` number of experts, or of ``all``.
+            expert_reads: weights read of the ``expected`` number of experts, of the ``fewest`` that
+                may be, or of ``all``.
             convolution: ``padded`` as the reference code runs it, or ``needed``.
             dtype: number format of all three that follow, as in ``weight_bytes``; one that only
                 weights have (``awq``, ``q8_0``, ``nf4``, ...) leaves the other two in bf16.

@@ -148,16 +148,16 @@ def _work(estimate: Estimate) -> dict[str, Any]:
     and MBU count. A decode step is the one in the middle of the generation.
     """
     from thermoflop.cost.roofline.bound import sums_of
-    from thermoflop.cost.work.steps import middle_context
+    from thermoflop.cost.work.steps import decode_step, middle_context
 
     setting, plan, prompt = estimate.setting, estimate.plan, estimate.prompt
     sequences = estimate.batch / plan.dp
     copies = plan.tp * plan.cp  # the stages of a pipeline share the layers, these split each one
-    reading = setting.least_works(setting.whole_prompt(prompt, sequences))
+    reading = setting.plain_works(setting.whole_prompt(prompt, sequences))
     steps = {"prefill": (reading, sequences * prompt)}
     if estimate.generate > 1:
         middle = middle_context(prompt, estimate.generate)
-        steps["decode"] = (setting.least_decoding(sequences)(middle), sequences)
+        steps["decode"] = (setting.plain_works(decode_step(middle, sequences)), sequences)
     work: dict[str, Any] = {
         "peak_flops_per_s": plan.devices * estimate.device.peak(estimate.precision.compute),
         "peak_bytes_per_s": plan.devices * estimate.device.bandwidth_bytes_s,

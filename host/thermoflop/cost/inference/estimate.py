@@ -19,7 +19,7 @@ from thermoflop.cost.roofline.bound import Sums, bound_decode_s, bound_s, sums_o
 from thermoflop.cost.roofline.decode import decode_s
 from thermoflop.cost.roofline.span import Span
 from thermoflop.cost.work.share import check_degrees, choose_layout
-from thermoflop.cost.work.steps import CONVENTIONS, OF_ENCODERS, middle_context
+from thermoflop.cost.work.steps import CONVENTIONS, OF_ENCODERS, decode_step, middle_context
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -189,22 +189,23 @@ def _joined(parts: list[Any], shape: tuple[int, ...]) -> Any:
     return first
 
 
-def prompt_s(setting: Setting, workload: Workload, sums: Sums) -> tuple[Number, Number]:
+def prompt_s(setting: Setting, workload: Workload) -> tuple[Number, Number]:
     """Bound and expectation of reading the prompt.
 
-    The bound is made of ``sums``, those of the prompt read at once: an engine that reads it in
-    chunks reads the weights again for each.
+    The bound is of the prompt read at once: an engine that reads it in chunks reads the weights
+    again for each.
     """
     batch, new = workload.batch / setting.plan.dp, workload.prompt - workload.prefix
-    bound = bound_s(sums, setting.limits, batch * new)
+    least = setting.least_works(setting.whole_prompt(new, batch, workload.prefix))
+    bound = bound_s(sums_of(least), setting.limits, batch * new)
     steps = setting.prompt_steps(new, batch, workload.prefix)
     return bound, setting.rates.efficiency.prompt_s + setting.steps_s(steps)
 
 
-def prompt_sums(setting: Setting, workload: Workload) -> Sums:
+def _prompt_sums(setting: Setting, workload: Workload) -> Sums:
     """What reading the prompt at once adds up to where nothing is wasted."""
     batch, new = workload.batch / setting.plan.dp, workload.prompt - workload.prefix
-    return sums_of(setting.least_works(setting.whole_prompt(new, batch, workload.prefix)))
+    return sums_of(setting.plain_works(setting.whole_prompt(new, batch, workload.prefix)))
 
 
 def decoding_s(setting: Setting, workload: Workload) -> tuple[Number, Number]:
@@ -219,8 +220,7 @@ def decoding_s(setting: Setting, workload: Workload) -> tuple[Number, Number]:
 
 def one(setting: Setting, workload: Workload) -> Estimate:
     """The estimate of one configuration, or of one block of a grid."""
-    sums = prompt_sums(setting, workload)
-    first_bound, first = prompt_s(setting, workload, sums)
+    first_bound, first = prompt_s(setting, workload)
     later_bound, later = decoding_s(setting, workload)
     steps = maximum(workload.generate - 1, 0)
     first_span = setting.span("prefill", first_bound, first)
@@ -234,7 +234,7 @@ def one(setting: Setting, workload: Workload) -> Estimate:
     return Estimate(
         setting.model.name, setting.device, setting.plan, setting.precision, workload.batch,
         workload.prompt, workload.generate, first_span, later_span, total,
-        memory, _energy(setting, workload, sums, total),
+        memory, _energy(setting, workload, total),
         _provenance(setting), _conventions(setting), setting,
     )  # fmt: skip
 
@@ -264,11 +264,12 @@ def _total(first: Span, later: Span, bound: Number, steps: Number) -> Span:
     return Span(bound, maximum(expected, bound), maximum(low, bound), maximum(high, bound))
 
 
-def _energy(setting: Setting, workload: Workload, prompt: Sums, total: Span) -> Energy | None:
+def _energy(setting: Setting, workload: Workload, total: Span) -> Energy | None:
     """Energy of the run, from the FLOPs and bytes of its steps where nothing is wasted."""
     plan, steps = setting.plan, maximum(workload.generate - 1, 0)
     middle = middle_context(workload.prompt, workload.generate)
-    each = sums_of(setting.least_decoding(workload.batch / plan.dp)(middle))
+    prompt = _prompt_sums(setting, workload)
+    each = sums_of(setting.plain_works(decode_step(middle, workload.batch / plan.dp)))
     flops = prompt.flops + steps * each.flops
     moved = prompt.weight_bytes + prompt.kv_bytes + steps * (each.weight_bytes + each.kv_bytes)
     tokens = workload.batch * maximum(workload.generate, 1)

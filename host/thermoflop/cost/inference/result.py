@@ -340,7 +340,7 @@ def _spanned(estimate: Estimate) -> str:
 def _notes(estimate: Estimate) -> list[str]:
     rates = "data sheet" if estimate.device.source != CALIBRATED else "best rates it showed"
     peak = peak_said(estimate.device, estimate.precision)
-    bound = f"bound: {rates} ({peak}), everything overlapped; no real run is faster"
+    bound = f"bound: {rates} ({peak}), {estimate.setting.least_said}; no real run is faster"
     said = [estimate.provenance, bound]
     if estimate.plan.pp > 1 and any_of(estimate.generate > 1):
         said.insert(0, "one batch: its stages wait for each other; `serving` keeps each at work")

@@ -124,9 +124,27 @@ class Setting:
         held = self.share.experts_held if self.plan.ep > 1 else 0.0
         return apply_engine(works, engine, self.precision, held, self.plan.ep)
 
-    def least_works(self, step: Step) -> list[Work]:
-        """The operators of a step where nothing is wasted: what the bound is made of."""
+    def plain_works(self, step: Step) -> list[Work]:
+        """The operators of a step where nothing is wasted: what energy is counted by."""
         return as_sent(self.share.works(step), self.precision)
+
+    def least_works(self, step: Step) -> list[Work]:
+        """The same with all luck in routing, what the bound is made of: all tokens choose the same
+        experts, and each token those of its own device."""
+        if not self.routes:
+            return self.plain_works(step)
+        works = self.plain_works(replace(step, expert_reads="fewest"))
+        return [work for work in works if work.name != "all-to-all"]
+
+    @property
+    def routes(self) -> bool:
+        """Whether the model has experts, of which a router chooses."""
+        return bool(self.share.fact("experts_held", lambda: self.share.experts_held))
+
+    @property
+    def least_said(self) -> str:
+        """What the bound assumes besides the data sheet's rates."""
+        return "everything overlapped" + (", all tokens at the same experts" if self.routes else "")
 
     def decoding(self, batch: Number) -> Callable[[Number], list[Work]]:
         """The operators of a decode step, by the number of cached tokens."""

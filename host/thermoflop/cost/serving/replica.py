@@ -111,9 +111,9 @@ def joules_of(
     if setting.device.power_w is None:
         return None
     step, count = float(steady.token_s), max(float(steady.sequences), 1.0)
-    each = sums_of(setting.least_works(decode_step(lengths.context, count)))
+    each = sums_of(setting.plain_works(decode_step(lengths.context, count)))
     new = max(1.0, lengths.prompt * (1 - prefix))
-    prompt = sums_of(setting.least_works(prefill_step(new, 1.0, lengths.prompt - new)))
+    prompt = sums_of(setting.plain_works(prefill_step(new, 1.0, lengths.prompt - new)))
     rate = float(steady.requests_s)
     flops = each.flops / step + rate * prompt.flops
     moved = (each.weight_bytes + each.kv_bytes) / step + rate * prompt.kv_bytes

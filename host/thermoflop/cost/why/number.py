@@ -147,7 +147,8 @@ def _bound(estimate: Estimate, kind: str) -> Explanation:
     setting = estimate.setting
     span, phase, label = _span(estimate, kind)
     title, value = f"{label}: bound", seconds(span.bound_s)
-    note = "the data sheet's rates with nothing wasted and all overlapped: no real run is faster"
+    assumed = estimate.setting.least_said
+    note = f"the data sheet's rates with nothing wasted, {assumed}: no real run is faster"
     if kind == "total":
         return _of_all(estimate, title, "bound_s", note)
     limits, batch = setting.limits, estimate.batch / estimate.plan.dp

@@ -191,6 +191,8 @@ class Share:
         operators = self.operators(step)
         works = works_of(operators, self.precision, self.element_bytes, joined=joined)
         tokens, source = step.batch * step.new, step.batch * step.encoder
+        if step.expert_reads == "fewest":
+            works = [_even_reads(work, plan) for work in works]
         if plan.cp > 1:
             split = step.encode is not False
             works = [_context_share(work, plan.cp, split) for work in works]
@@ -234,6 +236,14 @@ def _key(step: Step, kernels: str) -> tuple[object, ...] | None:
 def _hidden(work: Work, overlap: float) -> Work:
     """A collective of which a share costs no time; other work as it is."""
     return replace(work, times=work.times * (1 - overlap)) if work.kind == "network" else work
+
+
+def _even_reads(work: Work, plan: Layout) -> Work:
+    """A token's experts may lie on any devices: of their weights, each is sure to read no more than
+    its even share. Where experts are spread over replicas, a device's k is that of its tp."""
+    if work.rated != "experts" or plan.ep <= plan.tp:
+        return work
+    return replace(work, weight_bytes=work.weight_bytes * plan.tp / plan.ep)
 
 
 def _context_share(work: Work, cp: int, split: bool) -> Work:

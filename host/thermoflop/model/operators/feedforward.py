@@ -48,11 +48,7 @@ def _mixture(moe: Moe, scope: EmitContext) -> Iterator[Operator]:
     yield elementwise("routing softmax", scope, tokens, moe.scored, SOFTMAX_OPERATIONS)
     everyone = step.experts == "all"
     fan_out = moe.experts if everyone else moe.top_k
-    sets = (
-        moe.experts
-        if everyone or step.expert_reads == "all"
-        else distinct_experts(moe.experts, moe.top_k, tokens)
-    )
+    sets = _sets_read(moe, tokens, "all" if everyone else step.expert_reads)
     routed = tokens * fan_out
     yield from (scope.linear(linear, tokens) for linear in moe.latents()[:1])
     yield from _mlp(moe.expert, scope, routed, sets)
@@ -64,3 +60,10 @@ def _mixture(moe: Moe, scope: EmitContext) -> Iterator[Operator]:
         yield from _mlp(moe.shared, scope, tokens)
     if moe.shared_gate:
         yield scope.linear(moe.gate(), tokens)
+
+
+def _sets_read(moe: Moe, tokens: Number, reads: str) -> Number:
+    """Experts whose weights a step reads, by the convention of that name."""
+    if reads == "all":
+        return moe.experts
+    return moe.top_k if reads == "fewest" else distinct_experts(moe.experts, moe.top_k, tokens)

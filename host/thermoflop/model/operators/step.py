@@ -41,6 +41,7 @@ CONVENTIONS: dict[str, dict[str, str]] = {
     },
     "expert_reads": {
         "expected": "weights of the expected number of distinct experts, E(1-(1-k/E)^T)",
+        "fewest": "weights of one token's top-k experts: every token may choose the same",
         "all": "weights of all experts",
     },
     "convolution": {
@@ -76,8 +77,8 @@ class Step:
         kernels: ``fused`` (default: scores stay on the chip, element-wise work is part of its
             neighbours) or ``eager`` (each operator reads its inputs and writes its output).
         experts: ``routed`` (default: a token runs through its top-k) or ``all``.
-        expert_reads: weights read of the ``expected`` number of distinct experts (default) or of
-            ``all``.
+        expert_reads: weights read of the ``expected`` number of distinct experts (default), of the
+            ``fewest`` (one token's: all may choose alike) or of ``all``.
         convolution: ``padded`` (default: as the reference code runs it) or ``needed`` (one
             position for each new token).
         audio: clips of sound in all, for a model that hears; 0 by default.

@@ -49,9 +49,10 @@ def estimate_answer(inputs: Inputs) -> Answer:
         grids.append(_operators(estimate, phase, part))
     peak = peak_said(estimate.device, estimate.precision)
     conventions = "; ".join(f"{name}: {choice}" for name, choice in estimate.conventions.items())
+    least = estimate.setting.least_said
     notes = (
         estimate.provenance,
-        f"Bound: the data sheet ({peak}) with everything overlapped; no real run is faster.",
+        f"Bound: the data sheet ({peak}) with {least}; no real run is faster.",
         f"Memory: {computed.capacity.memory.assumption}.",
         f"Conventions: {conventions}.",
         *computed.model.notes,
