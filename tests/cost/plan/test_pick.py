@@ -257,3 +257,13 @@ def test_a_name_that_is_given_whole_stands_for_those_of_its_sizes():
     assert (found.model_name, "deepseek-r1-0528-qwen3-8b" in found.alike) == ("qwen3-8b", True)
     found = tf.pick(LAPTOP, pattern="wen3-8b").picks[0]
     assert (found.model_name, "qwen3-8b" in found.alike) == ("deepseek-r1-0528-qwen3-8b", True)
+
+
+def test_what_numbers_no_positions_is_offered_as_far_as_it_was_trained() -> None:
+    """RecurrentGemma on 8,192 tokens (arXiv 2404.07839), BLOOM on 2,048 (arXiv 2211.05100)."""
+    for name, trained in (("recurrentgemma-2b", 8192), ("bloom-560m", 2048)):
+        assert tf.load_model(name).max_positions is None
+        asked = {"pattern": name, "dtypes": ["q8_0"]}
+        (found,) = tf.pick("rtx 4090", context=trained, **asked).picks
+        assert found.context == trained
+        assert tf.pick("rtx 4090", context=trained + 1, **asked).picks == ()

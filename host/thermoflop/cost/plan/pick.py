@@ -50,7 +50,8 @@ UNBOUNDED = 2**39  # tokens: a state that does not grow holds any number
 @record
 class Totals:
     """Of a model by name: parameters, those that a token uses, bytes of cache a token in 16 bits,
-    and the positions that it has; 0 where it states none."""
+    and the positions that it has, or was trained on where it numbers none; 0 where neither is
+    known."""
 
     name: str
     params: int
@@ -157,7 +158,7 @@ def pick(
             bf16, fp8 and awq of vLLM, SGLang, TensorRT-LLM and transformers, bf16, q8_0, q6_k and
             q4_k_m of llama.cpp, bf16 and gptq of ExLlama, awq of AutoAWQ, else bf16, int8 and int4.
         context: tokens that must fit beside the weights, 4,096 by default, or ``32k``; a model
-            with fewer positions is left out.
+            with fewer positions, or one without that was trained on shorter ones, is left out.
         at_least: tokens a second that one user must see, 10.0 by default.
         sort: ``size`` (default: most parameters first), ``speed`` or ``context``.
         pattern: a part of the names to choose from; "" (default): all.
@@ -199,7 +200,7 @@ def pick(
             "with its dense_tflops, or measure it with `thermoflop calibrate`"
         )
     picks: list[Pick] = []
-    # where a model states no positions, memory alone bounds its context
+    # where neither positions nor what it was trained on are known, memory alone bounds its context
     known = [
         each for each in totals()
         if pattern.lower() in each.name and room_for <= (each.positions or room_for)
@@ -303,6 +304,7 @@ def _first_that_runs(
             )  # fmt: skip
         except UsageError:
             continue
+        longest = min(longest, each.positions or longest)
         token, first = run.per_token, float(run.first_token.expected_s)
         if 1 / float(token.expected_s) < at_least:
             continue
@@ -328,12 +330,14 @@ def totals() -> list[Totals]:
 
 def totals_of(name: str) -> list[int]:
     """A row of the table; empty for a model that generates nothing from a prompt alone."""
+    from thermoflop.model.config.catalogue import entry
     from thermoflop.model.load import load_model
 
     model = load_model(name)
     if not model.generates or model.is_encoder_decoder:
         return []
-    positions = model.max_positions or 0
+    trained = (entry(name) or {}).get("trained", {"tokens": 0})
+    positions = model.max_positions or trained["tokens"]
     return [int(model.params), int(model.active_params), int(model.kv_bytes(1)), int(positions)]
 
 

@@ -3,8 +3,9 @@
 A file holds ``name``, ``source``, ``config`` (the keys of the published config.json that say
 something about the shape), ``recalled`` where the configuration was written from memory and not
 read or measured, ``checked``, the published figures that such a one was held against, ``params``,
-a published total that the tests hold the count against, and ``purpose``, which is ``embed`` or
-``rank`` where a decoder is trained to do that.
+a published total that the tests hold the count against, ``purpose``, which is ``embed`` or
+``rank`` where a decoder is trained to do that, and ``trained``, tokens of the sequences that a
+model which numbers no positions was trained on, with their source.
 """
 
 from __future__ import annotations
