@@ -5,8 +5,15 @@ from __future__ import annotations
 from types import SimpleNamespace
 
 import pytest
+import thermoflop as tf
 from thermoflop.cost.reports import saturation as batches
 from thermoflop.cost.reports.saturation import Saturation, saturation, saturation_text
+
+
+@pytest.fixture
+def summed_up(monkeypatch):
+    """Estimates of an engine whose rule is not known."""
+    monkeypatch.setattr(batches, "counted_bytes", lambda estimate: estimate.memory.total_bytes)
 
 
 def at(generate):
@@ -22,6 +29,7 @@ def at(generate):
 
 @pytest.mark.parametrize(("generate", "second", "rate"), [(2, 1e-3, 1e3), (1, 1e-1, 2e3)])
 @pytest.mark.parametrize(("dp", "least"), [(1, 1), (4, 4)])
+@pytest.mark.usefixtures("summed_up")
 def test_batches_double_until_two_do_not_fit(monkeypatch, generate, second, rate, dp, least):
     """Those that replicas do not divide are left out; without a later token prompts are timed."""
     monkeypatch.setattr(batches, "_binding", lambda estimate: estimate.binds)
@@ -32,6 +40,7 @@ def test_batches_double_until_two_do_not_fit(monkeypatch, generate, second, rate
     ]  # fmt: skip
 
 
+@pytest.mark.usefixtures("summed_up")
 def test_batches_end_at_2048(monkeypatch):
     monkeypatch.setattr(batches, "_binding", lambda _: "memory")
     rows = saturation(lambda batch: SimpleNamespace(**{**vars(at(2)(batch)), "fits": True}))
@@ -57,3 +66,13 @@ def test_the_table_says_where_computing_begins_to_bind():
     assert text[2] == "2 20.0 ms 250 7.00 GB does not fit compute"
     assert text[-1] == "computing binds from batch 2 on"
     assert saturation_text(rows[:1]).endswith("computing binds at none of these batches")
+
+
+def test_a_row_has_the_memory_that_fit_counts_and_its_verdict(monkeypatch):
+    """vLLM holds 90 of these sequences on an H100 (``fit``); the plain sum would hold 256."""
+    monkeypatch.setattr(batches, "BATCHES", (64, 128))
+    sizes = {"prompt": 1024, "generate": 256, "profile": "vllm"}
+    rows = saturation(lambda batch: tf.estimate("gpt-oss-120b", "h100", batch=batch, **sizes))
+    fits = [tf.fit("gpt-oss-120b", "h100", batch=batch, **sizes) for batch in (64, 128)]
+    assert [row.fits for row in rows] == [each.fits for each in fits] == [True, False]
+    assert [row.memory_bytes for row in rows] == [each.memory.total_bytes for each in fits]

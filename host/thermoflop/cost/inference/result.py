@@ -294,6 +294,12 @@ def _own(estimate: Estimate) -> Divided | None:
     return divided(estimate.setting, *sizes, estimate.memory.page_tokens)
 
 
+def counted_bytes(estimate: Estimate) -> float:
+    """Bytes on the fullest device, by the rule that says whether it fits."""
+    own = _own(estimate)
+    return float((estimate.memory if own is None else own.memory).total_bytes)
+
+
 def _occupied(estimate: Estimate, own: Divided | None) -> str:
     """How much of a device is taken; the verdict is the engine's, below, where it differs."""
     said = occupied_text(estimate.memory.total_bytes, estimate.memory.capacity_bytes)

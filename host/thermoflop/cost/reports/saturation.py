@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from thermoflop.base.record import record
 from thermoflop.base.units import digits, gigabytes, seconds, table
+from thermoflop.cost.inference.result import counted_bytes
 from thermoflop.cost.why.table import steps_of
 
 if TYPE_CHECKING:
@@ -18,7 +19,8 @@ BATCHES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048)
 
 @record
 class Saturation:
-    """One batch: time of a token, throughput, memory, and what binds the larger part of a step.
+    """One batch: time of a token, throughput, memory as the engine divides it (where that is known)
+    and whether it fits, and what binds the larger part of a step.
 
     Where one token or none is generated, the prompt is what is timed.
     """
@@ -39,12 +41,12 @@ def saturation(estimate_at: Callable[[int], Estimate], dp: int = 1) -> list[Satu
             continue
         estimate = estimate_at(batch)
         binds = _binding(estimate)
-        memory = estimate.memory
+        memory_bytes = counted_bytes(estimate)
         later = estimate.generate > 1
         span = estimate.per_token if later else estimate.first_token
         rate = estimate.decode_tokens_per_s if later else estimate.prefill_tokens_per_s
         fits = bool(estimate.fits)
-        rows.append(Saturation(batch, span.expected_s, rate, memory.total_bytes, fits, binds))
+        rows.append(Saturation(batch, span.expected_s, rate, memory_bytes, fits, binds))
         if sum(not row.fits for row in rows) >= 2:
             break
     return rows
