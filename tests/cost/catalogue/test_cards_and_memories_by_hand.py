@@ -13,7 +13,7 @@ from kit.made_up import DEVICE
 from thermoflop.base.record import replace
 from thermoflop.base.units import digits
 from thermoflop.cost.catalogue.cards import _of, mean_card, named_cards, slowest_card
-from thermoflop.cost.catalogue.devices import _is_sold_as, devices_like, find_device
+from thermoflop.cost.catalogue.devices import _is_sold_as, catalogue, devices_like, find_device
 from thermoflop.cost.catalogue.devices_text import device_text
 from thermoflop.cost.catalogue.machine import folder
 from thermoflop.cost.catalogue.own_kernels import REPLACED, _replaced
@@ -28,6 +28,7 @@ from thermoflop.cost.catalogue.profiles import (
 from thermoflop.cost.catalogue.seen import EXTRA, architecture_of, widened
 from thermoflop.cost.catalogue.typed_names import find_typed
 from thermoflop.cost.hardware.precision import choose_precision
+from thermoflop.cost.kernels import sheet
 from thermoflop.errors import InputError, UsageError
 
 ONE = replace(
@@ -236,7 +237,25 @@ def test_an_interval_is_widened_by_what_was_never_seen():
 @pytest.mark.parametrize(
     ("name", "architecture"),
     [("h100", "hopper"), ("b200", "blackwell"), ("l4", "ada"), ("rtx 3090", "consumer ampere"),
-     ("a100", "ampere"), ("rtx 5090", "consumer blackwell"), ("mi300x", "AMD")],
+     ("a100", "ampere"), ("rtx 5090", "consumer blackwell"), ("mi300x", "AMD"),
+     # compute capability 8.9, 8.6, 7.5, 7.0, 6.1 and 12.0 (developer.nvidia.com/cuda-gpus)
+     ("rtx 5000 ada", "ada"), ("rtx 2000 ada", "ada"), ("rtx 3500 ada laptop", "ada"),
+     ("l2", "ada"), ("a2", "consumer ampere"), ("a16", "consumer ampere"), ("t4", "turing"),
+     ("rtx 2080 ti", "turing"), ("gtx 1650", "turing"), ("v100", "volta"), ("p40", "pascal"),
+     ("rtx 6000 pro blackwell server", "consumer blackwell")],
 )  # fmt: skip
 def test_an_architecture_is_told_by_the_name(name, architecture):
     assert architecture_of(tf.find_device(name)) == architecture
+
+
+def test_every_card_of_nvidia_has_an_architecture_and_kernels_know_it_by_the_same_cards():
+    """Kernels name those of Ampere and later, with one name for both halves of Ampere."""
+    names = {"blackwell-rtx": "consumer blackwell", "ampere": "consumer ampere"}
+    for device in catalogue().values():
+        if device.vendor != "NVIDIA" or device.name.startswith("Jetson"):
+            continue
+        own, of_kernels = architecture_of(device), sheet.architecture_of(device)
+        assert own != "NVIDIA", device.name
+        if own not in ("turing", "volta", "pascal"):
+            same = own.replace("consumer ampere", "ampere")
+            assert names.get(of_kernels, of_kernels).replace("consumer ampere", "ampere") == same

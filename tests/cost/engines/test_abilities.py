@@ -270,9 +270,9 @@ def test_what_no_row_had_is_said_of_a_served_load_and_of_a_plan():
 
 
 def test_a_device_whose_architecture_has_no_name_is_not_said_to_stand_for_its_maker():
-    """All rows of vLLM are NVIDIA's, of other architectures than a T4's (Turing)."""
-    said = tf.estimate("gpt2", "t4", profile="vllm").provenance
-    assert "none of them on T4, nor any known to be of its architecture: interval" in said
+    """All rows of vLLM are NVIDIA's, of other architectures than a Jetson's."""
+    said = tf.estimate("gpt2", "jetson orin nx 16gb", profile="vllm").provenance
+    assert "Orin NX 16GB, nor any known to be of its architecture: interval" in said
     assert "nor any NVIDIA" not in said
 
 

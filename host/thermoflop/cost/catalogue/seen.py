@@ -42,14 +42,20 @@ EXTRA = {
 ALONG = frozenset({"kind", "format", "expert format"})
 # The normal quantile at the ends of an 80 % interval.
 END = 1.2815515655446004
+# By NVIDIA's names of products (developer.nvidia.com/cuda-gpus and cuda-legacy-gpus); the names of
+# Ada's workstation cards begin as those of others: RTX 2000 Ada, RTX 3500 Ada, RTX 5000 Ada.
 ARCHITECTURES = (
     ("blackwell", ("B100", "B200", "B300", "GB200", "GB300")),
     ("hopper", ("H100", "H200", "H800", "H20-", "GH200")),
     ("ampere", ("A100", "A800", "A30")),
-    ("ada", ("L40", "L4", "L20", "RTX 40", "RTX 6000 Ada")),
-    ("consumer ampere", ("RTX 30", "A10", "A40", "RTX A")),
-    ("consumer blackwell", ("RTX 50", "RTX PRO")),
-)
+    ("ada", ("L40", "L4", "L20", "L2", "RTX 40", "RTX 2000 Ada", "RTX 3500 Ada", "RTX 4500 Ada",
+             "RTX 5000 Ada", "RTX 5880 Ada", "RTX 6000 Ada")),
+    ("consumer ampere", ("RTX 30", "A10", "A16", "A2", "A40", "RTX A")),
+    ("consumer blackwell", ("RTX 50", "RTX PRO", "RTX 6000 Pro", "RTX 6000D", "DGX Spark")),
+    ("turing", ("T4", "RTX 20", "GTX 16", "Quadro RTX", "TITAN RTX")),
+    ("volta", ("V100", "TITAN V")),
+    ("pascal", ("P40", "P100", "GTX 10")),
+)  # fmt: skip
 
 
 @record
@@ -70,7 +76,7 @@ def architecture_of(device: Device) -> str:
 
 
 def kin_of(device: Device) -> str:
-    """Devices of its architecture, in words. ``ARCHITECTURES`` names but some of NVIDIA's."""
+    """Devices of its architecture, in words. ``ARCHITECTURES`` has not NVIDIA's Jetson."""
     kind = architecture_of(device)
     return "known to be of its architecture" if kind == "NVIDIA" else kind
 

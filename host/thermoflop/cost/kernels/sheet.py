@@ -12,10 +12,11 @@ if TYPE_CHECKING:
 _ARCHITECTURES = {
     "blackwell": ("b100", "b200", "b300", "gb200", "gb300"),
     "hopper": ("h100", "h200", "h20", "h800", "gh200"),
-    "ada": ("l40", "l4", "l20", "rtx 40", "rtx 4000 ada", "rtx 5000 ada", "rtx 6000 ada"),
-    "ampere": ("a100", "a800", "a10", "a30", "a40", "a16", "rtx 30", "rtx a"),
-    "blackwell-rtx": ("rtx 50", "rtx pro", "rtx 6000 pro"),
-}
+    "ada": ("l40", "l4", "l20", "l2", "rtx 40", "rtx 2000 ada", "rtx 3500 ada", "rtx 4500 ada",
+            "rtx 5000 ada", "rtx 5880 ada", "rtx 6000 ada"),
+    "ampere": ("a100", "a800", "a10", "a30", "a40", "a16", "a2", "rtx 30", "rtx a"),
+    "blackwell-rtx": ("rtx 50", "rtx pro", "rtx 6000 pro", "rtx 6000d", "dgx spark"),
+}  # fmt: skip
 CLOCK_HZ = 1.9e9  # where a sheet has none
 EXP_PER_CYCLE = 16.0  # exponentials a core and cycle (CUDA C++ Programming Guide, throughput table)
 DOUBLED_EXP = ("b300", "gb300")  # NVIDIA: Blackwell Ultra doubles the rate for attention
