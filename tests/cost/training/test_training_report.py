@@ -27,8 +27,9 @@ from thermoflop.cost.training.replicas import (
     owned_parameters,
     replica_works,
 )
+from thermoflop.cost.training.stages import slots_of
 from thermoflop.cost.training.why import training_rates, training_reasons
-from thermoflop.cost.training.work import share_of, slots_of, trained
+from thermoflop.cost.training.work import share_of, trained
 from thermoflop.cost.work.share import Layout
 
 SIZES = {"global_batch": 16, "sequence": 1000}

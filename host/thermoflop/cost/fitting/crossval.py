@@ -8,12 +8,12 @@ every fit is pooled over *other* engines.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from thermoflop.base.progress import tracked
-from thermoflop.base.record import record
+from thermoflop.base.record import record, replace
 from thermoflop.cost.catalogue.profiles import Profile, Spread
 from thermoflop.cost.catalogue.seen import group_names
 from thermoflop.cost.catalogue.trainers import widened_for_kind
@@ -45,6 +45,8 @@ OF_TRAINERS = (*POOLED, "device:", "label:")
 # them a 1.7B comes out up to 33 % too slow. Whatever the pooled rates are, 15 % hold nine in ten of
 # its rows with this, where they held 18 to 22 % without.
 BESIDES = {"sglang@0.4": {"cache": 0.8}}
+# A fit of all trainers starts again, with its damping, where it stopped short at a kink.
+AGAIN = (None, None)
 # How far an engine may leave the pooled value, as a fraction of the prior's own width.
 SPREAD = 0.7
 
@@ -80,7 +82,8 @@ class Measured:
                 name: int((self.engine[rows] == name).sum()) for name in set(self.engine[rows])
             }
             weights = np.array([counts[name] ** -0.5 for name in self.engine[rows]])
-            shared = OF_TRAINERS if set(self.phase) == {"iteration"} else POOLED
+            training = set(self.phase) == {"iteration"}
+            shared = OF_TRAINERS if training else POOLED
             families = [
                 tuple(name for name in self.groups[row] if name.startswith(shared)) for row in rows
             ]
@@ -90,6 +93,7 @@ class Measured:
                 families,
                 start(),
                 weights=weights / weights.mean(),
+                powers=AGAIN if training else (),
             )
         return self._pooled[without]
 
@@ -157,11 +161,15 @@ class HeldOut:
 
 @record
 class Residuals:
-    """Held-out residuals of the rows that a fit has seen: of which group and phase each is."""
+    """Held-out residuals of the rows that a fit has seen: of which group and phase each is.
+
+    ``unseen``: they are those of trainers, each left out, for one that no fit has seen.
+    """
 
     logs: Array
     group: Indices
     phase: npt.NDArray[np.str_]
+    unseen: bool = False
 
 
 def hold_out(measured: Measured, by: str = "model") -> HeldOut:
@@ -246,14 +254,23 @@ def _residuals(measured: Measured, pairs: list[tuple[Regression, Indices]]) -> R
 def _others_left_out(measured: Measured, engine: str) -> Residuals:
     """Residuals of all other engines, each predicted by all engines but itself."""
     names = [name for name in sorted(set(measured.engine)) if name != engine]
-    return _residuals(measured, [(measured.pooled(name), measured.rows(name)) for name in names])
+    left = _residuals(measured, [(measured.pooled(name), measured.rows(name)) for name in names])
+    if set(measured.phase) != {"iteration"}:
+        return left
+    return replace(left, group=trainers_of(np.array(names)[left.group]), unseen=True)
+
+
+def trainers_of(engines: npt.NDArray[Any]) -> Indices:
+    """The number of each row's trainer, whose kinds of models are one."""
+    names = [name.partition("/")[0] for name in engines]
+    return np.unique(names, return_inverse=True)[1]
 
 
 # The share of times on either side of an 80 % interval, and the normal quantile there.
 TAIL, NORMAL = 0.1, 1.2815515655446004
 
 
-def student(groups: int) -> float:
+def student(groups: float) -> float:
     """How much wider than normal the interval of a new group is that ``groups`` others give.
 
     Student's quantile at 90 % over the normal one (Abramowitz and Stegun 26.7.5). The middle of the
@@ -295,6 +312,20 @@ def quantiles(logs: Array, group: Indices) -> tuple[float, float]:
     return -half, half
 
 
+def unseen_quantiles(logs: Array, group: Indices) -> tuple[float, float]:
+    """The ends for a trainer that no fit has seen, from what others show when they are left out.
+
+    Rows of a trainer err together, so that trainers of unlike many rows tell as much as fewer of
+    like many (Kish 1965: the square of the sum of weights over the sum of their squares), and the
+    new one errs by as much again.
+    """
+    _, counts = np.unique(group, return_counts=True)
+    few = float(np.sum(counts**0.5) ** 2 / np.sum(counts))
+    low, high = quantiles(logs, group)
+    wider = student(few) / student(len(counts)) * (1 + 1 / few) ** 0.5
+    return low * wider, high * wider
+
+
 # A run is its tokens but for the prompt: what either missed tells of both.
 GENERATED = ("token", "total")
 
@@ -315,5 +346,6 @@ def ends_of(residuals: Residuals, phase: str) -> tuple[float, float] | None:
     for chosen in (of_phase(residuals.phase, phase), np.full(len(residuals.logs), True)):
         group = residuals.group[chosen]
         if chosen.sum() >= LEAST_ROWS and len(set(group)) >= LEAST_GROUPS:
-            return quantiles(residuals.logs[chosen], group)
+            ends = unseen_quantiles if residuals.unseen else quantiles
+            return ends(residuals.logs[chosen], group)
     return None

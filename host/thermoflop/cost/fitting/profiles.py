@@ -22,6 +22,8 @@ from thermoflop.cost.fitting.crossval import (
     hold_out,
     of_phase,
     quantiles,
+    trainers_of,
+    unseen_quantiles,
 )
 from thermoflop.cost.fitting.together import built_together, is_together
 from thermoflop.cost.published.row import rows_of
@@ -31,6 +33,7 @@ from thermoflop.cost.roofline.formula import PROFILE_KEYS
 from thermoflop.errors import UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
     import numpy.typing as npt
@@ -41,6 +44,7 @@ if TYPE_CHECKING:
     from thermoflop.cost.published.row import Row
 
     Left = tuple[Array, npt.NDArray[np.int64]]
+    Ends = Callable[[Array, npt.NDArray[np.int64]], tuple[float, float]]
 
 
 def carried_rows() -> list[dict[str, Any]]:
@@ -82,6 +86,8 @@ def built_from(measured: Measured) -> list[dict[str, Any]]:
     elsewhere = _residuals(measured, "device")
     unknown = _residuals(measured, "engine")
     engines = sorted(set(measured.engine))
+    if set(measured.phase) == {"iteration"}:
+        unknown = unknown[0], trainers_of(measured.engine)
     built = [_profile("default", measured, measured.pooled(), unknown, unknown, None)]
     for engine in engines:
         places = measured.rows(engine)
@@ -113,6 +119,8 @@ def _profile(
     chosen = np.arange(len(measured.measured)) if places is None else places
     rows = [measured.measured[place] for place in chosen]
     points = fitted_points(measured, regression)
+    pooled_trainers = places is None and set(measured.phase) == {"iteration"}
+    ends = unseen_quantiles if pooled_trainers else quantiles
     return {
         "name": name,
         "points": {_key(parameter): round(value, 5) for parameter, value in points.items()},
@@ -124,8 +132,8 @@ def _profile(
             }
             for group, offsets in regression.group_offsets.items()
         },
-        "spread": _spreads(measured, seen, chosen),
-        "spread_elsewhere": _spreads(measured, elsewhere, chosen),
+        "spread": _spreads(measured, seen, chosen, ends),
+        "spread_elsewhere": _spreads(measured, elsewhere, chosen, ends),
         "rows": len(chosen),
         "models": len({row.model_name for row in rows}),
         "devices": [] if places is None else sorted({row.question.device.name for row in rows}),
@@ -160,7 +168,7 @@ def _key(parameter: str) -> str:
 
 
 def _spreads(
-    measured: Measured, left: Left, rows: npt.NDArray[np.int64]
+    measured: Measured, left: Left, rows: npt.NDArray[np.int64], ends: Ends = quantiles
 ) -> dict[str, tuple[float, float, int]]:
     """The interval by phase, where there are ten rows, and over all phases; of runs that of their
     tokens."""
@@ -169,13 +177,13 @@ def _spreads(
     for name in ("prefill", "token", "iteration"):
         chosen = rows[of_phase(measured.phase[rows], name)]
         if len(chosen) >= LEAST_OF_A_PHASE:
-            spreads[name] = _ends(logs[chosen], group[chosen])
-    spreads["all"] = _ends(logs[rows], group[rows])
+            spreads[name] = _ends(logs[chosen], group[chosen], ends)
+    spreads["all"] = _ends(logs[rows], group[rows], ends)
     return spreads
 
 
-def _ends(logs: Array, group: npt.NDArray[np.int64]) -> tuple[float, float, int]:
-    low, high = quantiles(logs, group)
+def _ends(logs: Array, group: npt.NDArray[np.int64], ends: Ends) -> tuple[float, float, int]:
+    low, high = ends(logs, group)
     return round(float(np.exp(low)), 4), round(float(np.exp(high)), 4), len(logs)
 
 

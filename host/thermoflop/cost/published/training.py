@@ -84,8 +84,9 @@ def training_row(raw: dict[str, Any]) -> Row:
         raise Skipped("sequence length unknown")
     precision = _precision(raw, device)
     device = with_network(device, None, _network_gb_s(raw))
+    divided = bool(raw.get("sequence_parallel", trainer in SEQUENCE_PARALLEL))
     plan = replace(
-        _plan(raw, assumed, sequence=trainer in SEQUENCE_PARALLEL), overlap=overlap_of(trainer),
+        _plan(raw, assumed, sequence=divided), overlap=overlap_of(trainer),
         node_size=device.network.node_size,
     )  # fmt: skip
     batch = float(raw.get("global_batch") or 0)

@@ -5,34 +5,43 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from thermoflop.base.record import replace
+from thermoflop.cost.training.stream import stream_works
 from thermoflop.cost.work.work import Work, pass_work
 from thermoflop.model.operators.kinds import MatMul
 
 if TYPE_CHECKING:
     from thermoflop.cost.training.iteration import Iteration
+    from thermoflop.model.architecture.description import Description
 
 NARROW = ("8", "4")  # families of formats that products are computed in
 CAST_BYTES = 5.0  # that casting an element moves
 BETWEEN_PARTS = "all-reduce"
 
 
-def cast_works(works: list[Work], iteration: Iteration) -> list[Work]:
+def cast_works(works: list[Work], iteration: Iteration, description: Description) -> list[Work]:
     """Casting to 8 or 4 bits what products meet in layers: inputs in the forward pass, gradients of
     results in the backward pass. In 16 bits an element is read for the largest, read again, and
     written in one byte (Micikevicius et al. 2022; Transformer Engine's current scaling). Products
     of one input, of queries, keys and values or of a gate, meet it cast once (Transformer Engine
-    has one product for them; torch.compile makes an expression once). Heads and routers stay in 16
-    bits, and so do convolutions."""
+    has one product for them; torch.compile makes an expression once). What is gathered, behind the
+    stream and before it, each device casts of its own tokens. Heads and routers stay in 16 bits,
+    and so do convolutions."""
     if iteration.precision.family not in NARROW:
         return []
+    divides = iteration.plan.tp if iteration.plan.sequence else 1
+    stream = [*stream_works(works, description), False]
     made: list[Work] = []
     before: MatMul | None = None
-    for work in works:
+    gathered = False
+    for place, work in enumerate(works):
         operator = work.operator if isinstance(work.operator, MatMul) else None
         if operator is not None and not operator.unquantized:
             seen = before is not None and _same_input(before, operator)
-            sides = operator.n + (0 if seen else operator.k)
-            moved = CAST_BYTES * operator.batch * operator.m * sides / iteration.plan.cp
+            gathered = gathered if seen else place > 0 and stream[place - 1]
+            inputs = 0 if seen else operator.k / (divides if gathered else 1)
+            results = operator.n / (divides if stream[place + 1] else 1)
+            elements = operator.batch * operator.m * (inputs + results) / iteration.plan.cp
+            moved = CAST_BYTES * elements
             made.append(pass_work("cast", work.part, work.group, work.times, moved, work.launches))
         before = operator
     return made

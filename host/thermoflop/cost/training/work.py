@@ -20,7 +20,8 @@ from thermoflop.cost.training.lora import ADAPTERS, WRITTEN_OUT, Lora
 from thermoflop.cost.training.narrow import BETWEEN_PARTS, cast_works, gathered_narrow
 from thermoflop.cost.training.overlap import warm_up_share
 from thermoflop.cost.training.replicas import muon_works, optimizer_work, replica_works
-from thermoflop.cost.work.network import network_work
+from thermoflop.cost.training.stages import TO_STAGES, at_last_stage, send_works, slots_of
+from thermoflop.cost.training.stream import divided_stream
 from thermoflop.cost.work.share import Layout, Share
 from thermoflop.cost.work.weights import layers_of, stage_share
 from thermoflop.cost.work.work import Work, pass_work, work_of
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
 # (4 + 4), fills their gradient (4), makes that of the logits (8 + 4), and casts it back (4 + 2).
 LOSS_BYTES, LOSS_BYTES_ALONE = 6.0, 36.0
 LAST = "down_proj"
-TO_EXPERTS, TO_STAGES = "all-to-all", "send"
+TO_EXPERTS = "all-to-all"
 # Trainers that multiply for all experts of a device in one kernel (PyTorch's and JAX's grouped
 # products, MegaBlocks); Transformer Engine starts one for each, over four streams
 # (common/gemm/cublaslt_gemm.cu, ``nvte_multi_stream_cublas_gemm``), and so it casts for them.
@@ -126,6 +127,7 @@ def trained(iteration: Iteration) -> list[Phase]:
         adapters = lora.works(share, seen, iteration.precision.activation_bytes)
         works = [*lora.dequantized(frozen.works(step, kernels)), *adapters]
     works = gathered_narrow(launched_by_expert(works, iteration, share), iteration)
+    works = divided_stream(works, iteration, share.description)
     alone = products_works(works, iteration)
     again = made_again(works, share.description) if iteration.fine_grained else frozenset()
     again -= {(work.part, work.name) for work in alone}
@@ -133,10 +135,10 @@ def trained(iteration: Iteration) -> list[Phase]:
         replace(work, times=work.times * _executions(work, iteration, again)) for work in works
     ]
     micro += alone
-    micro += [*cast_works(works, iteration), *loss_works(works, iteration)]
+    micro += [*cast_works(works, iteration, share.description), *loss_works(works, iteration)]
     slots = slots_of(iteration)
     micro += [*permuted_works(iteration), *send_works(share, iteration, slots)]
-    micro, sent = _apart(micro, iteration)
+    micro, sent = _apart(at_last_stage(micro, iteration), iteration)
     each, once = replica_works(iteration, share)
     if each:
         parts = [Phase(slots, micro, [*sent, *_behind(each, plan.overlap)])]
@@ -240,27 +242,6 @@ def is_frozen(work: Work, iteration: Iteration) -> bool:
     """Whether a work multiplies with, or writes out, a matrix that is not trained."""
     multiplies = work.kind == "contraction" or work.name == WRITTEN_OUT
     return iteration.lora is not None and multiplies and work.part != ADAPTERS
-
-
-def slots_of(iteration: Iteration) -> float:
-    """Micro-batches of the whole model that a device's time is worth, bubble included."""
-    plan = iteration.plan
-    layers = layers_of(iteration.model.description)
-    idle = (plan.pp - 1) / iteration.virtual
-    return float((iteration.micro_batches + idle) * stage_share(layers, plan.pp))
-
-
-def send_works(share: Share, iteration: Iteration, slots: float) -> list[Work]:
-    """A micro-batch's activations over one boundary of each chunk of layers and their gradients
-    back, in each of so many ``slots``: b s h elements in one direction (Narayanan et al. 2021,
-    section 3.2), over t where each tensor-parallel device sends its part (section 4.1)."""
-    stack, plan = share.description.stacks[-1], iteration.plan
-    if plan.pp == 1:
-        return []
-    size = iteration.tokens() * stack.hidden * iteration.precision.activation_bytes / plan.tp
-    far = size if 0 < plan.node_size < plan.devices else 0.0
-    times = 2.0 * iteration.micro_batches * iteration.virtual / slots
-    return [network_work(TO_STAGES, times, size, far=far)]
 
 
 def bound_training_s(iteration: Iteration) -> float:
