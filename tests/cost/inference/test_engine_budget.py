@@ -312,3 +312,11 @@ def test_a_narrower_cache_over_unlike_cards_is_one_of_llama_cpp():
     found = tf.fit("qwen3-next-80b-a3b", "rtx-3090 + rtx-4090", dtype="q4_k_m", prompt=100_000)
     [cache] = [remedy.value for remedy in found.remedies if remedy.kind == "kv_dtype"]
     assert cache in ("q8_0", "q4_0")
+
+
+@pytest.mark.parametrize(("profile", "share"), [("vllm@0.11", 0.9), ("vllm 0.20", 0.9),
+                                                ("vllm 0.21", 0.92), ("vllm", 0.92)])  # fmt: skip
+def test_vllm_takes_a_share_of_0_92_since_it_counts_its_graphs(profile, share):
+    """Pull request 38284 of vLLM; its log since says "enabled (default since v0.21.0)"."""
+    budget = tf.fit("llama-3.1-8b", "h100", profile=profile).budget
+    assert budget.options["gpu_memory_utilization"] == share

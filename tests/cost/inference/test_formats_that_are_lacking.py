@@ -72,3 +72,52 @@ def test_a_refused_format_says_which_engines_count_it() -> None:
         tf.estimate(MODEL, "a100", dtype="fp8")
     assert str(caught.value).endswith(" (--profile vllm)")
     assert "--" not in caught.value.sentence
+
+
+def _refused(ask) -> str:
+    with pytest.raises(UsageError) as caught:
+        ask()
+    return caught.value.sentence
+
+
+PUBLISHED = {"model_type": "gpt2", "quantization_config": {
+    "quant_method": "modelopt", "quant_algo": "NVFP4"}}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("gpu", "profile"),
+    [("mi355x", "vllm"), ("m4-max", "sglang"), ("h200", "tensorrt-llm"), ("mi210", "vllm")],
+)
+def test_a_file_is_refused_where_its_format_is_when_asked_for(gpu: str, profile: str) -> None:
+    asked = _refused(lambda: tf.estimate("gpt2", gpu, dtype="nvfp4", profile=profile))
+    assert "does not compute in nvfp4" in asked
+    for ask in (tf.estimate, tf.fit):
+        assert _refused(lambda ask=ask: ask(PUBLISHED, gpu, profile=profile)) == asked
+
+
+@pytest.mark.parametrize(
+    ("gpu", "profile", "how"),
+    [("mi300x", "vllm", "16 bits (Petit)"), ("h200", "sglang", "16 bits (Marlin)"),
+     ("4090", "vllm", "16 bits (Marlin)"), ("m4-max", "llama.cpp", "8 or 16 bits")],
+)  # fmt: skip
+def test_a_file_is_noted_where_its_format_is_when_asked_for(gpu, profile, how) -> None:
+    """SGLang's guide to AMD's devices has nvfp4 on MI250 and MI300X by Petit."""
+    asked = tf.estimate("gpt2", gpu, dtype="nvfp4", profile=profile).precision
+    published = tf.estimate(PUBLISHED, gpu, profile=profile).precision
+    assert asked.said == published.said != ""
+    assert asked.said.endswith(f"{profile} reads weights in it, and multiplies in {how}")
+
+
+def test_petit_multiplies_no_experts() -> None:
+    said = _refused(lambda: tf.estimate("mixtral-8x7b", "mi300x", dtype="nvfp4", profile="vllm"))
+    assert (
+        said == "MI300X does not compute in nvfp4, and vllm has no kernels of experts there that"
+        " read it"
+    )
+
+
+def test_a_plan_starts_no_file_on_a_device_whose_engine_does_not_run_it() -> None:
+    found = tf.plan(PUBLISHED, ["mi355x", "b200"], users=4, max_devices=1, prompt=64, generate=8)
+    assert {choice.device for choice in found.choices} == {"B200-SXM"}
+    with pytest.raises(UsageError, match="its 4 bits are mxfp4"):
+        tf.plan(PUBLISHED, ["mi355x"], users=4, max_devices=1)

@@ -6,6 +6,7 @@ import pytest
 import thermoflop as tf
 from kit.made_up import DEVICE, KEY_WIDTH, LAYERS, TOKENS, WIDTH, decoder
 from thermoflop.base.record import replace
+from thermoflop.cost.catalogue.profiles import find_profile
 from thermoflop.cost.engines.footprint import Load
 from thermoflop.cost.inference.arguments import default_sizes
 from thermoflop.cost.inference.room import LARGEST, Room, largest, room_of
@@ -150,6 +151,8 @@ def test_a_cache_is_as_an_engines_options_say():
         room(profile="vllm", kv_dtype="bf16", options={"kv_cache_dtype": "fp8"})
     assert room(profile="vllm 0.11").engine.options["version"] == pytest.approx(0.11)
     assert room(profile="vllm").engine.options["version"] is None
+    for same in ("vllm@0.11", find_profile("vllm@0.11")):
+        assert room(profile=same).engine.options["version"] == pytest.approx(0.11)
 
 
 @pytest.mark.parametrize(

@@ -224,11 +224,16 @@ def format_in_4_bits(device: Device) -> str:
 
 def check_4_bits(device: Device, dtype: str) -> None:
     """UsageError for NVIDIA's 4 bits on a device whose unit multiplies others."""
+    if said := other_4_bits(device, dtype):
+        raise UsageError(said)
+
+
+def other_4_bits(device: Device, dtype: str) -> str:
+    """A sentence on the 4 bits that a device multiplies instead of NVIDIA's; "" elsewhere."""
     own = format_in_4_bits(device)
-    if dtype == "nvfp4" and device.has_peak("fp4") and own != dtype:
-        raise UsageError(
-            f"{device.name} does not compute in {dtype}: its 4 bits are {own}, as quark-{own}"
-        )
+    if dtype != "nvfp4" or not device.has_peak("fp4") or own == dtype:
+        return ""
+    return f"{device.name} does not compute in {dtype}: its 4 bits are {own}, as quark-{own}"
 
 
 def is_switched(device: Device) -> bool:

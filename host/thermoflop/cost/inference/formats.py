@@ -17,18 +17,19 @@ from thermoflop.cost.hardware.precision import (
 )
 from thermoflop.cost.inference.arguments import default_format, in_16_bits
 from thermoflop.cost.inference.products import (
-    ALONE,
     FORMS,
     WIDE,
     as_multiplied,
     computed_in,
-    has_marlin,
     lacks,
+    narrow_kernels,
+    no_products,
     said_of_products,
     wide_on,
 )
 from thermoflop.cost.work.weights import (
     Checkpoint,
+    has_experts,
     is_matrix,
     weights_held,
     weights_on_fullest,
@@ -116,8 +117,8 @@ def _of_name(
     engine = _engine_of(profile)
     if engine.alone == "GGUF" and not no_weights(engine, dtype):
         how = "8 or 16 bits"  # ggml's kernels of narrow weights, on every device
-    elif engine.name in ALONE and has_marlin(device):
-        how = "16 bits (Marlin)"
+    elif kernels := narrow_kernels(engine, device, dtype):
+        how = f"16 bits ({kernels})"
     else:
         return found
     said = f"{device.name} does not compute in {dtype}: {engine.name} reads weights in it, and "
@@ -188,6 +189,19 @@ def lacking(engine: Engine, model: Model, device: Device | None = None) -> tuple
         names = (name,) if name in ALONE_TOO.get(engine.alone, ()) else (own.method, name)
     why = ((name, no_weights(engine, name, device)) for name in names)
     return next((each for each in why if each[1]), ("", ""))
+
+
+def unread(engine: Engine, model: Model, device: Device, dtype: str | None) -> str:
+    """Why a server does not run the model's weights on a device whose products are wider, by
+    ``dtype`` or else as it is named or published; "" where it does."""
+    own, named = model.quantization, model.named_format
+    if dtype is None and named is not None and model.stored is None:
+        dtype = named
+    wanted = dtype or ""
+    if dtype is None and own is not None:
+        stored = _common(model.description, own)
+        wanted = "" if stored is None else stored.activations or ""
+    return no_products(engine, device, spelled(wanted), routed=has_experts(model.description))
 
 
 def as_planned(model: Model, profile: object, *, named: bool) -> tuple[Model, str]:

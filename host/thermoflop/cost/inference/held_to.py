@@ -5,7 +5,7 @@ from __future__ import annotations
 from thermoflop.cost.catalogue.profiles import Profile, find_profile
 from thermoflop.cost.engines.abilities import no_cache, no_device, no_layout, no_weights
 from thermoflop.cost.engines.engine import ENGINES
-from thermoflop.cost.inference.formats import as_downloaded, choose_formats, lacking
+from thermoflop.cost.inference.formats import as_downloaded, choose_formats, lacking, unread
 from thermoflop.cost.inference.setting import Setting
 from thermoflop.errors import UsageError
 
@@ -39,6 +39,10 @@ def check_engine(
         name, said = lacking(engine, model, device)
         where = "which its name means" if name == model.named_format else "as it is published"
         _refuse(said and f"{said}, {where}: expected another dtype")
+    if model is not None:
+        asked: Sequence[str | None] = [dtypes] if isinstance(dtypes, str) else dtypes or (None,)
+        for dtype in asked:
+            _refuse(unread(engine, model, device, dtype))
     _refuse(no_cache(engine, kv_dtype) if isinstance(kv_dtype, str) else "")
 
 

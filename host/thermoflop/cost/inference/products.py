@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from thermoflop.base.record import replace
-from thermoflop.cost.hardware.device import Device, format_in_4_bits
+from thermoflop.cost.hardware.device import Device, format_in_4_bits, other_4_bits
 from thermoflop.errors import UsageError
 
 TYPE_CHECKING = False
@@ -24,6 +24,9 @@ _COMPUTED = {
 # these lack the products, for any model that --quantization narrows (Marlin; "FP8 W8A16" in
 # docs/features/quantization of vLLM 0.10, fp8_utils and marlin_utils_fp4 of both).
 ALONE = ("vllm", "sglang")
+# AMD's devices on which both read nvfp4 and multiply in 16 bits, experts left aside (Petit:
+# ``--quantization petit_nvfp4``, platforms/amd_gpu of docs.sglang.ai).
+_PETIT = ("MI250", "MI300X")
 # Engines that narrow the inputs of experts in mxfp4 to 8 bits on devices that multiply 4 bits, with
 # how the names of these begin: SGLang's kernels for workstations (SM120) keep 16 bits
 # (examples/models/core/gpt_oss/README.md of TensorRT-LLM 1.0; ``--flashinfer-mxfp4-moe-precision``
@@ -65,6 +68,33 @@ def has_marlin(device: Device) -> bool:
     return device.vendor == "NVIDIA" and "bf16" in device.peaks
 
 
+def narrow_kernels(engine: Engine, device: Device, dtype: str) -> str:
+    """The kernels by which an engine reads such weights on a device that lacks their products, and
+    multiplies in 16 bits; "" where it has none."""
+    if engine.name not in ALONE:
+        return ""
+    if has_marlin(device):
+        return "Marlin"
+    return "Petit" if dtype == "nvfp4" and device.name.startswith(_PETIT) else ""
+
+
+def no_products(engine: Engine, device: Device, wanted: str, *, routed: bool) -> str:
+    """Why a server does not run weights whose products a device lacks, as a sentence; "" where it
+    does, or where their inputs are wide (``wanted`` is their format). ``routed``: experts' are."""
+    if wanted not in FORMS or not engine.serves or engine.alone or engine.name == "default":
+        return ""
+    if not lacks(device, wanted, _COMPUTED[wanted][0]):
+        return ""
+    kernels = narrow_kernels(engine, device, wanted)
+    if kernels and not (routed and kernels == "Petit"):
+        return ""
+    if other := other_4_bits(device, wanted):
+        return other
+    of_experts = " of experts" if kernels else ""
+    said = f"{device.name} does not compute in {wanted}, and {engine.name} has no kernels"
+    return f"{said}{of_experts} there that read it"
+
+
 def wide_on(device: Device) -> str:
     """The format in which a device multiplies what it reads in a narrower one."""
     return next((name for name in WIDE if device.has_peak(name)), WIDE[0])
@@ -97,7 +127,10 @@ def said_of_products(device: Device, stored: Stored, engine: Engine | None) -> s
     if wanted not in _COMPUTED or compute == _COMPUTED[wanted][0]:
         return ""
     name = "default" if engine is None else engine.name
-    marlin = has_marlin(device) and name in ("default", *ALONE)
-    wide = "16 bits (Marlin)" if marlin else "16 bits" if compute in WIDE[:2] else compute
+    marlin = "Marlin" if engine is None and has_marlin(device) else ""
+    kernels = marlin if engine is None else narrow_kernels(engine, device, wanted)
+    wide = "16 bits" if compute in WIDE[:2] else compute
+    if kernels or (engine is not None and engine.alone == "GGUF"):
+        wide = f"16 bits ({kernels})" if kernels else "8 or 16 bits"
     reads = f"{name} reads weights in it, and multiplies" if name != "default" else "multiplied"
     return f"{device.name} does not compute in {wanted}: {reads} in {wide}"

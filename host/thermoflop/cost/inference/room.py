@@ -183,8 +183,10 @@ def _named_engine(profile: str | Profile) -> tuple[str, str]:
 def _with_version(
     engine: str, profile: str | Profile, options: Mapping[str, Any] | None
 ) -> Mapping[str, Any] | None:
-    """The options, with the version that the name of a profile carries (``vllm 0.11``)."""
-    words = profile.split() if isinstance(profile, str) else []
+    """The options, with the version that the name of a profile carries (``vllm 0.11``), or the last
+    one of its generation (``vllm@0.11``)."""
+    name = profile if isinstance(profile, str) else profile.name
+    words = name.replace("@", " ").split()
     if engine == "vllm" and len(words) > 1 and words[1][:1] in "v0123456789":
         return {"version": words[1], **(options or {})}
     return options

@@ -12,7 +12,13 @@ from thermoflop.cost.catalogue.profiles import Profile, find_profile
 from thermoflop.cost.engines.abilities import no_device
 from thermoflop.cost.engines.engine import named_engine
 from thermoflop.cost.inference.arguments import as_model, checked_whole, validate_arguments, written
-from thermoflop.cost.inference.formats import as_named, as_planned, check_understood, lacking
+from thermoflop.cost.inference.formats import (
+    as_named,
+    as_planned,
+    check_understood,
+    lacking,
+    unread,
+)
 from thermoflop.cost.inference.held_to import not_run
 from thermoflop.cost.inference.room import Room, room_of
 from thermoflop.cost.plan.blocked import REPLICA, Tried, blocked
@@ -322,9 +328,11 @@ class Search:
         and the engine loads such; else none."""
         if self.model.named_format is not None or self.profile.engine.name == "llama.cpp":
             return []
+        device, engine = self.devices[0], self.profile.engine
         rooms = [
-            room_of(self.model, self.devices[0], name, None, None, self.profile, None)
+            room_of(self.model, device, name, None, None, self.profile, None)
             for name in usual
+            if not unread(engine, self.model, device, name)
         ]
         return [] if any(each.precision.weight_bits < 5 for each in rooms) else [*usual, "int4"]
 
@@ -334,8 +342,12 @@ class Search:
         groups: dict[str | None, list[Room]] = {}
         engine = self.profile.engine.name
         lacking: list[Room] = []
+        refused: list[str] = []
         for device in self.devices:
             for name in dtypes or formats(self.model, device, engine):
+                if why := unread(self.profile.engine, self.model, device, name):
+                    refused.append(why)
+                    continue
                 room = room_of(self.model, device, name, kv_dtype, None, self.profile, None)
                 if not device.has_peak(room.precision.compute):
                     lacking.append(room)
@@ -343,6 +355,8 @@ class Search:
                 groups.setdefault(name, []).append(room)
         if not groups and lacking:
             lacking[0].device.peak(lacking[0].precision.compute)  # says what it computes in
+        if not groups and refused:
+            raise UsageError(refused[0])
         return list(groups.values())
 
 
