@@ -334,7 +334,7 @@ def test_the_frontier_trades_one_speed_for_the_other():
         ({"dtypes": ["fp7"]}, "fp7"),
         ({"top": 0}, "top=0"),
         ({"prefix_hit": 2}, "prefix_hit=2"),
-        ({"dtypes": ["nvfp4"], "profile": "tensorrt-llm"}, "does not compute in fp4"),
+        ({"dtypes": ["nvfp4"], "profile": "tensorrt-llm"}, "does not compute in nvfp4"),
     ],
 )
 def test_nonsense_is_named(asked, said):
