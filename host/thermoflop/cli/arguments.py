@@ -53,6 +53,10 @@ _SHARED: dict[str, dict[str, Any]] = {
         "dest": "duration_s", "type": duration_s, "metavar": "T",
         "help": "stop after 60s, 5m or 1h",
     },
+    "--encoder": {
+        "type": length, "metavar": "N",
+        "help": "tokens that the encoder beside a decoder reads (Whisper's own, else none counted)",
+    },
     "--gpu": {
         "choices": Offered(("auto", "none", "sim")), "default": "auto", "metavar": "GPU",
         "help": "auto, none, sim, or so many simulated as in 8xsim (auto)",

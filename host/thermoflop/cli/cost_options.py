@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 _INFERENCE = (
     "devices", "tp", "pp", "dp", "ep", "cp", "batch", "prompt", "generate", "dtype", "kv_dtype",
-    "profile", "page", "images", "audio",
+    "profile", "page", "images", "audio", "encoder",
 )  # fmt: skip
 _HARDWARE = ("--gpu", "--hardware")
 

@@ -24,7 +24,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_shared(parser, "--profile")
     add("--prefix", type=length, default=0, metavar="N", help="prompt tokens cached")
     add("--chunk", type=length, metavar="N", help="prompt tokens read at once")
-    add_shared(parser, "--page", "--images", "--audio")
+    add_shared(parser, "--page", "--images", "--audio", "--encoder")
     overlap = "share of the network's time that hides behind computing (0)"
     add_option(parser, "--comm-overlap", type=share, default=0.0, metavar="S", help=overlap)
     add_shared(parser, "--node-size", "--network-bandwidth")

@@ -40,7 +40,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--host-bandwidth", type=bandwidth, metavar="GB/S",
         help="of the host's memory, for layers left there (89.6)",
     )  # fmt: skip
-    add_shared(parser, "--page", "--images", "--audio")
+    add_shared(parser, "--page", "--images", "--audio", "--encoder")
     add_shared(parser, "--why", help="what the weights are made of, and what stays wide")
     add_shared(parser, "--svg", help="draw the memory as a bar")
     add_shared(parser, "--json")

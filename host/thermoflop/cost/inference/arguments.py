@@ -22,7 +22,9 @@ LARGEST = 10**12
 # Tokens of a prompt and after it where nothing is said, as far as the model has room for them.
 PROMPT, GENERATE = 1024, 128
 # Sizes of which 1k is 1,024.
-_LENGTHS = ("prompt", "generate", "prefix", "sequence", "context", "chunk", "budget")
+_LENGTHS = (
+    "prompt", "generate", "prefix", "sequence", "context", "chunk", "budget", "encoder",
+)  # fmt: skip
 # Tokens in a page of the cache; engines have 1 to a few thousand.
 LARGEST_PAGE = 2**20
 # What to do where a context is longer than the configuration states.
@@ -130,7 +132,7 @@ def unread_source(model: Model) -> tuple[str, ...]:
         return ()
     counted = "prompt and generated tokens are the decoder's"
     source = f"the encoder of {model.name}, and what the decoder keeps of its source"
-    return (f"{source}, are not counted: {counted}",)
+    return (f"{source}, are not counted without encoder (--encoder N): {counted}",)
 
 
 def _most(size: Number) -> int:

@@ -22,6 +22,7 @@ from thermoflop.cost.inference.formats import formats_line
 from thermoflop.cost.inference.held_to import as_run, check_layout
 from thermoflop.cost.inference.remedies import Remedy, remedies_of, remedies_over_cards
 from thermoflop.cost.inference.room import LARGEST, MOST_DEVICES, Room, largest, room_of
+from thermoflop.cost.inference.source import source_said, with_source
 from thermoflop.cost.inference.unequal import Card, Split, fullest
 from thermoflop.cost.memory import Memory, copies_of_cache, memory_json, memory_sheet
 from thermoflop.cost.work.share import Layout, check_degrees
@@ -134,6 +135,7 @@ def fit(
     profile: str | Profile | None = None,
     engine_options: dict[str, Any] | None = None,
     host_bandwidth: float | None = None,
+    encoder: int | str | None = None,
 ) -> Fit:
     """What fits in memory: this run, the largest batch, the longest context, the fewest devices.
 
@@ -174,6 +176,8 @@ def fit(
             ``{"gpu_memory_utilization": 0.85}``. None: its defaults.
         host_bandwidth: GB a second of the host's memory, for layers that are left there. None:
             89.6, two channels of DDR5-5600.
+        encoder: tokens that the encoder beside a decoder (T5, BART) reads for each sequence. None:
+            what it always reads (Whisper), else it is not counted, which is said.
 
     Returns:
         What fits, with the memory of this run.
@@ -200,8 +204,9 @@ def fit(
     check_degrees(devices=devices, tp=tp, pp=pp, dp=dp, ep=ep, cp=cp)
     hardware, devices = alike(hardware, devices)
     cards = named_cards(hardware)
+    smallest = min(cards, key=lambda card: card.memory_bytes) if cards else hardware
     known, device, workload = validate_arguments(
-        model, min(cards, key=lambda card: card.memory_bytes) if cards else hardware, batch,
+        with_source(model, encoder), smallest, batch,
         prompt, generate, 0, page, images=images, audio=audio,
     )  # fmt: skip
     sequences = workload.batch
@@ -281,7 +286,8 @@ def fit_text(capacity: Fit) -> str:
     lines = [
         wrapped(
             f"{capacity.model_name} on {_where(capacity)}, {capacity.precision.label}, "
-            f"batch {capacity.batch}, {capacity.prompt} + {capacity.generate} tokens: {verdict}"
+            f"batch {capacity.batch}, {capacity.prompt} + {capacity.generate} tokens"
+            f"{_source_of(capacity)}: {verdict}"
         ),
         *(wrapped(said) for said in (*beside, _formats_of(capacity)) if said),
         "",
@@ -319,6 +325,11 @@ def missing_text(capacity: Fit) -> str:
     if missing <= 0:  # there would be room, but not for whole layers
         return f"{short} on {capacity.device.name}"
     return f"{gigabytes(missing)} missing on all cards together"
+
+
+def _source_of(capacity: Fit) -> str:
+    """How much an encoder reads, where one does."""
+    return "" if capacity.room is None else source_said(capacity.room[0].model)
 
 
 def _formats_of(capacity: Fit) -> str:

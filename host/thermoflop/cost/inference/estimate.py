@@ -20,6 +20,7 @@ from thermoflop.cost.roofline.decode import decode_s
 from thermoflop.cost.roofline.span import Span
 from thermoflop.cost.work.share import check_degrees, choose_layout
 from thermoflop.cost.work.steps import CONVENTIONS, OF_ENCODERS, decode_step, middle_context
+from thermoflop.errors import UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -61,6 +62,7 @@ def estimate(
     network_gb_s: float | None = None,
     images: str | None = None,
     audio: str | float | None = None,
+    encoder: int | str | None = None,
 ) -> Estimate:
     """Time, memory and energy of reading a prompt and generating tokens after it.
 
@@ -106,6 +108,8 @@ def estimate(
             height in pixels; their tokens come on top of ``prompt``. None: no images.
         audio: the clip that each prompt brings for a model that hears: seconds, or ``30s``; its
             tokens come on top as well. None: no sound.
+        encoder: tokens that the encoder beside a decoder (T5, BART) reads for each sequence. None:
+            what it always reads (Whisper), else it is not counted, which is said.
 
     Returns:
         The estimate: seconds with bound and interval, bytes, joules, and what they rest on.
@@ -143,6 +147,10 @@ def estimate(
 
         cards = unlike(hardware)
         hardware, devices, tp, pp = pooled(hardware, devices, tp, pp, profile, dp=dp * cp)
+    if encoder is not None:
+        from thermoflop.cost.inference.source import with_source
+
+        model = with_source(model, encoder)
     known, device, workload = validate_arguments(
         model, hardware, batch, prompt, generate, prefix, page, images=images, audio=audio
     )
@@ -150,6 +158,10 @@ def estimate(
     nodes = device.network.node_size
     plan = choose_layout(devices, tp, pp, dp, ep, cp, overlap=overlap, node_size=nodes)
     chunk = None if chunk is None else checked_size("chunk", written("chunk", chunk), 1)
+    if chunk is not None and known.is_encoder_decoder:
+        raise UsageError(
+            f"chunk={chunk} is for a decoder alone: {known.name} has an encoder besides"
+        )
     setting = setting_of(
         known, device, plan, dtype, kv_dtype, profile,
         prefix=workload.prefix, chunk=chunk, media=workload.media, cards=cards,

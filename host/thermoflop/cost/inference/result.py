@@ -23,6 +23,7 @@ from thermoflop.cost.inference.divided import (
     fits_as_divided,
 )
 from thermoflop.cost.inference.formats import formats_line
+from thermoflop.cost.inference.source import source_said
 from thermoflop.cost.memory import (
     memory_json,
     memory_parts,
@@ -251,9 +252,10 @@ def estimate_text(estimate: Estimate) -> str:
         time_rows.append([label, bound, expected, f"{low} .. {high}"])
     where = f"{estimate.model_name} on {plan.devices} x {estimate.device.name} ({plan.label})"
     prompt = f"prompt {estimate.prompt}{_brought(estimate)}"
+    source = source_said(estimate.setting.model)
     lines = [
         f"{where}, {estimate.precision.label}",
-        f"batch {estimate.batch}, {prompt}, {estimate.generate} generated",
+        f"batch {estimate.batch}, {prompt}, {estimate.generate} generated{source}",
         *_told_first(estimate, own),
         "",
         table(time_rows, least=("bound",)),

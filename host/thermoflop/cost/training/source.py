@@ -9,9 +9,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from thermoflop.base.record import replace
-from thermoflop.cost.inference.arguments import BEYOND, checked_whole
+from thermoflop.cost.inference.arguments import checked_whole
+from thermoflop.cost.inference.source import check_positions
 from thermoflop.errors import UsageError
-from thermoflop.model.architecture.parts import Convolution, Table
+from thermoflop.model.architecture.parts import Convolution
 
 if TYPE_CHECKING:
     from thermoflop.cost.training.iteration import Iteration
@@ -40,24 +41,8 @@ def source_of(model: Model, encoder: int | None, sequence: int) -> int | None:
     if encoder is None:
         return sequence if stack.positions is None else int(stack.positions)
     checked_whole("encoder", encoder, 1)
-    most = _most(stack, model.max_positions)
-    if most is not None and encoder > most:
-        raise UsageError(
-            f"encoder={encoder} passes the {most} positions of {model.name}'s encoder: expected no "
-            "more",
-            also=f", or {BEYOND}",
-        )
+    check_positions(model, stack, encoder)
     return encoder
-
-
-def _most(stack: Stack, otherwise: int | None) -> int | None:
-    """The longest source that the encoder has positions for."""
-    if stack.positions is not None:
-        return int(stack.positions)
-    tables = (each.part for each in stack.front if isinstance(each.part, Table))
-    rows = next((int(each.rows) for each in tables if each.group == "embed_pos"), 0)
-    # BART's tables begin with two rows that no position has; LED's encoder has one of its own
-    return otherwise if otherwise is not None and rows <= otherwise + 2 else rows or None
 
 
 def hears(stack: Stack) -> bool:
