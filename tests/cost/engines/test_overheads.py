@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
+from thermoflop.base.record import replace
 from thermoflop.cost.catalogue.devices import find_device
 from thermoflop.cost.catalogue.profiles import find_profile
 from thermoflop.cost.engines.overheads import apply_engine, apply_engine_to, as_sent
 from thermoflop.cost.hardware.precision import choose_precision
 from thermoflop.cost.inference.setting import Setting
+from thermoflop.cost.roofline.formula import TERMS
 from thermoflop.cost.work.network import network_work
 from thermoflop.cost.work.share import Layout
 from thermoflop.cost.work.work import Work, launches_of
@@ -86,6 +89,47 @@ def test_devices_wait_for_the_one_whose_experts_are_chosen_most(sets, ep, most):
     engine = find_profile("vllm").engine
     (read,) = apply_engine(works, engine, choose_precision("bf16"), 64.0, ep)
     assert read.weight_bytes == pytest.approx(most, rel=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("tokens", "met"),
+    [
+        (1, 8.0),  # whatever is popular, a token meets as many as it chooses
+        (33, 64 * (1 - 7 / 8 / (1 + 32 * 0.133531))),  # ln 8/7: e^-x of even ones is 1/(1 + x)
+        (1000, 64 * (1 - 7 / 8 / (1 + 999 * 0.133531))),
+    ],
+)
+def test_fewer_experts_are_met_where_some_are_chosen_more_than_others(tokens, met):
+    """Each of 64 experts is chosen by an eighth of the tokens on average, by shares that have an
+    exponential distribution; padding is that of the experts that are met."""
+    even = 64 * (1 - (7 / 8) ** tokens)
+    # of 8 experts a token, spread over those that are met; a FLOP for each row of each of them
+    sizes = {"flops": 8.0 * tokens, "row_flops": even}
+    works = [replace(product("expert up", "experts", 2.0, even, even), **sizes)]
+    engine, plain = find_profile("vllm").engine, choose_precision("bf16")
+    (one,) = apply_engine(works, engine, plain, 64.0, 1, 1 / 8)
+    assert one.weight_bytes == pytest.approx(met, rel=1e-5)
+    assert one.row_flops == pytest.approx(works[0].row_flops * met / even, rel=1e-5)
+    several = replace(works[0], flops=np.array([sizes["flops"]]))
+    (many,) = apply_engine([several], engine, plain, 64.0, 1, 1 / 8)
+    assert many.weight_bytes.tolist() == [pytest.approx(met, rel=1e-5)]
+    assert apply_engine(works, find_profile("vllm@0.11").engine, plain, 64.0, 1, 1 / 8) == works
+
+
+@pytest.mark.parametrize(
+    ("compute", "element_bytes", "rated"),
+    [("nvfp4", 2.0, "wide"), ("fp8", 2.0, "wide"), ("nvfp4", 0.5625, "contraction"),
+     ("bf16", 2.0, "contraction")],
+)  # fmt: skip
+def test_a_matrix_left_in_16_bits_is_multiplied_at_the_peak_of_16_bits(
+    compute, element_bytes, rated
+):
+    work = replace(product("o_proj", "attn_proj", element_bytes), element_bytes=element_bytes)
+    (run,) = apply_engine([work], find_profile("vllm").engine, choose_precision(compute))
+    assert run.rated == rated
+    sheet = SimpleNamespace(peak_flops_s=100.0, attention_flops_s=25.0)
+    seconds = [term.at_data_sheet(run, sheet) for term in TERMS if term.parameter == "matmul"]
+    assert sum(seconds) == pytest.approx(work.flops / (25.0 if rated == "wide" else 100.0))
 
 
 @pytest.mark.parametrize(

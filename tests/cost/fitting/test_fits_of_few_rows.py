@@ -206,7 +206,7 @@ def test_an_engines_model_weighs_by_the_fourth_root_of_its_rows(together):
                 weights=weights / weights.mean(), offsets=OFFSETS, known=KNOWN,
                 powers=POWERS)  # fmt: skip
     assert found.log_params == pytest.approx(alone.log_params, abs=1e-6)
-    assert OFFSETS["engine"] == {name: pytest.approx(KNOWN[name][1] / 20) for name in PARAMETERS}
+    assert OFFSETS["engine"] == {name: pytest.approx(KNOWN[name][1] * 0.035) for name in PARAMETERS}
     # of tiles of 16 queries half are empty; those of older engines hold 16 or 64
     assert KNOWN == {**START, "q_half": (16 / 2, 0.8)}
     assert START["q_half"] == ((16 * 64) ** 0.5, 1.0)

@@ -104,18 +104,19 @@ def test_what_prompts_bring_is_brought_by_each_sequence():
     assert plain.check_step(5, 4, 10).new == 5
 
 
-@pytest.mark.parametrize(("layout", "spread"), [(Layout(2), False), (Layout(2, ep=2), True)])
-def test_an_engine_knows_the_experts_of_a_device_where_they_are_spread(monkeypatch, layout, spread):
+@pytest.mark.parametrize(("layout", "held"), [(Layout(2), 4.0), (Layout(2, ep=2), 2.0)])
+def test_an_engine_knows_the_experts_of_a_device_and_how_many_a_token_chooses(
+    monkeypatch, layout, held
+):
+    """Of four experts a token chooses two, wherever they lie."""
     asked = []
     monkeypatch.setattr(
-        setting_module, "apply_engine", lambda works, *more: asked.append(more[-2:]) or works
+        setting_module, "apply_engine", lambda works, *more: asked.append(more[-3:]) or works
     )
     model = decoder(**{**MIXTURE, "num_local_experts": 4})
     setting = Setting(model, DEVICE, layout, choose_precision("bf16"), rates())
     setting.works(decode_step(10, 4))
-    held = setting.share.experts_held
-    assert held > 0
-    assert asked == [(held, 2)] if spread else asked == [(0.0, 1)]
+    assert asked == [(held, layout.ep, 2 / 4)]
 
 
 @pytest.mark.parametrize(

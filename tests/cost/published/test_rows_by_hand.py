@@ -12,6 +12,7 @@ from thermoflop.cost.published.row import Skipped, by_reason, rows_of
 from thermoflop.cost.published.serving import serving_row
 from thermoflop.cost.published.training import is_training, narayanan_flops, training_row
 from thermoflop.cost.training.memory import training_memory
+from thermoflop.cost.work.steps import decode_step
 from thermoflop.model.load import load_model
 
 SERVED = {
@@ -552,3 +553,32 @@ def test_a_row_names_its_model_as_people_name_models(written, name):
     assert model_of({"model": written}).name == name
     with pytest.raises(Skipped, match="shape unknown"):
         model_of({"model": f"{written}-of-nobody"})
+
+
+@pytest.mark.parametrize(
+    ("model", "label", "name", "attention"),
+    [
+        ("Kimi-K2", "int4", "int4", 2.0),
+        ("Kimi-K2", "nvfp4", "nvfp4", 2.0),
+        ("MiniMax-M2.5", "nvfp4", "nvfp4", 2.0),
+        ("Qwen3.5-397B-A17B", "nvfp4", "nvfp4", 2.0),
+        ("DeepSeek-V3", "fp8", "fp8", 1.0),  # all of them
+    ],
+)
+def test_a_model_published_in_4_bits_has_experts_alone_narrow(model, label, name, attention):
+    """4 bits and a scale for 16 or 32 elements are 0.56 bytes at most; attention stays in 16."""
+    raw = {
+        **SERVED, "metric": "tpot_ms", "value": 9.0, "model": model, "precision": label,
+        "engine": "vLLM 0.19.0", "gpu_key": "B200-SXM", "tp": 8, "gpu_count": 8,
+    }  # fmt: skip
+    raw.pop("shape", None)
+    question = serving_row(raw).question
+    assert question.precision.name == name
+    assert question.precision.besides == ("16" if attention == 2 else "")
+    works = question.setting(find_profile("vllm")).works(decode_step(100, 4))
+    bytes_each = {work.group: work.element_bytes for work in works if work.group in PARTS}
+    assert bytes_each["attn_proj"] == attention
+    assert bytes_each["experts"] == pytest.approx(0.55 if attention == 2 else 1.0, abs=0.02)
+
+
+PARTS = ("attn_proj", "experts")

@@ -46,6 +46,16 @@ def test_two_all_reduces_a_layer_of_all_tokens():
     assert tensor_parallel_works(decoder().description, 10, 2.0, 1) == []
 
 
+def test_a_norm_over_all_heads_is_one_more_all_reduce_of_two_sums():
+    """MiniMax M2.5 norms queries and keys over all heads, in 62 layers: two sums of squares of a
+    token in 32 bits, of which 3/4 twice are on the wire of one of four."""
+    plain, sums = tensor_parallel_works(tf.load_model("minimax-m2.5").description, 10, 2.0, 4)
+    assert (plain.times, sums.times) == (2 * 62, 62)
+    assert sums.activation_bytes == pytest.approx(10 * 2 * 4 * 2 * 3 / 4)
+    heads_alone = tensor_parallel_works(tf.load_model("qwen3-8b").description, 10, 2.0, 4)
+    assert {work.name for work in heads_alone} == {"all-reduce"}
+
+
 def test_a_boundary_between_stages_passes_the_stream_of_all_tokens():
     (work,) = pipeline_works(decoder().description, 10, 2.0, 3, stage=1, node_size=0)
     assert (work.times, work.activation_bytes) == (2, 10 * WIDTH * 2)

@@ -243,7 +243,7 @@ class Profile:
             parts.append(f"it runs there through {plugin}, whose memory is its own")
         if {"format", "expert format"} & {*unseen}:
             parts.append(f"none of them in {precision.name}: interval widened")
-        elif f"family:{precision.family}" not in self.group_offsets and not self.seen.formats:
+        elif f"family:{precision.families[0]}" not in self.group_offsets and not self.seen.formats:
             parts.append(f"none of them in {precision.name}")
         if model is not None and "kind" in unseen:
             parts.append(f"none of them a model of its kind ({kind_of_model(model)}): widened")

@@ -114,7 +114,7 @@ def group_names(
     kernels that this version has for this format, the device's maker, the kind of model where it
     is unusual, and how old the version is."""
     names: tuple[str, ...] = (
-        f"family:{precision.family}",
+        *(f"family:{family}" for family in precision.families),
         f"device:{device.name}",
         f"label:{label}",
         f"kernel:{label}/{precision.name}",

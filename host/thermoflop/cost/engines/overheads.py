@@ -7,10 +7,11 @@ of one alone: tokens that travel to their experts in 8 bits.
 
 from __future__ import annotations
 
-from math import log2
+from math import log1p, log2
 
 from thermoflop.base.number import kind_of, maximum, minimum, one_where
 from thermoflop.base.record import replace
+from thermoflop.cost.engines.engine import NARROW
 from thermoflop.cost.work.work import Work
 
 TYPE_CHECKING = False
@@ -35,6 +36,9 @@ LATENTS = ("q_a_proj", "kv_a_proj")
 NARROWED = frozenset({"attn_proj", "cross_attn_proj", "linear_attn_proj", "mlp", "experts",
                       "shared_experts", "ssm_proj", "short_conv_proj"})  # fmt: skip
 KEPT_WIDE = frozenset({"absorb keys", "absorb values", "in_proj_ba", "b_proj"})
+# How unevenly experts are chosen: the shape of the gamma distribution of their popularity. Of 0.5,
+# 1, 2, 4 and all alike this misses tokens least over the three ways of ``fitting.together``.
+POPULARITY = 1.0
 # Expected maximum of 1, 2, 4, ... 256 standard normal variables (Tippett 1925; Harter 1961).
 HIGHEST_OF = (0.0, 0.564, 1.029, 1.424, 1.766, 2.070, 2.343, 2.594, 2.826)
 # Heads that share a key where queries are grouped, each padded by itself in engines of before
@@ -52,14 +56,15 @@ SENT_BYTES = 1 + 4 / 128
 
 
 def apply_engine(
-    works: list[Work], engine: Engine, precision: Precision, held: float = 0.0, ep: int = 1
-) -> list[Work]:
+    works: list[Work], engine: Engine, precision: Precision, held: float = 0.0, ep: int = 1,
+    chosen: float = 0.0,
+) -> list[Work]:  # fmt: skip
     """The operators of a step as an engine runs them; ``held`` experts lie on each of ``ep``
-    devices."""
+    devices, of which a token chooses a share ``chosen`` (0: not known)."""
     if engine.merges:
         works = as_sent(works, precision)
-        if ep > 1 and engine.narrows:
-            works = [_of_fullest(work, held, ep) for work in works]
+        if held and engine.narrows:
+            works = [_of_experts(work, held, ep, chosen) for work in works]
         names, merged = {work.name for work in works}, set(KEYS)
         if any(name.endswith(GATED) for name in names):
             merged |= UPWARD
@@ -69,6 +74,8 @@ def apply_engine(
         works = [_as_launched(work, merged, narrows) for work in works]
     if not engine.narrows:
         works = [_padded_by_heads(work) for work in works]
+    if engine.narrows and precision.compute in NARROW:
+        works = [_of_width(work) for work in works]
     works = [_as_laid_out(work, engine) for work in works]
     if engine.dequantizes is not None and precision.family in ("4w", "8w"):
         works = [each for work in works for each in _dequantized(work, engine)]
@@ -123,22 +130,51 @@ def _as_launched(work: Work, merged: set[str], narrows: bool) -> Work:
     return work if count == work.launches else replace(work, launches=count)
 
 
-def _of_fullest(work: Work, held: float, ep: int) -> Work:
-    """The products of experts on that of ``ep`` devices which reads the most of them, for which the
-    others wait.
+def _of_experts(work: Work, held: float, ep: int, chosen: float) -> Work:
+    """The products of experts, some of which are chosen more than others, on that of ``ep`` devices
+    which reads the most of them."""
+    if work.rated != "experts" or work.operator is None:
+        return work
+    even = getattr(work.operator, "sets", held)
+    met = even
+    if 0 < chosen < 1:
+        tokens = work.flops / work.row_flops * even / (held * chosen)
+        met = minimum(even, _met(tokens, held, chosen))
+    most = met if ep == 1 else _on_fullest(met, held, ep)
+    return replace(
+        work, weight_bytes=work.weight_bytes * (most / even),
+        row_flops=work.row_flops * (met / even),
+    )  # fmt: skip
+
+
+def _met(tokens: Number, held: float, chosen: float) -> Number:
+    """How many of the ``held`` experts so many tokens meet whose popularity is spread.
+
+    Even ones are missed by T tokens with the T-th power of ``1 - chosen``, e^-x. Where popularity
+    has a gamma distribution of the shape a, tokens after the first miss one with (1 + x/a)^-a (the
+    negative binomial distribution in place of Poisson's).
+    """
+    later = maximum(tokens - 1.0, 0.0) * -log1p(-chosen)
+    return held * (1 - (1 - chosen) * (1 + later / POPULARITY) ** -POPULARITY)
+
+
+def _on_fullest(met: Number, held: float, ep: int) -> Number:
+    """Experts that the device reads on which the most are chosen, for which the others wait.
 
     Of the ``held`` experts of a device a mean number is chosen, with the variance of as many
     independent ones; the highest of ep such numbers is that of normal ones.
     """
-    if work.rated != "experts" or work.operator is None:
-        return work
-    met = getattr(work.operator, "sets", held)
     spread = maximum(met * (1 - met / held), 0.0) ** 0.5
     power = min(log2(ep), len(HIGHEST_OF) - 1.001)
     below, share = int(power), power % 1
     highest = HIGHEST_OF[below] + share * (HIGHEST_OF[below + 1] - HIGHEST_OF[below])
-    most = minimum(held, met + highest * spread)
-    return replace(work, weight_bytes=work.weight_bytes * (most / met))
+    return minimum(held, met + highest * spread)
+
+
+def _of_width(work: Work) -> Work:
+    """A product of a matrix that is left in 16 bits runs at the peak of 16 bits."""
+    wide = work.kind == "contraction" and work.element_bytes >= WIDE_BYTES
+    return replace(work, wide=True) if wide else work
 
 
 def _padded_by_heads(work: Work) -> Work:

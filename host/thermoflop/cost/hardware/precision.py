@@ -86,6 +86,8 @@ class Precision:
             Empty (default): all matrices in layers alike.
         said: where another format is counted than was asked for, or products in another one, a
             sentence on that. Empty (default): as asked.
+        besides: family of the other matrices where a publication narrows experts and leaves
+            attention wide, as all do that are published in 4 bits. Empty (default): the same.
 
     Example:
         >>> import thermoflop as tf  # a scale of 16 and a zero of 4 bits for 64 elements
@@ -103,6 +105,12 @@ class Precision:
     family: str
     form: str = ""
     said: str = ""
+    besides: str = ""
+
+    @property
+    def families(self) -> tuple[str, ...]:
+        """What rates are fitted by: one family for all, or one of experts and one of the rest."""
+        return (f"{self.family} experts", self.besides) if self.besides else (self.family,)
 
     @property
     def label(self) -> str:

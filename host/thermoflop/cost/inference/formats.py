@@ -36,6 +36,7 @@ from thermoflop.cost.work.weights import (
 )
 from thermoflop.errors import UsageError
 from thermoflop.model.architecture.formats import spelled
+from thermoflop.model.architecture.parts import Linear
 from thermoflop.model.architecture.quantization import Quantization, Stored
 
 TYPE_CHECKING = False
@@ -382,4 +383,17 @@ def _precision(
         plain, name=_name(checkpoint.quantization, stored), compute=compute, family=family,
         weight_bits=8 * size / elements if elements else 16.0,
         said=said_of_products(device, stored, engine),
+        besides=plain.family if family[0] == "4" and _narrows_experts(model, checkpoint) else "",
+    )  # fmt: skip
+
+
+def _narrows_experts(model: Model, checkpoint: Checkpoint) -> bool:
+    """Whether experts are narrow, and some other matrices in layers wide."""
+    if not has_experts(model.description):
+        return False
+    inside = (each for each in weights_held(model.description, checkpoint) if each.layers)
+    return any(
+        isinstance(each.part, Linear) and each.stored is None
+        and not each.part.unquantized and each.part.group != "experts"
+        for each in inside
     )  # fmt: skip

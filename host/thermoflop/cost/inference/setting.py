@@ -125,8 +125,10 @@ class Setting:
         if engine.unfused:
             step = replace(step, kernels="eager")
         works = self.share.works(step, engine.kernels_in(self.precision.family))
-        held = self.share.experts_held if self.plan.ep > 1 else 0.0
-        return apply_engine(works, engine, self.precision, held, self.plan.ep)
+        share = self.share
+        return apply_engine(
+            works, engine, self.precision, share.experts_held, self.plan.ep, share.chosen
+        )
 
     def plain_works(self, step: Step) -> list[Work]:
         """The operators of a step where nothing is wasted: what energy is counted by."""

@@ -123,10 +123,31 @@ def model_of(row: dict[str, Any]) -> Model:
     return _models[key]
 
 
+# Models in 4 bits that leave some of their matrices wide: the model of the catalogue, or one of the
+# same shape, that is published so. InferenceX runs Kimi K2.5 and its NVFP4 by NVIDIA, MiniMax M2.5,
+# Qwen3.5 and DeepSeek R1 0528 (FP4-V2) by the same (nvidia-master.yaml of SemiAnalysisAI).
+IN_4_BITS = {
+    ("kimi-k2", "int4"): "kimi-k2-thinking",
+    ("kimi-k2", "nvfp4"): "kimi-k2.5-nvfp4",
+    ("minimax-m2.5", "nvfp4"): "minimax-m2.7-nvfp4",
+    ("qwen3.5-397b-a17b", "nvfp4"): "qwen3.5-397b-a17b-nvfp4",
+    ("deepseek-v3", "nvfp4"): "deepseek-v3.2-nvfp4",
+}
+
+
 def published_in_4_bits(row: dict[str, Any]) -> Model | None:
-    """The model of the catalogue that a row's name means, where its format, called ``fp4`` or
-    ``mxfp4``, is the one that the model is published in (gpt-oss); else None."""
-    if str(row.get("precision")).lower() not in ("fp4", "mxfp4"):
+    """The model of a row in the formats that it is published in where those are of 4 bits: as
+    ``IN_4_BITS`` says, or as gpt-oss is for a format called ``fp4`` or ``mxfp4``; else None."""
+    from thermoflop.base.record import replace
+
+    name, label = (str(row.get(key)).lower() for key in ("model", "precision"))
+    if (name, label) in IN_4_BITS:
+        key = f"{name} in {label}"
+        if key not in _models:
+            formats = _named(IN_4_BITS[name, label]).quantization
+            _models[key] = replace(_named(name), quantization=formats)
+        return _models[key]
+    if label not in ("fp4", "mxfp4"):
         return None
     try:
         model = model_of({"model": row.get("model")})

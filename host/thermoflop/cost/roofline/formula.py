@@ -45,11 +45,12 @@ COMPUTE, MEMORY, GAP = "compute", "memory", "gap"
 
 # Kinds of work. What is neither a product nor attention is a pass over memory: nothing to compute.
 DENSE = ("contraction",)
+WIDE = ("wide",)  # products in 16 bits where others are in fewer: at the peak of attention
 EXPERTS = ("experts",)
 ATTENTION = ("attention", "scan")
 PASSES = ("normalization", "element-wise", "gather")
 NETWORK = ("network",)
-NO_EXPERTS = DENSE + ATTENTION + PASSES
+NO_EXPERTS = DENSE + WIDE + ATTENTION + PASSES
 ON_DEVICE = EXPERTS + NO_EXPERTS
 
 
@@ -142,10 +143,13 @@ class Term:
 
 TERMS = (
     Term("matmul", COMPUTE, DENSE, "flops", "peak_flops_s", divides=True),
+    Term("matmul", COMPUTE, WIDE, "flops", "attention_flops_s", divides=True),
     Term("expert_matmul", COMPUTE, EXPERTS, "flops", "peak_flops_s", divides=True),
     Term("m_half", COMPUTE, DENSE, "row_flops", "peak_flops_s", over="matmul"),
+    Term("m_half", COMPUTE, WIDE, "row_flops", "attention_flops_s", over="matmul"),
     Term("m_half", COMPUTE, EXPERTS, "row_flops", "peak_flops_s", over="expert_matmul"),
     Term("tile_penalty", COMPUTE, DENSE, "uneven_flops", "peak_flops_s", over="matmul"),
+    Term("tile_penalty", COMPUTE, WIDE, "uneven_flops", "attention_flops_s", over="matmul"),
     Term("tile_penalty", COMPUTE, EXPERTS, "uneven_flops", "peak_flops_s", over="expert_matmul"),
     Term("attention", COMPUTE, ATTENTION, "flops", "attention_flops_s", divides=True),
     Term("q_half", COMPUTE, ATTENTION, "row_flops", "attention_flops_s", over="attention"),

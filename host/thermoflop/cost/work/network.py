@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from thermoflop.model.architecture.description import Description, Stack
 
 
+NORM_BYTES = 2 * 4  # of a token: sums of squares of its queries and keys, in 32 bits
+
+
 def wire_bytes(collective: str, message_bytes: Number, ranks: int) -> Number:
     """Bytes that each device puts on its link."""
     if ranks == 1:
@@ -89,20 +92,29 @@ def tensor_parallel_works(
     encoder have the tokens of its ``source``.
 
     2 b s h (t-1)/t elements each on every device, so 4 b s h (t-1)/t per layer forward and
-    8 with the backward pass (Narayanan et al. 2021, section 3.2).
+    8 with the backward pass (Narayanan et al. 2021, section 3.2). A norm over the queries or keys
+    of all heads is one more, of a sum of squares of either in 32 bits: ``MiniMaxText01RMSNormTP``
+    of vLLM and SGLang (vllm-project/vllm, pull 31493; sgl-project/sglang, pull 14416).
     """
     if tp == 1:
         return []
-    return [
-        collective_work(
-            "all-reduce", run.times * run.layer.branches, "all-reduce",
-            _seen(stack, tokens, source) * stack.hidden * wide_bytes, tp,
-            steps=float(ceil(log2(tp))), node_size=node_size,
-        )
-        for stack in description.stacks
-        if stack.role in ("decoder", "mtp") or _seen(stack, 0, source)
-        for run in stack.runs
-    ]  # fmt: skip
+    works = []
+    for stack in description.stacks:
+        seen = _seen(stack, tokens, source)
+        if stack.role not in ("decoder", "mtp") and not _seen(stack, 0, source):
+            continue
+        for run in stack.runs:
+            normed = any(getattr(each, "norms_over_heads", False) for each in run.layer.mixers)
+            for name, times, message in (
+                ("all-reduce", run.layer.branches, seen * stack.hidden * wide_bytes),
+                ("all-reduce of norms", int(normed), seen * NORM_BYTES),
+            ):
+                if times:
+                    works.append(collective_work(
+                        name, run.times * times, "all-reduce", message, tp,
+                        steps=float(ceil(log2(tp))), node_size=node_size,
+                    ))  # fmt: skip
+    return works
 
 
 def _seen(stack: Stack, tokens: Number, source: Number) -> Number:

@@ -17,6 +17,7 @@ from thermoflop.cost.work.shard import shard
 from thermoflop.cost.work.weights import Checkpoint, element_bytes, has_experts, mixed_rows
 from thermoflop.cost.work.work import Work, as_run, works_of
 from thermoflop.errors import UsageError
+from thermoflop.model.architecture.feedforward import Moe
 from thermoflop.model.operators.build import build_operators
 
 TYPE_CHECKING = False
@@ -166,8 +167,13 @@ class Share:
     @property
     def experts_held(self) -> float:
         """The experts of a layer that lie on a device; 0 for a model without."""
-        runs = (run for stack in self.description.stacks for run in stack.runs)
-        return float(max(getattr(run.layer.feed, "experts", 0) for run in runs))
+        return self.fact("experts held", lambda: _mixture(self.description)[0])
+
+    @property
+    def chosen(self) -> float:
+        """The share of a layer's experts that a token chooses; 0 for a model without."""
+        experts, top_k = self.fact("experts", lambda: _mixture(self.whole))
+        return top_k / experts if experts else 0.0
 
     def fact(self, name: str, build: Callable[[], T]) -> T:
         """What depends on nothing but the share, such as its bytes: built once."""
@@ -217,6 +223,13 @@ class Share:
         if plan.overlap:
             works = [_hidden(work, plan.overlap) for work in works]
         return works
+
+
+def _mixture(description: Description) -> tuple[float, float]:
+    """The most experts that a layer has, and how many of them a token chooses; 0 without."""
+    feeds = (run.layer.feed for stack in description.stacks for run in stack.runs)
+    counts = [(float(feed.experts), float(feed.top_k)) for feed in feeds if isinstance(feed, Moe)]
+    return max(counts, default=(0.0, 0.0))
 
 
 def _key(step: Step, kernels: str) -> tuple[object, ...] | None:

@@ -50,7 +50,8 @@ class Work:
     no time is made of. ``sharing`` query heads read one head of the cache. ``uneven`` is 1
     where a matrix is no multiple of ``TILE`` wide or deep. ``operator`` is what it was made from,
     for its shape; attention's parts carry the scores. ``element_bytes`` are those of an element of
-    its matrix. ``far_bytes`` of a collective's bytes go to other nodes.
+    its matrix. ``far_bytes`` of a collective's bytes go to other nodes. ``wide``: a product in 16
+    bits where others are in fewer.
     """
 
     name: str
@@ -71,6 +72,7 @@ class Work:
     element_bytes: float = 0.0
     far_bytes: Number = 0.0
     followers: int = 0
+    wide: bool = False
 
     @property
     def near_bytes(self) -> Number:
@@ -84,8 +86,10 @@ class Work:
 
     @property
     def rated(self) -> str:
-        """The kind that rates are fitted by: experts' products have their own."""
-        return "experts" if self.group == "experts" and self.kind == "contraction" else self.kind
+        """The kind that rates are fitted by: experts' products have their own, and wide ones."""
+        if self.kind != "contraction":
+            return self.kind
+        return "experts" if self.group == "experts" else "wide" if self.wide else self.kind
 
     @property
     def uneven_flops(self) -> Number:

@@ -195,6 +195,11 @@ class Attention:
         """The norms on queries, keys and values, where a model has them."""
         return tuple(norm for norm in (self.q_norm, self.k_norm, self.v_norm) if norm)
 
+    @property
+    def norms_over_heads(self) -> bool:
+        """Whether a norm on queries or keys is one of all heads together."""
+        return any(norm.vectors == 1 and norm.width > self.head_dim for norm in self.norms())
+
     def parts(self) -> tuple[Part, ...]:
         """Everything here that holds parameters."""
         sinks = (Vector("sinks", self.group, self.heads),) if self.sinks else ()
