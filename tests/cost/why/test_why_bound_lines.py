@@ -198,7 +198,8 @@ def test_the_table_of_a_step_has_its_longest_operators_and_what_is_left(estimate
         key=lambda each: -each[0],
     )  # fmt: skip
     shown = [row for row in rows if row[0] not in ("host and scheduler",) and row[1]]
-    assert [row[0] for row in shown] == [work.name for _, work in timed[: len(shown)]]
+    names = [row[0].removesuffix(", 0 kernels") for row in shown]
+    assert names == [work.name for _, work in timed[: len(shown)]]
     for row, (time, work) in zip(shown, timed, strict=False):
         assert row[1] == f"{work.times:g}"
         assert row[2] == (scaled(work.times * work.flops, "FLOP") if work.flops else "")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from thermoflop.base.explanation import Explanation
 from thermoflop.base.units import scaled, seconds, three_digits
 from thermoflop.cost.roofline.bound import Limits, parts_of, sums_of
+from thermoflop.cost.why.labels import labels
 from thermoflop.cost.why.operator import why_operator
 from thermoflop.cost.why.steps import PHASES, Part, parts_shown
 from thermoflop.errors import UsageError
@@ -119,24 +120,24 @@ def operator_rows(part: Part, setting: Setting) -> tuple[tuple[tuple[str, ...], 
     overhead_s = part.overhead_s
     shares = {"host": overhead_s}
     timed = []
-    for work in part.works:
+    for work, label in zip(part.works, labels(part.works), strict=True):
         time, binds = float(setting.rates.operator_s(work)), setting.rates.binding(work)
         shares[binds] = shares.get(binds, 0.0) + time
-        timed.append((time, binds, work))
+        timed.append((time, binds, work, label))
     timed.sort(key=lambda each: -each[0])
     rows = [
         (
-            work.name,
+            label,
             f"{work.times:g}",
             scaled(work.times * work.flops, "FLOP") if work.flops and binds != "network" else "",
             scaled(work.times * work.bytes, "B"),
             seconds(time),
             binds,
         )
-        for time, binds, work in timed[:_SHOWN]
+        for time, binds, work, label in timed[:_SHOWN]
         if time > 0
     ]
-    rest = sum(time for time, _, _ in timed[_SHOWN:])
+    rest = sum(time for time, *_ in timed[_SHOWN:])
     if rest > 0:
         rows.append((f"{len(timed) - _SHOWN} smaller ones", "", "", "", seconds(rest), ""))
     rows.append(("host and scheduler", "", "", "", seconds(overhead_s), "host"))

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from thermoflop.base.record import record
 from thermoflop.base.units import digits, scaled, seconds, table, wrapped
+from thermoflop.cost.why.labels import labels
 from thermoflop.cost.why.memory import explained, why_memory
 from thermoflop.cost.why.steps import parts_shown
 
@@ -22,7 +23,8 @@ if TYPE_CHECKING:
 
 @record
 class Reason:
-    """One operator: its counts over all occurrences, its times in seconds, what binds it."""
+    """One operator: its counts over all occurrences, its times in seconds, what binds it; ``label``
+    is its name among those of a step."""
 
     name: str
     part: str
@@ -36,21 +38,23 @@ class Reason:
     launch_s: float
     time_s: float
     binds: str
+    label: str = ""
 
 
 def reasons(works: Sequence[Work], rates: Rates) -> list[Reason]:
     """Why each operator takes what it takes."""
-    return [_reason(work, rates) for work in works]
+    named = zip(works, labels(works), strict=True)
+    return [_reason(work, rates, label) for work, label in named]
 
 
-def _reason(work: Work, rates: Rates) -> Reason:
+def _reason(work: Work, rates: Rates, label: str) -> Reason:
     computing, moving = rates.compute_s(work), rates.memory_s(work)
     launching = rates.gap_s(work)
     flops = 0.0 if work.kind == "network" else work.flops + work.element_flops
     return Reason(
         work.name, work.part, work.kind, work.times, work.times * flops, work.times * work.bytes,
         flops / work.bytes if work.bytes else 0.0, work.times * computing, work.times * moving,
-        work.times * launching, rates.operator_s(work), rates.binding(work),
+        work.times * launching, rates.operator_s(work), rates.binding(work), label,
     )  # fmt: skip
 
 
@@ -92,7 +96,7 @@ def reasons_text(title: str, operators: list[Reason], overhead_s: float) -> str:
 
 def _reason_row(reason: Reason, total: float) -> list[str]:
     return [
-        reason.name[:22],
+        (reason.label or reason.name)[:40],
         reason.kind[:13],
         f"{reason.times:g}",
         scaled(reason.flops, "") if reason.flops else "-",
@@ -117,7 +121,7 @@ def formula_text(setting: Setting) -> str:
     by_row = f"            {efficiency.m_half / ((few or 0) + 1):.1f} for each of up to {few} rows"
     return "\n".join(
         [
-            "time of an operator = gap + max(compute, memory)",
+            "time of a row = x times (kernels x gap + max(compute, memory)), 1 kernel if unsaid",
             (
                 f"  compute = (FLOP + {efficiency.m_half:.0f} rows of padding) / ({peak} x e), "
                 f"e = {efficiency.matmul:.2f} in products, {efficiency.attention:.2f} in attention"

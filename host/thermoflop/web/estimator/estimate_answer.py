@@ -12,6 +12,7 @@ from thermoflop.cost.inference.compare import token_bytes, variant_figures
 from thermoflop.cost.inference.result import estimate_sheet, first_of
 from thermoflop.cost.memory import memory_sheet
 from thermoflop.cost.roofline.rates import peak_said
+from thermoflop.cost.why.labels import labels
 from thermoflop.cost.why.steps import parts_shown
 from thermoflop.web.estimator.answer import Answer
 from thermoflop.web.estimator.chart_data import charts_of
@@ -211,6 +212,7 @@ def _operators(estimate: Estimate, phase: str, part: Part) -> Grid:
     times = [float(rates.operator_s(work)) for work in part.works]
     whole = sum(times) or 1.0
     rows = []
+    names = labels(part.works)
     for number, (work, time_s) in enumerate(zip(part.works, times, strict=True)):
         if time_s <= 0:
             continue
@@ -227,7 +229,7 @@ def _operators(estimate: Estimate, phase: str, part: Part) -> Grid:
             (".share", "share", f"{share:.1f} %", share, "%"),
             (".binds", "binds", binds, binds, ""),
         )
-        key, name = f"op.{phase}.{number}", work.name
+        key, name = f"op.{phase}.{number}", names[number]
         figures = (
             Figure(key + suffix, f"{name}, {what}", text, value, unit, key)
             for suffix, what, text, value, unit in cells
