@@ -6,6 +6,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import thermoflop as tf
 from kit.made_up import DEVICE, decoder, rates
 from thermoflop.base.record import replace
 from thermoflop.cost.catalogue.profiles import find_profile
@@ -278,3 +279,33 @@ def test_a_step_is_of_one_sequence_at_least(sequences, counted):
     assert found != pytest.approx(
         joules_of(replica.setting, replica.lengths, PREFIX, 4, replace(steady, sequences=4.0))
     )
+
+
+def test_the_first_token_of_a_benchmark_has_the_interval_of_what_clients_wait_for() -> None:
+    found = tf.serving("llama-3-8b", "h100", users=16, profile="vllm")
+    spread = tf.estimate("llama-3-8b", "h100", profile="vllm").setting.spread("client")
+    mean = found.benchmark_first_s
+    assert found.benchmark_interval_s == pytest.approx((mean * spread.low, mean * spread.high))
+    at_rate = tf.serving("llama-3-8b", "h100", rate=1.0, profile="vllm")
+    assert at_rate.benchmark_interval_s is None
+
+
+def test_what_requests_cost_a_server_is_said_where_there_are_many() -> None:
+    """GPUStack's runs of 128 + 4 tokens stayed between 30 and 217 requests/s."""
+    asked = {"users": 1000, "prompt": 128, "generate": 4, "dtype": "fp8", "profile": "vllm"}
+    many = tf.serving("glm-4.5-air", "h100", tp=4, **asked)
+    assert many.rate > 50
+    assert sum("tokenizing, HTTP" in each for each in many.unknown) == 1
+    few = tf.serving("llama-3-8b", "h100", users=4, profile="vllm")
+    assert few.rate < 50
+    assert "tokenizing" not in str(few)
+
+
+def test_users_are_no_limit_where_more_of_them_would_only_wait() -> None:
+    """A thousand of 1,024 slots come to 99 % of the requests that can be kept up."""
+    asked = {"users": 1000, "prompt": 128, "generate": 4, "dtype": "fp8", "profile": "vllm@0.11"}
+    found = tf.serving("glm-4.5-air", "h100", tp=4, **asked)
+    assert found.load > 0.98
+    assert found.users < found.most_sequences
+    assert found.limit == "full"
+    assert "limit: steps: more users would only make them longer" in str(found)

@@ -16,10 +16,11 @@ if TYPE_CHECKING:
 
 # What keeps a server from answering more requests a second.
 LIMITS = {
-    "users": "users: more could be served at once than ask",
-    "rate": "rate: more requests could be answered than come",
+    "users": "users: fewer ask than could be served at once",
+    "rate": "rate: fewer requests come than could be answered",
     "memory": "memory: no more sequences fit beside the weights",
     "batch": "batch: the engine runs no more sequences at once",
+    "full": "steps: more users would only make them longer",
     "prompts": "prompts: more sequences would only wait for more prompts",
     "target": "target: more sequences would make tokens slower than asked",
     "first": "target: more sequences would make the first token come late",
@@ -56,8 +57,8 @@ class Serving:
         prompt_share: share of a step's time that goes to prompts.
         most_requests_per_s: requests a second that can be kept up.
         load: ``rate`` over that.
-        limit: what keeps it from more, the first that is hit: users, rate, memory, batch, prompts,
-            target or first.
+        limit: what keeps it from more, the first that is hit: users, rate, memory, batch, full,
+            prompts, target or first.
         meets: whether the targets are met; None without any.
         joules_per_token: joules of all devices for each output token; None without a power.
         unknown: what the closed form does not know of this state, as sentences.
@@ -66,6 +67,7 @@ class Serving:
             a second) that meet them, 0 where not one does; else None.
         provenance: what the times rest on, as a sentence.
         notes: what an engine would not do as it is asked, as sentences.
+        benchmark_interval_s: low and high end (80 %) of ``benchmark_first_s``; None likewise.
 
     Example:
         >>> import thermoflop as tf
@@ -106,6 +108,7 @@ class Serving:
     most_within: float | None = None
     provenance: str = ""
     notes: tuple[str, ...] = ()
+    benchmark_interval_s: tuple[float, float] | None = None
 
     @property
     def tokens_per_s(self) -> float:
@@ -143,16 +146,22 @@ def serving_text(served: Serving) -> str:
         "",
         *(hanging(f"{name}  {value}  ", more) for name, value, more in _aligned(rows)),
     ]
-    if served.benchmark_first_s is not None:
-        lines.append(wrapped(
-            "  first token in a benchmark that starts all users at once and asks ten times each, "
-            f"mean of all: {seconds(served.benchmark_first_s)}", "    "
-        ))  # fmt: skip
+    lines += _in_benchmark(served)
     lines += ["", f"limit: {LIMITS[served.limit]}", wrapped(f"engine: {served.policy}")]
     lines += [wrapped(served.provenance)] if served.provenance else []
     if served.simulation is not None:
         lines += ["", simulation_text(served.simulation)]
     return "\n".join(lines)
+
+
+def _in_benchmark(served: Serving) -> list[str]:
+    """The first token that a benchmark sees."""
+    if served.benchmark_first_s is None:
+        return []
+    ends = map(seconds, served.benchmark_interval_s or ())
+    between = " (" + " to ".join(ends) + ")" if served.benchmark_interval_s else ""
+    said = "  first token in a benchmark that starts all users at once and asks ten times each, "
+    return [wrapped(f"{said}mean of all: {seconds(served.benchmark_first_s)}{between}", "    ")]
 
 
 def _verdict(served: Serving) -> list[str]:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from thermoflop.base.plain import checked_between, is_between, is_number
 from thermoflop.base.record import replace
+from thermoflop.base.units import digits
 from thermoflop.cost.catalogue.cards import pooled
 from thermoflop.cost.inference.arguments import as_model, checked_whole, validate_arguments, written
 from thermoflop.cost.inference.held_to import as_run, check_layout, rates_on
@@ -45,6 +46,11 @@ BENCHMARKS = {
     "tensorrt-llm": (0.038, 1e-5, 0.72, 2.5, 0.067),
 }
 OTHERS = (0.0, 0.0, 1.0, 1.0, 0.067)
+# Requests a second of one server from which on its processor may be what limits: with prompts of
+# 128 tokens and outputs of 4, four H100 answered 54 (vLLM) and 217 (SGLang), H200 161, one H100 30
+# (docs.gpustack.ai, performance-lab); no source says what a request costs it.
+BUSY_REQUESTS_S = 50.0
+FULL_SHARE = 0.98  # of the highest rate: there more users would only wait longer
 OUTPUT = 256  # tokens where nothing is said
 MOST_USERS = 10**9
 
@@ -270,21 +276,34 @@ def served_by(
     tokens = _interval(setting, "token", token_s)
     firsts = _interval(setting, "prefill", first_s)
     dp = setting.plan.dp
+    benchmark_s, spread = _benchmark_s(replica, load, steady), setting.spread("client")
+    unknown = busy(min(rate, most) / dp)
     random = load.users is None and not saturated  # a full server's times are those of users
     return Serving(
         setting.model.name, setting.device, setting.plan, setting.precision, setting.profile.name,
         replica.policy.why, replica.policy.budget, shape.prompt, shape.tokens, replica.prefix,
         load.users, rate, saturated, shares * float(steady.sequences), dp * replica.largest_batch,
         dp * replica.slots, tokens, firsts, float(steady.queue_s),
-        _benchmark_s(replica, load, steady), float(steady.prompt_share), most, rate / most,
-        _limit(replica, targets, load, steady, saturated),
+        benchmark_s, float(steady.prompt_share), most, rate / most,
+        _limit(replica, targets, load, steady, saturated, full=rate > FULL_SHARE * most),
         met,
         joules_of(setting, shape, replica.prefix, shares, steady),
-        tuple(limits_of_trust(steady, shape, at_rate=random, simulated=simulation is not None)),
+        (*limits_of_trust(steady, shape, at_rate=random, simulated=simulation is not None),
+         *unknown),
         simulation, None if met is not False else most_within(replica, load, targets),
         setting.profile.provenance(setting.device, setting.precision, setting.model),
         tuple(_beyond_engines(replica)),
+        None if benchmark_s is None else (benchmark_s * spread.low, benchmark_s * spread.high),
     )  # fmt: skip
+
+
+def busy(rate: float) -> list[str]:
+    """A sentence where one server answers so many requests a second that they may cost it more
+    than their tokens."""
+    if rate <= BUSY_REQUESTS_S:
+        return []
+    often = f"at {digits(rate)} requests/s of one server, tokenizing, HTTP and scheduling"
+    return [f"{often} may be what limits: what a request costs the processor is not counted"]
 
 
 def _beyond_engines(replica: Replica) -> list[str]:
@@ -339,8 +358,9 @@ def _interval(setting: Setting, phase: str, value: float) -> tuple[float, float,
 
 
 def _limit(
-    replica: Replica, targets: Targets, load: Arrivals, steady: Steady, saturated: bool
-) -> str:
+    replica: Replica, targets: Targets, load: Arrivals, steady: Steady, saturated: bool, *,
+    full: bool = False,
+) -> str:  # fmt: skip
     """What keeps the server from answering more, the first that is hit: see ``LIMITS``."""
     import numpy as np
 
@@ -356,6 +376,8 @@ def _limit(
         free = not saturated
     else:  # beyond the best number of sequences prompts crowd decoding out
         free = load.users < replica.slots * replica.setting.plan.dp
+        if free and full:
+            return "full"
         free = free and float(steady.sequences) < 0.99 * float(known[int(np.argmax(rates))])
     if free:
         return "rate" if load.users is None else "users"
