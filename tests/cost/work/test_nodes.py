@@ -50,6 +50,24 @@ def test_a_token_goes_once_to_a_node_whatever_number_of_its_experts_are_there():
 
 
 @pytest.mark.parametrize(
+    ("ep", "met"),
+    [
+        (64, 1 / 2 * (1 - (3 / 4) ** 8)),  # a group each: chosen half the time, met unless 8 miss
+        # two groups each: one of them is chosen in 2 x 20 of 70 ways to choose four, both in 15
+        (32, 40 / 70 * (1 - (3 / 4) ** 8) + 15 / 70 * (1 - (1 / 2) ** 8)),
+        (128, 1 / 2 * (1 - (7 / 8) ** 8)),  # half a group each
+        # four groups each, of which 1, 2, 3 or 4 are chosen in 16, 36, 16 and 1 of 70 ways
+        (16, (69 - 16 * (3 / 4) ** 8 - 36 * (1 / 2) ** 8 - 16 * (1 / 4) ** 8) / 70),
+    ],
+)
+def test_a_token_whose_experts_lie_in_four_of_eight_groups_meets_fewer_nodes(ep, met):
+    """DeepSeek-V3: 8 of 256 experts, of 4 of 8 groups, over nodes of 8 devices."""
+    works = expert_parallel_works(tf.load_model("deepseek-v3").description, 100, 2.0, ep, 8)
+    nodes = ep // 8
+    assert works[0].far_bytes == pytest.approx(100 * 7168 * 2 * (nodes - 1) * met, rel=1e-3)
+
+
+@pytest.mark.parametrize(
     ("ranks", "apart", "node_size", "within"),
     [(16, 1, 8, 8), (16, 4, 8, 2), (16, 8, 8, 1), (16, 16, 8, 1), (4, 1, 8, 4), (16, 1, 0, 16)],
 )

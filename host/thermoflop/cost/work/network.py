@@ -13,7 +13,7 @@ together as many as a ring.
 
 from __future__ import annotations
 
-from math import ceil, log2
+from math import ceil, comb, log2
 
 from thermoflop.cost.work.work import Work
 from thermoflop.model.architecture.feedforward import Moe
@@ -132,7 +132,7 @@ def expert_parallel_works(
 
     To another node a token goes once, whatever number of its experts are there, and is handed on
     over the links (DeepSeek-V3, section 3.2.2; DeepEP). Of m nodes it meets m (1 - (1 - 1/m)^k)
-    where experts are drawn alike.
+    where experts are drawn alike, and fewer where it draws them from some groups alone.
     """
     within = node_ranks(ep, 1, node_size)
     nodes = ceil(ep / within)
@@ -142,10 +142,31 @@ def expert_parallel_works(
             feed = run.layer.feed
             if isinstance(feed, Moe):
                 once = _seen(stack, tokens, source) * feed.expert.hidden * wide_bytes
-                far = once * (nodes - 1) * (1 - (1 - 1 / nodes) ** feed.top_k)
+                far = once * (nodes - 1) * _met(nodes, feed)
                 wire = far + wire_bytes("all-to-all", once * feed.top_k, within)
                 works.append(network_work("all-to-all", 2 * run.times, wire, log2(ep), far))
     return works
+
+
+def _met(nodes: int, feed: Moe) -> float:
+    """The chance that a token meets a node, of so many over which the experts lie in their order.
+
+    Drawn alike from M of G groups, k experts miss a node of n groups, h of them among the M, with
+    the k-th power of 1 - h/M; h has a hypergeometric distribution. Of a group that several nodes
+    share, each has its part. Nodes at which groups end that do not fit them meet as without.
+    """
+    groups, drawn = feed.groups
+
+    def met(share: float) -> float:
+        return float(1 - (1 - share) ** float(feed.top_k))
+
+    if nodes % groups == 0 and groups > 1:
+        return drawn / groups * met(groups / nodes / drawn)
+    if groups % nodes:
+        return met(1 / nodes)
+    of_node = groups // nodes
+    ways = {h: comb(of_node, h) * comb(groups - of_node, drawn - h) for h in range(1, drawn + 1)}
+    return sum(count * met(h / drawn) for h, count in ways.items()) / comb(groups, drawn)
 
 
 def pipeline_works(

@@ -73,6 +73,7 @@ class Moe:
     which their sum comes back (Nemotron 3), after a norm where ``latent_norm`` (Kimi K3).
     ``router_scales``: a scale of the hidden state before the router, and one of each expert's
     weight (Gemma 4). ``elsewhere``: experts of other devices, which the router scores as well.
+    ``groups``: in how many groups the experts lie, and among how many of them a token chooses.
     """
 
     hidden: Number
@@ -87,6 +88,7 @@ class Moe:
     latent_norm: bool = False
     router_scales: bool = False
     elsewhere: Number = 0
+    groups: tuple[int, int] = (1, 1)
 
     @property
     def scored(self) -> Number:

@@ -16,6 +16,7 @@ from thermoflop.model.architecture.mixers import Attention, LatentAttention
 from thermoflop.model.architecture.parts import Linear, Norm, Table, lm_head
 from thermoflop.model.config import usual
 from thermoflop.model.config.architectures import built, class_name, label_count
+from thermoflop.model.config.expert_groups import expert_groups
 from thermoflop.model.config.family import use
 from thermoflop.model.config.keys import Traits
 
@@ -380,7 +381,10 @@ def mixture_of(traits: Traits) -> FeedForward:
     rest = (traits["router_bias"], shared, gate, latent is not None, biased)
     latent_norm = latent is not None and traits["expert_latent_norm"]
     scales = traits["router_scales"]
-    return Moe(hidden, experts, top_k, expert, *rest, latent_norm=latent_norm, router_scales=scales)
+    return Moe(
+        hidden, experts, top_k, expert, *rest, latent_norm=latent_norm, router_scales=scales,
+        groups=expert_groups(traits.config.raw, experts, traits.config.family.name),
+    )  # fmt: skip
 
 
 def activation_kind(name: str | None) -> str:
