@@ -13,8 +13,8 @@ _OPTIONS = (
     "devices", "tp", "pp", "dp", "ep", "cp", "global_batch", "micro_batch", "sequence",
     "encoder",
     "recompute", "recomputed", "zero", "shard", "optimizer", "loss", "lora", "lora_targets",
-    "base_dtype", "offload", "host_gb_s", "lengths", "padded", "node_size", "network_gb_s",
-    "attention", "dtype", "tokens", "price", "profile",
+    "base_dtype", "kept_dtype", "offload", "host_gb_s", "lengths", "padded", "node_size",
+    "network_gb_s", "attention", "dtype", "tokens", "price", "profile",
 )  # fmt: skip
 
 
@@ -39,6 +39,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
                              "every other product, as torchtitan")  # fmt: skip
     add("--recompute-share", dest="recomputed", type=share, default=0.0, metavar="S",
         help="share of the layers that is recomputed entirely (0.5: every other)")  # fmt: skip
+    add("--kept-dtype", metavar="F",
+        help="what narrow products and activations read is kept in: fp8 (16 bits)")  # fmt: skip
     add("--no-flash", action="store_true", help="attention keeps its scores")
     add("--eager", action="store_true", help="every operator a kernel: PyTorch, not compiled")
     _add_layout(parser.add_argument_group("parallelism and network"))

@@ -31,6 +31,9 @@ def test_a_step_of_the_fit_from_the_pooled_trainers_leads_nowhere() -> None:
             point[place] = carried["moves"].get(owner, {}).get(keys[column], 0.0)
         elif keys[column] in carried["points"]:
             point[place] = carried["points"][keys[column]]
-    assert np.abs(solve(problem, point) - point).max() < 0.02
+    further = solve(problem, point)
+    # along a kink what kernels wait for moves by a few per cent and gains next to nothing
+    assert np.abs(further - point).max() < 0.05
+    assert problem.at(point)[0] - problem.at(further)[0] < 0.01
     assert carried["rows"] == len(measured.measured)
     assert set(carried["moves"]) == {name for each in groups for name in each}

@@ -71,7 +71,7 @@ def test_a_layer_keeps_no_results_of_norms_and_no_product_of_activation_and_gate
 def test_a_layer_of_experts_keeps_no_products_of_those_that_a_token_meets():
     model = decoder(**MIXTURE)
     found = tf.train(model, DEVICE, recompute="fine-grained", **SIZES).question
-    kept = KEPT + 2 * INNER  # gate and up of two experts, not of one
+    kept = KEPT + 2 * INNER + 2 * WIDTH  # gate and up of two experts, and what each has read
     assert kept_by_a_micro_batch(found) == LAYERS * SEEN * 2 * kept
 
 
@@ -120,7 +120,8 @@ def test_a_layer_of_llama_405b_by_hand():
 
 @pytest.mark.parametrize(
     ("run", "products"),
-    [(0, 2 * 18432), (1, 2 * 8 * 2048)],  # three dense layers; 8 experts of 2,048 neurons
+    # three dense layers; 8 experts and a shared one of 2,048 neurons, and what the eight have read
+    [(0, 2 * 18432), (1, 2 * 9 * 2048 + 8 * 7168)],
 )
 def test_a_layer_of_latent_attention_keeps_its_latents(run, products):
     """DeepSeek-V3: 7,168 wide, 128 heads with values of 128; latents of 1,536 and 512, a rotated
@@ -317,18 +318,33 @@ def test_llama_3_405b_fits_on_its_16384_gpus():
     assert not tf.train("llama-3.1-405b", "h100", zero=2, **LLAMA).memory.fits
 
 
-def test_deepseek_v3_fits_on_its_2048_gpus():
-    """As train counts: without the inputs of experts as they are dispatched (8 x 7,168 a token, 29
-    GB in 16 bits on the first stage) and the shared expert's (2 GB), but all in 16 bits and
-    moments in fp32. The report caches activations in FP8 and keeps moments in BF16 (section
-    3.3.3), for which train has no option."""
-    found = tf.train("deepseek-v3", "h800", recompute="fine-grained", **DEEPSEEK)
-    # 16 micro-batches of 4 layers, each like the mean of 3 dense ones and 58 of experts
-    both = 128 * 128 + 1536 + 512 + 64 + 3 * 7168
-    layers = (3 * (both + 2 * 18432) + 58 * (both + 2 * 8 * 2048)) / 61
-    assert found.memory.activation_bytes == pytest.approx(16 * 4 * 4096 * 2 * layers)  # 38.3 GB
+def test_deepseek_v3_fits_on_its_2048_gpus_with_what_products_read_in_8_bits():
+    """The report caches what products read in FP8, and what SwiGLU reads (section 3.3.3); 16 micro-
+    batches of 4 layers, each like the mean of 3 dense ones and 58 of experts. What attention makes,
+    latents and the stream stay in 16 bits here; moments are in fp32, where it has BF16."""
+    wide = 2 * (128 * 128 + 1536 + 512 + 64 + 3 * 7168)
+    narrow = (3 * 2 * 18432 + 58 * (2 * 9 * 2048 + 8 * 7168)) / 61
+    found = tf.train(
+        "deepseek-v3", "h800", recompute="fine-grained", dtype="fp8", kept_dtype="fp8", **DEEPSEEK
+    )
+    each = 16 * 4 * 4096
+    assert found.memory.activation_bytes == pytest.approx(each * (wide + narrow))  # 44.9 GB
     assert found.memory.fits
-    assert not tf.train("deepseek-v3", "h800", **DEEPSEEK).memory.fits
+    assert "inputs of products and activations in fp8" in str(found)
+    for options in ({"recompute": "fine-grained"}, {"dtype": "fp8", "kept_dtype": "fp8"}):
+        assert not tf.train("deepseek-v3", "h800", **DEEPSEEK, **options).memory.fits
+
+
+def test_what_is_kept_in_8_bits_is_what_has_been_cast_for_products():
+    """Of a dense layer the results of two norms, gate, up and their product: a byte less each."""
+    sizes = {"global_batch": 8, "sequence": 1000, "dtype": "fp8"}
+    none, kept = (
+        kept_by_a_micro_batch(tf.train(decoder(), "h100", kept_dtype=how, **sizes).question)
+        for how in (None, "fp8")
+    )
+    assert none - kept == LAYERS * 1000 * (2 * WIDTH + 3 * INNER)
+    with pytest.raises(UsageError, match="expected dtype fp8 or nvfp4"):
+        tf.train(decoder(), "h100", kept_dtype="fp8")
 
 
 def test_the_report_says_what_is_not_kept():
@@ -338,7 +354,7 @@ def test_the_report_says_what_is_not_kept():
 
 
 def test_a_run_that_would_fit_with_it_says_so_before_recomputing_layers():
-    found = tf.train("deepseek-v3", "h800", **DEEPSEEK)
+    found = tf.train("llama-3.1-405b", "h100", zero=2, **LLAMA)
     hows = [each for each in found.remedies if each.kind == "recompute"]
     assert [each.value for each in hows] == ["fine-grained"]
     assert hows[0].text.startswith("--recompute fine-grained: ")

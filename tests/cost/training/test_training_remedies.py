@@ -69,8 +69,8 @@ def test_a_run_that_fits_needs_no_remedy(capsys):
 def test_what_recomputes_scores_may_recompute_what_is_not_attentions_instead():
     """Flash attention keeps no scores, so that selective recomputation leaves all else: norms'
     results and gates, which fine-grained recomputation makes again."""
-    asked = {"devices": 2048, "pp": 16, "ep": 64, "global_batch": 15360, "sequence": 4096,
-             "dtype": "fp8"}  # fmt: skip
-    found = tf.train("deepseek-v3", "h100", recompute="selective", **asked)
+    asked = {"devices": 16384, "tp": 8, "pp": 16, "virtual": 4, "global_batch": 2048,
+             "sequence": 8192, "zero": 2}  # fmt: skip
+    found = tf.train("llama-3.1-405b", "h100", recompute="selective", **asked)
     assert "fine-grained" in [each.value for each in found.remedies if each.kind == "recompute"]
-    assert tf.train("deepseek-v3", "h100", recompute="fine-grained", **asked).memory.fits
+    assert tf.train("llama-3.1-405b", "h100", recompute="fine-grained", **asked).memory.fits

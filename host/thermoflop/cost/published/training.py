@@ -65,10 +65,14 @@ NAMES = {
     "deepseekv3": "deepseek-v3", "nemotron-3-nano": "nemotron-3-nano-30b-a3b",
     "qwen3-30b-a3b": "qwen3-30b-a3b", "qwen3-235b-a22b": "qwen3-235b-a22b",
 }  # fmt: skip
-# What is recomputed where the recipe of a run says so and its row does not: of Llama 3.1 405B no
-# layers and no modules (Megatron-Bridge, scripts/performance/configs/llama/
-# llama31_workload_base_configs.py and src/megatron/bridge/recipes/llama/llama3.py).
-RECOMPUTES = {("megatron-bridge", "LLAMA3.1_405B"): "none"}
+# Runs of Megatron-Bridge whose recipes recompute no layers, by their model, and the devices of
+# which they do (scripts/performance/configs: llama/llama31_, kimi/kimi_, deepseek/deepseek_ and
+# nemotronh/nemotron_3_workload_base_configs.py). Of latent attention they make queries, keys and
+# values again (``mla_up_proj``), below 1 % of an iteration.
+KEEP_ALL = {
+    "LLAMA3.1_405B": "", "Kimi_K2": "", "DeepSeekV3 (w/o MTP)": "", "DeepSeekV3 (w/ MTP)": "",
+    "Nemotron_3_Nano": "H100",
+}  # fmt: skip
 # Stages of ZeRO that a trainer's published runs use unless they say otherwise.
 ZERO = {"llm-foundry": 3, "megatron-bridge": 1}
 
@@ -99,18 +103,15 @@ def training_row(raw: dict[str, Any]) -> Row:
     if not micro:
         micro = 4.0
         assumed.append("micro batch")
-    recompute, known = raw.get("activation_recompute"), True
-    recompute = recompute or RECOMPUTES.get((trainer, str(raw.get("model"))))
-    if recompute is None:
-        recompute = "full" if trainer in ("megatron-lm", "megatron-deepspeed") else "none"
+    recompute, known = _recompute(raw, trainer, device)
+    if raw.get("activation_recompute") is None:
         assumed.append("recomputation")
-        known = recompute == "full"
     half = trainer == "torchtitan" and recompute == "selective"  # its policy for operators
     virtual = _interleaved(raw, model, plan)
     iteration = Iteration(
         trainer, model, device, plan, precision, batch,
         min(micro, batch / plan.dp), sequence, virtual,
-        "none" if half else str(recompute), fused, _zero(raw, trainer), HALF if half else 0.0,
+        "none" if half else recompute, fused, _zero(raw, trainer), HALF if half else 0.0,
         compiled=bool(raw.get("compiled", trainer not in EAGER)), by_operator=half,
         expert_overlap=expert_overlap_of(trainer, plan),
         stage_overlap=stage_overlap_of(trainer, plan, virtual),
@@ -124,6 +125,18 @@ def training_row(raw: dict[str, Any]) -> Row:
         str(raw.get("id", "")), str(raw.get("source", "")), str(raw.get("model", "")), "iteration",
         _seconds(raw, shape, batch, sequence, plan.devices), iteration, True, ", ".join(assumed),
     )  # fmt: skip
+
+
+def _recompute(raw: dict[str, Any], trainer: str, device: Device) -> tuple[str, bool]:
+    """What a run recomputes, and whether that is known: said by its row or by its recipe, or all
+    of it by the trainers that did."""
+    if raw.get("activation_recompute") is not None:
+        return str(raw["activation_recompute"]), True
+    apart = KEEP_ALL.get(str(raw.get("model"))) if trainer == "megatron-bridge" else None
+    if apart is not None and not (apart and device.name.startswith(apart)):
+        return "none", True
+    full = trainer in ("megatron-lm", "megatron-deepspeed")
+    return ("full" if full else "none"), full
 
 
 def _interleaved(raw: dict[str, Any], model: Model, plan: Layout) -> int:

@@ -35,7 +35,17 @@ def neurons(feed: FeedForward | None) -> float:
     """Neurons that a token passes: elements of the product of activation and gate."""
     if feed is None:
         return 0.0
-    return float(feed.expert.inner * feed.top_k if isinstance(feed, Moe) else feed.inner)
+    if not isinstance(feed, Moe):
+        return float(feed.inner)
+    shared = 0 if feed.shared is None else feed.shared.inner
+    return float(feed.expert.inner * feed.top_k + shared)
+
+
+def dispatched(feed: FeedForward | None) -> float:
+    """Elements of a token as experts read them, once for each that it chose: their products keep
+    what they read for the gradients of their weights (Megatron-Core, transformer/moe/experts.py:
+    the permuted hidden states; a shared expert reads what the norm before it has made)."""
+    return float(feed.top_k * feed.expert.hidden) if isinstance(feed, Moe) else 0.0
 
 
 def _latent(layer: Layer) -> list[LatentAttention]:

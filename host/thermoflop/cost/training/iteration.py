@@ -70,7 +70,8 @@ class Iteration:
     positions that an encoder reads beside each sequence; None without one. ``expert_overlap`` is
     the share of what tokens send to experts that hides behind computing, ``stage_overlap`` of what
     interleaved stages send each other while forward and backward alternate, ``tensor_overlap`` of
-    what tensor-parallel devices tell each other.
+    what tensor-parallel devices tell each other. ``kept_dtype`` is the format that what
+    products and activations read is kept in; None: that of the activations.
     """
 
     engine: str
@@ -99,6 +100,7 @@ class Iteration:
     expert_overlap: float = 0.0
     stage_overlap: float = 0.0
     tensor_overlap: float = 0.0
+    kept_dtype: str | None = None
 
     def tokens(self, role: str = "decoder") -> float:
         """Tokens of a micro-batch on a device that run through a stack of that role."""

@@ -31,6 +31,7 @@ from thermoflop.cost.memory import RESERVE_BYTES, RESERVE_SHARE, parameters_held
 from thermoflop.cost.training.discarded import (
     blocks_of,
     discarded_norms,
+    dispatched,
     kept_of_attention,
     made_inside,
     neurons,
@@ -63,6 +64,10 @@ LOSSES = {"full": 1.0, "chunked": 1 / 8, "fused": 0.0}
 # exponentials, the gradient and the sum of both at once, in fp32 (PyTorch, ``loss_parallel``:
 # ``_nll_loss_and_log_softmax_backward``). Megatron's kernel overwrites its input.
 IN_PLACE = frozenset({"megatron-lm", "megatron-bridge", "megatron-deepspeed"})
+# Bytes of an element that is kept for the backward pass in another format: what products in 8 bits
+# read, which has been cast for them (Transformer Engine keeps that), and what activations read
+# (Megatron-Core's ``activation_func_fp8_input_store``).
+KEPT_BYTES = {"fp8": 1.0}
 # What an allocator cannot use again of memory that comes and goes in other sizes: measured of
 # torchtitan on H100 and of BigScience's runs on A100 (see ``validate memory``).
 FRAGMENTED = 0.2
@@ -142,7 +147,7 @@ def form_of(iteration: Iteration, recompute: str) -> str:
 
 def generalized_layer_bytes(
     form: str, tokens: Number, hidden: Number, attention: Number, feed: Number, scores: Number,
-    t: Number, wide: float, blocks: int, discarded: int = 0,
+    t: Number, wide: float, blocks: int, discarded: float = 0,
 ) -> Number:  # fmt: skip
     """Bytes of a layer whose parts keep ``attention``, ``feed`` and ``scores`` elements a token.
 
@@ -179,11 +184,15 @@ def _layer_bytes(layer: Layer, form: str, iteration: Iteration, role: str = "dec
         keys = iteration.source if role == "encoder" else iteration.document
         scores = float(mixer.heads * (keys or iteration.sequence))
     across, met = cross_elements(layer, iteration)
-    inner, tokens, norms, again = _inner(layer), iteration.tokens(role), 0, 0.0
+    inner, tokens, norms, again = _inner(layer), iteration.tokens(role), 0.0, 0.0
     if iteration.fine_grained:
         norms, attention = discarded_norms(layer), kept_of_attention(layer, attention)
         inner -= neurons(layer.feed)
         again = hidden * norms + neurons(layer.feed)
+    if iteration.kept_dtype is not None:
+        # the stream and what attention reads stay in 16 bits
+        spared = 1 - KEPT_BYTES[iteration.kept_dtype] / wide
+        inner, norms = inner * (1 - spared), norms + spared * (blocks_of(layer) - norms)
     kept = generalized_layer_bytes(
         form, tokens, hidden, attention + across, inner, scores + met, plan.tp, wide,
         blocks_of(layer), norms,
@@ -203,7 +212,7 @@ def _kept_eagerly(layer: Layer, wide: float, *, again: bool) -> float:
     norms = (part for part in parts if isinstance(part, Norm) and part.kind == "rms")
     feed, wider = layer.feed, sum(part.width for part in norms if part.width == layer.hidden)
     gated = feed is not None and _is_gated(feed) and not again
-    return float(4 * wider + wide * (_inner(layer) / 3 if gated else 0.0))
+    return float(4 * wider + wide * (neurons(feed) if gated else 0.0))
 
 
 def _is_gated(feed: FeedForward) -> bool:
@@ -211,11 +220,12 @@ def _is_gated(feed: FeedForward) -> bool:
 
 
 def _inner(layer: Layer) -> float:
-    """Elements a token that a feed-forward keeps: what goes in, the gate's, what comes out."""
+    """Elements a token that a feed-forward keeps: of each neuron what goes in, the gate's and what
+    comes out; and what experts read."""
     feed = layer.feed
-    if isinstance(feed, Moe):
-        return float(feed.expert.inner * feed.top_k * (3 if feed.expert.gated else 2))
-    return 0.0 if feed is None else float(feed.inner * (3 if feed.gated else 2))
+    if feed is None:
+        return 0.0
+    return neurons(feed) * (3 if _is_gated(feed) else 2) + dispatched(feed)
 
 
 def _states(iteration: Iteration, share: Share) -> tuple[float, float, float]:

@@ -220,6 +220,8 @@ def _kept(form: str, estimate: TrainingEstimate) -> str:
         return "inputs of layers alone"
     kept = "no attention scores" if form.endswith("selective") else "attention scores too"
     kept += ", no results of norms" if estimate.recompute == FINE_GRAINED else ""
+    asked = None if estimate.question is None else estimate.question.kept_dtype
+    kept += "" if asked is None else f", inputs of products and activations in {asked}"
     return kept + (", norms divided too" if form.startswith("tensor+sequence") else "")
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from thermoflop.base.messages import check_word
 from thermoflop.base.record import replace
 from thermoflop.cost.catalogue.cards import pooled
 from thermoflop.cost.catalogue.devices import as_device
@@ -12,10 +11,17 @@ from thermoflop.cost.catalogue.trainers import find_training_profile
 from thermoflop.cost.hardware.device import Device, check_4_bits
 from thermoflop.cost.hardware.nodes import network_text, with_network
 from thermoflop.cost.hardware.precision import Precision, choose_precision
-from thermoflop.cost.inference.arguments import BEYOND, as_model, checked_whole, in_16_bits, written
+from thermoflop.cost.inference.arguments import as_model, in_16_bits, written
 from thermoflop.cost.inference.formats import choose_formats
 from thermoflop.cost.roofline.span import Span, span_of
-from thermoflop.cost.training.counts import document_tokens, training_flops, without_padding
+from thermoflop.cost.training.checks import (
+    check_kept,
+    check_shares,
+    check_sizes,
+    check_words,
+    document_of,
+)
+from thermoflop.cost.training.counts import training_flops, without_padding
 from thermoflop.cost.training.host import HostUse, host_use
 from thermoflop.cost.training.iteration import (
     EAGER,
@@ -54,7 +60,6 @@ if TYPE_CHECKING:
     from thermoflop.model.model import Model
 
 SEQUENCE = 2048  # tokens, where nothing is said
-CONVENTIONS = ("windowed", "full", "causal")
 # Families of formats that products of a training step are computed in.
 TRAINABLE = frozenset({"16", "32", "tf32", "8", "4"})
 
@@ -84,6 +89,7 @@ def train(
     lora: int | None = None,
     lora_targets: str = ALL,
     base_dtype: str | None = None,
+    kept_dtype: str | None = None,
     offload: str | None = None,
     host_gb_s: float | None = None,
     lengths: int | Sequence[int] | None = None,
@@ -145,6 +151,8 @@ def train(
             routers), ``attention``, ``mlp``, or names such as ``q,v``.
         base_dtype: how frozen weights are kept: bf16, nf4, int8, ... None: as the model is
             published, else bf16.
+        kept_dtype: how what products in 8 or 4 bits and activations read is kept for the backward
+            pass: ``fp8`` (DeepSeek-V3, section 3.3.3). None: in 16 bits.
         offload: what the host keeps: some of ``optimizer``, ``parameters`` (with zero 3) and
             ``activations``, with commas. None: nothing.
         host_gb_s: GB/s between a device and its host, in one direction. None: its PCIe.
@@ -198,15 +206,16 @@ def train(
     device = with_network(as_device(hardware), node_size, network_gb_s)
     precision = choose_precision(in_16_bits(device, dtype))
     check_4_bits(device, precision.name)
+    check_kept(kept_dtype, precision)
     length = written("sequence", sequence)
     if length is None:
         length = min(SEQUENCE, known.max_positions or SEQUENCE)
     sizes = {"global_batch": global_batch, "micro_batch": micro_batch, "sequence": length,
              "virtual": virtual}  # fmt: skip
-    _check_sizes(known, sizes)
+    check_sizes(known, sizes)
     _check_model(known, precision)
-    _check_words(attention, total := written("tokens", tokens), price)
-    _check_shares(
+    check_words(attention, total := written("tokens", tokens), price)
+    check_shares(
         {"overlap": overlap, "expert_overlap": expert_overlap, "stage_overlap": stage_overlap,
          "tensor_overlap": tensor_overlap, "padded": padded, "recomputed": recomputed}
     )  # fmt: skip
@@ -227,13 +236,14 @@ def train(
         float(micro_batch), length, virtual, again, flash, zero, share,
         optimizer=optimizer_named(optimizer), loss=loss, shard=shard,
         lora=_adapters(known, device, lora, lora_targets, base_dtype),
-        document=_document(lengths, length), padded=padded,
+        document=document_of(lengths, length), padded=padded,
         offload=choose_offload(device, offload, host_gb_s, zero, plan.devices),
         compiled=compiled and profile not in EAGER, by_operator=by_operator,
         source=source_of(known, encoder, length),
         expert_overlap=to_experts if expert_overlap is None else expert_overlap,
         stage_overlap=to_stages if stage_overlap is None else stage_overlap,
         tensor_overlap=to_parts if tensor_overlap is None else tensor_overlap,
+        kept_dtype=kept_dtype,
     )  # fmt: skip
     check_source(iteration)
     return _estimated(iteration, attention, profile, total, price)
@@ -277,19 +287,6 @@ def _check_model(known: Model, precision: Precision) -> None:
         )
 
 
-def _check_sizes(known: Model, sizes: dict[str, int]) -> None:
-    """UsageError for a size that makes no sense."""
-    for name, size in sizes.items():
-        checked_whole(name, size, 1)
-    sequence = sizes["sequence"]
-    if known.max_positions is not None and sequence > known.max_positions:
-        raise UsageError(
-            f"sequence={sequence} passes the {known.max_positions} positions of {known.name}: "
-            "expected no more",
-            also=f", or {BEYOND}",
-        )
-
-
 def _adapters(
     model: Model, device: Device, rank: int | None, targets: str, base_dtype: str | None
 ) -> Lora | None:
@@ -303,37 +300,6 @@ def _adapters(
     return choose_lora(
         model.description, rank, targets, *choose_formats(model, device, base_dtype, None)
     )
-
-
-def _document(lengths: int | Sequence[int] | None, sequence: int) -> int | None:
-    """Tokens of the documents in a sequence. UsageError for lengths that make no sense."""
-    if lengths is None:
-        return None
-    each = [lengths] if isinstance(lengths, int) else list(lengths)
-    if not each or any(type(one) is not int or not 1 <= one <= sequence for one in each):
-        raise UsageError(
-            f"lengths={lengths!r:.60}: expected whole numbers of tokens from 1 to "
-            f"sequence={sequence}"
-        )
-    return document_tokens(each)
-
-
-def _check_shares(shares: dict[str, float | None]) -> None:
-    """UsageError for a share that is none; all of the tokens cannot be padding."""
-    for name, share in shares.items():
-        plain, most = type(share) in (int, float), "below 1" if name == "padded" else "1"
-        if share is not None and not (plain and 0 <= share <= 1 - (name == "padded") * 1e-9):
-            raise UsageError(
-                f"{name}={share!r:.40} makes no sense: expected a share of 0 to {most}"
-            )
-
-
-def _check_words(attention: str, tokens: float | None, price: float | None) -> None:
-    """UsageError for an option that is not one."""
-    check_word("attention", attention, CONVENTIONS)
-    for name, amount in (("tokens", tokens), ("price", price)):
-        if amount is not None and not (isinstance(amount, int | float) and 0 < amount < 1e30):
-            raise UsageError(f"{name}={amount!r:.40} makes no sense: expected above 0, below 10^30")
 
 
 def _training_plan(

@@ -1,0 +1,75 @@
+"""What ``train`` refuses: sizes, shares and words that make no sense."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from thermoflop.base.messages import check_word
+from thermoflop.cost.inference.arguments import BEYOND, checked_whole
+from thermoflop.cost.training.counts import document_tokens
+from thermoflop.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from thermoflop.cost.hardware.precision import Precision
+    from thermoflop.model.model import Model
+
+CONVENTIONS = ("windowed", "full", "causal")
+KEPT = ("fp8",)  # formats in which what products and activations read may be kept
+
+
+def check_sizes(known: Model, sizes: dict[str, int]) -> None:
+    """UsageError for a size that makes no sense."""
+    for name, size in sizes.items():
+        checked_whole(name, size, 1)
+    sequence = sizes["sequence"]
+    if known.max_positions is not None and sequence > known.max_positions:
+        raise UsageError(
+            f"sequence={sequence} passes the {known.max_positions} positions of {known.name}: "
+            "expected no more",
+            also=f", or {BEYOND}",
+        )
+
+
+def document_of(lengths: int | Sequence[int] | None, sequence: int) -> int | None:
+    """Tokens of the documents in a sequence. UsageError for lengths that make no sense."""
+    if lengths is None:
+        return None
+    each = [lengths] if isinstance(lengths, int) else list(lengths)
+    if not each or any(type(one) is not int or not 1 <= one <= sequence for one in each):
+        raise UsageError(
+            f"lengths={lengths!r:.60}: expected whole numbers of tokens from 1 to "
+            f"sequence={sequence}"
+        )
+    return document_tokens(each)
+
+
+def check_shares(shares: dict[str, float | None]) -> None:
+    """UsageError for a share that is none; all of the tokens cannot be padding."""
+    for name, share in shares.items():
+        plain, most = type(share) in (int, float), "below 1" if name == "padded" else "1"
+        if share is not None and not (plain and 0 <= share <= 1 - (name == "padded") * 1e-9):
+            raise UsageError(
+                f"{name}={share!r:.40} makes no sense: expected a share of 0 to {most}"
+            )
+
+
+def check_words(attention: str, tokens: float | None, price: float | None) -> None:
+    """UsageError for an option that is not one."""
+    check_word("attention", attention, CONVENTIONS)
+    for name, amount in (("tokens", tokens), ("price", price)):
+        if amount is not None and not (isinstance(amount, int | float) and 0 < amount < 1e30):
+            raise UsageError(f"{name}={amount!r:.40} makes no sense: expected above 0, below 10^30")
+
+
+def check_kept(kept_dtype: str | None, precision: Precision) -> None:
+    """UsageError for a format that nothing is kept in, or that no product reads."""
+    if kept_dtype is None:
+        return
+    check_word("kept_dtype", kept_dtype, KEPT)
+    if precision.family not in ("8", "4"):
+        raise UsageError(
+            f"kept_dtype={kept_dtype!r:.40} is for products in 8 or 4 bits, which "
+            f"{precision.name} has not: expected dtype fp8 or nvfp4"
+        )
