@@ -119,5 +119,9 @@ def test_petit_multiplies_no_experts() -> None:
 def test_a_plan_starts_no_file_on_a_device_whose_engine_does_not_run_it() -> None:
     found = tf.plan(PUBLISHED, ["mi355x", "b200"], users=4, max_devices=1, prompt=64, generate=8)
     assert {choice.device for choice in found.choices} == {"B200-SXM"}
+    asked = {"users": 4, "max_devices": 1, "prompt": 64, "generate": 8}
     with pytest.raises(UsageError, match="its 4 bits are mxfp4"):
-        tf.plan(PUBLISHED, ["mi355x"], users=4, max_devices=1)
+        tf.plan(PUBLISHED, ["mi355x"], profile="vllm", **asked)
+    others = tf.plan(PUBLISHED, ["mi355x"], **asked)  # the engine was nobody's choice
+    assert "nvfp4" not in {choice.dtype for choice in others.choices}
+    assert any("other formats are tried" in note for note in others.notes)

@@ -140,6 +140,8 @@ def plan(
     devices, left_out = _run_by(chosen, devices)
     if not dtypes:
         known, other = as_planned(known, asked_for, named=profile != "auto")
+        if profile == "auto" and not other:
+            known, other = _in_others(known, chosen, devices)
         left_out += (f"note: {other}",) if other else ()
     targets = Targets(checked_target("ttft_s", ttft_s), checked_target("tpot_s", tpot_s))
     prices = prices_of(price, devices)
@@ -271,6 +273,16 @@ def _engine(devices: list[Device], model: Model, dtypes: Sequence[str] | None) -
     files = older or gguf or (not dtypes and lacking(named_engine("vllm"), model)[0])
     runs = any(not no_device(named_engine("llama.cpp"), device) for device in devices)
     return "llama.cpp" if apple or (files and runs) else "vllm"
+
+
+def _in_others(model: Model, chosen: Profile, devices: list[Device]) -> tuple[Model, str]:
+    """The model without its own format where the engine, which nobody named, runs that on none of
+    the devices, and a sentence on it."""
+    why = [unread(chosen.engine, model, device, None) for device in devices]
+    if not all(why):
+        return model, ""
+    plain = replace(model, quantization=None, stored=None, named_format=None, format_said="")
+    return plain, f"{why[0]}: other formats are tried"
 
 
 class Search:
