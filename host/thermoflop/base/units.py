@@ -29,6 +29,11 @@ def digits(value: float) -> str:
     return f"{value:.3g}"
 
 
+def counted(value: float) -> str:
+    """A number of things: a whole one as it is, a mean in three digits."""
+    return f"{value:,.0f}" if value == round(value) else digits(value)
+
+
 def three_digits(value: float) -> str:
     """Three significant digits at any size, zeros after them: what an estimate supports."""
     return digits(float(f"{value:.3g}"))

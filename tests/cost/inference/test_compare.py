@@ -138,3 +138,10 @@ def test_a_form_is_as_many_times_faster_as_a_token_of_mha_takes_longer() -> None
     assert f"parameters {forms[0].params / 1e9:.3f} G" in text
     assert "batch 16, 4096 + 128 tokens" in text
     assert "faster" not in variant_figures(tf.compare("llama-3-8b", "h100", generate=1))[0]
+
+
+def test_a_refusal_says_what_attention_the_model_has_instead() -> None:
+    with pytest.raises(UsageError, match="deepseek-v3 has MLA's latent: expected a model with"):
+        tf.compare("deepseek-v3", "h100")
+    with pytest.raises(UsageError, match="mamba-130m has none: expected a model with such heads"):
+        tf.compare("mamba-130m", "h100")

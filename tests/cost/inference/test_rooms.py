@@ -106,9 +106,9 @@ def test_the_fewest_devices_are_those_of_which_one_fewer_does_not_hold_it():
     assert none.fewest(load) is None
 
 
-def test_numbers_of_devices_are_tried_from_what_bytes_need_and_by_whole_nodes_from_64(monkeypatch):
+def test_numbers_of_devices_are_tried_from_what_bytes_need_and_by_whole_nodes_from_8(monkeypatch):
     """Weights and cache of 3.4 times what a device has beside its reserve: three may do, spread
-    evenly; beyond 64 devices they come by eights, up to 1,024."""
+    evenly; beyond 8 devices (of layers 64) they come by eights, up to 1,024."""
     asked, one = [], room()
     memory = one.memory(one.share(Layout()), Load(1, 10, 20))
     left = memory.capacity_bytes - memory.reserve_bytes
@@ -116,12 +116,15 @@ def test_numbers_of_devices_are_tried_from_what_bytes_need_and_by_whole_nodes_fr
     monkeypatch.setattr(Room, "memory", lambda *_: full)
     monkeypatch.setattr(Room, "layouts", lambda _, devices: asked.append(devices) or [])
     assert one.fewest(Load(1, 10, 20)) is None
+    assert asked == [*range(3, 8), *range(8, 1025, 8)]
+    asked.clear()
+    assert replace(one, splits="layers").fewest(Load(1, 10, 20)) is None
     assert asked == [*range(3, 64), *range(64, 1025, 8)]
     asked.clear()
     many = replace(memory, weight_bytes=70 * left, kv_bytes=5.4 * left)
     monkeypatch.setattr(Room, "memory", lambda *_: many)
     assert one.fewest(Load(1, 10, 20)) is None
-    assert asked == [75, *range(80, 1025, 8)]
+    assert asked == [*range(80, 1025, 8)]
     asked.clear()
     small = replace(memory, weight_bytes=0.0, kv_bytes=0.4 * left)
     monkeypatch.setattr(Room, "memory", lambda *_: small)

@@ -127,3 +127,8 @@ def test_an_overload_is_said_once() -> None:
 def test_targets_are_met_by_as_many_as_were_found(served, meets, within, users, sentence) -> None:
     said = lines(replace(served, meets=meets, most_within=within, users=users))
     assert f"targets: {sentence}" in said
+
+
+def test_whole_tokens_are_printed_whole(served: Serving) -> None:
+    assert "; 1,000 prompt, 25% cached + 4 output tokens" in lines(replace(served, generate=4.0))[1]
+    assert "+ 4.50 output tokens" in lines(replace(served, generate=4.5))[1]

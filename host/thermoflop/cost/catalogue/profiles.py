@@ -223,7 +223,8 @@ class Profile:
                 "interval that of an engine not seen; name one with profile for a narrower one"
             )
         many = len(self.devices)
-        rests = f"{self.rows:,} published rows ({self.models} models, {many} devices)"
+        models = f"{self.models} model{'s' * (self.models != 1)}"
+        rests = f"{self.rows:,} published rows ({models}, {many} device{'s' * (many != 1)})"
         generation = self.generation
         versions = f" of versions {generation.versions}" if generation is not None else ""
         if generation is not None and generation.together:

@@ -23,6 +23,7 @@ from thermoflop.cost.inference.held_to import as_run, check_layout
 from thermoflop.cost.inference.remedies import Remedy, remedies_of, remedies_over_cards
 from thermoflop.cost.inference.room import LARGEST, MOST_DEVICES, Room, largest, room_of
 from thermoflop.cost.inference.source import source_said, with_source
+from thermoflop.cost.inference.started import not_started
 from thermoflop.cost.inference.unequal import Card, Split, fullest
 from thermoflop.cost.memory import Memory, copies_of_cache, memory_json, memory_sheet
 from thermoflop.cost.work.share import Layout, check_degrees
@@ -57,8 +58,9 @@ class Fit:
         largest_batch: sequences that fit at this context; 0 where not one does.
         longest_context: tokens that fit at this batch, of which ``generate`` are generated and the
             rest are the prompt; 0 where not one does.
-        fewest_devices: devices on which this run fits, any number of them, heads divided up to 8
-            ways and layers beyond; None where 1024 are too few.
+        fewest_devices: devices on which this run fits, heads divided up to 8 ways and layers
+            beyond: any number up to 8, then whole nodes of 8 (of an engine that spreads layers, any
+            number up to 64); None where 1024 are too few.
         fewest_plan: how it is spread over them; None likewise.
         cache_copies: how many times the devices together hold the cache.
         budget: what the engine makes of a device; None where none was named, or not in detail.
@@ -312,7 +314,18 @@ def fit_text(capacity: Fit) -> str:
         )]  # fmt: skip
     if remedies := capacity.remedies:
         lines += ["", "it would fit with", *(f"  {remedy.text}" for remedy in remedies)]
-    return "\n".join([*lines, "", wrapped(memory.assumption)])
+    said = _unstarted(capacity)
+    return "\n".join([*lines, "", wrapped(memory.assumption), *([wrapped(said)] if said else [])])
+
+
+def _unstarted(capacity: Fit) -> str:
+    """Which servers do not hold what fits as it is added up, where none is named."""
+    if capacity.room is None or capacity.cards or not capacity.fits:
+        return ""
+    room, load, _ = capacity.room
+    if room.engine is not None:
+        return ""
+    return not_started(room.model, room.device, room.share(capacity.plan), load)
 
 
 def missing_text(capacity: Fit) -> str:

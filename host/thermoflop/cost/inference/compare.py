@@ -98,7 +98,14 @@ def heads_of(model: Model) -> tuple[int, int]:
         for run in stack.runs:
             if isinstance(run.layer.mixer, Attention) and stack.role == "decoder":
                 return run.layer.mixer.heads, run.layer.mixer.kv_heads
-    raise UsageError(f"{model.name} has no attention with heads of keys and values to change")
+    mixers = [mixer for stack in model.description.stacks for run in stack.runs
+              for mixer in run.layer.mixers]  # fmt: skip
+    is_latent = any(isinstance(mixer, LatentAttention) for mixer in mixers)
+    own = "has MLA's latent" if is_latent else "has none"
+    raise UsageError(
+        f"compare changes how many heads of keys and values attention has, and {model.name} {own}: "
+        "expected a model with such heads, as llama-3-8b is"
+    )
 
 
 def forms_of(model: Model, groups: int | None, rank: int) -> dict[str, Model]:

@@ -47,10 +47,10 @@ def divided(
     engine is named, or how it divides memory is not known: then what the model needs is summed
     up."""
     rule = _rule(setting, page)
-    return None if rule is None else rule(_load(setting, batch, prompt, generate))
+    return None if rule is None else rule(load_of(setting, batch, prompt, generate))
 
 
-def _load(setting: Setting, batch: Number, prompt: Number, generate: Number) -> Load:
+def load_of(setting: Setting, batch: Number, prompt: Number, generate: Number) -> Load:
     """What one replica serves."""
     from thermoflop.cost.engines.footprint import Load
 
@@ -124,7 +124,7 @@ def _fit_in_rows(
 
     def most(pair: tuple[int, int]) -> float:
         def lacks(count: int) -> bool:
-            return not rule(_load(setting, count, *pair)).memory.fits
+            return not rule(load_of(setting, count, *pair)).memory.fits
 
         place = bisect_left(counts, True, key=lacks)
         return float(counts[place - 1]) if place else 0.0

@@ -21,6 +21,7 @@ from thermoflop.cost.inference.divided import (
     divided,
     divided_line,
     fits_as_divided,
+    load_of,
 )
 from thermoflop.cost.inference.formats import formats_line
 from thermoflop.cost.inference.source import source_said
@@ -233,6 +234,7 @@ def _brought(estimate: Estimate) -> str:
     return f" ({tokens} of them images or sound)" if tokens else ""
 
 
+NEAR = 0.7  # of a device: below it every server holds what is added up
 # What the terminal calls the rates of the sheet, in its order.
 _RATES = (("prompt tokens", "/s"), ("while decoding", "tokens/s"), ("overall", "tokens/s"))
 
@@ -270,6 +272,7 @@ def estimate_text(estimate: Estimate) -> str:
         "  " + ", ".join(f"{part.label} {part.text}" for part in memory_parts(memory)),
         f"  {memory.assumption}",
         *divided_line(own, memory),
+        *_unstarted(estimate, own),
         *_energy_lines(estimate, figures_of([energy])),
         "",
         *_notes(estimate),
@@ -306,6 +309,19 @@ def _occupied(estimate: Estimate, own: Divided | None) -> str:
     """How much of a device is taken; the verdict is the engine's, below, where it differs."""
     said = occupied_text(estimate.memory.total_bytes, estimate.memory.capacity_bytes)
     return said.rpartition(", ")[0] + ", added up" if differs(own, estimate.memory) else said
+
+
+def _unstarted(estimate: Estimate, own: Divided | None) -> list[str]:
+    """Which servers do not hold what fits as it is added up, where none is named."""
+    setting, memory = estimate.setting, estimate.memory
+    near = NEAR * memory.capacity_bytes < memory.total_bytes <= memory.capacity_bytes
+    if own is not None or setting.asked is not None or not near:
+        return []
+    from thermoflop.cost.inference.started import not_started
+
+    sizes = estimate.batch, estimate.prompt, estimate.generate
+    said = not_started(setting.model, setting.device, setting.share, load_of(setting, *sizes))
+    return [wrapped(f"  {said}", "    ")] if said else []
 
 
 def _client_lines(estimate: Estimate) -> list[str]:

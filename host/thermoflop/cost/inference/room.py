@@ -28,8 +28,9 @@ LARGEST = 2**40
 MOST_DEVICES = 1024
 # Ways that heads are divided at most: devices of one node.
 MOST_HEADS = 8
-# From so many devices on, whole nodes are tried.
-WHOLE_NODES = 64
+# From so many devices on, whole nodes are tried where heads are divided: nobody starts nine stages.
+# Layers go on any number of cards, up to so many.
+WHOLE_NODES = {"heads": MOST_HEADS, "layers": 64}
 
 
 @record
@@ -86,7 +87,8 @@ class Room:
                 yield Layout(tp, devices // tp)
 
     def fewest(self, load: Load) -> Layout | None:
-        """The fewest devices that hold a load, any number of them; None where 1024 are too few.
+        """The fewest devices that hold a load: any number of one node's, or whole nodes of 8 (see
+        ``WHOLE_NODES``); None where 1024 are too few.
 
         No fewer are tried than weights and cache need where they are spread evenly.
         """
@@ -95,6 +97,8 @@ class Room:
         if room <= 0:
             return None
         devices = max(1, int((alone.weight_bytes + alone.kv_bytes) / room))
+        if devices > WHOLE_NODES.get(self.splits, MOST_HEADS):
+            devices += -devices % MOST_HEADS
         while devices <= MOST_DEVICES:
             for plan in self.layouts(devices):
                 try:
@@ -103,7 +107,8 @@ class Room:
                     continue
                 if self.memory(share, load).fits:
                     return plan
-            devices += 1 if devices < WHOLE_NODES else MOST_HEADS - devices % MOST_HEADS
+            whole = devices >= WHOLE_NODES.get(self.splits, MOST_HEADS)
+            devices += MOST_HEADS - devices % MOST_HEADS if whole else 1
         return None
 
     def longest(self, share: Share, load: Load) -> int:

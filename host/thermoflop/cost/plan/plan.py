@@ -6,7 +6,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from thermoflop.base.record import replace
-from thermoflop.base.units import digits, seconds
+from thermoflop.base.units import counted, digits, seconds
 from thermoflop.cost.catalogue.devices import as_devices
 from thermoflop.cost.catalogue.profiles import Profile, find_profile
 from thermoflop.cost.engines.abilities import no_device
@@ -394,5 +394,5 @@ def asked(model: Model, devices: list[Device], lengths: Lengths, question: Quest
     if targets.first_s is not None:
         parts.append(f"first token within {seconds(targets.first_s)}")
     names = " or ".join(device.name for device in devices)
-    sizes = f"{digits(lengths.prompt)} prompt + {digits(lengths.tokens)} output tokens"
+    sizes = f"{counted(lengths.prompt)} prompt + {counted(lengths.tokens)} output tokens"
     return ", ".join([f"{model.name} on up to {question.most:,} x {names}", sizes, *parts])

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from thermoflop.base.paper import hanging
 from thermoflop.base.record import plain, record
-from thermoflop.base.units import digits, kwh_per_million, seconds, wrapped
+from thermoflop.base.units import counted, digits, kwh_per_million, seconds, wrapped
 
 if TYPE_CHECKING:
     from thermoflop.cost.hardware.device import Device
@@ -136,7 +136,7 @@ def serving_text(served: Serving) -> str:
     engine = "no engine named" if served.engine == "default" else served.engine
     cached = f", {served.prefix_hit:.0%} cached" if served.prefix_hit else ""
     head = f"{served.model_name} on {plan.devices} x {served.device.name} ({plan.label}), "
-    sizes = f"{digits(served.prompt)} prompt{cached} + {digits(served.generate)} output tokens"
+    sizes = f"{counted(served.prompt)} prompt{cached} + {counted(served.generate)} output tokens"
     rows = [[f"  {name}", value, more] for name, value, more in _figures(served)]
     lines = [
         head + f"{served.precision.name}, {engine}",
