@@ -101,10 +101,10 @@ def heads_of(model: Model) -> tuple[int, int]:
     mixers = [mixer for stack in model.description.stacks for run in stack.runs
               for mixer in run.layer.mixers]  # fmt: skip
     is_latent = any(isinstance(mixer, LatentAttention) for mixer in mixers)
-    own = "has MLA's latent" if is_latent else "has none"
+    own = ": it has MLA's latent" if is_latent else ""
     raise UsageError(
-        f"compare changes how many heads of keys and values attention has, and {model.name} {own}: "
-        "expected a model with such heads, as llama-3-8b is"
+        f"{model.name} has no attention with heads of keys and values, whose number is changed "
+        f"here{own}; expected a model with such heads, as llama-3-8b is"
     )
 
 
