@@ -15,10 +15,10 @@ from thermoflop.base.messages import expected
 from thermoflop.base.record import record, replace
 from thermoflop.cost.catalogue.seen import (
     Seen,
-    architecture_of,
     group_names,
-    kin_of,
     kind_of_model,
+    nothing_like,
+    unseen_of_device,
     widened,
 )
 from thermoflop.cost.engines.abilities import plugin_of
@@ -31,6 +31,7 @@ from thermoflop.cost.engines.generation import (
     profile_name,
     version_of,
 )
+from thermoflop.cost.hardware.sustained import sustained_rates, sustained_words
 from thermoflop.cost.roofline.formula import PARAMETERS, PROFILE_KEYS, TIED, Efficiency
 from thermoflop.errors import InputError, UsageError
 
@@ -141,6 +142,8 @@ class Profile:
             for name, offset in self.group_offsets.get(group, {}).items():
                 points[name] += offset
         rates = {name: _value(name, point) for name, point in points.items()}
+        if "maker" in unseen_of_device(device, self.seen) and not self.knows(device):
+            rates = sustained_rates(rates, device)
         if self.own is not None:
             rates |= self.own.rates(device, precision)
         rates |= {name: rates[other] for name, other in TIED.items() if name not in rates}
@@ -172,11 +175,9 @@ class Profile:
 
         Devices that other residuals speak for (``intervals_unseen_device``) are not among them.
         """
-        names = []
+        names = list[str]()
         if not self.intervals_unseen_device and not self.knows(device):
-            names.append("device")
-            if architecture_of(device) not in self.seen.architectures:
-                names.append("architecture")
+            names += unseen_of_device(device, self.seen)
         if precision is not None and self.seen.formats:
             experts = model is not None and "experts" in kind_of_model(model)
             word = "expert format" if experts else "format"
@@ -237,9 +238,9 @@ class Profile:
             return []
         parts, unseen = list[str](), self.unseen(device, precision, model)
         if not self.knows(device):
-            kin = kin_of(device) if "architecture" in unseen else device.name
-            new = ", nor any ".join(dict.fromkeys([device.name, kin]))
-            parts.append(f"none of them on {new}: interval widened")
+            parts.append(f"none of them on {nothing_like(device, unseen)}: interval widened")
+        if "maker" in unseen and (words := sustained_words(device)):
+            parts.append(words)
         if plugin := plugin_of(self.engine, device):
             parts.append(f"it runs there through {plugin}, whose memory is its own")
         if {"format", "expert format"} & {*unseen}:

@@ -1,0 +1,103 @@
+"""What devices of another maker sustain of their data sheets, beside those that rates came from.
+
+Rates that were fitted to NVIDIA's data-centre devices alone hold what those sustain of their sheets
+already. A device of AMD's sustains another share, and has other gaps between kernels: here is by
+how much, from kernels that one tool timed on both makers' devices. What nothing can beat stays the
+data sheet's.
+
+``compute`` of CDNA 3, 0.55. Azure's benchmarking guide (samuel-bohman/AI-benchmarking-guide,
+``Azure_Results``, fp8 with random numbers) has products of m = 2048, 4096, 8192, 16384, 32768 and
+6144 x 12288 x 12288: MI300X 427.7, 955.2, 1159.2, 1015.1, 1029.1 and 1159.5 of 2,614.9 TFLOP/s;
+H100 1011.3, 1216.9, 1290.1, 1377.3, 1382.2 and 1351.4, H200 1013.4, 1249.1, 1300.6, 1366.3, 1349.5
+and 1318.0 of 1,979. The shares of their sheets are as 0.55 to 1 in the geometric mean. The largest
+rates alone are as 0.64 to 1, in bf16 too (stas00/ml-engineering, maximum achievable matmul: MI300X
+668.4 of 1,307.4; H100 794.5 of 989; B200 1,745 and B300 1,769 of 2,250). The same table has MI325X
+at 784.9, 1.17 times the MI300X, and MI355X at 1,565 of 2,500: 0.79 to 1; no table was found that
+has MI355X by shapes. Attention is taken to be like products: AITER runs 1.18 to 1.62 times as fast
+as Triton on MI300X (midiareshadi.github.io/blog/attn-dsl-bench), FlashAttention 2 there at 328.6
+TFLOP/s (Azure), FlashAttention 3 on H100 at 590 (pytorch/benchmark pull 2391).
+
+``reads``, 0.78, of weights and of the cache: BabelStream's dot, which only reads (Azure): MI300X
+3.87 of 5.3 TB/s, H100 3.18 of 3.35, H200 4.48 of 4.8. ``passes``, 0.91, of activations: its other
+four, which write too: MI300X 4.11, 4.26, 4.14 and 4.09; H100 2.90, 2.90, 2.97 and 2.97; H200 4.01,
+4.00, 4.15 and 4.15. Nothing was found of MI355X: taken to be alike.
+
+``link``. Buses of an all-reduce of 8 GB over eight: MI300X 316.8 of 448 GB/s, H100 478.9 and H200
+480.0 of 450 (Azure); 315.9, MI325X 318 and MI355X 369 of 535.5 (hisohara/ai-scripts, RCCL). Small
+messages take 1.5 to 1.75 times as long in the one and no longer in the other: left as they are.
+
+``gap``, 2.03. What gpt-fast's published rows ask for on MI250X beside A100 (``profiles``,
+launch_s); a node of a graph takes 3.87 µs on a W7900 (ROCm/rocm-systems issue 10834) and 0.58 µs
+on an RTX 5070 Ti (ahrefs/ocannl issue 488), 3.3 µs more beside the 3.7 that vLLM has. GLM-5.2 and
+MiniMax-M3 on eight MI355X (their benchmarks in SGLang's cookbook) ask for 1.25.
+
+None of these was fitted to a published row of an engine but the last. On 18 pairs that Azure timed
+on H200 and MI300X with one vLLM (Llama 3.1 8B, 70B and 405B in fp8), H200 is 1.32 times as fast;
+data sheets alone say 0.91.
+"""
+
+from __future__ import annotations
+
+from thermoflop.base.record import record
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from thermoflop.cost.hardware.device import Device
+
+
+@record
+class Sustained:
+    """Shares of a sheet beside NVIDIA's: of products and attention, of memory that is only read and
+    that is written too, of links; and how many times as long the gaps between kernels are."""
+
+    compute: float = 1.0
+    reads: float = 1.0
+    passes: float = 1.0
+    link: float = 1.0
+    gap: float = 1.0
+
+
+LIKE_NVIDIA = Sustained()
+BY_NAME = {
+    "MI300X": Sustained(compute=0.55, reads=0.78, passes=0.91, link=0.66, gap=2.03),
+    "MI325X": Sustained(compute=0.65, reads=0.78, passes=0.91, link=0.66, gap=2.03),
+    "MI350X": Sustained(compute=0.79, reads=0.78, passes=0.91, link=0.65, gap=1.25),
+    "MI355X": Sustained(compute=0.79, reads=0.78, passes=0.91, link=0.65, gap=1.25),
+}
+OTHERS_OF_AMD = Sustained(gap=2.03)
+# Which rates of an engine each share is of.
+RATES = {
+    "matmul": "compute", "attention": "compute", "expert_matmul": "compute",
+    "weights": "reads", "cache": "reads", "activations": "passes", "expert_weights": "reads",
+    "link": "link", "kernel_gap_s": "gap",
+}  # fmt: skip
+
+
+def sustained_of(device: Device) -> Sustained:
+    """What a device sustains beside NVIDIA's; nothing is known of other makers than AMD."""
+    return BY_NAME.get(device.name, OTHERS_OF_AMD) if device.vendor == "AMD" else LIKE_NVIDIA
+
+
+def sustained_rates(rates: dict[str, float], device: Device) -> dict[str, float]:
+    """Rates that NVIDIA's devices have of their sheets, as this one has them of its own."""
+    shares = sustained_of(device)
+    if shares == LIKE_NVIDIA:
+        return rates
+    return {
+        name: rate * getattr(shares, RATES[name]) if name in RATES else rate
+        for name, rate in rates.items()
+    }
+
+
+def sustained_words(device: Device) -> str:
+    """The shares of a device, in a part of a sentence; "" where none is known."""
+    shares = sustained_of(device)
+    if shares == LIKE_NVIDIA:
+        return ""
+    gaps = f"gaps between kernels {shares.gap:g} times as long"
+    if shares.compute == shares.reads == shares.link == 1:
+        return f"it has {gaps} as NVIDIA's"
+    return (
+        f"beside NVIDIA's it reaches {shares.compute:g} of the share of its data sheet in "
+        f"products, {shares.reads:g} in reading memory and {shares.link:g} in links, with {gaps}"
+    )
