@@ -52,3 +52,10 @@ def test_of_arrays_it_says_which_rows_fit_as_one_by_one(profile) -> None:
     ]  # fmt: skip
     assert found.tolist() == rows
     assert {True, False} == {fits for row in rows for fits in row}
+
+
+@pytest.mark.parametrize("profile", [None, "llama.cpp", "vllm"])
+def test_a_server_on_cards_that_are_not_alike_holds_what_fit_says(profile) -> None:
+    asked = {"prompt": 2000, "generate": 500, "dtype": "q4_k_m", "profile": profile}
+    served = tf.serving("llama-3-8b", UNLIKE, users=1, **asked)
+    assert served.largest_batch == tf.fit("llama-3-8b", UNLIKE, **asked).largest_batch

@@ -252,8 +252,7 @@ def _over_cards(split: Split, load: Load, degrees: tuple[int | None, ...]) -> Fi
     return Fit(
         room.model.name, most_full.device, plan, room.precision, load.sequences, load.prompt,
         load.context - load.prompt, most_full.memory,
-        largest(lambda sequences: split.fits(replace(load, sequences=sequences))),
-        min(most, largest(holds, most)), fewest,
+        split.most(load), min(most, largest(holds, most)), fewest,
         None if fewest is None else Layout(1, fewest), 1.0, None, cards,
         room=(room, load, None),
     )  # fmt: skip

@@ -15,6 +15,7 @@ from thermoflop.base.record import record, replace
 from thermoflop.cost.engines.budget import EngineMemory, engine_memory
 from thermoflop.cost.engines.footprint import Load, visible_bytes
 from thermoflop.cost.engines.placement import cache_bytes, outside_bytes, placed_layers
+from thermoflop.cost.inference.room import largest
 from thermoflop.cost.work.share import Share
 
 if TYPE_CHECKING:
@@ -115,6 +116,10 @@ class Split:
     def fits(self, load: Load) -> bool:
         """Whether every card holds its part."""
         return all(card.memory.fits for card in self.place(load))
+
+    def most(self, load: Load) -> int:
+        """The most sequences at once of this context."""
+        return largest(lambda sequences: self.fits(replace(load, sequences=sequences)))
 
     def fewest(self, load: Load) -> int | None:
         """How many of the cards hold it, the largest first; None where all are too few."""

@@ -28,6 +28,18 @@ MOST_SEQUENCES = 2**20
 TABLED = 48  # numbers of sequences that step times are computed at, where more may be in flight
 
 
+def _held(room: Room, setting: Setting, load: Load) -> int:
+    """Sequences that memory holds, as ``fit`` says: of cards that are not alike, in whole layers
+    where the engine splits those, or none is named."""
+    cards = setting.cards
+    if not cards or not (setting.asked is None or room.splits == "layers"):
+        return room.most(setting.share, load)
+    from thermoflop.cost.inference.unequal import Split
+    from thermoflop.cost.work.share import Layout
+
+    return Split(room, cards, room.share(Layout())).most(load)
+
+
 class Replica:
     """A setting with its requests and its engine's policy.
 
@@ -55,7 +67,7 @@ class Replica:
             setting, self.checked, None if drafting is None else StepTimes(drafting)
         )
         load = load_of(lengths)
-        self.largest_batch = min(MOST_SEQUENCES, room.most(setting.share, load))
+        self.largest_batch = min(MOST_SEQUENCES, _held(room, setting, load))
         self.slots = min(self.largest_batch, policy.slots)
         self.groups = setting.plan.pp
         self._mixing: Mixing | None = None

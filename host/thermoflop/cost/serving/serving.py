@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from thermoflop.base.plain import checked_between, is_between, is_number
 from thermoflop.base.record import replace
 from thermoflop.base.units import digits
-from thermoflop.cost.catalogue.cards import pooled
+from thermoflop.cost.catalogue.cards import pooled, unlike
 from thermoflop.cost.inference.arguments import as_model, checked_whole, validate_arguments, written
 from thermoflop.cost.inference.held_to import as_run, check_layout, rates_on
 from thermoflop.cost.inference.room import room_of
@@ -153,6 +153,7 @@ def serving(
     known = generating(as_model(model), written("generate", generate))
     output = OUTPUT if generate is None else generate
     check_degrees(devices=devices, tp=tp, pp=pp, dp=dp, ep=ep)
+    cards = unlike(hardware)
     hardware, devices, tp, pp = pooled(hardware, devices, tp, pp, profile, dp=dp)
     known, device, workload = validate_arguments(known, hardware, 1, prompt, output)
     shape = lengths_of(workload.prompt, workload.generate, lengths)
@@ -171,7 +172,9 @@ def serving(
     bounds = _count("budget", budget, 16, 2**20), _count("slots", slots, 1, 2**20)
     policy = with_policy(policy_of(chosen.engine, device), *bounds)
     known, drafting = drafting_of(known, draft, draft_tokens, device, precision, chosen, layout)
-    setting = Setting(known, device, layout, precision, chosen, room.checkpoint)
+    setting = Setting(
+        known, device, layout, precision, chosen, room.checkpoint, asked=profile, cards=cards
+    )
     replica = Replica(
         setting, room, shape, policy, prefix=prefix_hit, drafted=draft_tokens,
         acceptance=acceptance, drafting=drafting,
