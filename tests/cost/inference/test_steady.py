@@ -139,3 +139,14 @@ def test_a_longer_prompt_is_never_answered_sooner(engine, clients):
         for prompt in (16, 64, 128, 256, 384, 512, 1024)
     ]
     assert waits == sorted(waits)
+
+
+def test_prompts_that_are_held_back_are_read_with_those_that_come_meanwhile():
+    """64 sequences of 640 tokens: a tenth of a prompt comes a step, two in 20 steps. The first
+    waits for those: three prompts of 1,000 tokens in one step of thirty."""
+    alone, carrying = steady_steps(find_engine("vllm"), 64, 1000, 640, 1300, held=20)
+    assert (alone[0], carrying[0]) == (pytest.approx(29 / 30), pytest.approx(1 / 30))
+    chunk = carrying[1].chunk
+    assert (chunk.batch, chunk.new) == (pytest.approx(3), 1000)
+    at_once = steady_steps(find_engine("vllm"), 64, 1000, 640, 1300)[1]
+    assert (at_once[0], at_once[1].chunk.batch) == (pytest.approx(1 / 10), 1)

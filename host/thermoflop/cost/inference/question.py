@@ -38,7 +38,7 @@ class Question:
 
     ``mixes_prefill``: each decode step carries its share of the prompts of other sequences, as it
     does while a server is full. ``date``: when it was measured, such as ``2026-04``, or empty.
-    ``held``: steps for which the server holds a prompt back: see ``steady.client_s``.
+    ``held``: steps for which the server holds a prompt back: see ``steady``.
     ``checkpoint``: the formats of the matrices as published; None: one width for all.
     """
 
@@ -77,7 +77,7 @@ class Question:
             whole = workload.prompt, workload.generate, workload.batch
             return [*generation_steps(prompt, *whole)]
         if self.mixes:
-            return steady_steps(setting.profile.engine, *self.in_flight)
+            return steady_steps(setting.profile.engine, *self.in_flight, self.held)
         return [(1.0, decode_step(self.context, workload.batch))]
 
     @property
@@ -114,6 +114,6 @@ def answer(question: Question, profile: Profile) -> Span:
     if question.phase == "client":
         return setting.span("client", *client_s(setting, *question.in_flight, question.held))
     if question.mixes:
-        return setting.span("token", *steady_s(setting, *question.in_flight))
+        return setting.span("token", *steady_s(setting, *question.in_flight, question.held))
     workload = replace(workload, prompt=question.context, prefix=0, generate=2)
     return setting.span("token", *decoding_s(setting, workload))

@@ -48,7 +48,7 @@ def chunk_of(prompt: Number, cached: Number, tokens: Number) -> Step:
 
 def steady_steps(
     engine: Engine, sequences: Number, prompt: Number, generate: Number, context: Number,
-    cached: Number = 0,
+    cached: Number = 0, held: Number = 0,
 ) -> list[tuple[Number, AnyStep]]:  # fmt: skip
     """The steps that a mean step of a full server is made of, each with its share.
 
@@ -59,13 +59,15 @@ def steady_steps(
         generate: tokens that each sequence is given.
         context: cached tokens of a sequence that decodes, on average.
         cached: tokens of each prompt that are in the cache already.
+        held: steps for which a prompt is held back, to be read with those that come meanwhile.
     """
     decode = decode_step(context, sequences)
     ends = sequences / maximum(generate, 1)
     if engine.reads == "passes":
         return [(1.0, decode), (ends, prefill_step(prompt, 1, cached))]
     arriving = ends * prompt
-    tokens = minimum(maximum(prompt, arriving), maximum(engine.budget - sequences, 1.0))
+    waiting = maximum(prompt + held * arriving, arriving)
+    tokens = minimum(waiting, maximum(engine.budget - sequences, 1.0))
     share = arriving / tokens
     mixed = Mixed(decode, chunk_of(prompt, cached, tokens))
     return [(maximum(1.0 - share, 0.0), decode), (share, mixed)]
@@ -73,13 +75,13 @@ def steady_steps(
 
 def steady_s(
     setting: Setting, sequences: Number, prompt: Number, generate: Number, context: Number,
-    cached: Number = 0,
+    cached: Number = 0, held: Number = 0,
 ) -> tuple[Number, Number]:  # fmt: skip
     """Bound and expectation of the mean seconds between two tokens of a sequence in a full server.
 
     Arguments as in ``steady_steps``; ``sequences`` on one replica.
     """
-    steps = steady_steps(setting.profile.engine, sequences, prompt, generate, context, cached)
+    steps = steady_steps(setting.profile.engine, sequences, prompt, generate, context, cached, held)
     expected: Number = 0.0
     if setting.profile.counts_prompts:
         expected = sequences / maximum(generate, 1) * setting.rates.efficiency.prompt_s
