@@ -45,8 +45,10 @@ OF_TRAINERS = (*POOLED, "device:", "label:")
 # them a 1.7B comes out up to 33 % too slow. Whatever the pooled rates are, 15 % hold nine in ten of
 # its rows with this, where they held 18 to 22 % without.
 BESIDES = {"sglang@0.4": {"cache": 0.8}}
-# A fit of all trainers starts again, with its damping, where it stopped short at a kink.
-AGAIN = (None, None)
+# Rooflines on the way to the sharp one for all trainers together (``together.POWERS``). Straight to
+# it, the fit without Megatron-Bridge ends where that trainer is expected to take half as long again
+# as it does.
+ROUNDED = (2.0, 6.0, 20.0)
 # How far an engine may leave the pooled value, as a fraction of the prior's own width.
 SPREAD = 0.7
 
@@ -93,7 +95,7 @@ class Measured:
                 families,
                 start(),
                 weights=weights / weights.mean(),
-                powers=AGAIN if training else (),
+                powers=ROUNDED if training else (),
             )
         return self._pooled[without]
 

@@ -150,12 +150,12 @@ def fit(
     offsets: Mapping[str, Mapping[str, float]] = OFFSETS,
     means: Mapping[str, Mapping[str, float]] = MEANS,
     known: Mapping[str, tuple[float, float]] = START,
-    powers: Sequence[float | None] = (),
+    powers: Sequence[float] = (),
 ) -> Regression:
     """The most likely parameters. ``spread`` scales how far the base may leave ``centre``;
     ``offsets`` are the groups, or kinds of them, that may move parameters, and how far; ``means``
     what is known of a group before, 0 where nothing is; ``known`` as in ``START``; ``powers`` of
-    rounded rooflines (``design_matrix.shares_of``; None: the sharp one) lead to the sharp one."""
+    rounded rooflines (``design_matrix.shares_of``) lead to the sharp one."""
     unknowns, problem = _posed(
         matrix, measured_s, groups, centre, spread, weights, offsets, means, known
     )

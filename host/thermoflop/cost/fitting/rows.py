@@ -13,6 +13,7 @@ from thermoflop.cost.fitting.design_matrix import DesignMatrix
 from thermoflop.cost.inference.question import Question, answer
 from thermoflop.cost.roofline.formula import Efficiency
 from thermoflop.cost.roofline.rates import rates_of
+from thermoflop.cost.training.power import at_power
 from thermoflop.cost.training.work import bound_training_s, trained
 
 if TYPE_CHECKING:
@@ -68,7 +69,8 @@ def _add_iteration(matrix: DesignMatrix, number: int, iteration: Iteration) -> N
     """An iteration; its kernels are long, so the host never lags behind."""
     engine = find_engine(iteration.engine)
     devices = iteration.plan.devices
-    rates = rates_of(iteration.device, iteration.precision, Efficiency(), engine, devices=devices)
+    device = at_power(iteration.device)
+    rates = rates_of(device, iteration.precision, Efficiency(), engine, devices=devices)
     for phase in trained(iteration):
         matrix.add(number, phase.weight, phase.works, rates, 0.0, phase.behind)
     matrix.steps[number] = 1.0

@@ -24,6 +24,7 @@ from thermoflop.cost.training.overlap import (
     stage_overlap_of,
     tensor_overlap_of,
 )
+from thermoflop.cost.training.power import speed_of
 from thermoflop.cost.work.share import Layout
 from thermoflop.errors import ThermoflopError
 
@@ -185,8 +186,7 @@ def _device(row: dict[str, Any]) -> Device:
     source = str(row.get("source"))
     for word, bandwidth_bytes_s, power_w in BUILDS:
         if word in source and device.power_w:
-            # dynamic power goes with the clock's third power where the voltage follows the clock
-            slower = (power_w / device.power_w) ** (1 / 3)
+            slower = speed_of(power_w, device.power_w)
             peaks = {format_: slower * peak for format_, peak in device.peaks.items()}
             device = replace(device, bandwidth_bytes_s=bandwidth_bytes_s, peaks=peaks)
     return device

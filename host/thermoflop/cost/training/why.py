@@ -8,6 +8,7 @@ from thermoflop.base.record import replace
 from thermoflop.base.units import digits, scaled
 from thermoflop.cost.catalogue.trainers import find_training_profile
 from thermoflop.cost.training.overlap import hidden_lines
+from thermoflop.cost.training.power import at_power
 from thermoflop.cost.training.work import rates_for, trained
 from thermoflop.cost.why.table import Reason, network_lines, reasons, reasons_text
 
@@ -65,6 +66,13 @@ def _in_experts(iteration: Iteration, e: Efficiency) -> str:
     return f"{e.expert_matmul:.2f} in those of experts, " if iteration.kind == "experts" else ""
 
 
+def _power_lines(iteration: Iteration) -> list[str]:
+    device = iteration.device
+    if at_power(device) is device:
+        return []
+    return [f"            (what the chip of {device.name} multiplies at {device.power_w:.0f} W)"]
+
+
 def training_why_text(iteration: Iteration, profile: str | None) -> str:
     """The formula with this device's numbers, then the operators."""
     rates = training_rates(iteration, profile)
@@ -86,6 +94,7 @@ def training_why_text(iteration: Iteration, profile: str | None) -> str:
             f"            {_in_experts(iteration, e)}{e.attention:.2f} in attention; "
             f"sides that are no multiple of 64 cost {100 * e.tile_penalty:.0f} % more"
         ),
+        *_power_lines(iteration),
         (
             f"  memory  = bytes / ({scaled(rates.bandwidth_bytes_s, 'B/s')} x e), e = "
             f"{e.weights:.2f} for weights, {e.activations:.2f} for activations"

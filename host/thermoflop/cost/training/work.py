@@ -19,6 +19,7 @@ from thermoflop.cost.training.iteration import STOPS_EARLY, Iteration
 from thermoflop.cost.training.lora import ADAPTERS, WRITTEN_OUT, Lora
 from thermoflop.cost.training.narrow import BETWEEN_PARTS, cast_works, gathered_narrow
 from thermoflop.cost.training.overlap import warm_up_share
+from thermoflop.cost.training.power import at_power
 from thermoflop.cost.training.replicas import muon_works, optimizer_work, replica_works
 from thermoflop.cost.training.stages import TO_STAGES, at_last_stage, send_works, slots_of
 from thermoflop.cost.training.stream import divided_stream
@@ -87,7 +88,8 @@ def rates_for(iteration: Iteration, profile: Profile) -> Rates:
     """The rates of a trainer on the device."""
     device, precision, devices = iteration.device, iteration.precision, iteration.plan.devices
     efficiency = profile.efficiency(device, precision, iteration.engine, iteration.kind)
-    return rates_of(device, precision, efficiency, find_engine(iteration.engine), devices=devices)
+    engine = find_engine(iteration.engine)
+    return rates_of(at_power(device), precision, efficiency, engine, devices=devices)
 
 
 def micro_step(
