@@ -119,6 +119,7 @@ def test_petit_multiplies_no_experts() -> None:
 def test_a_plan_starts_no_file_on_a_device_whose_engine_does_not_run_it() -> None:
     found = tf.plan(PUBLISHED, ["mi355x", "b200"], users=4, max_devices=1, prompt=64, generate=8)
     assert {choice.device for choice in found.choices} == {"B200-SXM"}
+    assert "note: not tried: MI355X does not compute in nvfp4" in " ".join(found.notes)
     asked = {"users": 4, "max_devices": 1, "prompt": 64, "generate": 8}
     with pytest.raises(UsageError, match="its 4 bits are mxfp4"):
         tf.plan(PUBLISHED, ["mi355x"], profile="vllm", **asked)

@@ -167,7 +167,8 @@ def plan(
     named = [name or "the published format" for name in wanted or usual]
     lacks = "" if tried.choices else blocked(question, tried, solve, () if dtypes else named)
     result = _result(context, tried, lacks)
-    result = replace(result, notes=(*result.notes, *_said(tried)))
+    refused = (f"note: not tried: {why}" for why in search.refused)
+    result = replace(result, notes=(*result.notes, *_said(tried), *refused))
     if dtypes or not wanted or not tried.choices:
         return result
     said = f"note: nothing in {' or '.join(named[:-1])} fits: so in 4 bits"
@@ -295,6 +296,7 @@ class Search:
         self.model, self.devices, self.profile = model, devices, profile
         self.lengths, self.prefix = lengths, prefix
         self._made: dict[tuple[int, tuple[str | None, ...]], list[Unit]] = {}
+        self.refused: dict[str, None] = {}  # why formats were not tried on a device
         # of the engines that are started here, vLLM alone splits a prompt over devices
         self._split_prompt = lengths.prompt if profile.engine.name == "vllm" else 0.0
         if budget is not None:
@@ -354,11 +356,10 @@ class Search:
         groups: dict[str | None, list[Room]] = {}
         engine = self.profile.engine.name
         lacking: list[Room] = []
-        refused: list[str] = []
         for device in self.devices:
             for name in dtypes or formats(self.model, device, engine):
                 if why := unread(self.profile.engine, self.model, device, name):
-                    refused.append(why)
+                    self.refused[why] = None
                     continue
                 room = room_of(self.model, device, name, kv_dtype, None, self.profile, None)
                 if not device.has_peak(room.precision.compute):
@@ -367,8 +368,8 @@ class Search:
                 groups.setdefault(name, []).append(room)
         if not groups and lacking:
             lacking[0].device.peak(lacking[0].precision.compute)  # says what it computes in
-        if not groups and refused:
-            raise UsageError(refused[0])
+        if not groups and self.refused:
+            raise UsageError(next(iter(self.refused)))
         return list(groups.values())
 
 
