@@ -58,7 +58,7 @@ def asked(**changes: object) -> Iteration:
 
 def layer_bytes(model: str, run: int, **changes: object) -> float:
     """What a layer of a run of a published model keeps of a micro-batch."""
-    found = tf.train(model, "h100", recompute="fine-grained", **changes).question
+    found = tf.train(model, "h100", **{"recompute": "fine-grained", **changes}).question
     layer = found.model.description.stacks[0].runs[run].layer
     return _layer_bytes(layer, "tensor+sequence, selective", found)
 
@@ -128,6 +128,16 @@ def test_a_layer_of_latent_attention_keeps_its_latents(run, products):
     key of 64 (its report, section 4.2)."""
     elements = 128 * 128 + 1536 + 512 + 64 + products + 2 * 7168 + 7168
     assert layer_bytes("deepseek-v3", run, devices=8, sequence=4096) == 4096 * 2 * elements
+
+
+def test_latent_attention_that_makes_nothing_again_keeps_queries_keys_and_values_too():
+    """DeepSeek-V3: of 128 heads queries and keys of 128 + 64, values of 128; and the product and
+    two norms' results that fine-grained recomputation discards."""
+    fine, none = (
+        layer_bytes("deepseek-v3", 0, devices=8, sequence=4096, recompute=how)
+        for how in ("fine-grained", "none")
+    )
+    assert none - fine == 4096 * 2 * (128 * (2 * 192 + 128) + 18432 + 2 * 7168)
 
 
 def first_layer(model: str, **changes: object) -> tuple[Iteration, Layer]:

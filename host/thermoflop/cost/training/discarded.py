@@ -62,10 +62,20 @@ def kept_of_attention(layer: Layer, otherwise: float) -> float:
     return kept
 
 
-def made_inside(layer: Layer) -> float:
-    """Elements inside a layer's blocks that are made again: what tensor parallelism divides."""
-    of_heads = sum(
+def _of_heads(layer: Layer) -> float:
+    """Elements of queries, keys and values that are made of latents."""
+    return float(sum(
         mixer.upward()[0].outputs + mixer.heads * (mixer.key_dim + mixer.value_dim)
         for mixer in _latent(layer)
-    )
-    return float(of_heads + neurons(layer.feed))
+    ))  # fmt: skip
+
+
+def whole_attention(layer: Layer, otherwise: float) -> float:
+    """Elements that attention keeps where nothing is made again: of latents, what they are made of,
+    and queries, keys and values of every head, which the kernel reads again."""
+    return kept_of_attention(layer, otherwise) + _of_heads(layer)
+
+
+def made_inside(layer: Layer) -> float:
+    """Elements inside a layer's blocks that are made again: what tensor parallelism divides."""
+    return _of_heads(layer) + neurons(layer.feed)

@@ -35,6 +35,7 @@ from thermoflop.cost.training.discarded import (
     kept_of_attention,
     made_inside,
     neurons,
+    whole_attention,
 )
 from thermoflop.cost.training.host import left_on_device
 from thermoflop.cost.training.lora import Lora, is_on_source
@@ -183,6 +184,7 @@ def _layer_bytes(layer: Layer, form: str, iteration: Iteration, role: str = "dec
         attention = 2.0 * mixer.q_width + 2.0 * mixer.kv_width
         keys = iteration.source if role == "encoder" else iteration.document
         scores = float(mixer.heads * (keys or iteration.sequence))
+    attention = whole_attention(layer, attention)
     across, met = cross_elements(layer, iteration)
     inner, tokens, norms, again = _inner(layer), iteration.tokens(role), 0.0, 0.0
     if iteration.fine_grained:
