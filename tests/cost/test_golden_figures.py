@@ -137,8 +137,8 @@ def test_a_prompt_takes_its_flops_at_their_rates_and_a_gap_for_every_kernel() ->
 
 
 @pytest.mark.parametrize("key_heads", [1, KEY_HEADS, HEADS])
-def test_heads_that_share_a_key_are_padded_one_by_one_in_decoding(key_heads: int) -> None:
-    """An engine that is not known runs like those of before 2025-10: 16 rows for each query."""
+def test_heads_that_share_a_key_are_padded_to_one_tile_in_decoding(key_heads: int) -> None:
+    """16 rows for each key."""
     fast, cached = replace(DEVICE, bandwidth_bytes_s=1e21), 1000
     padded, plain = (
         tf.estimate(
@@ -147,7 +147,7 @@ def test_heads_that_share_a_key_are_padded_one_by_one_in_decoding(key_heads: int
         ).per_token.expected_s
         for pad in (16, 0)
     )  # fmt: skip
-    added = 3 * 4 * LAYERS * HEAD * HEADS * 16 * (cached + 1)
+    added = 3 * 4 * LAYERS * HEAD * key_heads * 16 * (cached + 1)
     assert padded - plain == pytest.approx(added / PEAK, rel=1e-6)
 
 
@@ -158,7 +158,7 @@ def test_padding_adds_rows_to_products_and_queries_to_attention() -> None:
     found = tf.estimate(decoder(), fast, prompt=tokens, generate=1, profile=own)
     products = 2 * LAYERS * MATRICES * (tokens + 32) + 2 * HEAD_MATRIX * (1.5 + 32)
     pairs = tokens * (tokens + 1) / 2
-    attention = 4 * LAYERS * WIDTH * (pairs + 16 * pairs / tokens)
+    attention = 4 * LAYERS * HEAD * (HEADS * pairs + KEY_HEADS * 16 * pairs / tokens)
     assert found.first_token.expected_s == exactly((products + attention) / PEAK)
 
 

@@ -7,6 +7,7 @@ import pytest
 import thermoflop as tf
 from kit.made_up import DEVICE
 from thermoflop.base.record import replace
+from thermoflop.cost.catalogue.devices import find_device
 from thermoflop.cost.catalogue.profiles import find_profile
 from thermoflop.cost.engines.engine import (
     DEFAULT,
@@ -17,10 +18,14 @@ from thermoflop.cost.engines.engine import (
     find_engine,
     named_engine,
     peak_of,
+    wide_peak_of,
 )
 from thermoflop.cost.engines.generation import renewed
 from thermoflop.cost.engines.overheads import HIGHEST_OF, apply_engine, apply_engine_to
 from thermoflop.cost.hardware.precision import choose_precision
+from thermoflop.cost.kernels.sheet import attention_flops_s
+from thermoflop.cost.roofline.formula import Efficiency
+from thermoflop.cost.roofline.rates import rates_of
 from thermoflop.cost.work.work import Work
 
 # Languages of their repositories: C++ of llama.cpp and FasterTransformer, modules of PyTorch, and
@@ -128,6 +133,17 @@ def test_products_in_half_precision_may_be_summed_so_and_attention_stays_in_16_b
     narrow = replace(device, peaks={"fp16": 2e14, "fp8": 4e14})
     assert attention_peak_of(engine, narrow, "fp8") == 2e14
     assert attention_peak_of(engine, replace(device, peaks={"fp8": 4e14}), "fp8") == 4e14
+
+
+@pytest.mark.parametrize(("name", "slowed"), [("vllm", True), ("vllm@0.11", False)])
+def test_exponentials_slow_attention_alone_in_generations_of_today(name: str, slowed: bool) -> None:
+    device = find_device("h100")
+    engine, peak = find_profile(name).engine, device.peak("bf16")
+    assert wide_peak_of(engine, device, "fp8") == peak
+    expected = attention_flops_s(device, peak) if slowed else peak
+    assert attention_peak_of(engine, device, "fp8") == expected
+    rates = rates_of(device, choose_precision("bf16"), Efficiency(), engine)
+    assert (rates.wide_flops_s, rates.attention_flops_s) == (peak, expected)
 
 
 @pytest.mark.parametrize(

@@ -104,7 +104,7 @@ def test_what_is_known_of_an_engine_besides_takes_the_place_of_what_the_others_d
     known = {**pooled, "cache": -np.log(1 / 0.8 - 1 / 0.96)}
     assert dict(zip(PARAMETERS, centre, strict=True)) == pytest.approx(known)
     assert spread == 0.7
-    assert crossval.BESIDES["sglang@0.4"] == {"cache": 0.8}
+    assert crossval.BESIDES["sglang@0.4"] == {"cache": 0.8, "attention": 0.7, "q_half": 64.0}
 
 
 @pytest.mark.parametrize("by", ["model", "device", "engine"])
@@ -208,7 +208,7 @@ def test_an_engines_model_weighs_by_the_fourth_root_of_its_rows(together):
     assert found.log_params == pytest.approx(alone.log_params, abs=1e-6)
     assert OFFSETS["engine"] == {name: pytest.approx(KNOWN[name][1] * 0.035) for name in PARAMETERS}
     # of tiles of 16 queries half are empty; those of older engines hold 16 or 64
-    assert KNOWN == {**START, "q_half": (16 / 2, 0.8)}
+    assert KNOWN == {**START, "q_half": (16 / 2, 0.8), "attention": (0.5, 0.3)}
     assert START["q_half"] == ((16 * 64) ** 0.5, 1.0)
     uneven = np.array([0, 1, 2, 3, 4, 6, 7, 8])  # one of vllm's 8 layers
     once = together.regression(uneven)

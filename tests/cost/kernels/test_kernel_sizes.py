@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from thermoflop.base.record import replace
 from thermoflop.cost.catalogue.devices import find_device
 from thermoflop.cost.kernels.columns import sizes_of
 from thermoflop.cost.kernels.form import norm
 from thermoflop.cost.kernels.forms import FORMS, TABLES
 from thermoflop.cost.kernels.rates import kernel_rates
 from thermoflop.cost.kernels.rows import group_names, kernels_of
-from thermoflop.cost.kernels.sheet import sheet_of
+from thermoflop.cost.kernels.sheet import attention_flops_s, sheet_of
 
 WORDS = {"dtype": ["fp8"], "kv_dtype": ["fp8"], "kernel": ["gated"], "distribution": ["power_law"]}
 
@@ -184,6 +185,21 @@ def test_a_parameter_starts_where_its_rows_were_found_to_be(name):
         off = abs(np.log(found[parameter] / each.start))
         assert off < np.log(1.4) or parameter in LOOSE, parameter
         assert each.limit is None or each.start < each.limit == 1.0
+
+
+@pytest.mark.parametrize(
+    ("changes", "reached"),
+    [
+        # 16 x 3 cores x 1 GHz exponentials, each for 512 FLOPs: 24.576 TFLOP/s
+        ({"cores": 3, "boost_mhz": 1000.0}, (1e13**-2 + 24.576e12**-2) ** -0.5),
+        ({"cores": None, "boost_mhz": 1000.0}, 1e13),
+        ({"cores": 3, "boost_mhz": None}, 1e13),
+        ({"cores": 3, "boost_mhz": 1000.0, "vendor": "AMD"}, 1e13),
+    ],
+)
+def test_products_of_attention_take_turns_with_its_exponentials(changes, reached):
+    device = replace(find_device("h100"), **changes)
+    assert attention_flops_s(device, 1e13) == pytest.approx(reached)
 
 
 @pytest.mark.parametrize(("name", "exp"), [("h100", 16), ("b300", 32), ("gb300", 32)])

@@ -8,6 +8,7 @@ from __future__ import annotations
 from functools import lru_cache
 
 from thermoflop.base.record import record
+from thermoflop.cost.kernels.sheet import attention_flops_s
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -39,8 +40,9 @@ class Engine:
     ``reads``: how a full server reads prompts: in ``chunks`` that join the steps of those who
     decode, of at most ``budget`` tokens together, or in ``passes`` of their own between them.
     ``narrows``: where products are narrow, their inputs are narrowed by kernels beside them, both
-    halves of a latent are one product, all devices wait for that whose experts are chosen most, and
-    attention lays the query heads of a group as rows of one tile. Older generations do without.
+    halves of a latent are one product, and all devices wait for that whose experts are chosen most.
+    Older generations do without. ``tiled``: attention pads the query heads of a key to one tile of
+    tensor cores where there are as many; fewer are multiplied one by one.
     ``eager_chunks``: a step that carries a chunk is launched kernel by kernel, though those that
     only decode are graphs.
     ``vendors``: whose devices it has kernels for (empty: any), ``capability``: the least compute
@@ -70,6 +72,7 @@ class Engine:
     budget: int = 8192
     eager_chunks: bool = False
     narrows: bool = False
+    tiled: int = 1
     in_flight: int | None = None
     vendors: tuple[str, ...] = ()
     capability: float = 0.0
@@ -96,7 +99,7 @@ PYTHON = 8.0
 # and 1.88 (llama-bench rows of May 2024; of 8B up to 2.9 times). TensorRT-LLM since 1.0 runs on
 # PyTorch, with graphs of steps that only decode (tensorrt_llm/_torch/pyexecutor/
 # cuda_graph_runner.py); first tokens of short prompts are as slow as its launches. Before, it was
-# compiled (``COMPILED``). AutoAWQ and TinyChat decode with FasterTransformer's attention, a block
+# compiled (``OLDER``). AutoAWQ and TinyChat decode with FasterTransformer's attention, a block
 # for each query head (single_query_attention of llm-awq): 2,000 more tokens cost a layer of 7B to
 # 34B 70 to 80 us on a 4090, whether 1 or 8 heads share a key.
 #
@@ -145,7 +148,15 @@ ENGINES = (
     Engine("litgpt", ("litgpt",), host=PYTHON),
     Engine("jax", ("jax", "pope"), "heads", graphs=True),
 )  # fmt: skip
-COMPILED = {"tensorrt-llm": {"host": 1.0, "eager_chunks": False}}
+# What older generations did otherwise. FlashInfer decodes fewer than 4 heads of a key in 16 bits
+# without tensor cores (``should_use_tensor_core`` of SGLang's flashinfer_backend.py): on an H20
+# 16,384 tokens more cost a layer 2.2 times as much with 4 heads to each of 8 keys (Qwen3-4B) as
+# with 2 (1.7B), and no more with 5 (14B). vLLM's FlashAttention 2 lays those of a key as rows of
+# one tile (``seqlenq_ngroups_swapped`` of its flash_api.cpp).
+OLDER: dict[str, dict[str, Any]] = {
+    "tensorrt-llm": {"host": 1.0, "eager_chunks": False},
+    "sglang": {"tiled": 4},
+}
 # What an engine without versions has done since a month. llama.cpp: tensor cores multiply quantized
 # weights as they are (github.com/ggml-org/llama.cpp/pull/7676 and 7860, June 2024: an 8B in Q4_K_S
 # reads 9,279 tokens/s on a 4090 by 512 at once and 3,358 by 32; as before it would be 7,114 and
@@ -204,7 +215,14 @@ NARROW = ("fp8", "int8", "fp4")
 
 
 def attention_peak_of(engine: Engine, device: Device, compute: str) -> float:
-    """FLOP/s that attention is measured against: that of 16 bits where products are narrower."""
+    """FLOP/s that attention is measured against: products in 16 bits, and in generations of today
+    their exponentials, which older rates have in them."""
+    peak = wide_peak_of(engine, device, compute)
+    return attention_flops_s(device, peak) if engine.narrows else peak
+
+
+def wide_peak_of(engine: Engine, device: Device, compute: str) -> float:
+    """FLOP/s of what stays in 16 bits where products are narrower."""
     if compute not in NARROW:
         return peak_of(engine, device, compute)
     return device.peaks.get("bf16") or device.peaks.get("fp16") or device.peak(compute)

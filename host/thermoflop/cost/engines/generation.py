@@ -11,7 +11,7 @@ import re
 from functools import lru_cache
 
 from thermoflop.base.record import record, replace
-from thermoflop.cost.engines.engine import COMPILED, ENGINES, RENEWED, Engine, find_engine
+from thermoflop.cost.engines.engine import ENGINES, OLDER, RENEWED, Engine, find_engine
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -166,7 +166,7 @@ def engine_of(name: str, label: str) -> Engine:
     if generation is None or generation.together:
         return renewed(engine, label)
     # chunks came with the next generation
-    return replace(engine, reads="passes", narrows=False, **COMPILED.get(engine.name, {}))
+    return replace(engine, reads="passes", narrows=False, **OLDER.get(engine.name, {}))
 
 
 def profile_name(label: str, date: str = "") -> str:

@@ -41,12 +41,6 @@ KEPT_WIDE = frozenset({"absorb keys", "absorb values", "in_proj_ba", "b_proj"})
 POPULARITY = 1.0
 # Expected maximum of 1, 2, 4, ... 256 standard normal variables (Tippett 1925; Harter 1961).
 HIGHEST_OF = (0.0, 0.564, 1.029, 1.424, 1.766, 2.070, 2.343, 2.594, 2.826)
-# Heads that share a key where queries are grouped, each padded by itself in engines of before
-# 2025-10 (FlashInfer without tensor cores: should_use_tensor_core in SGLang's
-# flashinfer_backend.py): so sizes of Qwen3 with 2 to 5 of them on SGLang 0.4.6 are missed by 6 %
-# where one is left out, and by 11 as rows of one tile. More of them share a latent, or the only
-# key.
-LARGEST_GROUP = 16
 # An unfused score in 32 bits: written, read and written by the softmax, and read, written and read
 # in 16 bits by the product with the values (ggml-cuda.cu), where 16 bits throughout are 8 bytes.
 SCORE_BYTES = 3 * 4 + 4 + 2 + 2
@@ -72,8 +66,6 @@ def apply_engine(
             merged.add(LATENTS[1])
         narrows = engine.narrows and _narrows(works, precision)
         works = [_as_launched(work, merged, narrows) for work in works]
-    if not engine.narrows:
-        works = [_padded_by_heads(work) for work in works]
     if engine.narrows and precision.compute in NARROW:
         works = [_of_width(work) for work in works]
     works = [_as_laid_out(work, engine) for work in works]
@@ -177,13 +169,6 @@ def _of_width(work: Work) -> Work:
     return replace(work, wide=True) if wide else work
 
 
-def _padded_by_heads(work: Work) -> Work:
-    """Attention whose query heads are padded one by one, those of a latent all together."""
-    if work.kind != "attention" or not 1 < work.sharing <= LARGEST_GROUP:
-        return work
-    return replace(work, row_flops=work.row_flops * work.sharing)
-
-
 def _as_laid_out(work: Work, engine: Engine) -> Work:
     """An operator with the bytes that an engine's kernels make of its data."""
     if engine.unfused and work.kind != "network":
@@ -191,6 +176,8 @@ def _as_laid_out(work: Work, engine: Engine) -> Work:
         work = replace(work, activation_bytes=work.activation_bytes * wider)
     if work.kind != "attention":
         return work
+    if engine.tiled > 1 and kind_of(work.sharing) != "sympy" and work.sharing < engine.tiled:
+        work = replace(work, row_flops=0.0)
     if engine.by_head:
         return replace(work, kv_bytes=maximum(work.sharing, 1) * work.kv_bytes)
     return _with_cache_copies(work) if engine.regrows else work

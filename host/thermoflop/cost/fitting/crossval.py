@@ -38,13 +38,13 @@ if TYPE_CHECKING:
 # most rows does on its device. (Of engines for inference this was tried, and made prompts worse.)
 POOLED = ("family:", "kind:")
 OF_TRAINERS = (*POOLED, "device:", "label:")
-# What is known of an engine that the others do otherwise. SGLang reads the cache with kernels made
-# for it (FlashInfer, FlashAttention 3), which those of that time that were measured do at 0.8 of
-# the bandwidth (``cache`` of decode attention in data/kernel_rates.json), where older engines are
-# at 0.4. Its rows do not say: of 4B and 14B the padded products of query heads hide it, and from
-# them a 1.7B comes out up to 33 % too slow. Whatever the pooled rates are, 15 % hold nine in ten of
-# its rows with this, where they held 18 to 22 % without.
-BESIDES = {"sglang@0.4": {"cache": 0.8}}
+# What is known of an engine that the others do otherwise. SGLang reads the cache, and the prompt,
+# with kernels made for it (FlashInfer, FlashAttention 3), which those of that time that were
+# measured do at 0.8 of the bandwidth and, for long prompts on an H20, 0.7 of the peak (decode and
+# prompt attention in data/kernel_rates.json), where older engines are at 0.35 and 0.54. A product
+# of Hopper's tensor cores has 64 rows at least (``wgmma.m64`` of the PTX ISA): so many queries pad
+# a tile in decoding. Its rows, of three models on one device, do not tell these apart.
+BESIDES = {"sglang@0.4": {"cache": 0.8, "attention": 0.7, "q_half": 64.0}}
 # Rooflines on the way to the sharp one for all trainers together (``together.POWERS``). Straight to
 # it, the fit without Megatron-Bridge ends where that trainer is expected to take half as long again
 # as it does.

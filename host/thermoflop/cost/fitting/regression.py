@@ -68,7 +68,7 @@ OFFSETS = {
     "label": LABEL,
     "label:AutoAWQ 0.1.6 GEMM": {**LABEL, "prompt_s": 4.0},
     "label:AutoAWQ 0.1.6 GEMV": {**LABEL, "prompt_s": 4.0},
-    "kernel": {"matmul": 0.4, "weights": 0.3, "cache": 0.5, "launch_overhead_s": 0.4},
+    "kernel": {"matmul": 0.4, "weights": 0.2, "cache": 0.5, "launch_overhead_s": 0.4},
     "kind": {"matmul": 0.3, "activations": 1.0, "attention": 0.3, "link": 0.4,
              "expert_matmul": 0.5},
     "age": {"cache": 0.3, "kernel_gap_s": 0.3},

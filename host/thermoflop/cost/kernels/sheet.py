@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from math import hypot
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from thermoflop.cost.hardware.device import Device
 
@@ -20,6 +21,7 @@ _ARCHITECTURES = {
 CLOCK_HZ = 1.9e9  # where a sheet has none
 EXP_PER_CYCLE = 16.0  # exponentials a core and cycle (CUDA C++ Programming Guide, throughput table)
 DOUBLED_EXP = ("b300", "gb300")  # NVIDIA: Blackwell Ultra doubles the rate for attention
+PAIR_FLOPS = 4 * 128.0  # of a query and a key of 128 dimensions, for one exponential
 
 
 def architecture_of(device: Device) -> str:
@@ -33,13 +35,27 @@ def architecture_of(device: Device) -> str:
 
 def sheet_of(device: Device) -> dict[str, float]:
     """Rates of a device that the forms read; ``peak`` depends on the format and is not here."""
-    low, peaks = device.name.lower(), device.peaks
+    peaks = device.peaks
     return {
         "bandwidth": device.bandwidth_bytes_s,
         "clock": device.boost_mhz * 1e6 if device.boost_mhz else CLOCK_HZ,
         "cores": float(device.cores or 128),
         "on_chip_bytes": device.cache_bytes,
-        "exp": EXP_PER_CYCLE * (2.0 if low.startswith(DOUBLED_EXP) else 1.0),
+        "exp": _exponentials(device),
         "link": device.fabric_bytes_s,
         "peak16": peaks.get("bf16") or peaks.get("fp16") or max(peaks.values()),
     }
+
+
+def attention_flops_s(device: Device, peak_flops_s: float) -> float:
+    """FLOP/s of attention whose products take turns with their exponentials, as in the form of
+    measured kernels (``attention.prompt_s``); that of the products where cores are not known."""
+    if not (device.vendor == "NVIDIA" and device.cores and device.boost_mhz):
+        return peak_flops_s
+    exponentials_s = device.cores * device.boost_mhz * 1e6 * _exponentials(device)
+    return hypot(1 / peak_flops_s, 1 / (PAIR_FLOPS * exponentials_s)) ** -1
+
+
+def _exponentials(device: Device) -> float:
+    """Exponentials of a core in a cycle."""
+    return EXP_PER_CYCLE * (2.0 if device.name.lower().startswith(DOUBLED_EXP) else 1.0)

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
         peak_flops_s: float
         attention_flops_s: float
+        wide_flops_s: float
         bandwidth_bytes_s: float
         link_bytes_s: float
         network_bytes_s: float
@@ -45,7 +46,7 @@ COMPUTE, MEMORY, GAP = "compute", "memory", "gap"
 
 # Kinds of work. What is neither a product nor attention is a pass over memory: nothing to compute.
 DENSE = ("contraction",)
-WIDE = ("wide",)  # products in 16 bits where others are in fewer: at the peak of attention
+WIDE = ("wide",)  # products in 16 bits where others are in fewer
 EXPERTS = ("experts",)
 ATTENTION = ("attention", "scan")
 PASSES = ("normalization", "element-wise", "gather")
@@ -143,13 +144,13 @@ class Term:
 
 TERMS = (
     Term("matmul", COMPUTE, DENSE, "flops", "peak_flops_s", divides=True),
-    Term("matmul", COMPUTE, WIDE, "flops", "attention_flops_s", divides=True),
+    Term("matmul", COMPUTE, WIDE, "flops", "wide_flops_s", divides=True),
     Term("expert_matmul", COMPUTE, EXPERTS, "flops", "peak_flops_s", divides=True),
     Term("m_half", COMPUTE, DENSE, "row_flops", "peak_flops_s", over="matmul"),
-    Term("m_half", COMPUTE, WIDE, "row_flops", "attention_flops_s", over="matmul"),
+    Term("m_half", COMPUTE, WIDE, "row_flops", "wide_flops_s", over="matmul"),
     Term("m_half", COMPUTE, EXPERTS, "row_flops", "peak_flops_s", over="expert_matmul"),
     Term("tile_penalty", COMPUTE, DENSE, "uneven_flops", "peak_flops_s", over="matmul"),
-    Term("tile_penalty", COMPUTE, WIDE, "uneven_flops", "attention_flops_s", over="matmul"),
+    Term("tile_penalty", COMPUTE, WIDE, "uneven_flops", "wide_flops_s", over="matmul"),
     Term("tile_penalty", COMPUTE, EXPERTS, "uneven_flops", "peak_flops_s", over="expert_matmul"),
     Term("attention", COMPUTE, ATTENTION, "flops", "attention_flops_s", divides=True),
     Term("q_half", COMPUTE, ATTENTION, "row_flops", "attention_flops_s", over="attention"),

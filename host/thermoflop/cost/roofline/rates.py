@@ -6,7 +6,7 @@ The form of the time is ``roofline.formula``; here it meets a device, a number f
 from __future__ import annotations
 
 from thermoflop.base.number import maximum, minimum
-from thermoflop.cost.engines.engine import DEFAULT, Engine, attention_peak_of, peak_of
+from thermoflop.cost.engines.engine import DEFAULT, Engine, attention_peak_of, peak_of, wide_peak_of
 from thermoflop.cost.hardware.nodes import joining_bytes_s
 from thermoflop.cost.roofline.formula import COMPUTE, GAP, MEMORY, NETWORK, PASSES, Coefficients
 from thermoflop.cost.work.work import Work, launches_of
@@ -43,8 +43,10 @@ class Rates:
         graphs: bool = True,
         host: float = 1.0,
         network_bytes_s: float = float("inf"),
+        wide_flops_s: float | None = None,
     ) -> None:
         self.peak_flops_s, self.attention_flops_s = peak_flops_s, attention_flops_s
+        self.wide_flops_s = attention_flops_s if wide_flops_s is None else wide_flops_s
         self.bandwidth_bytes_s, self.link_bytes_s = bandwidth_bytes_s, link_bytes_s
         self.core_hz, self.efficiency, self.curves = core_hz, efficiency, curves
         self.graphs, self.host, self.network_bytes_s = graphs, host, network_bytes_s
@@ -134,6 +136,7 @@ def rates_of(
         joining_bytes_s(device, devices), device.core_hz,
         attention_peak_of(engine, device, precision.compute), efficiency, curves,
         graphs=engine.graphs, host=engine.host, network_bytes_s=device.network.bytes_s,
+        wide_flops_s=wide_peak_of(engine, device, precision.compute),
     )  # fmt: skip
 
 
