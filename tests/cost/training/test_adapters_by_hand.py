@@ -18,6 +18,7 @@ from kit.made_up import (
     decoder,
 )
 from thermoflop.cost.training.iteration import Iteration
+from thermoflop.cost.training.memory import kept_by_a_micro_batch
 from thermoflop.cost.training.remedies import _devices, _micro_batch
 from thermoflop.cost.training.replicas import muon_works, optimizer_work, replica_works
 from thermoflop.cost.training.work import micro_step, share_of, trained
@@ -137,6 +138,17 @@ def test_neurons_of_two_experts_are_dropped_and_none_of_a_layer_without_a_feed_f
         assert one.lora is not None
         layer = one.model.description.stacks[0].runs[0].layer
         assert one.lora.dropped_elements(layer) == dropped
+
+
+def test_what_frozen_experts_read_is_not_kept() -> None:
+    """Two experts of a token read 256 elements each, for gradients of their weights alone."""
+    kept = {
+        targets: kept_by_a_micro_batch(asked(decoder(**MIXTURE), lora_targets=targets))
+        for targets in ("q,gate", "q")
+    }
+    each = 2 * LAYERS * TOKENS
+    # and what the feed-forward reads before it is laid out by expert
+    assert kept["q,gate"] - kept["q"] == each * (2 * WIDTH + WIDTH)
 
 
 def test_gradients_of_adapters_are_summed_once_and_a_shared_base_is_gathered_as_it_is() -> None:

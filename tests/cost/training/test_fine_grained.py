@@ -198,6 +198,16 @@ def times(model: tf.Model | str, **changes: object) -> dict[str, float]:
     return {each.name: each.times / run.times for each in works}
 
 
+@pytest.mark.parametrize(("ep", "whole"), [(1, 4), (2, 2), (4, 1), (8, 1)])
+def test_parts_of_an_expert_read_all_of_a_token(ep: int, whole: int) -> None:
+    """Four devices of a tensor-parallel group have a quarter of what a layer keeps, but each part
+    of an expert reads tokens of 256 elements whole, twice: of those of 1/ep of the experts."""
+    parts = {"tp": 4, "devices": 8, "ep": ep}
+    found = tf.train(decoder(**MIXTURE), DEVICE, recompute="fine-grained", **SIZES, **parts)
+    kept = (KEPT + 2 * INNER + whole * 2 * WIDTH) / 4
+    assert kept_by_a_micro_batch(found.question) == LAYERS * SEEN * 2 * kept
+
+
 def test_the_backward_pass_runs_norms_and_activations_once_more_and_no_product():
     seen = times(decoder())
     assert {seen[name] for name in ("q_proj", "gate_proj", "down_proj")} == {3}
@@ -353,6 +363,11 @@ def test_what_is_kept_in_8_bits_is_what_has_been_cast_for_products():
         for how in (None, "fp8")
     )
     assert none - kept == LAYERS * 1000 * (2 * WIDTH + 3 * INNER)
+    # that of adapters of queries alone, without what gate and up read, and their product
+    adapters = tf.train(
+        decoder(), "h100", lora=8, lora_targets="q", kept_dtype="fp8", **sizes
+    ).question
+    assert kept - kept_by_a_micro_batch(adapters) == LAYERS * 1000 * (WIDTH + INNER)
     with pytest.raises(UsageError, match="expected dtype fp8 or nvfp4"):
         tf.train(decoder(), "h100", kept_dtype="fp8")
 

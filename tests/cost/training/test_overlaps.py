@@ -99,6 +99,15 @@ def test_what_hides_is_said_and_the_reasons_add_up():
     assert total == pytest.approx(one.iteration.expected_s)
 
 
+@pytest.mark.parametrize(
+    ("sizes", "option"), [({**STAGES, "virtual": 1}, "stage_overlap"), ({}, "tensor_overlap")]
+)
+def test_a_share_of_what_is_not_sent_so_changes_and_says_nothing(sizes, option):
+    plain, asked = (tf.train(DEEP, DEVICE, **{**sizes, option: share}) for share in (None, 0.9))
+    assert asked.iteration == plain.iteration
+    assert asked.provenance == plain.provenance
+
+
 @pytest.mark.parametrize("option", ["stage_overlap", "tensor_overlap"])
 def test_a_share_that_is_none_is_refused(option):
     with pytest.raises(UsageError, match=f"{option}=1.5 makes no sense"):

@@ -154,6 +154,16 @@ def test_results_of_experts_are_kept_for_those_that_a_token_meets():
     assert kept[2] - kept[1] == 1000 * 2 * sum(experts)
 
 
+def test_results_of_latent_attention_are_kept_where_operators_are_recomputed():
+    """DeepSeek-V2-Lite, a dense layer of 1,000 tokens in 16 bits: its input of 2,048; 16 heads with
+    values of 128; and of query, latent, keys and values, output, gate, up and down every other."""
+    one = tf.train("deepseek-v2-lite", "h100", recompute="operators", **SIZES).question
+    layer = one.model.description.stacks[0].runs[0].layer
+    every = [part for part in layer.parts() if isinstance(part, Linear)][::2]
+    results = 2048 + 16 * 128 + sum(part.outputs for part in every)
+    assert _saved_by_operator(layer, one, "decoder") == 1000 * 2 * results
+
+
 def test_muon_is_shared_out_by_zero_alone():
     """Replicas that keep whole states each make all moments orthogonal."""
     one, four = (train(optimizer="muon", devices=n, zero=0).question for n in (1, 4))

@@ -15,6 +15,7 @@ from thermoflop.model.architecture.mixers import LatentAttention
 from thermoflop.model.operators.again import norms_of_stream
 
 if TYPE_CHECKING:
+    from thermoflop.cost.work.share import Layout
     from thermoflop.model.architecture.description import Layer
     from thermoflop.model.architecture.feedforward import FeedForward
 
@@ -41,15 +42,37 @@ def neurons(feed: FeedForward | None) -> float:
     return float(feed.expert.inner * feed.top_k + shared)
 
 
-def dispatched(feed: FeedForward | None) -> float:
+def dispatched(feed: FeedForward | None, plan: Layout) -> float:
     """Elements of a token as experts read them, once for each that it chose: their products keep
     what they read for the gradients of their weights (Megatron-Core, transformer/moe/experts.py:
-    the permuted hidden states; a shared expert reads what the norm before it has made)."""
-    return float(feed.top_k * feed.expert.hidden) if isinstance(feed, Moe) else 0.0
+    the permuted hidden states; a shared expert reads what the norm before it has made). Tensor
+    parallelism divides them as far as it divides tokens or experts: a part of an expert reads all
+    of a token, and so they count tp / ep times."""
+    if not isinstance(feed, Moe):
+        return 0.0
+    return float(feed.top_k * feed.expert.hidden * max(1.0, plan.tp / plan.ep))
+
+
+def is_gated(feed: FeedForward) -> bool:
+    """Whether a feed-forward's activations are multiplied by gates."""
+    return feed.expert.gated if isinstance(feed, Moe) else feed.gated
+
+
+def kept_of_feed(feed: FeedForward | None, plan: Layout) -> float:
+    """Elements a token that a feed-forward keeps: of each neuron what goes in, the gate's and what
+    comes out; and what experts read."""
+    if feed is None:
+        return 0.0
+    return neurons(feed) * (3 if is_gated(feed) else 2) + dispatched(feed, plan)
 
 
 def _latent(layer: Layer) -> list[LatentAttention]:
     return [mixer for mixer in layer.mixers if isinstance(mixer, LatentAttention)]
+
+
+def results_of_heads(layer: Layer) -> float:
+    """Elements that the heads of latent attention come to."""
+    return float(sum(mixer.heads * mixer.value_dim for mixer in _latent(layer)))
 
 
 def kept_of_attention(layer: Layer, otherwise: float) -> float:

@@ -116,13 +116,20 @@ class Lora:
     def dropped_elements(self, layer: Layer) -> float:
         """Elements a token that a layer keeps only for gradients of weights that are frozen: the
         inputs of attention's and of the feed-forward's matrices, and of the last one."""
-        linears = [part for part in layer.parts() if isinstance(part, Linear)]
-        names = {short(part.name) for part in linears if self.aims_at(part)}
-        hidden, feed = float(layer.hidden), layer.feed
+        names, hidden, feed = self._aims(layer), float(layer.hidden), layer.feed
         entering = not names & ENTERING
-        upward = not names & {"gate", "up"}
+        upward = feed is not None and not self.reads_feed(layer)
         inner = 0.0 if "down" in names else neurons(feed)
-        return hidden * entering + hidden * (upward and feed is not None) + inner
+        return hidden * entering + hidden * upward + inner
+
+    def reads_feed(self, layer: Layer) -> bool:
+        """Whether adapters read what a layer's feed-forward does."""
+        return bool(self._aims(layer) & {"gate", "up"})
+
+    def _aims(self, layer: Layer) -> set[str]:
+        """Names of a layer's matrices that have adapters."""
+        linears = [part for part in layer.parts() if isinstance(part, Linear)]
+        return {short(part.name) for part in linears if self.aims_at(part)}
 
     def works(self, share: Share, tokens: tuple[float, float], wide: float) -> list[Work]:
         """The forward pass of the adapters of a micro-batch, of so many tokens and those of a

@@ -32,9 +32,12 @@ from thermoflop.cost.training.discarded import (
     blocks_of,
     discarded_norms,
     dispatched,
+    is_gated,
     kept_of_attention,
+    kept_of_feed,
     made_inside,
     neurons,
+    results_of_heads,
     whole_attention,
 )
 from thermoflop.cost.training.host import left_on_device
@@ -53,7 +56,6 @@ if TYPE_CHECKING:
     from thermoflop.base.number import Number
     from thermoflop.cost.training.iteration import Iteration
     from thermoflop.model.architecture.description import Layer
-    from thermoflop.model.architecture.feedforward import FeedForward
 
 # Share of the tokens whose logits are held in fp32 beside those of the activations' format, when
 # the loss is known and as much again while its gradient is made. ``full``: of all, as PyTorch's
@@ -186,22 +188,26 @@ def _layer_bytes(layer: Layer, form: str, iteration: Iteration, role: str = "dec
         scores = float(mixer.heads * (keys or iteration.sequence))
     attention = whole_attention(layer, attention)
     across, met = cross_elements(layer, iteration)
-    inner, tokens, norms, again = _inner(layer), iteration.tokens(role), 0.0, 0.0
+    inner, tokens, norms, again = kept_of_feed(layer.feed, plan), iteration.tokens(role), 0.0, 0.0
+    lora, width = iteration.lora, wide
     if iteration.fine_grained:
         norms, attention = discarded_norms(layer), kept_of_attention(layer, attention)
         inner -= neurons(layer.feed)
         again = hidden * norms + neurons(layer.feed)
+    if lora is not None and not lora.reads_feed(layer):
+        inner -= dispatched(layer.feed, plan)
     if iteration.kept_dtype is not None:
         # the stream and what attention reads stay in 16 bits
-        spared = 1 - KEPT_BYTES[iteration.kept_dtype] / wide
+        width = KEPT_BYTES[iteration.kept_dtype]
+        spared = 1 - width / wide
         inner, norms = inner * (1 - spared), norms + spared * (blocks_of(layer) - norms)
     kept = generalized_layer_bytes(
         form, tokens, hidden, attention + across, inner, scores + met, plan.tp, wide,
         blocks_of(layer), norms,
     )  # fmt: skip
-    if iteration.lora is not None and form != "full":
-        dropped = max(0.0, iteration.lora.dropped_elements(layer) - again)
-        kept -= tokens * wide * dropped / plan.tp
+    if lora is not None and form != "full":
+        dropped = max(0.0, lora.dropped_elements(layer) - again)
+        kept -= tokens * width * dropped / plan.tp
     if not iteration.compiled and form != "full":
         kept += tokens * _kept_eagerly(layer, wide, again=iteration.fine_grained) / plan.tp
     return float(kept / plan.tp if form == "full" and plan.sequence else kept)
@@ -213,21 +219,8 @@ def _kept_eagerly(layer: Layer, wide: float, *, again: bool) -> float:
     parts = layer.norms_after if again else layer.parts()
     norms = (part for part in parts if isinstance(part, Norm) and part.kind == "rms")
     feed, wider = layer.feed, sum(part.width for part in norms if part.width == layer.hidden)
-    gated = feed is not None and _is_gated(feed) and not again
+    gated = feed is not None and is_gated(feed) and not again
     return float(4 * wider + wide * (neurons(feed) if gated else 0.0))
-
-
-def _is_gated(feed: FeedForward) -> bool:
-    return feed.expert.gated if isinstance(feed, Moe) else feed.gated
-
-
-def _inner(layer: Layer) -> float:
-    """Elements a token that a feed-forward keeps: of each neuron what goes in, the gate's and what
-    comes out; and what experts read."""
-    feed = layer.feed
-    if feed is None:
-        return 0.0
-    return neurons(feed) * (3 if _is_gated(feed) else 2) + dispatched(feed)
 
 
 def _states(iteration: Iteration, share: Share) -> tuple[float, float, float]:
@@ -286,7 +279,8 @@ def _layer_work(iteration: Iteration, share: Share, form: str) -> float:
         again = max(_made_again(layer, iteration, role) for layer, role in whole)
     more = 3 * _gathered(iteration)
     widest = max(
-        iteration.tokens(role) * (2 * layer.hidden + _inner(layer) / plan.tp + more)
+        iteration.tokens(role)
+        * (2 * layer.hidden + kept_of_feed(layer.feed, plan) / plan.tp + more)
         for layer, role in whole
     )
     gathered = 0.0
@@ -338,7 +332,8 @@ def _saved_by_operator(layer: Layer, iteration: Iteration, role: str) -> float:
     )  # fmt: skip
     attending = [mixer for mixer in layer.mixers if isinstance(mixer, Attention)]
     attending += [] if layer.cross is None else [layer.cross]
-    inside += iteration.tokens(role) * sum(mixer.q_width for mixer in attending)
+    results = sum(mixer.q_width for mixer in attending) + results_of_heads(layer)
+    inside += iteration.tokens(role) * results
     once = _layer_bytes(layer, "full", iteration, role)
     return float(once + iteration.precision.activation_bytes * inside / iteration.plan.tp)
 

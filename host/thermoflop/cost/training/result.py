@@ -220,8 +220,9 @@ def _kept(form: str, estimate: TrainingEstimate) -> str:
         return "inputs of layers alone"
     kept = "no attention scores" if form.endswith("selective") else "attention scores too"
     kept += ", no results of norms" if estimate.recompute == FINE_GRAINED else ""
-    asked = None if estimate.question is None else estimate.question.kept_dtype
-    kept += "" if asked is None else f", inputs of products and activations in {asked}"
+    asked = estimate.question
+    if asked is not None and asked.kept_dtype is not None and not asked.by_operator:
+        kept += f", inputs of products and activations in {asked.kept_dtype}"
     return kept + (", norms divided too" if form.startswith("tensor+sequence") else "")
 
 

@@ -241,8 +241,8 @@ def train(
         compiled=compiled and profile not in EAGER, by_operator=by_operator,
         source=source_of(known, encoder, length),
         expert_overlap=to_experts if expert_overlap is None else expert_overlap,
-        stage_overlap=to_stages if stage_overlap is None else stage_overlap,
-        tensor_overlap=to_parts if tensor_overlap is None else tensor_overlap,
+        stage_overlap=to_stages if stage_overlap is None or virtual == 1 else stage_overlap,
+        tensor_overlap=to_parts if tensor_overlap is None or plan.tp == 1 else tensor_overlap,
         kept_dtype=kept_dtype,
     )  # fmt: skip
     check_source(iteration)
