@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 import thermoflop as tf
 from thermoflop.cost.catalogue.cards import alike, mean_card, pooled, slowest_card
@@ -88,6 +90,19 @@ def test_pick_shares_models_over_cards():
 def test_degrees_besides_cards_that_are_not_alike_are_refused(asked):
     with pytest.raises(UsageError):
         tf.estimate("gpt2", "rtx-3090 + rtx-4090", **asked)
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [tf.estimate, tf.fit, partial(tf.serving, users=1), partial(tf.speculate, "llama-3-8b")],
+)
+def test_an_engine_that_one_of_the_cards_is_too_old_for_runs_on_none(ask):
+    """vLLM asks for compute capability 7.0; a P40 has 6.1 and twice the memory of the other."""
+    with pytest.raises(UsageError, match="vllm does not run on P40"):
+        ask("llama-3.2-1b", "rtx-3060-12gb + p40", profile="vllm")
+    with pytest.raises(UsageError, match="vllm does not run on P40"):
+        tf.pick("rtx-3060-12gb + p40", profile="vllm", pattern="gpt2")
+    assert tf.fit("llama-3.2-1b", "rtx-3060-12gb + p40", profile="llama.cpp").fits
 
 
 def test_drafts_are_taken_over_several_cards():

@@ -94,6 +94,18 @@ def test_profiles_of_nvidias_devices_alone_scale_them(profile, gap, products):
     assert isclose(of_amd.expert_matmul, products * plain.expert_matmul)
 
 
+def test_profiles_that_have_rows_of_amds_devices_scale_no_rate():
+    """Neither on a device that they were fitted to, nor on another one of its maker."""
+    vllm, mi325x = find_profile("vllm"), tf.find_device("mi325x")
+    of_amd = replace(
+        vllm, devices=(*vllm.devices, MI300X.name),
+        seen=replace(vllm.seen, architectures=(*vllm.seen.architectures, "AMD")),
+    )  # fmt: skip
+    for device in (MI300X, mi325x):
+        plain = vllm.efficiency(replace(device, vendor=""), BF16)
+        assert of_amd.efficiency(device, BF16) == plain != vllm.efficiency(device, BF16)
+
+
 def test_the_bound_stays_that_of_the_data_sheet(monkeypatch):
     asked = {"prompt": 512, "generate": 64, "profile": "vllm", "dtype": "bf16"}
     scaled = tf.estimate("llama-3.1-8b", "mi300x", **asked).per_token

@@ -5,12 +5,13 @@ from __future__ import annotations
 from types import SimpleNamespace
 
 import pytest
+import thermoflop as tf
 from thermoflop.base.record import replace
 from thermoflop.base.units import seconds
 from thermoflop.cost.roofline.formula import Efficiency
 from thermoflop.cost.roofline.rates import Rates
 from thermoflop.cost.why.operator import time_lines
-from thermoflop.cost.why.table import reasons, reasons_text, shares_by_class
+from thermoflop.cost.why.table import formula_text, reasons, reasons_text, shares_by_class
 from thermoflop.cost.work.work import Work
 
 # 1 FLOP and 1 byte take 1 ms; a kernel starts after another.
@@ -115,3 +116,20 @@ def test_what_takes_less_than_a_twentieth_of_a_percent_is_left_out(found):
     assert "product" in text
     assert "norm " in text
     assert "send" not in text  # 2 ms of 5.026 s
+
+
+@pytest.mark.parametrize(
+    ("gpu", "profile", "peaks"),
+    [
+        # 148 cores at 1.965 GHz, 16 exponentials each for 512 FLOPs: 2.38 PFLOP/s, with 2.25 1.64
+        ("b200", "vllm", ["(2.25 PFLOP/s x e) in products of matrices left in 16 bits",
+                          "(1.64 PFLOP/s x e) in attention, its exponentials included"]),
+        ("mi300x", "vllm",
+         ["(1.31 PFLOP/s x e) in products of matrices left in 16 bits and attention"]),
+        ("b200", "vllm@0.11", ["(2.25 PFLOP/s x e) in attention"]),
+    ],
+)  # fmt: skip
+def test_every_peak_that_an_operator_is_divided_by_stands_in_the_formula(gpu, profile, peaks):
+    found = tf.estimate("llama-3-8b", gpu, profile=profile, dtype="fp8")
+    text = formula_text(found.setting)
+    assert [line.strip() for line in text.splitlines() if line.strip().startswith("(")] == peaks

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from math import log
+
 import pytest
 import sympy
 import thermoflop as tf
-from thermoflop.cost.why.operator import _formula, symbolic_work
+from thermoflop.cost.why.operator import _formula, derived, symbolic_work
 from thermoflop.cost.why.steps import parts_shown
 
 CASES = [
@@ -39,4 +41,19 @@ def test_the_formulas_of_operators_come_to_their_counts(name, options):
 )
 def test_a_count_below_one_has_three_digits_and_others_are_whole(count, said):
     x = sympy.Symbol("b")
-    assert _formula("FLOP", x / 2, count, {x: 3}, set())[1].endswith(f" = {said}")
+    assert _formula("FLOP", x / 2, count, {x: 2 * count}, set())[1].endswith(f" = {said}")
+
+
+def test_weights_of_experts_that_are_not_chosen_alike_are_derived_from_those_that_are():
+    """8 of 128 experts of 2048 x 768 in 16 bits, of which 8 tokens meet 1 - (15/16)^8 if alike, and
+    1 - 15/16 / (1 + 7 ln 16/15) where popularity is exponential."""
+    found = tf.estimate("qwen3-30b-a3b", "h100", batch=8, profile="vllm")
+    part = parts_shown(found)["decode"]
+    place = next(n for n, work in enumerate(part.works) if work.name == "expert gate")
+    lines, _ = derived(found.setting, part, place)
+    whole, alike = 128 * 2048 * 768 * 2, 1 - (15 / 16) ** 8
+    met = 1 - 15 / 16 / (1 + 7 * log(16 / 15))
+    (filled,) = [line for line in lines if "chosen" in line]
+    assert filled == (
+        f"  = {alike * whole:,.0f}, x {met / alike:.3f} as experts are chosen = {met * whole:,.0f}"
+    )

@@ -39,10 +39,12 @@ class Engine:
     by row, not to a tile.
     ``reads``: how a full server reads prompts: in ``chunks`` that join the steps of those who
     decode, of at most ``budget`` tokens together, or in ``passes`` of their own between them.
-    ``narrows``: where products are narrow, their inputs are narrowed by kernels beside them, both
-    halves of a latent are one product, and all devices wait for that whose experts are chosen most.
-    Older generations do without. ``tiled``: attention pads the query heads of a key to one tile of
-    tensor cores where there are as many; fewer are multiplied one by one.
+    ``narrows``: it is of a generation of today, of which more is known: where products are narrow,
+    their inputs are narrowed by kernels beside them, both halves of a latent are one product, some
+    experts are chosen more than others, all devices wait for that whose experts are chosen most,
+    and attention takes turns with its exponentials. Older generations do without.
+    ``tiled``: attention pads the query heads of a key to one tile of tensor cores where there are
+    as many; fewer are multiplied one by one.
     ``eager_chunks``: a step that carries a chunk is launched kernel by kernel, though those that
     only decode are graphs.
     ``vendors``: whose devices it has kernels for (empty: any), ``capability``: the least compute

@@ -142,9 +142,9 @@ def _of_experts(work: Work, held: float, ep: int, chosen: float) -> Work:
 def _met(tokens: Number, held: float, chosen: float) -> Number:
     """How many of the ``held`` experts so many tokens meet whose popularity is spread.
 
-    Even ones are missed by T tokens with the T-th power of ``1 - chosen``, e^-x. Where popularity
-    has a gamma distribution of the shape a, tokens after the first miss one with (1 + x/a)^-a (the
-    negative binomial distribution in place of Poisson's).
+    An expert like all others is missed by T tokens with the chance (1 - chosen)^T = e^-x. Where
+    popularity has a gamma distribution of the shape a, it is (1 + x/a)^-a (the negative binomial
+    distribution in place of Poisson's); so of the tokens after the first, which meets its own.
     """
     later = maximum(tokens - 1.0, 0.0) * -log1p(-chosen)
     return held * (1 - (1 - chosen) * (1 + later / POPULARITY) ** -POPULARITY)

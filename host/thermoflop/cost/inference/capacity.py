@@ -19,7 +19,7 @@ from thermoflop.cost.inference.arguments import (
     written,
 )
 from thermoflop.cost.inference.formats import formats_line
-from thermoflop.cost.inference.held_to import as_run, check_layout
+from thermoflop.cost.inference.held_to import as_run, check_cards, check_layout
 from thermoflop.cost.inference.remedies import Remedy, remedies_of, remedies_over_cards
 from thermoflop.cost.inference.room import LARGEST, MOST_DEVICES, Room, largest, room_of
 from thermoflop.cost.inference.source import source_said, with_source
@@ -213,6 +213,7 @@ def fit(
     )  # fmt: skip
     sequences = workload.batch
     check_replicas(sequences, dp)
+    check_cards(profile, cards)
     known = as_run(known, device, profile, dtype)
     room = room_of(known, device, dtype, kv_dtype, page, profile, engine_options)
     load = Load(sequences // dp, workload.prompt, workload.prompt + workload.generate)
@@ -322,7 +323,7 @@ def _unstarted(capacity: Fit) -> str:
     if capacity.room is None or capacity.cards or not capacity.fits:
         return ""
     room, load, _ = capacity.room
-    if room.engine is not None:
+    if room.engine is not None or room.asked is not None:
         return ""
     return not_started(room.model, room.device, room.share(capacity.plan), load)
 

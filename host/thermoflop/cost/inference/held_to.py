@@ -46,6 +46,13 @@ def check_engine(
     _refuse(no_cache(engine, kv_dtype) if isinstance(kv_dtype, str) else "")
 
 
+def check_cards(profile: str | Profile | None, cards: Sequence[Device]) -> None:
+    """UsageError where a profile's engine does not run on one of the cards that are counted as so
+    many of one kind."""
+    for card in () if profile is None else cards:
+        _refuse(not_run(find_profile(profile), card))
+
+
 def setting_of(
     model: Model, device: Device, plan: Layout, dtype: str | None, kv_dtype: str | None,
     profile: str | Profile | None, **more: Any,
@@ -54,6 +61,7 @@ def setting_of(
     the profile's engine does not run."""
     known = as_run(model, device, profile, dtype)
     check_engine(profile, device, dtype, kv_dtype, known)
+    check_cards(profile, more.get("cards", ()))
     check_layout(profile, plan)
     precision, checkpoint = choose_formats(known, device, dtype, kv_dtype, profile)
     rates = rates_on(device, profile)

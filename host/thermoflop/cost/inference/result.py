@@ -234,7 +234,7 @@ def _brought(estimate: Estimate) -> str:
     return f" ({tokens} of them images or sound)" if tokens else ""
 
 
-NEAR = 0.7  # of a device: below it every server holds what is added up
+NEAR = 0.5  # of a device: below it few servers lack room, and what asks them is slow to import
 # What the terminal calls the rates of the sheet, in its order.
 _RATES = (("prompt tokens", "/s"), ("while decoding", "tokens/s"), ("overall", "tokens/s"))
 

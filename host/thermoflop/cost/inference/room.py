@@ -38,7 +38,7 @@ class Room:
     """A model in a format on devices of one kind, and the engine that divides their memory.
 
     ``splits``: ``layers`` where the engine spreads layers, not heads. ``dtype`` and ``kv_dtype``
-    are the names that were asked for.
+    are the names that were asked for, ``asked`` the profile (None: none was named).
     """
 
     model: Model
@@ -50,6 +50,7 @@ class Room:
     engine: EngineMemory | None = None
     splits: str = "heads"
     page: int | None = None
+    asked: str | Profile | None = None
 
     def share(self, plan: Layout) -> Share:
         """What one device of a layout holds."""
@@ -163,7 +164,9 @@ def room_of(
         raise UsageError("engine_options need the engine: name it with profile (--profile)")
     elif unnamed := engine_on(device):  # as its rates are, in an estimate
         engine = engine_memory(unnamed, device, None)[0]
-    return Room(model, device, precision, dtype, kv_dtype, checkpoint, engine, splits, page)
+    return Room(
+        model, device, precision, dtype, kv_dtype, checkpoint, engine, splits, page, profile
+    )  # fmt: skip
 
 
 def engine_of(

@@ -72,10 +72,8 @@ class Setting:
         self.profile, self.prefix, self.media = profile, prefix, media or Media()
         self.asked, self.cards = asked, cards
         self.chunk = profile.engine.chunk if chunk is None else chunk
-        if (
-            model.is_encoder_decoder
-        ):  # the encoder runs once, with the first of the decoder's tokens
-            self.chunk = None
+        if model.is_encoder_decoder:
+            self.chunk = None  # the encoder runs once, with the first of the decoder's tokens
         self.share = share or Share(model.description, plan, precision, checkpoint)
         check_products(device, precision)
         efficiency = profile.efficiency(device, precision)

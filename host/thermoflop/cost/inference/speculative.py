@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from thermoflop.base.record import record, replace
 from thermoflop.base.units import digits, seconds
-from thermoflop.cost.catalogue.cards import pooled
+from thermoflop.cost.catalogue.cards import pooled, unlike
 from thermoflop.cost.inference.arguments import checked_size, validate_arguments
-from thermoflop.cost.inference.held_to import setting_of
+from thermoflop.cost.inference.held_to import check_cards, setting_of
 from thermoflop.cost.work.share import check_degrees, choose_layout
 from thermoflop.cost.work.steps import decode_step, middle_context
 from thermoflop.errors import UsageError
@@ -181,6 +181,7 @@ def speculate(
     if ahead and not isinstance(model, Model):
         model = load_model(model, mtp=True)
     check_degrees(devices=devices)
+    check_cards(profile, unlike(hardware))
     hardware, devices, tp, pp = pooled(hardware, devices, None, 1, profile)
     large, device, workload = validate_arguments(model, hardware, batch, prompt, generate)
     large, own = _halves(large, ahead)

@@ -49,7 +49,8 @@ def sheet_of(device: Device) -> dict[str, float]:
 
 def attention_flops_s(device: Device, peak_flops_s: float) -> float:
     """FLOP/s of attention whose products take turns with their exponentials, as in the form of
-    measured kernels (``attention.prompt_s``); that of the products where cores are not known."""
+    measured kernels (``attention.prompt_s``); that of the products where cores or their clock are
+    not known, as of B300 and GB300, and of other makers' devices."""
     if not (device.vendor == "NVIDIA" and device.cores and device.boost_mhz):
         return peak_flops_s
     exponentials_s = device.cores * device.boost_mhz * 1e6 * _exponentials(device)

@@ -12,7 +12,7 @@ from thermoflop.base.messages import check_word
 from thermoflop.base.plain import is_number
 from thermoflop.base.record import plain, record, replace
 from thermoflop.base.units import digits, gigabytes, seconds, table
-from thermoflop.cost.catalogue.cards import pooled, splits_layers
+from thermoflop.cost.catalogue.cards import pooled, splits_layers, unlike
 from thermoflop.cost.catalogue.devices import as_device
 from thermoflop.cost.catalogue.profiles import find_profile
 from thermoflop.cost.engines.engine import DEFAULT
@@ -21,7 +21,7 @@ from thermoflop.cost.hardware.precision import choose_precision
 from thermoflop.cost.inference.arguments import checked_whole, written
 from thermoflop.cost.inference.estimate import estimate
 from thermoflop.cost.inference.formats import as_downloaded
-from thermoflop.cost.inference.held_to import check_engine
+from thermoflop.cost.inference.held_to import check_cards, check_engine
 from thermoflop.cost.inference.room import MOST_DEVICES, room_of
 from thermoflop.errors import UsageError
 
@@ -190,6 +190,7 @@ def pick(
         raise UsageError(f"dtypes={dtypes!r:.40} makes no sense: expected several formats")
     if devices is not None:
         checked_whole("devices", devices, 1, MOST_DEVICES)
+    check_cards(profile, unlike(hardware))
     hardware, devices, _, stages = pooled(hardware, devices, None, 1, profile)
     device = as_device(hardware)
     count = checked_whole("devices", devices or stages, 1, MOST_DEVICES)

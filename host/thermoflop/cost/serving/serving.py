@@ -9,7 +9,7 @@ from thermoflop.base.record import replace
 from thermoflop.base.units import digits
 from thermoflop.cost.catalogue.cards import pooled, unlike
 from thermoflop.cost.inference.arguments import as_model, checked_whole, validate_arguments, written
-from thermoflop.cost.inference.held_to import as_run, check_layout, rates_on
+from thermoflop.cost.inference.held_to import as_run, check_cards, check_layout, rates_on
 from thermoflop.cost.inference.room import room_of
 from thermoflop.cost.inference.setting import Setting
 from thermoflop.cost.inference.speculative import apart, vocabularies_of
@@ -165,6 +165,7 @@ def serving(
             raise InputError(f"{trace} generates one token a request: expected more")
     checked_share("prefix_hit", prefix_hit)
     known = as_run(known, device, profile, dtype)
+    check_cards(profile, cards)
     room = room_of(known, device, dtype, kv_dtype, None, profile, None)
     precision, chosen = room.precision, rates_on(device, profile)
     layout = choose_layout(devices, tp, pp, dp, ep, node_size=device.network.node_size)

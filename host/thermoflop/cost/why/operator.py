@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import isclose
 from typing import TYPE_CHECKING, Any
 
 from thermoflop.base.explanation import Explanation
@@ -193,6 +194,10 @@ def _formula(
     exact = require_sympy().nsimplify(expression)
     used |= exact.free_symbols
     lines = [f"{name} = {written(exact)}"]
+    alike = float(exact.subs(values))
+    if not isclose(alike, float(count), rel_tol=1e-6):  # some experts are chosen more than others
+        share = float(count) / alike
+        return [*lines, f"  = {alike:,.0f}, x {share:.3f} as experts are chosen = {count:,.0f}"]
     plain = exact.is_number or exact.expand().is_rational_function()
     filled = written(exact, values) if plain and exact.free_symbols else ""
     value = digits(float(count)) if abs(count) < 1 else f"{float(count):,.0f}"

@@ -13,6 +13,7 @@ from thermoflop.cost.why.steps import parts_shown
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from thermoflop.cost.engines.engine import Engine
     from thermoflop.cost.hardware.device import Device
     from thermoflop.cost.inference.result import Estimate
     from thermoflop.cost.inference.setting import Setting
@@ -114,7 +115,6 @@ def formula_text(setting: Setting) -> str:
         return _measured_text(setting)
     rates, efficiency = setting.rates, setting.rates.efficiency
     peak, bandwidth = scaled(rates.peak_flops_s, "FLOP/s"), scaled(rates.bandwidth_bytes_s, "B/s")
-    apart = f"            ({scaled(rates.attention_flops_s, 'FLOP/s')} x e) in attention"
     ridge = rates.peak_flops_s * efficiency.matmul / rates.bandwidth_bytes_s / efficiency.weights
     taken_in = rates.core_hz * efficiency.weight_bytes_per_core_cycle
     few = setting.profile.engine.vectors
@@ -127,7 +127,7 @@ def formula_text(setting: Setting) -> str:
                 f"e = {efficiency.matmul:.2f} in products, {efficiency.attention:.2f} in attention"
             ),
             *([by_row] if few else []),
-            *([apart] if rates.attention_flops_s != rates.peak_flops_s else []),
+            *_other_peaks(rates, setting.profile.engine),
             (
                 f"  memory  = bytes / ({bandwidth} x e), e = {efficiency.weights:.2f} for weights, "
                 f"{efficiency.cache:.2f} cache, {efficiency.activations:.2f} activations"
@@ -142,6 +142,20 @@ def formula_text(setting: Setting) -> str:
             *network_lines(setting.device, setting.plan, rates),
         ]
     )
+
+
+def _other_peaks(rates: Rates, engine: Engine) -> list[str]:
+    """The peaks of what is not computed at that of the products, a line each."""
+    places: dict[float, list[str]] = {}
+    if engine.narrows:
+        places[rates.wide_flops_s] = ["products of matrices left in 16 bits"]
+    own = "" if rates.attention_flops_s == rates.wide_flops_s else ", its exponentials included"
+    places.setdefault(rates.attention_flops_s, []).append(f"attention{own}")
+    return [
+        f"            ({scaled(flops_s, 'FLOP/s')} x e) in {' and '.join(names)}"
+        for flops_s, names in places.items()
+        if flops_s != rates.peak_flops_s
+    ]
 
 
 def network_lines(device: Device, plan: Layout, rates: Rates) -> list[str]:
