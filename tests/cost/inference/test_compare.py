@@ -145,3 +145,11 @@ def test_a_refusal_says_what_attention_the_model_has_instead() -> None:
         tf.compare("deepseek-v3", "h100")
     with pytest.raises(UsageError, match=r"mamba-130m has no attention .* changed here; expected"):
         tf.compare("mamba-130m", "h100")
+
+
+@pytest.mark.parametrize("profile", [None, "vllm"])
+def test_largest_batches_are_those_that_fit_says(profile):
+    """vLLM keeps its own memory free, so that it holds fewer than the plain sum would."""
+    asked = {"devices": 2, "batch": 64, "prompt": 1024, "generate": 256, "profile": profile}
+    own = tf.compare("llama-3-70b", "h100", **asked)[1]
+    assert own.largest_batch == tf.fit("llama-3-70b", "h100", **asked).largest_batch

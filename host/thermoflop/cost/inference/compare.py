@@ -40,7 +40,7 @@ class Variant:
         kv_bytes_per_token: bytes of cache for each token of a sequence, in bf16.
         decode_bytes: bytes that one device reads in the middle decode step, in the formats of the
             run.
-        largest_batch: sequences that fit in memory.
+        largest_batch: sequences that fit in memory, as ``fit`` says.
         estimate: time, memory and energy.
 
     Example:
@@ -161,7 +161,10 @@ def compare(
     return [variant_of(name, form, hardware, options) for name, form in forms.items()]
 
 
-_FIT = ("devices", "tp", "pp", "dp", "ep", "cp", "batch", "prompt", "generate", "dtype", "kv_dtype")
+_FIT = (
+    "devices", "tp", "pp", "dp", "ep", "cp", "batch", "prompt", "generate", "dtype", "kv_dtype",
+    "page", "images", "audio", "encoder", "profile",
+)  # fmt: skip
 
 
 def variant_of(
