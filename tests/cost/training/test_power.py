@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import thermoflop as tf
+from thermoflop.base.record import replace
 from thermoflop.cost.training.power import at_power, speed_of
 from thermoflop.cost.training.why import training_rates
 
@@ -21,8 +22,9 @@ def test_devices_of_a_chip_have_its_peaks_at_their_power():
         assert found.peaks["fp8"] == pytest.approx(4.5e15 * (watts / 1000) ** (2 / 3))
         assert found.peaks["fp4"] == pytest.approx(9e15 * (watts / 1000) ** (2 / 3))
         assert found.peaks["int8"] == tf.find_device(name).peaks["int8"]
-    for name in ("b200", "h100", "a100"):
-        assert at_power(tf.find_device(name)) is tf.find_device(name)
+    measured = replace(tf.find_device("gb300"), peaks={"bf16": 1e15, "fp8": 2e15})
+    for device in (measured, *map(tf.find_device, ("b200", "h100", "a100"))):
+        assert at_power(device) is device
 
 
 def test_an_iteration_runs_at_them_but_its_bound_and_mfu_are_the_data_sheets():

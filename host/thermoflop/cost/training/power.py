@@ -34,8 +34,11 @@ def speed_of(watts: float, of: float) -> float:
 
 
 def at_power(device: Device) -> Device:
-    """The device with the peaks that its chip has at its power; others as they are."""
+    """The device with the peaks that its chip has at its power; others, and one that has been given
+    peaks of its own, as they are."""
     if device.name not in CHIPS or device.power_w is None:
+        return device
+    if device.peaks != find_device(device.name).peaks:
         return device
     watts, peaks = _chip(CHIPS[device.name])
     share = speed_of(device.power_w, watts)
