@@ -8,7 +8,7 @@ profile knows, of other devices (wider) on those that it does not.
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, lru_cache
 from math import exp
 
 from thermoflop.base.messages import expected
@@ -175,15 +175,12 @@ class Profile:
 
         Devices that other residuals speak for (``intervals_unseen_device``) are not among them.
         """
-        names = list[str]()
-        if not self.intervals_unseen_device and not self.knows(device):
-            names += unseen_of_device(device, self.seen)
-        if precision is not None and self.seen.formats:
-            experts = model is not None and "experts" in kind_of_model(model)
-            word = "expert format" if experts else "format"
-            names += [] if precision.name in self.seen.formats else [word]
-        if model is not None and self.seen.kinds:
-            names += [] if kind_of_model(model) in self.seen.kinds else ["kind"]
+        known = self.intervals_unseen_device or self.knows(device)
+        names = [] if known else [*unseen_of_device(device, self.seen)]
+        kind = kind_of_model(model) if model and self.seen.kinds else ""
+        if precision and self.seen.formats and precision.name not in self.seen.formats:
+            names.append("expert format" if "experts" in kind else "format")
+        names += ["kind"] if kind and kind not in self.seen.kinds else []
         generation, version = self.generation, version_of(self.asked)
         if generation is not None and version is not None and not generation.holds(version):
             names.append("version")
@@ -353,25 +350,29 @@ def find_profile(name: str | Profile | None) -> Profile:
         raise UsageError(f"profile={name!r:.60} is no profile: expected a name or a file")
     if name.endswith(".json"):
         return _read_profile(name)
-    known = _raw_profiles(_ENGINES_FILE)
+    known, low = _raw_profiles(_ENGINES_FILE), _name_on_disk(name)
+    if low in known:
+        return _of_version(low, name)
     from thermoflop.cost.catalogue.machine import machine_profile_names
     from thermoflop.cost.catalogue.own_kernels import find_own
 
-    low = name.strip().lower()
-    if any(low.startswith((engine.name, *engine.prefixes)) for engine in ENGINES):
-        low = profile_name(low)
-    if low in known:
-        return _of_version(_carried(_ENGINES_FILE, low), name)
-    own = find_own(low)
-    if own is not None:
+    if (own := find_own(low)) is not None:
         return profile_of(own)
     asked = expected(low, [*known, *machine_profile_names()])
     raise InputError(f"{name!r:.60} is no profile (`thermoflop profiles` lists them): {asked}")
 
 
-def _of_version(profile: Profile, name: str) -> Profile:
+@lru_cache(maxsize=64)  # one answer asks six times
+def _name_on_disk(name: str) -> str:
+    low = name.strip().lower()
+    is_engine = any(low.startswith((engine.name, *engine.prefixes)) for engine in ENGINES)
+    return profile_name(low) if is_engine else low
+
+
+@lru_cache(maxsize=64)
+def _of_version(low: str, name: str) -> Profile:
     """The profile with the offsets of a version, where ``name`` is one that it was fitted to."""
-    plain = name.strip().lower()
+    profile, plain = _carried(_ENGINES_FILE, low), name.strip().lower()
     label = next((label for label in profile.labels if label.lower() == plain), "")
     return replace(profile, label=label, asked=name)
 

@@ -58,7 +58,7 @@ def apply_engine(
     if engine.merges:
         works = as_sent(works, precision)
         if held and engine.narrows:
-            works = [_of_experts(work, held, ep, chosen) for work in works]
+            works = _of_experts(works, held, ep, chosen)
         names, merged = {work.name for work in works}, set(KEYS)
         if any(name.endswith(GATED) for name in names):
             merged |= UPWARD
@@ -122,21 +122,34 @@ def _as_launched(work: Work, merged: set[str], narrows: bool) -> Work:
     return work if count == work.launches else replace(work, launches=count)
 
 
-def _of_experts(work: Work, held: float, ep: int, chosen: float) -> Work:
+def _of_experts(works: list[Work], held: float, ep: int, chosen: float) -> list[Work]:
     """The products of experts, some of which are chosen more than others, on that of ``ep`` devices
-    which reads the most of them."""
-    if work.rated != "experts" or work.operator is None:
-        return work
+    which reads the most of them. Those of a layer have the same rows, and are asked for once."""
+    made = list[Work]()
+    shares: dict[tuple[int, int], tuple[Number, Number]] = {}
+    for work in works:
+        if work.group == "experts" and work.rated == "experts" and work.operator is not None:
+            operator = work.operator
+            rows = id(getattr(operator, "m", None)), id(getattr(operator, "sets", None))
+            if rows not in shares:
+                shares[rows] = _shares_met(work, held, ep, chosen)
+            most, met = shares[rows]
+            work = replace(
+                work, weight_bytes=work.weight_bytes * most, row_flops=work.row_flops * met
+            )
+        made.append(work)
+    return made
+
+
+def _shares_met(work: Work, held: float, ep: int, chosen: float) -> tuple[Number, Number]:
+    """The experts that are read, and that have tokens, for one that would be if all were alike."""
     even = getattr(work.operator, "sets", held)
     met = even
     if 0 < chosen < 1:
         tokens = work.flops / work.row_flops * even / (held * chosen)
         met = minimum(even, _met(tokens, held, chosen))
     most = met if ep == 1 else _on_fullest(met, held, ep)
-    return replace(
-        work, weight_bytes=work.weight_bytes * (most / even),
-        row_flops=work.row_flops * (met / even),
-    )  # fmt: skip
+    return most / even, met / even
 
 
 def _met(tokens: Number, held: float, chosen: float) -> Number:

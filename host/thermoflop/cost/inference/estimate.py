@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from thermoflop.cost.catalogue.profiles import Profile
     from thermoflop.cost.hardware.device import Device
     from thermoflop.cost.inference.arguments import Workload
+    from thermoflop.cost.work.work import Work
     from thermoflop.model.model import Model
 
 # Elements worked on at once: a few dozen arrays of them stay in a core's own cache.
@@ -201,23 +202,22 @@ def _joined(parts: list[Any], shape: tuple[int, ...]) -> Any:
     return first
 
 
-def prompt_s(setting: Setting, workload: Workload) -> tuple[Number, Number]:
+def read_at_once(setting: Setting, workload: Workload) -> list[Work]:
+    """The operators of the whole prompt where nothing is wasted."""
+    batch, new = workload.batch / setting.plan.dp, workload.prompt - workload.prefix
+    return setting.plain_works(setting.whole_prompt(new, batch, workload.prefix))
+
+
+def prompt_s(setting: Setting, workload: Workload, reading: list[Work]) -> tuple[Number, Number]:
     """Bound and expectation of reading the prompt.
 
-    The bound is of the prompt read at once: an engine that reads it in chunks reads the weights
+    The bound is of ``reading`` it at once: an engine that reads it in chunks reads the weights
     again for each.
     """
     batch, new = workload.batch / setting.plan.dp, workload.prompt - workload.prefix
-    least = setting.least_works(setting.whole_prompt(new, batch, workload.prefix))
-    bound = bound_s(sums_of(least), setting.limits, batch * new)
+    bound = bound_s(sums_of(setting.least_of(reading)), setting.limits, batch * new)
     steps = setting.prompt_steps(new, batch, workload.prefix)
     return bound, setting.rates.efficiency.prompt_s + setting.steps_s(steps)
-
-
-def _prompt_sums(setting: Setting, workload: Workload) -> Sums:
-    """What reading the prompt at once adds up to where nothing is wasted."""
-    batch, new = workload.batch / setting.plan.dp, workload.prompt - workload.prefix
-    return sums_of(setting.plain_works(setting.whole_prompt(new, batch, workload.prefix)))
 
 
 def decoding_s(setting: Setting, workload: Workload) -> tuple[Number, Number]:
@@ -232,7 +232,8 @@ def decoding_s(setting: Setting, workload: Workload) -> tuple[Number, Number]:
 
 def one(setting: Setting, workload: Workload) -> Estimate:
     """The estimate of one configuration, or of one block of a grid."""
-    first_bound, first = prompt_s(setting, workload)
+    reading = read_at_once(setting, workload)
+    first_bound, first = prompt_s(setting, workload, reading)
     later_bound, later = decoding_s(setting, workload)
     steps = maximum(workload.generate - 1, 0)
     first_span = setting.span("prefill", first_bound, first)
@@ -246,7 +247,7 @@ def one(setting: Setting, workload: Workload) -> Estimate:
     return Estimate(
         setting.model.name, setting.device, setting.plan, setting.precision, workload.batch,
         workload.prompt, workload.generate, first_span, later_span, total,
-        memory, _energy(setting, workload, total),
+        memory, _energy(setting, workload, sums_of(reading), total),
         _provenance(setting), _conventions(setting), setting,
     )  # fmt: skip
 
@@ -276,11 +277,10 @@ def _total(first: Span, later: Span, bound: Number, steps: Number) -> Span:
     return Span(bound, maximum(expected, bound), maximum(low, bound), maximum(high, bound))
 
 
-def _energy(setting: Setting, workload: Workload, total: Span) -> Energy | None:
+def _energy(setting: Setting, workload: Workload, prompt: Sums, total: Span) -> Energy | None:
     """Energy of the run, from the FLOPs and bytes of its steps where nothing is wasted."""
     plan, steps = setting.plan, maximum(workload.generate - 1, 0)
     middle = middle_context(workload.prompt, workload.generate)
-    prompt = _prompt_sums(setting, workload)
     each = sums_of(setting.plain_works(decode_step(middle, workload.batch / plan.dp)))
     flops = prompt.flops + steps * each.flops
     moved = prompt.weight_bytes + prompt.kv_bytes + steps * (each.weight_bytes + each.kv_bytes)

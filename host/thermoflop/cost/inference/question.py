@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from thermoflop.base.record import record, replace
-from thermoflop.cost.inference.estimate import decoding_s, one, prompt_s
+from thermoflop.cost.inference.estimate import decoding_s, one, prompt_s, read_at_once
 from thermoflop.cost.inference.setting import Setting
 from thermoflop.cost.inference.steady import client_s, steady_s, steady_steps
 from thermoflop.cost.work.steps import decode_step, generation_steps, middle_context
@@ -110,7 +110,8 @@ def answer(question: Question, profile: Profile) -> Span:
     if question.phase == "total":
         return one(setting, workload).total
     if question.phase == "prefill":
-        return setting.span("prefill", *prompt_s(setting, workload))
+        reading = read_at_once(setting, workload)
+        return setting.span("prefill", *prompt_s(setting, workload, reading))
     if question.phase == "client":
         return setting.span("client", *client_s(setting, *question.in_flight, question.held))
     if question.mixes:

@@ -123,27 +123,26 @@ class Setting:
         if engine.unfused:
             step = replace(step, kernels="eager")
         works = self.share.works(step, engine.kernels_in(self.precision.family))
-        share = self.share
-        return apply_engine(
-            works, engine, self.precision, share.experts_held, self.plan.ep, share.chosen
-        )
+        held, chosen = self.share.experts_held, self.share.chosen
+        return apply_engine(works, engine, self.precision, held, self.plan.ep, chosen)
 
     def plain_works(self, step: Step) -> list[Work]:
         """The operators of a step where nothing is wasted: what energy is counted by."""
         return as_sent(self.share.works(step), self.precision)
 
     def least_works(self, step: Step) -> list[Work]:
-        """The same with all luck in routing, what the bound is made of: all tokens choose the same
-        experts, and each token those of its own device."""
-        if not self.routes:
-            return self.plain_works(step)
-        works = self.plain_works(replace(step, expert_reads="fewest"))
-        return [work for work in works if work.name != "all-to-all"]
+        """The operators of a step that the bound is made of."""
+        return self.least_of(self.plain_works(step))
+
+    def least_of(self, works: list[Work]) -> list[Work]:
+        """Plain operators with all luck in routing: all tokens choose the same experts, and each
+        token those of its own device."""
+        return self.share.routed_alike(works) if self.routes else works
 
     @property
     def routes(self) -> bool:
         """Whether the model has experts, of which a router chooses."""
-        return bool(self.share.fact("experts_held", lambda: self.share.experts_held))
+        return self.share.experts_held > 0
 
     @property
     def least_said(self) -> str:

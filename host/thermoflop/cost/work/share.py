@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from thermoflop.base.number import is_array
 from thermoflop.base.record import fields_of, record, replace
 from thermoflop.cost.work.network import (
     collective_work,
@@ -172,8 +173,21 @@ class Share:
     @property
     def chosen(self) -> float:
         """The share of a layer's experts that a token chooses; 0 for a model without."""
-        experts, top_k = self.fact("experts", lambda: _mixture(self.whole))
-        return top_k / experts if experts else 0.0
+        return self.fact("chosen", lambda: _chosen(self.whole)) if self.experts_held else 0.0
+
+    def routed_alike(self, works: list[Work]) -> list[Work]:
+        """The works of a step whose tokens all choose the same experts, on their own devices.
+
+        A token's experts may lie on any devices: of their weights, each is sure to read no more
+        than its even share. Where experts are spread over replicas, a device's k is that of its tp.
+        """
+        plan, top_k = self.plan, self.fact("fewest", lambda: _fewest(self.description))
+        fewest = top_k * plan.tp / plan.ep if plan.ep > plan.tp else top_k
+        return [
+            _reading(work, fewest) if work.group == "experts" else work
+            for work in works
+            if work.name != "all-to-all"
+        ]
 
     def fact(self, name: str, build: Callable[[], T]) -> T:
         """What depends on nothing but the share, such as its bytes: built once."""
@@ -197,8 +211,6 @@ class Share:
         operators = self.operators(step)
         works = works_of(operators, self.precision, self.element_bytes, joined=joined)
         tokens, source = step.batch * step.new, step.batch * step.encoder
-        if step.expert_reads == "fewest":
-            works = [_even_reads(work, plan) for work in works]
         if plan.cp > 1:
             split = step.encode is not False
             works = [_context_share(work, plan.cp, split) for work in works]
@@ -232,6 +244,28 @@ def _mixture(description: Description) -> tuple[float, float]:
     return max(counts, default=(0.0, 0.0))
 
 
+def _chosen(description: Description) -> float:
+    experts, top_k = _mixture(description)
+    return top_k / experts
+
+
+def _fewest(description: Description) -> float:
+    """The fewest experts that a token chooses in a layer that has some."""
+    feeds = [run.layer.feed for stack in description.stacks for run in stack.runs]
+    return min(float(feed.top_k) for feed in feeds if isinstance(feed, Moe))
+
+
+def _reading(work: Work, experts: float) -> Work:
+    """A product of experts that reads the weights of so many of them."""
+    sets = getattr(work.operator, "sets", None)
+    if sets is None:
+        return work
+    read, weight_bytes = sets, work.weight_bytes
+    if is_array(sets):  # an expert has as many bytes in every run of a grid
+        read, weight_bytes = sets.flat[0], weight_bytes.flat[0]
+    return replace(work, weight_bytes=weight_bytes * min(experts / read, 1.0))
+
+
 def _key(step: Step, kernels: str) -> tuple[object, ...] | None:
     """What tells steps apart, None where arrays are too large; 2 and 2.0 count alike, but print
     differently, and stay two."""
@@ -249,14 +283,6 @@ def _key(step: Step, kernels: str) -> tuple[object, ...] | None:
 def _hidden(work: Work, overlap: float) -> Work:
     """A collective of which a share costs no time; other work as it is."""
     return replace(work, times=work.times * (1 - overlap)) if work.kind == "network" else work
-
-
-def _even_reads(work: Work, plan: Layout) -> Work:
-    """A token's experts may lie on any devices: of their weights, each is sure to read no more than
-    its even share. Where experts are spread over replicas, a device's k is that of its tp."""
-    if work.rated != "experts" or plan.ep <= plan.tp:
-        return work
-    return replace(work, weight_bytes=work.weight_bytes * plan.tp / plan.ep)
 
 
 def _context_share(work: Work, cp: int, split: bool) -> Work:
