@@ -7,6 +7,7 @@ import re
 
 import pytest
 import thermoflop as tf
+from thermoflop.base.paper import paper
 from thermoflop.cli import main
 from thermoflop.errors import UsageError
 
@@ -46,6 +47,15 @@ def test_the_devices_that_would_train_it_do():
     count = int(re.search(r"([\d,]+) x \S+ would do", said)[1])
     assert tf.plan_training("gpt2", "h100", max_devices=count, **asked).choices
     assert not tf.plan_training("gpt2", "h100", max_devices=count // 2, **asked).choices
+
+
+def test_a_narrow_page_says_the_device_once_and_keeps_layouts_and_days():
+    """A number, a layout and ``3.28 (2.65-4.05)`` need no more than 40 columns."""
+    found = tf.plan_training("gpt2", "h100", max_devices=8, tokens=1e12, global_batch=64, top=3)
+    with paper(40):
+        _, said, table, *_ = str(found).split("\n\n")
+    assert said == "all rows: device 8 x H100-SXM-80GB"
+    assert {"layout", "days"} <= set(table.splitlines()[0].split())
 
 
 @pytest.mark.parametrize(

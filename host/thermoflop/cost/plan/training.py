@@ -33,6 +33,7 @@ MICRO_BATCHES = (1, 2, 4, 8)
 ZERO = (1, 2, 3)
 MOST = 2**13  # devices that are tried where fewer do not do it
 SPREAD = (1, 4, 8, 16, 64)  # devices that experts are spread over
+LEAST = ("micro", "zero", "recompute", "MFU", "memory")  # of the columns, on a narrow page
 
 
 @record
@@ -280,7 +281,7 @@ def training_plan_text(found: TrainingPlan) -> str:
         ])  # fmt: skip
     best = found.choices[0]
     basis = wrapped(best.provenance)
-    shown = table(rows, 3, least=("micro", "zero", "recompute", "MFU", "memory"))
+    shown = table(rows, 3, least=LEAST, alike=("device",))
     return "\n".join([*lines, shown, "", basis, f"{found.candidates:,} tried"])
 
 
