@@ -30,6 +30,8 @@ def test_a_token_chooses_among_groups_where_a_file_says_so(raw, groups):
 def test_keys_that_are_absent_are_those_of_the_class():
     """DeepseekV3Config: n_group=8, topk_group=4; Glm4MoeConfig: 1 of 1."""
     assert expert_groups({}, 256, "deepseek_v3") == (8, 4)
+    assert expert_groups({"n_group": 16}, 256, "deepseek_v3") == (16, 4)
+    assert expert_groups({"topk_group": 3}, 256, "deepseek_v3") == (8, 3)
     assert expert_groups({"n_group": 1, "topk_group": 1}, 256, "deepseek_v3") == (1, 1)
     assert expert_groups({}, 128, "glm4_moe") == (1, 1)
 

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from thermoflop.base.messages import check_word
 from thermoflop.cost.inference.arguments import BEYOND, checked_whole
 from thermoflop.cost.training.counts import document_tokens
+from thermoflop.cost.training.memory import KEPT_BYTES
+from thermoflop.cost.training.narrow import NARROW
 from thermoflop.errors import UsageError
 
 if TYPE_CHECKING:
@@ -16,7 +18,6 @@ if TYPE_CHECKING:
     from thermoflop.model.model import Model
 
 CONVENTIONS = ("windowed", "full", "causal")
-KEPT = ("fp8",)  # formats in which what products and activations read may be kept
 
 
 def check_sizes(known: Model, sizes: dict[str, int]) -> None:
@@ -67,8 +68,8 @@ def check_kept(kept_dtype: str | None, precision: Precision) -> None:
     """UsageError for a format that nothing is kept in, or that no product reads."""
     if kept_dtype is None:
         return
-    check_word("kept_dtype", kept_dtype, KEPT)
-    if precision.family not in ("8", "4"):
+    check_word("kept_dtype", kept_dtype, KEPT_BYTES)
+    if precision.family not in NARROW:
         raise UsageError(
             f"kept_dtype={kept_dtype!r:.40} is for products in 8 or 4 bits, which "
             f"{precision.name} has not: expected dtype fp8 or nvfp4"

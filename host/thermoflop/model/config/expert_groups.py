@@ -27,10 +27,8 @@ def expert_groups(raw: Mapping[str, Any], experts: int, family: str = "") -> tup
         >>> expert_groups({"n_group": 8, "topk_group": 4}, 256), expert_groups({}, 256)
         ((8, 4), (1, 1))
     """
-    if "n_group" in raw or "topk_group" in raw:
-        groups, chosen = raw.get("n_group"), raw.get("topk_group")
-    else:
-        groups, chosen = _ABSENT.get(family, (1, 1))
+    usual_groups, usual_chosen = _ABSENT.get(family, (None, None))
+    groups, chosen = raw.get("n_group", usual_groups), raw.get("topk_group", usual_chosen)
     if type(groups) is not int or type(chosen) is not int or raw.get("topk_method") == "greedy":
         return 1, 1
     limits = 1 <= chosen < groups and experts % groups == 0
