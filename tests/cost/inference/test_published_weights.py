@@ -322,3 +322,20 @@ def test_what_is_published_narrow_says_where_it_is_multiplied_wide(model, gpu, p
         text = " ".join(str(answer).split())
         assert "quantized by" in text
         assert (said in text) if said else ("does not compute in" not in text)
+
+
+@pytest.mark.parametrize(
+    ("profile", "apart"), [(None, False), ("vllm@0.11", False), ("vllm", True)]
+)
+def test_experts_in_4_bits_have_the_rates_of_4_bits_where_no_rows_told_them_apart(profile, apart):
+    """vLLM's rows of today have experts in 4 bits beside 16, older ones whole models in 4 alone."""
+    made = tf.estimate("gpt-oss-20b", "h100", profile=profile)
+    setting, device = made.setting, made.device
+    assert setting.precision.families == ("4w experts", "16")
+    whole, plain = (
+        setting.profile.efficiency(device, replace(setting.precision, besides="", family=family))
+        for family in ("4w", "16")
+    )
+    assert whole != plain
+    assert (setting.rates.efficiency != whole) is apart
+    assert ("none of them in mxfp4" in made.provenance) is apart

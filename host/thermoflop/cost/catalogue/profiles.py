@@ -15,9 +15,10 @@ from thermoflop.base.messages import expected
 from thermoflop.base.record import record, replace
 from thermoflop.cost.catalogue.seen import (
     Seen,
-    group_names,
     kind_of_model,
+    moves_of,
     nothing_like,
+    tells_format,
     unseen_of_device,
     widened,
 )
@@ -137,10 +138,9 @@ class Profile:
         if self.machine is not None:
             return self.machine.efficiency
         points = dict(self.log_params)
-        age = age_of(self.asked or self.name)
-        for group in group_names(device, precision, label or self.label, kind, age):
-            for name, offset in self.group_offsets.get(group, {}).items():
-                points[name] += offset
+        more = label or self.label, kind, age_of(self.asked or self.name)
+        for name, offset in moves_of(self.group_offsets, device, precision, *more):
+            points[name] += offset
         rates = {name: _value(name, point) for name, point in points.items()}
         if "maker" in unseen_of_device(device, self.seen) and not self.knows(device):
             rates = sustained_rates(rates, device)
@@ -242,7 +242,7 @@ class Profile:
             parts.append(f"it runs there through {plugin}, whose memory is its own")
         if {"format", "expert format"} & {*unseen}:
             parts.append(f"none of them in {precision.name}: interval widened")
-        elif f"family:{precision.families[0]}" not in self.group_offsets and not self.seen.formats:
+        elif not (tells_format(self.group_offsets, precision) or self.seen.formats):
             parts.append(f"none of them in {precision.name}")
         if model is not None and "kind" in unseen:
             parts.append(f"none of them a model of its kind ({kind_of_model(model)}): widened")

@@ -24,10 +24,12 @@ the larger. Whatever else is unseen, one thing more never makes an interval narr
 
 from __future__ import annotations
 
-from thermoflop.base.record import record
+from thermoflop.base.record import record, replace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from thermoflop.cost.hardware.device import Device
     from thermoflop.cost.hardware.precision import Precision
     from thermoflop.model.model import Model
@@ -125,6 +127,22 @@ def widened(low: float, high: float, unseen: tuple[str, ...]) -> tuple[float, fl
     apart = [EXTRA[name] for name in unseen if name not in ALONG and name != "version"]
     extra = [END * each for each in (*apart, max(along, version))]
     return exp(-hypot(log(low), *extra)), exp(hypot(log(high), *extra))
+
+
+def moves_of(
+    offsets: Mapping[str, dict[str, float]], device: Device, precision: Precision, *more: str
+) -> list[tuple[str, float]]:
+    """What moves the rates for a question, rate by rate (``more`` as in ``group_names``). Where no
+    rows told experts in 4 bits apart, the rates of 4 bits are those of the whole model."""
+    if not any(name.endswith(" experts") for name in offsets):
+        precision = replace(precision, besides="")
+    groups = group_names(device, precision, *more)
+    return [move for group in groups for move in offsets.get(group, {}).items()]
+
+
+def tells_format(offsets: Mapping[str, dict[str, float]], precision: Precision) -> bool:
+    """Whether rates in this family of formats were fitted, of experts or of whole models."""
+    return any(f"family:{name}" in offsets for name in (precision.families[0], precision.family))
 
 
 def group_names(
