@@ -12,6 +12,8 @@ from thermoflop.cost.fitting.crossval import (
     folds_of,
     quantiles,
     student,
+    trainers_of,
+    unseen_quantiles,
 )
 from thermoflop.cost.fitting.design_matrix import DesignMatrix, shares_of
 from thermoflop.cost.fitting.regression import (
@@ -135,6 +137,18 @@ def test_a_fit_without_a_part_is_one_to_first_order(rows: list[Row]) -> None:
     )
     moved, guessed = moved_to - seen, guessed_at - seen
     assert np.linalg.norm(guessed - moved) < 0.3 * np.linalg.norm(moved)
+
+
+@pytest.mark.parametrize(("rows", "like"), [((4, 4, 4), 3), ((9, 1), 1.6), ((16, 1, 1), 2)])
+def test_a_trainer_that_no_fit_has_seen_errs_as_those_left_out_and_by_as_much_again(rows, like):
+    """Rows of a trainer weigh its root together: of 9 and 1 as (3 + 1)^2 / 10 alike."""
+    group = np.repeat(np.arange(len(rows)), rows)
+    half = 0.2 * student(like) * (1 + 1 / like) ** 0.5
+    assert unseen_quantiles(0.2 * (-1.0) ** group, group) == pytest.approx((-half, half))
+
+
+def test_kinds_of_models_are_one_trainers():
+    assert list(trainers_of(np.array(["b/experts", "a", "b/dense", "b"]))) == [1, 0, 1, 1]
 
 
 @pytest.mark.parametrize(
