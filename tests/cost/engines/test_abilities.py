@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 import thermoflop as tf
 from kit.made_up import decoder
@@ -47,6 +49,19 @@ def test_a_plugin_of_others_runs_an_engine_on_one_device_in_every_command(engine
     texts = [str(found), tf.estimate("gpt2", "m4 max", **asked).provenance]
     assert [f"{plugin}" in text for text in texts] == [True, True]
     assert plugin_of(named_engine(engine), find_device("h100")) == ""
+
+
+def test_a_plugin_of_others_is_refused_several_devices_a_replica_in_every_command():
+    """70B in 16 bits are 141 GB, more than one M4 Max of 128 GiB holds."""
+    asked = {"profile": "vllm", "tp": 2}
+    for ask in (tf.estimate, tf.fit, partial(tf.serving, users=1)):
+        with pytest.raises(UsageError, match=r"through vLLM-Metal, one device a replica: expected"):
+            ask("gpt2", "m4 max", **asked)
+    assert tf.estimate("gpt2", "m4 max", profile="vllm", dp=2, batch=2).plan.devices == 2
+    found = tf.fit("llama-3-70b", "m4 max", profile="vllm", dtype="bf16")
+    assert found.fewest_devices is None
+    assert "fewest devices for this:          more than 1\n" in str(found)
+    assert not any(remedy.text.startswith("2 devices") for remedy in found.remedies)
 
 
 def test_a_device_of_an_unknown_maker_is_never_refused():

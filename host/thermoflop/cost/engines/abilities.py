@@ -75,8 +75,13 @@ def capability_of(device: Device) -> float | None:
     return next((number for start, number in _CAPABILITIES if name.startswith(start)), None)
 
 
-def no_layout(engine: Engine, layout: Layout) -> str:
-    """Why an engine has no such layout, as a sentence; "" where it has."""
+def no_layout(engine: Engine, layout: Layout, device: Device | None = None) -> str:
+    """Why an engine has no such layout, on a device where one is given, as a sentence; "" where it
+    has."""
+    plugin = "" if device is None else plugin_of(engine, device)
+    if plugin and device is not None and (layout.devices > layout.dp or layout.ep > 1):
+        said = f"{engine.name} runs on {device.name} through {plugin}, one device a replica"
+        return f"{said}: expected dp alone"
     for degree, words in _WORDS.items():
         if getattr(layout, degree) > 1 and degree in engine.lacks:
             return f"{engine.name} has no {words}: {degree}={getattr(layout, degree)}"

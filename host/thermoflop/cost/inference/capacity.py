@@ -60,7 +60,7 @@ class Fit:
             rest are the prompt; 0 where not one does.
         fewest_devices: devices on which this run fits, heads divided up to 8 ways and layers
             beyond: any number up to 8, then whole nodes of 8 (of an engine that spreads layers, any
-            number up to 64); None where 1024 are too few.
+            number up to 64); None where 1024 are too few (one, of a plugin).
         fewest_plan: how it is spread over them; None likewise.
         cache_copies: how many times the devices together hold the cache.
         budget: what the engine makes of a device; None where none was named, or not in detail.
@@ -225,7 +225,7 @@ def fit(
         )
     devices = len(cards) if cards and devices is None else devices
     plan = room.plan(devices, tp, pp, dp, ep, cp)
-    check_layout(profile, plan)
+    check_layout(profile, plan, device)
     share = room.share(plan)
     fewest = room.fewest(replace(load, sequences=sequences))
     budget = None if room.engine is None else room.engine.budget(share, load)
@@ -372,7 +372,8 @@ def _card_text(card: Card) -> str:
 def describe_devices(capacity: Fit) -> str:
     """The fewest devices, and how they are used."""
     if capacity.fewest_plan is None:
-        return "more than these" if capacity.cards else f"more than {MOST_DEVICES:,}"
+        most = MOST_DEVICES if capacity.room is None else capacity.room[0].most_devices
+        return "more than these" if capacity.cards else f"more than {most:,}"
     return f"{capacity.fewest_devices} ({capacity.fewest_plan.label})"
 
 

@@ -62,7 +62,7 @@ def setting_of(
     known = as_run(model, device, profile, dtype)
     check_engine(profile, device, dtype, kv_dtype, known)
     check_cards(profile, more.get("cards", ()))
-    check_layout(profile, plan)
+    check_layout(profile, plan, device)
     precision, checkpoint = choose_formats(known, device, dtype, kv_dtype, profile)
     rates = rates_on(device, profile)
     return Setting(known, device, plan, precision, rates, checkpoint, asked=profile, **more)
@@ -94,10 +94,10 @@ def not_run(profile: Profile, device: Device) -> str:
     return "" if profile.knows(device) else no_device(profile.engine, device)
 
 
-def check_layout(profile: str | Profile | None, layout: Layout) -> None:
-    """UsageError for a layout that a profile's engine does not have."""
+def check_layout(profile: str | Profile | None, layout: Layout, device: Device) -> None:
+    """UsageError for a layout that a profile's engine does not have on a device."""
     if profile is not None:
-        _refuse(no_layout(find_profile(profile).engine, layout))
+        _refuse(no_layout(find_profile(profile).engine, layout, device))
 
 
 def _refuse(reason: str) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from thermoflop.base.record import record, replace
 from thermoflop.cost.catalogue.profiles import Profile, find_profile
+from thermoflop.cost.engines.abilities import plugin_of
 from thermoflop.cost.engines.budget import EngineMemory, engine_memory, has_options
 from thermoflop.cost.engines.engine import is_ollama
 from thermoflop.cost.engines.footprint import Load
@@ -87,9 +88,15 @@ class Room:
             if devices % tp == 0:
                 yield Layout(tp, devices // tp)
 
+    @property
+    def most_devices(self) -> int:
+        """Devices that a replica may have: one of an engine that others' plugin runs there."""
+        engine = None if self.asked is None else find_profile(self.asked).engine
+        return 1 if engine is not None and plugin_of(engine, self.device) else MOST_DEVICES
+
     def fewest(self, load: Load) -> Layout | None:
         """The fewest devices that hold a load: any number of one node's, or whole nodes of 8 (see
-        ``WHOLE_NODES``); None where 1024 are too few.
+        ``WHOLE_NODES``); None where ``most_devices`` are too few.
 
         No fewer are tried than weights and cache need where they are spread evenly.
         """
@@ -100,7 +107,7 @@ class Room:
         devices = max(1, int((alone.weight_bytes + alone.kv_bytes) / room))
         if devices > WHOLE_NODES.get(self.splits, MOST_HEADS):
             devices += -devices % MOST_HEADS
-        while devices <= MOST_DEVICES:
+        while devices <= self.most_devices:
             for plan in self.layouts(devices):
                 try:
                     share = self.share(plan)

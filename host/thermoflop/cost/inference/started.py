@@ -37,6 +37,6 @@ def _runs(engine: Engine, model: Model, device: Device, share: Share) -> bool:
     """Whether an engine serves this model on this device in this layout."""
     if not (engine.serves and has_options(engine.name)) or no_device(engine, device):
         return False
-    if no_layout(engine, share.plan) or (engine.splits == "layers" and share.plan.tp > 1):
+    if no_layout(engine, share.plan, device) or (engine.splits == "layers" and share.plan.tp > 1):
         return False
     return not lacking(engine, model, device)[0] and not unread(engine, model, device, None)

@@ -169,7 +169,7 @@ def serving(
     room = room_of(known, device, dtype, kv_dtype, None, profile, None)
     precision, chosen = room.precision, rates_on(device, profile)
     layout = choose_layout(devices, tp, pp, dp, ep, node_size=device.network.node_size)
-    check_layout(profile, layout)
+    check_layout(profile, layout, device)
     bounds = _count("budget", budget, 16, 2**20), _count("slots", slots, 1, 2**20)
     policy = with_policy(policy_of(chosen.engine, device), *bounds)
     known, drafting = drafting_of(known, draft, draft_tokens, device, precision, chosen, layout)
