@@ -106,7 +106,12 @@ def test_a_client_waits_for_parts_that_the_steps_give(prompt, read, cached, time
     reading = apart.step_s(prefill_step(500, 1, 100))
     parts, _ = waiting_parts(apart, 8, 500, 100, 1000, 100)
     assert parts[2] == pytest.approx((step + reading) * 7 / 8)
-    assert parts[4] == pytest.approx(8 * reading * 7 / 8)
+    # eight prompts of 500 tokens are one pass, of twenty 16.384 are, 8,192 tokens
+    together = apart.step_s(prefill_step(500, 8, 100))
+    assert parts[4] == pytest.approx(together * 7 / 8)
+    many, _ = waiting_parts(apart, 20, 500, 100, 1000, 100)
+    full = apart.step_s(prefill_step(500, 8192 / 500, 100))
+    assert many[4] == pytest.approx(full * 20 * 500 / 8192 * 19 / 20)
     numbers = replace(
         setting.profile, waiting=dict(zip(WAITING, (1.0, 2.0, 3.0, 5.0, 7.0), strict=True))
     )

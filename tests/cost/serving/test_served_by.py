@@ -12,15 +12,14 @@ from thermoflop.base.record import replace
 from thermoflop.cost.catalogue.profiles import find_profile
 from thermoflop.cost.inference.room import room_of
 from thermoflop.cost.inference.setting import Setting
-from thermoflop.cost.inference.steady import alone_s
+from thermoflop.cost.inference.steady import WAITING, alone_s, client_s
 from thermoflop.cost.roofline.bound import sums_of
 from thermoflop.cost.serving import drafting
 from thermoflop.cost.serving.drafting import drafting_of
 from thermoflop.cost.serving.lengths import lengths_of
-from thermoflop.cost.serving.mixing import between
 from thermoflop.cost.serving.policy import Policy
 from thermoflop.cost.serving.replica import Replica, joules_of
-from thermoflop.cost.serving.serving import BENCHMARKS, _limit, served_by
+from thermoflop.cost.serving.serving import _limit, served_by
 from thermoflop.cost.serving.simulation import Arrivals
 from thermoflop.cost.serving.steady import capacity
 from thermoflop.cost.serving.targets import Targets
@@ -98,24 +97,15 @@ def test_joules_of_a_token_are_what_a_group_computes_and_moves_for_it():
     assert found.meets is None
 
 
-@pytest.mark.parametrize("name", ["mixed", "passes"])
-@pytest.mark.parametrize(
-    ("engine", "parts"), [("vllm", (0.02, 3e-5, 0.5, 2.0, 0.1)), ("gpt-fast", (0, 0, 1, 1, 0.067))]
-)
-def test_a_benchmarks_first_token_is_the_fitted_sum_of_its_engine(engine, parts, name, monkeypatch):
-    """What is fixed, a token, the carrying step, a mean step, the burst; of an engine that no row
-    has one step each. Four users a group of two slots: the burst is of those who have one, the
-    others wait."""
-    monkeypatch.setitem(BENCHMARKS, "vllm", (0.02, 3e-5, 0.5, 2.0, 0.1))
-    replica = replica_of(engine, slots=4, name=name)
-    group = replica.with_users(16)
-    at = between(replica.mixing(), float(group.sequences))
-    lone = float(at.streams[0].lone)
-    fixed, token, carrying, mean, burst = parts
-    step = lone + (float(at.decode) if name == "mixed" else 0.0)
-    among = fixed + token * 450 + carrying * step + mean * float(group.token_s) + burst * 2 * lone
-    found = served_by(replica, Arrivals(users=16), Targets())
-    waits = found.benchmark_first_s - among
+@pytest.mark.parametrize("engine", ["vllm", "sglang", "gpt-fast"])
+def test_a_benchmarks_first_token_is_that_of_requests_in_flight_and_the_wait_for_a_slot(engine):
+    """Sixteen users a group of eight slots: eight are in flight, the others wait. 450 of 600 tokens
+    are read."""
+    replica = replica_of(engine, slots=16)
+    group = replica.with_users(64)
+    _, among = client_s(replica.setting, 8, 450, OUTPUT, replica.lengths.context, 150)
+    found = served_by(replica, Arrivals(users=64), Targets())
+    waits = found.benchmark_first_s - float(among)
     assert waits == pytest.approx(float(group.slot_s))
     assert waits > 0
     assert served_by(replica, Arrivals(0.1), Targets()).benchmark_first_s is None
@@ -126,7 +116,7 @@ def test_a_single_user_of_a_group_waits_for_the_way_and_the_prompt_alone(request
     """450 of 600 tokens are read; of six users on four groups a half is met by another, who waits
     no less than one who is alone: a way of 0.7 s is longer than what was fitted."""
     replica = replica_of()
-    way = {"request_s": request_s, "token_s": request_s / 250}
+    way = {**dict.fromkeys(WAITING, 10.0), "request_s": request_s, "token_s": request_s / 250}
     replica.setting.profile = replace(replica.setting.profile, waiting=way)
     alone = request_s * 2.8 + float(alone_s(replica.setting, 450, 150))
     one, half, two = (

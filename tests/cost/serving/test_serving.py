@@ -39,14 +39,13 @@ def test_a_cached_prefix_brings_the_first_token_sooner():
     assert warm.prompt_share < cold.prompt_share
 
 
-@pytest.mark.parametrize("users", [2, 3])
-def test_the_first_token_of_a_benchmark_is_its_fitted_sum(users):
-    """BENCHMARKS of SGLang: 0.26 s, 10 us a token of the prompt, and 0.107 of the prompts of all
-    who begin with it."""
-    served = tf.serving("llama-3-8b", "h100", users=users, prompt=1024, profile="sglang")
-    prompt_s = tf.estimate("llama-3-8b", "h100", prompt=1024, profile="sglang").first_token
-    expected_s = 0.26 + 1024e-5 + 0.107 * users * prompt_s.expected_s
-    assert served.benchmark_first_s == pytest.approx(expected_s, rel=1e-6)
+@pytest.mark.parametrize("users", [2, 16, 64])
+@pytest.mark.parametrize("engine", ["vllm", "sglang", "tensorrt-llm"])
+def test_a_benchmark_and_requests_in_flight_have_one_first_token_at_a_client(users, engine):
+    asked = {"prompt": 1024, "generate": 256, "profile": engine}
+    served = tf.serving("llama-3-8b", "h100", users=users, **asked)
+    found = tf.estimate("llama-3-8b", "h100", batch=users, **asked).client_first_token
+    assert served.benchmark_first_s == pytest.approx(found.expected_s, rel=0.005)
 
 
 def test_certain_acceptance_divides_a_steps_time_by_its_tokens():

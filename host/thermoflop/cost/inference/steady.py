@@ -105,19 +105,18 @@ def waiting_parts(
     """
     engine = setting.profile.engine
     decode = setting.step_s(decode_step(context, clients))
-    if engine.reads == "passes":
-        read = setting.step_s(prefill_step(prompt, 1, cached))
-        carrying, burst = decode + read, clients * read
-    else:
-        room = maximum(engine.budget - clients, 1.0)
+    apart = engine.reads == "passes"
+    room = maximum(engine.budget - (0 if apart else clients), 1.0)
 
-        def read_s(tokens: Number) -> Number:
-            chunk = chunk_of(prompt, cached, tokens)
-            return setting.step_s(Mixed(decode_step(context, clients), chunk)) - decode
+    def read_s(tokens: Number) -> Number:
+        chunk = chunk_of(prompt, cached, tokens)
+        if apart:
+            return setting.step_s(chunk)
+        return setting.step_s(Mixed(decode_step(context, clients), chunk)) - decode
 
-        carrying = decode + read_s(minimum(prompt, room)) * maximum(prompt / room, 1.0)
-        several = minimum(clients * prompt, room)  # short prompts of several share a step
-        burst = read_s(several) * clients * prompt / several
+    carrying = decode + read_s(minimum(prompt, room)) * maximum(prompt / room, 1.0)
+    several = minimum(clients * prompt, room)  # short prompts of several share a step
+    burst = read_s(several) * clients * prompt / several
     _, mean = steady_s(setting, clients, prompt, generate, context, cached)
     alone = 1 / maximum(clients, 1)
     others = 1 - alone

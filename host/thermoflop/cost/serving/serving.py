@@ -13,10 +13,9 @@ from thermoflop.cost.inference.held_to import as_run, check_cards, check_layout,
 from thermoflop.cost.inference.room import room_of
 from thermoflop.cost.inference.setting import Setting
 from thermoflop.cost.inference.speculative import apart, vocabularies_of
-from thermoflop.cost.inference.steady import lone_client_s
+from thermoflop.cost.inference.steady import client_s, lone_client_s
 from thermoflop.cost.serving.drafting import drafting_of
 from thermoflop.cost.serving.lengths import lengths_of, lengths_of_trace
-from thermoflop.cost.serving.mixing import between
 from thermoflop.cost.serving.policy import policy_of, with_policy
 from thermoflop.cost.serving.replica import Replica, joules_of
 from thermoflop.cost.serving.result import Serving
@@ -36,16 +35,6 @@ if TYPE_CHECKING:
     from thermoflop.cost.hardware.device import Device
     from thermoflop.model.model import Model
 
-# The first token of a benchmark that starts all its users C at once and asks some ten times each:
-# h + a prompt + b (a step with the prompt) + c token time + d C (what the prompt adds), fitted to
-# 884 published runs of 2025-26 (models left out: 27 % off at the median). ``d``: half of the users
-# wait for the others' prompts in a tenth of the requests, which is 0.05.
-BENCHMARKS = {
-    "vllm": (0.006, 1e-5, 0.71, 4.2, 0.067),
-    "sglang": (0.26, 1e-5, 0.0, 0.0, 0.107),
-    "tensorrt-llm": (0.038, 1e-5, 0.72, 2.5, 0.067),
-}
-OTHERS = (0.0, 0.0, 1.0, 1.0, 0.067)
 # Requests a second of one server from which on its processor may be what limits: with prompts of
 # 128 tokens and outputs of 4, four H100 answered 54 (vLLM) and 217 (SGLang), H200 161, one H100 30
 # (docs.gpustack.ai, performance-lab); no source says what a request costs it.
@@ -326,22 +315,20 @@ def _beyond_engines(replica: Replica) -> list[str]:
 
 
 def _benchmark_s(replica: Replica, load: Arrivals, steady: Steady) -> float | None:
-    """The first token of a benchmark that starts all its users at once; waiting for a slot comes on
-    top. A single user meets nobody, and waits as ``client_first_token`` says: the fit is of two and
-    more, who never wait for less. None where a rate is given."""
+    """The first token of a benchmark that starts all its users at once and asks ten times each, as
+    ``estimate`` has it of requests in flight; waiting for a slot comes on top. None where a rate is
+    given."""
     if load.users is None or replica.policy.name == "static":
         return None
-    at = between(replica.mixing(), float(steady.sequences))
-    lone = float(at.mean(lambda each: each.lone))
-    beside = lone + (float(at.decode) if replica.policy.name == "mixed" else 0.0)
-    fixed, each, step, token, burst = BENCHMARKS.get(replica.setting.profile.engine.name, OTHERS)
-    new = replica.lengths.prompt * (1 - replica.prefix)
-    users = load.users / replica.shares
-    crowd = burst * min(users, replica.group_slots) * lone
-    among = fixed + each * new + step * beside + token * float(steady.token_s) + crowd
-    least = float(lone_client_s(replica.setting, new, replica.lengths.prompt - new))
-    single = min(1.0, max(0.0, 2 - users))
-    return single * least + (1 - single) * max(among, least) + float(steady.slot_s)
+    setting, lengths = replica.setting, replica.lengths
+    new = lengths.prompt * (1 - replica.prefix)
+    cached = lengths.prompt - new
+    clients = max(1.0, min(load.users / replica.shares, replica.group_slots))
+    alone = float(lone_client_s(setting, new, cached))
+    if clients == 1.0:  # whose way is not assumed where none was timed
+        return alone + float(steady.slot_s)
+    _, among = client_s(setting, clients, new, lengths.generate, lengths.context, cached)
+    return max(float(among), alone) + float(steady.slot_s)
 
 
 def _steady(replica: Replica, load: Arrivals) -> tuple[Steady, bool]:
