@@ -105,6 +105,20 @@ def test_an_engine_that_one_of_the_cards_is_too_old_for_runs_on_none(ask):
     assert tf.fit("llama-3.2-1b", "rtx-3060-12gb + p40", profile="llama.cpp").fits
 
 
+@pytest.mark.parametrize(("gpu", "layout"), [("p40", (1, 2)), ("m2 ultra", (1, 2)), ("t4", (2, 1))])
+def test_devices_that_llama_cpp_stands_for_share_layers_as_where_it_is_named(gpu, layout):
+    """Other servers run on a T4, and divide heads."""
+    asked = {"devices": 2, "dtype": "q8_0"}
+    made = [
+        ask("llama-3.2-1b", gpu, **asked).plan
+        for ask in (tf.estimate, tf.fit, partial(tf.serving, users=1))
+    ]
+    assert {(plan.tp, plan.pp) for plan in made} == {layout}
+    named = tf.estimate("llama-3.2-1b", gpu, profile="llama.cpp", **asked).per_token
+    plain = tf.estimate("llama-3.2-1b", gpu, **asked).per_token
+    assert (plain == named) is (layout == (1, 2))
+
+
 def test_drafts_are_taken_over_several_cards():
     alone = tf.speculate("llama-3-8b", "llama-3.2-1b", "rtx-4090", profile="llama.cpp")
     both = tf.speculate("llama-3-8b", "llama-3.2-1b", "4090 + rtx-3090", profile="llama.cpp")

@@ -8,7 +8,8 @@ their mean speeds; where every card does the same share of each step, one of the
 from __future__ import annotations
 
 from thermoflop.base.record import replace
-from thermoflop.cost.catalogue.devices import counted, find_device, is_known
+from thermoflop.cost.catalogue.devices import as_device, counted, find_device, is_known
+from thermoflop.cost.engines.abilities import engine_on
 from thermoflop.cost.engines.engine import is_ollama
 from thermoflop.cost.hardware.device import Device, pcie_bytes_s
 from thermoflop.errors import UsageError
@@ -78,13 +79,14 @@ def pooled(
 ) -> tuple[str | Device, int | None, int | None, int]:
     """Device, devices, tp and pp of a question, cards that are not alike counted as those of one
     kind: ``evenly`` where each does as much as the others, whatever the profile's engine does.
-    Devices without a degree go to what a named engine splits (llama.cpp: layers), those of ``dp``
-    replicas aside. UsageError for degrees of parallelism besides cards that are not alike."""
+    Devices without a degree go to what the engine splits that is named, or stands for one that is
+    not (llama.cpp: layers), those of ``dp`` replicas aside. UsageError for degrees of parallelism
+    besides cards that are not alike."""
     hardware, devices = alike(hardware, devices)
     cards = named_cards(hardware)
     if not cards:
-        free = devices is not None and tp is None and pp == 1 and profile is not None
-        if free and not evenly and devices and devices % dp == 0 and splits_layers(profile):
+        free = devices is not None and tp is None and pp == 1 and not evenly
+        if free and devices and devices % dp == 0 and _splits_layers_on(hardware, profile):
             return hardware, devices, 1, devices // dp
         return hardware, devices, tp, pp
     count = len(cards)
@@ -95,6 +97,13 @@ def pooled(
             raise UsageError(f"{hardware!r:.60} share layers: give no degrees")
         return mean_card(cards), None, 1, count
     return slowest_card(cards), count, tp, pp
+
+
+def _splits_layers_on(hardware: str | Device, profile: str | Profile | None) -> bool:
+    """Whether devices that are alike get layers of their own: by the engine of a profile, or that
+    which stands for one where none is named."""
+    known = profile is not None or engine_on(as_device(hardware)) is not None
+    return known and splits_layers(profile)
 
 
 def splits_layers(profile: str | Profile | None) -> bool:

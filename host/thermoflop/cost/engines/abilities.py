@@ -7,6 +7,7 @@ device that a profile was fitted to runs its engine.
 
 from __future__ import annotations
 
+from thermoflop.cost.engines.engine import ENGINES
 from thermoflop.model.architecture.formats import spelled
 
 TYPE_CHECKING = False
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from thermoflop.cost.hardware.device import Device
     from thermoflop.cost.work.share import Layout
 
+_WIDELY = "llama.cpp"  # runs on nearly everything
 # Kinds of weights by how the names of formats start; others are of the kind that they are called.
 _KINDS = (
     ("exl2", "EXL2"), ("bnb", "bitsandbytes"), ("nf4", "bitsandbytes"), ("hqq", "HQQ"),
@@ -60,6 +62,16 @@ def no_device(engine: Engine, device: Device) -> str:
     if here or plugin_of(engine, device):
         return ""
     return f"{engine.name} does not run on {device.name}: it is for {_listed(engine.vendors)}"
+
+
+def engine_on(device: Device) -> str | None:
+    """The engine whose rates stand for one that is not named: llama.cpp on Apple's GPUs, where its
+    runs alone were measured, and where no other that is started as a server runs (Pascal). None:
+    those pooled over all."""
+    if device.vendor == "Apple":
+        return _WIDELY
+    runs = [engine.name for engine in ENGINES if engine.serves and not no_device(engine, device)]
+    return _WIDELY if runs == [_WIDELY] else None
 
 
 def plugin_of(engine: Engine, device: Device) -> str:

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 from thermoflop.cost.catalogue.profiles import Profile, find_profile
-from thermoflop.cost.engines.abilities import no_cache, no_device, no_layout, no_weights
-from thermoflop.cost.engines.engine import ENGINES
+from thermoflop.cost.engines.abilities import (
+    engine_on,
+    no_cache,
+    no_device,
+    no_layout,
+    no_weights,
+)
 from thermoflop.cost.inference.formats import as_downloaded, choose_formats, lacking, unread
 from thermoflop.cost.inference.setting import Setting
 from thermoflop.errors import UsageError
@@ -17,9 +22,6 @@ if TYPE_CHECKING:
     from thermoflop.cost.hardware.device import Device
     from thermoflop.cost.work.share import Layout
     from thermoflop.model.model import Model
-
-
-_WIDELY = "llama.cpp"  # runs on nearly everything
 
 
 def check_engine(
@@ -66,16 +68,6 @@ def setting_of(
     precision, checkpoint = choose_formats(known, device, dtype, kv_dtype, profile)
     rates = rates_on(device, profile)
     return Setting(known, device, plan, precision, rates, checkpoint, asked=profile, **more)
-
-
-def engine_on(device: Device) -> str | None:
-    """The engine whose rates stand for one that is not named: llama.cpp on Apple's GPUs, where its
-    runs alone were measured, and where no other that is started as a server runs (Pascal). None:
-    those pooled over all."""
-    if device.vendor == "Apple":
-        return _WIDELY
-    runs = [engine.name for engine in ENGINES if engine.serves and not no_device(engine, device)]
-    return _WIDELY if runs == [_WIDELY] else None
 
 
 def as_run(model: Model, device: Device, profile: str | Profile | None, dtype: str | None) -> Model:

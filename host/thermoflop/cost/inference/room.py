@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 from thermoflop.base.record import record, replace
 from thermoflop.cost.catalogue.profiles import Profile, find_profile
-from thermoflop.cost.engines.abilities import plugin_of
+from thermoflop.cost.engines.abilities import engine_on, plugin_of
 from thermoflop.cost.engines.budget import EngineMemory, engine_memory, has_options
 from thermoflop.cost.engines.engine import is_ollama
 from thermoflop.cost.engines.footprint import Load
 from thermoflop.cost.hardware.precision import Precision, choose_precision
 from thermoflop.cost.inference.formats import choose_formats
-from thermoflop.cost.inference.held_to import check_engine, engine_on
+from thermoflop.cost.inference.held_to import check_engine
 from thermoflop.cost.memory import Memory, memory_of
 from thermoflop.cost.work.share import Layout, Share, choose_layout
 from thermoflop.errors import UsageError
@@ -170,7 +170,7 @@ def room_of(
     elif options:
         raise UsageError("engine_options need the engine: name it with profile (--profile)")
     elif unnamed := engine_on(device):  # as its rates are, in an estimate
-        engine = engine_memory(unnamed, device, None)[0]
+        engine, _, splits = engine_of(unnamed, device, None)
     return Room(
         model, device, precision, dtype, kv_dtype, checkpoint, engine, splits, page, profile
     )  # fmt: skip

@@ -220,7 +220,7 @@ def _profiles() -> dict[str, str]:
 def default_rates(device: str) -> str:
     """What the rates are on a device of the page where no engine is chosen."""
     from thermoflop.cost.catalogue.devices import find_device
-    from thermoflop.cost.inference.held_to import engine_on
+    from thermoflop.cost.engines.abilities import engine_on
 
     found = find_device(device)
     engine, why = engine_on(found), "as on any Mac" if found.vendor == "Apple" else "which runs it"
