@@ -193,7 +193,8 @@ def test_a_parameter_starts_where_its_rows_were_found_to_be(name):
         # 16 x 3 cores x 1 GHz exponentials, each for 512 FLOPs: 24.576 TFLOP/s
         ({"cores": 3, "boost_mhz": 1000.0}, (1e13**-2 + 24.576e12**-2) ** -0.5),
         ({"cores": None, "boost_mhz": 1000.0}, 1e13),
-        ({"cores": 3, "boost_mhz": None}, 1e13),
+        # at 1.9 GHz where a sheet has no clock
+        ({"cores": 3, "boost_mhz": None}, (1e13**-2 + (1.9 * 24.576e12) ** -2) ** -0.5),
         ({"cores": 3, "boost_mhz": 1000.0, "vendor": "AMD"}, 1e13),
     ],
 )

@@ -5,8 +5,9 @@ already. A device of AMD's sustains another share, and has other gaps between ke
 how much, from kernels that one tool timed on both makers' devices. What nothing can beat stays the
 data sheet's.
 
-``compute`` of CDNA 3, 0.55. Azure's benchmarking guide (samuel-bohman/AI-benchmarking-guide,
-``Azure_Results``, fp8 with random numbers) has products of m = 2048, 4096, 8192, 16384, 32768 and
+``compute`` of CDNA 3, 0.55, MI300A's too. Azure's benchmarking guide
+(samuel-bohman/AI-benchmarking-guide, ``Azure_Results``, fp8 with random numbers) has products of
+m = 2048, 4096, 8192, 16384, 32768 and
 6144 x 12288 x 12288: MI300X 427.7, 955.2, 1159.2, 1015.1, 1029.1 and 1159.5 of 2,614.9 TFLOP/s;
 H100 1011.3, 1216.9, 1290.1, 1377.3, 1382.2 and 1351.4, H200 1013.4, 1249.1, 1300.6, 1366.3, 1349.5
 and 1318.0 of 1,979. The shares of their sheets are as 0.55 to 1 in the geometric mean. The largest
@@ -59,6 +60,7 @@ class Sustained:
 
 LIKE_NVIDIA = Sustained()
 BY_NAME = {
+    "MI300A": Sustained(compute=0.55, reads=0.78, passes=0.91, link=0.66, gap=2.03),
     "MI300X": Sustained(compute=0.55, reads=0.78, passes=0.91, link=0.66, gap=2.03),
     "MI325X": Sustained(compute=0.65, reads=0.78, passes=0.91, link=0.66, gap=2.03),
     "MI350X": Sustained(compute=0.79, reads=0.78, passes=0.91, link=0.65, gap=1.25),

@@ -38,7 +38,7 @@ def sheet_of(device: Device) -> dict[str, float]:
     peaks = device.peaks
     return {
         "bandwidth": device.bandwidth_bytes_s,
-        "clock": device.boost_mhz * 1e6 if device.boost_mhz else CLOCK_HZ,
+        "clock": _clock_hz(device),
         "cores": float(device.cores or 128),
         "on_chip_bytes": device.cache_bytes,
         "exp": _exponentials(device),
@@ -49,12 +49,16 @@ def sheet_of(device: Device) -> dict[str, float]:
 
 def attention_flops_s(device: Device, peak_flops_s: float) -> float:
     """FLOP/s of attention whose products take turns with their exponentials, as in the form of
-    measured kernels (``attention.prompt_s``); that of the products where cores or their clock are
-    not known, as of B300 and GB300, and of other makers' devices."""
-    if not (device.vendor == "NVIDIA" and device.cores and device.boost_mhz):
+    measured kernels (``attention.prompt_s``); that of the products where cores are not known, and
+    of other makers' devices."""
+    if not (device.vendor == "NVIDIA" and device.cores):
         return peak_flops_s
-    exponentials_s = device.cores * device.boost_mhz * 1e6 * _exponentials(device)
+    exponentials_s = device.cores * _clock_hz(device) * _exponentials(device)
     return hypot(1 / peak_flops_s, 1 / (PAIR_FLOPS * exponentials_s)) ** -1
+
+
+def _clock_hz(device: Device) -> float:
+    return device.boost_mhz * 1e6 if device.boost_mhz else CLOCK_HZ
 
 
 def _exponentials(device: Device) -> float:
