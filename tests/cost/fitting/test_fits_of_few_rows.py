@@ -132,6 +132,18 @@ def test_what_is_held_out_does_not_move_what_is_expected_of_it(measured, by):
     assert (np.array(UNKNOWN) == [-1, 1]).all()
 
 
+def test_one_model_tells_of_another_no_more_than_other_engines_do():
+    """Ten rows of one model, all as expected; of others' models the pooled rates miss some."""
+    rows = [*ROWS, *(row("delta", 4, phase, batch) for phase in ("token", "prefill")
+                     for batch in (1, 2, 4, 8, 16))]  # fmt: skip
+    built = {profile["name"]: profile for profile in built_from(Measured(rows))}
+    (low, high, count), (least, most, _) = (built[name]["spread"]["all"]
+                                            for name in ("delta", "default"))  # fmt: skip
+    assert count == 10
+    assert low <= least < 1 < most <= high
+    assert built["alpha"]["spread"]["all"][0] > least  # three models
+
+
 def test_a_profile_is_written_from_its_fit_and_what_it_missed(measured):
     built = {profile["name"]: profile for profile in built_from(measured)}
     assert set(built) == {"default", "alpha", "beta"}  # gamma has four rows, of eight at least

@@ -93,8 +93,25 @@ def built_from(measured: Measured) -> list[dict[str, Any]]:
         places = measured.rows(engine)
         if len(places) >= LEAST_ROWS:
             regression = measured.fitted(engine, places)
-            built.append(_profile(engine, measured, regression, seen, elsewhere, places))
+            made = _profile(engine, measured, regression, seen, elsewhere, places)
+            one = len(set(measured.model[places])) == 1
+            built.append(_of_one_model(made, built[0]) if one else made)
     return built
+
+
+def _of_one_model(made: dict[str, Any], pooled: dict[str, Any]) -> dict[str, Any]:
+    """The profile of an engine that was measured with one model, which tells of other devices and
+    not of another model: as wide at least as where the engine was never measured."""
+
+    def wider(kind: str, phase: str, low: float, high: float, rows: int) -> tuple[float, ...]:
+        least = pooled[kind].get(phase) or pooled[kind]["all"]
+        return min(low, least[0]), max(high, least[1]), rows
+
+    spreads = {
+        kind: {phase: wider(kind, phase, *ends) for phase, ends in made[kind].items()}
+        for kind in ("spread", "spread_elsewhere")
+    }
+    return {**made, **spreads}
 
 
 # Below this an engine gets no profile of its own.
