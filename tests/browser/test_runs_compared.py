@@ -193,6 +193,7 @@ def test_the_trend_of_a_label_marks_where_a_figure_moved(page: Page, site: websi
         folder.rename(folder.with_name(f"trend-{number}"))
     page.goto("/runs")
     page.get_by_label("Filter").fill("job=t")
+    page.get_by_text(re.compile("^5 (of|runs)")).wait_for()  # a menu closes where the list changes
     page.get_by_label("Figure").click()
     page.get_by_role("option", name="peak °C").click()
     page.get_by_text("moved at trend-4: 81, expected").wait_for()
