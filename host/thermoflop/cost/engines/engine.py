@@ -8,7 +8,6 @@ from __future__ import annotations
 from functools import lru_cache
 
 from thermoflop.base.record import record
-from thermoflop.cost.kernels.sheet import attention_flops_s
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -220,7 +219,11 @@ def attention_peak_of(engine: Engine, device: Device, compute: str) -> float:
     """FLOP/s that attention is measured against: products in 16 bits, and in generations of today
     their exponentials, which older rates have in them."""
     peak = wide_peak_of(engine, device, compute)
-    return attention_flops_s(device, peak) if engine.narrows else peak
+    if not engine.narrows:
+        return peak
+    from thermoflop.cost.kernels.sheet import attention_flops_s
+
+    return attention_flops_s(device, peak)
 
 
 def wide_peak_of(engine: Engine, device: Device, compute: str) -> float:
