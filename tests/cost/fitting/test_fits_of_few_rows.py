@@ -7,6 +7,7 @@ import pytest
 from kit.made_up import MIXTURE, decoder
 from kit.made_up_rows import OTHER, TRUTH, row, rows_of_engine, served
 from thermoflop.base.record import replace
+from thermoflop.cost.catalogue.devices import find_device
 from thermoflop.cost.catalogue.profiles import profile_from
 from thermoflop.cost.fitting import crossval
 from thermoflop.cost.fitting.crossval import (
@@ -30,6 +31,9 @@ from thermoflop.cost.fitting.together import (
 from thermoflop.cost.inference.arguments import Workload
 from thermoflop.cost.inference.question import answer
 from thermoflop.cost.inference.steady import UNMEASURED, WAITING
+from thermoflop.cost.kernels.attention import prompt_bound_s, prompt_s
+from thermoflop.cost.kernels.rates import kernel_rates
+from thermoflop.cost.kernels.sheet import sheet_of
 from thermoflop.cost.roofline.formula import PARAMETERS, PROFILE_KEYS, TIED
 from thermoflop.errors import UsageError
 
@@ -104,7 +108,33 @@ def test_what_is_known_of_an_engine_besides_takes_the_place_of_what_the_others_d
     known = {**pooled, "cache": -np.log(1 / 0.8 - 1 / 0.96)}
     assert dict(zip(PARAMETERS, centre, strict=True)) == pytest.approx(known)
     assert spread == 0.7
-    assert crossval.BESIDES["sglang@0.4"] == {"cache": 0.8, "attention": 0.7, "q_half": 64.0}
+
+
+def prompt_share(device, engine, architecture, new):
+    """The share of the peak that measured kernels let a prompt's attention reach."""
+    form = "bfloat16/bfloat16"
+    groups = (f"architecture:{architecture}", f"engine:{engine}", f"format:{form}",
+              f"cell:{engine}/{form}")  # fmt: skip
+    sheet = sheet_of(find_device(device))
+    sizes = {"batch": 1, "new": new, "heads": 40, "kv_heads": 8, "dim": 128, "out_dim": 128,
+             "cache_bytes": 2.0, "peak": sheet["peak16"], "peak_best": sheet["peak16"]}  # fmt: skip
+    kernel = {**sheet, **sizes}
+    rates = kernel_rates()["prompt attention"].values(groups)
+    return prompt_bound_s(kernel) / prompt_s(kernel, rates)
+
+
+def test_what_is_known_of_attention_is_what_measured_kernels_reach():
+    """SGLang's of before on the H20 of its rows; today's on an H100, whose exponentials alone take
+    half of the time that its products do: 16 a cycle of 132 cores for 512 FLOPs each."""
+    known = crossval.BESIDES["sglang@0.4"]
+    assert prompt_share("h20", "sglang", "hopper", 32768) == pytest.approx(known["attention"], 0.03)
+    hopper = ("architecture:hopper", "engine:sglang", "format:bfloat16/bfloat16",
+              "cell:sglang/bfloat16/bfloat16")  # fmt: skip
+    reads = kernel_rates()["decode attention"].values(hopper)["cache"]
+    assert reads == pytest.approx(known["cache"], 0.06)
+    reached = [prompt_share("h100", "sglang", "hopper", new) for new in (2048, 8192)]
+    least, most = (share * (1 + 0.5**2) ** 0.5 for share in reached)
+    assert least < KNOWN["attention"][0] < most
 
 
 @pytest.mark.parametrize("by", ["model", "device", "engine"])
@@ -220,7 +250,7 @@ def test_an_engines_model_weighs_by_the_fourth_root_of_its_rows(together):
     assert found.log_params == pytest.approx(alone.log_params, abs=1e-6)
     assert OFFSETS["engine"] == {name: pytest.approx(KNOWN[name][1] * 0.035) for name in PARAMETERS}
     # of tiles of 16 queries half are empty; those of older engines hold 16 or 64
-    assert KNOWN == {**START, "q_half": (16 / 2, 0.8), "attention": (0.5, 0.3)}
+    assert KNOWN["q_half"][0] == 16 / 2
     assert START["q_half"] == ((16 * 64) ** 0.5, 1.0)
     uneven = np.array([0, 1, 2, 3, 4, 6, 7, 8])  # one of vllm's 8 layers
     once = together.regression(uneven)

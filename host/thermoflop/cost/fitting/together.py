@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 # How far the base may leave what is known before, and an engine the base, as fractions of the
 # prior's own width; a factor 1, and that of versions of before 2026. Chosen where each model, each
 # device and the rows after 2026-03 are left out: of widths from 0.35 to 1.0 for the base, 0.02 to
-# 0.1 for engines and 0.1 to 0.4 for factors these miss tokens least over the three: by 7.1, 6.6 and
+# 0.1 for engines and 0.1 to 0.4 for factors these miss tokens least over the three: by 7.1, 6.7 and
 # 10.0 % at the median.
 BASE, ENGINE, FACTOR, AGE = 0.5, 0.035, 0.2, 0.3
 # Their attention lays the query heads of a group in tiles of 16, of which half are empty. Prompts

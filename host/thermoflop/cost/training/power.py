@@ -4,9 +4,10 @@ their watts, whatever clock and units their data sheets count.
 Under random operands the clock falls until the watts suffice, on A100 and H100 as well (He 2024,
 "Strangely, matrix multiplications on GPUs run faster when given predictable data"). Dynamic power
 goes with the clock's third power where the voltage follows the clock, with the first where it is at
-its floor: the rate with the watts' ``EXPONENT`` power, which lies between. Of 30 runs of Llama 3.1
-405B in 8 and 4 bits, each device left out, 9 in 10 are missed by up to 12 % with it, and by 18 % at
-the data sheets' peaks; a GB300 multiplies in 4 bits no faster than its watts let a GB200's units.
+its floor: the rate with the watts' ``EXPONENT`` power, which lies between: of 1/3, 1/2, 0.58, 2/3
+and 1 it was chosen by 30 runs of Llama 3.1 405B in 8 and 4 bits. Each device left out, 9 in 10 of
+these are missed by up to 12 % with it, and by 18 % at the data sheets' peaks; a GB300 multiplies in
+4 bits no faster than its watts let a GB200's units.
 """
 
 from __future__ import annotations
