@@ -89,9 +89,11 @@ def test_an_iteration_takes_three_forwards_of_its_micro_batches_and_the_bubble()
     assert found.iteration.expected_s == exactly(BATCH * micro + besides)
     halves = train(hardware=COMPUTES, pp=2, devices=2)
     sends = 2 * BATCH * e.collective_s
-    # the last of the two has the head and its loss besides as many layers as the first
-    micro += 3 * (head + e.kernel_gap_s) + 2 * e.kernel_gap_s
-    assert halves.iteration.expected_s == exactly((BATCH + 1) / 2 * micro + sends + besides)
+    # the last of the two has the head and its loss besides as many layers as the first, with each
+    # micro-batch but not in the bubble
+    last = 3 * (head + e.kernel_gap_s) + 2 * e.kernel_gap_s
+    stages = (BATCH + 1) / 2 * (micro - last) + BATCH * last
+    assert halves.iteration.expected_s == exactly(stages + sends + besides)
 
 
 def test_the_bubble_is_p_minus_1_over_the_micro_batches() -> None:

@@ -17,19 +17,20 @@ LAYER = 3 * (2 * 256 * 256 + 2 * 256 * 128 + 3 * 256 * 512) + 3.5 * 2 * 256 * 50
 HEAD = 3 * HEAD_MATRIX
 
 
-def heads(layers: int, stages: int) -> set[float]:
-    """How many heads the slowest stage works for, of a micro-batch: forward and two backward."""
-    asked = tf.train(decoder(num_hidden_layers=layers), DEVICE, pp=stages, devices=stages, **SIZES)
-    held = -(-layers // stages) / layers  # the share of the layers, of which works are all
+def heads(layers: int, stages: int, **more: Any) -> set[float]:
+    """How many heads the slowest stage works for in an iteration: forward and two backward."""
+    model = decoder(num_hidden_layers=layers)
+    phases = trained(tf.train(model, DEVICE, pp=stages, devices=stages, **SIZES, **more).question)
     return {
-        round(work.times * held / 3, 9)
-        for work in trained(asked.question)[1].works
+        round(sum(phase.weight * work.times for phase in phases[:2]) / 3, 9)
+        for work in phases[1].works
         if is_head(work) and work.kind == "contraction"
     }
 
 
-def test_the_last_of_equal_stages_has_the_head_besides():
-    assert heads(4, 1) == heads(4, 2) == heads(8, 4) == {1}
+def test_the_last_of_equal_stages_has_the_head_besides_with_each_of_its_own_micro_batches():
+    """16 sequences in micro-batches of one: none is of the stages that it waits for."""
+    assert heads(4, 1) == heads(4, 2) == heads(8, 4) == heads(8, 4, virtual=2) == {16}
 
 
 def test_of_stages_that_cannot_be_equal_the_last_one_has_fewer_layers_for_it():
@@ -38,4 +39,5 @@ def test_of_stages_that_cannot_be_equal_the_last_one_has_fewer_layers_for_it():
     assert heads(7, 2) == {0}
     wide = tf.train(decoder(num_hidden_layers=7, vocab_size=4000), DEVICE, pp=2, devices=2, **SIZES)
     (head,) = (work for work in trained(wide.question)[1].works if work.name == "lm_head")
-    assert head.times * 4 / 7 / 3 == pytest.approx(1 - LAYER / (4 * HEAD))
+    waited = 16 / (16 + 1)  # the other stage's, of the passes that an iteration takes
+    assert head.times * 4 / 7 / 3 == pytest.approx(waited * (1 - LAYER / (4 * HEAD)))

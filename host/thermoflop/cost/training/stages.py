@@ -18,18 +18,23 @@ TO_STAGES = "send"
 
 def slots_of(iteration: Iteration) -> float:
     """Micro-batches of the whole model that a device's time is worth, bubble included."""
-    plan = iteration.plan
     layers = layers_of(iteration.model.description)
-    idle = (plan.pp - 1) / iteration.virtual
-    return float((iteration.micro_batches + idle) * stage_share(layers, plan.pp))
+    passes = iteration.micro_batches + _waited(iteration)
+    return float(passes * stage_share(layers, iteration.plan.pp))
+
+
+def _waited(iteration: Iteration) -> float:
+    """Micro-batches for which a device waits while the pipeline fills and drains."""
+    return (iteration.plan.pp - 1) / iteration.virtual
 
 
 def at_last_stage(works: list[Work], iteration: Iteration) -> list[Work]:
     """The works of a micro-batch with the head and the loss as the last of the stages has them.
 
-    They come on top of as many layers as any stage has. Where stages cannot share the layers
-    evenly, whoever places them leaves out of the last one what the head is worth: BLOOM's 70 layers
-    and the embeddings before and behind them are 12 stages of 6 (bigscience,
+    They come on top of as many layers as any stage has, with each of its own micro-batches: what it
+    waits for, while the pipeline fills and drains, are stages that have none. Where stages cannot
+    share the layers evenly, whoever places them leaves out of the last one what the head is worth:
+    BLOOM's 70 layers and the embeddings before and behind them are 12 stages of 6 (bigscience,
     train/tr11-176B-ml/README.md, ``--pp-partition-method 'type:transformer|embedding'``), and so
     does ``account_for_loss_in_pipeline_split`` of Megatron-Core.
     """
@@ -44,6 +49,7 @@ def at_last_stage(works: list[Work], iteration: Iteration) -> list[Work]:
     left_out = -(-layers // stages) * stages - layers
     spared = left_out * (sum(flops) - head) / layers
     share = max(0.0, 1.0 - spared / head) / stage_share(layers, stages) if head else 0.0
+    share *= iteration.micro_batches / (iteration.micro_batches + _waited(iteration))
     return [
         replace(work, times=work.times * share) if last else work
         for work, last in zip(works, heads, strict=True)
