@@ -10,9 +10,17 @@ from functools import lru_cache
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
+    from typing import Any, TypeAlias
 
-    Number = Any  # int, numpy array or scalar of one, or sympy expression: what adds and multiplies
+    import numpy as np
+    from numpy.typing import NDArray
+
+# int, numpy array or scalar of one, or sympy expression: what adds and multiplies
+Number: TypeAlias = "Any"
+Array: TypeAlias = "NDArray[np.float64]"
+Indices: TypeAlias = "NDArray[np.int64]"
+Flags: TypeAlias = "NDArray[np.bool_]"
+Words: TypeAlias = "NDArray[np.str_]"
 
 # Largest count that int64 carries with room for the doubled and scaled intermediate values.
 INT64_SAFE = 2**62

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Any
 
+from thermoflop.bench.backend import Backend
 from thermoflop.bench.decoder import Decoder
 from thermoflop.bench.numpy_backend import NumpyBackend
 from thermoflop.errors import ThermoflopError
-
-if TYPE_CHECKING:
-    from typing import Any
-
-    from thermoflop.bench.backend import Backend
 
 # Largest difference of a logit, over the largest logit: rounding of a few layers in each format.
 ALLOWED = {"fp64": 1e-12, "fp32": 1e-4, "fp16": 0.02, "bf16": 0.1}

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from thermoflop.base.record import replace
-from thermoflop.bench.backend import Heads
+from thermoflop.bench.backend import Backend, Heads
 from thermoflop.errors import UsageError
 from thermoflop.model.architecture.description import Description, Layer, Run
 from thermoflop.model.architecture.feedforward import Mlp, Moe
@@ -21,7 +21,6 @@ from thermoflop.model.architecture.parts import Linear, Norm, Table
 from thermoflop.model.operators.build import _placed_norms
 
 if TYPE_CHECKING:
-    from thermoflop.bench.backend import Backend
     from thermoflop.model.model import Model
 
 

@@ -12,11 +12,10 @@ from collections.abc import Callable
 from math import prod
 from typing import TYPE_CHECKING, Any
 
-from thermoflop.bench.backend import Heads, rotating
+from thermoflop.bench.backend import Backend, Heads, rotating
 from thermoflop.cost.roofline.curves import shape_of
 
 if TYPE_CHECKING:
-    from thermoflop.bench.backend import Backend
     from thermoflop.cost.work.work import Work
     from thermoflop.model.operators.kinds import Attend
 

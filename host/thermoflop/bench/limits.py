@@ -14,14 +14,11 @@ from typing import TYPE_CHECKING, Any
 from thermoflop.base.record import plain, record, replace
 from thermoflop.bench.kernels import Pool
 from thermoflop.cost.catalogue.machine import Level
-from thermoflop.cost.hardware.device import device_from
+from thermoflop.cost.hardware.device import Device, device_from
 from thermoflop.marks import mark
 
 if TYPE_CHECKING:
-    from typing import Any
-
     from thermoflop.bench.backend import Backend
-    from thermoflop.cost.hardware.device import Device
     from thermoflop.cost.work.work import Work
 
 HEADROOM = 1.1

@@ -7,36 +7,29 @@ Each is a phase of a recording, marked with what was expected of it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from functools import cached_property, partial
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
-from thermoflop.bench.backend import times
+from thermoflop.bench.backend import Backend, times
 from thermoflop.bench.decoder import Decoder, check_runs, with_layers
-from thermoflop.bench.kernels import kernel
-from thermoflop.bench.limits import cold_share
+from thermoflop.bench.kernels import Pool, kernel
+from thermoflop.bench.limits import Best, cold_share
 from thermoflop.cost.engines.engine import Engine
 from thermoflop.cost.hardware.precision import choose_precision
 from thermoflop.cost.inference.estimate import estimate
-from thermoflop.cost.roofline.rates import rates_of
+from thermoflop.cost.roofline.rates import Rates, rates_of
 from thermoflop.cost.work.steps import decode_step, middle_context, prefill_step
-from thermoflop.cost.work.work import works
+from thermoflop.cost.work.work import Work, works
 from thermoflop.errors import UsageError
 from thermoflop.marks import mark, note
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from thermoflop.bench.backend import Backend
-    from thermoflop.bench.kernels import Pool
-    from thermoflop.bench.limits import Best
     from thermoflop.cost.catalogue.profiles import Profile
     from thermoflop.cost.hardware.device import Device
-    from thermoflop.cost.roofline.rates import Rates
     from thermoflop.cost.roofline.span import Span
-    from thermoflop.cost.work.work import Work
     from thermoflop.model.model import Model
 
 PHASES = ("prefill", "decode")

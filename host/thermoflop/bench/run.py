@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from thermoflop.bench.backends import open_backend
 from thermoflop.bench.check import check
 from thermoflop.bench.limits import best_from, find_best, open_pool
+from thermoflop.bench.measure import OperatorRow, StepRow
 from thermoflop.bench.suite import (
     SUITES,
     BenchOptions,
@@ -19,11 +19,8 @@ from thermoflop.bench.suite import (
     check_profile,
     run_suite,
 )
+from thermoflop.cost.catalogue.profiles import Profile
 from thermoflop.errors import UsageError
-
-if TYPE_CHECKING:
-    from thermoflop.bench.measure import OperatorRow, StepRow
-    from thermoflop.cost.catalogue.profiles import Profile
 
 NAME = "mine"
 

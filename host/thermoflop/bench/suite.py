@@ -5,17 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from statistics import median
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from thermoflop.base.plain import attributes
+from thermoflop.bench.backend import Backend
+from thermoflop.bench.kernels import Pool
+from thermoflop.bench.limits import Best
 from thermoflop.bench.measure import PHASES, Bench, Case, OperatorRow, StepRow, check_case
+from thermoflop.cost.catalogue.profiles import Profile
 from thermoflop.errors import InputError, UsageError
-
-if TYPE_CHECKING:
-    from thermoflop.bench.backend import Backend
-    from thermoflop.bench.kernels import Pool
-    from thermoflop.bench.limits import Best
-    from thermoflop.cost.catalogue.profiles import Profile
 
 _GPU_MODELS = ("gpt2-xl", "llama-3-8b", "mixtral-8x7b")
 

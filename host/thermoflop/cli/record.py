@@ -7,7 +7,7 @@ import re
 import shlex
 import shutil
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from thermoflop.cli.arguments import add_shared, duration_s, json_text, read_label, show
 from thermoflop.cli.cost_options import add_inference, inference_options
@@ -17,7 +17,6 @@ from thermoflop.errors import InputError, ThermoflopError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import Any
 
     from thermoflop.runs.predict import Wish
     from thermoflop.runs.record.plan import Plan

@@ -9,13 +9,12 @@ models. In steady state a device is ``power * thermal resistance`` warmer than i
 
 from __future__ import annotations
 
-from thermoflop.base.number import minimum
+from thermoflop.base.number import Number, minimum
 from thermoflop.base.record import record
 from thermoflop.errors import UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from thermoflop.base.number import Number
     from thermoflop.cost.hardware.device import Device
 
 # Fractions of the design power, and the 80 % interval of measured over expected power.

@@ -7,7 +7,7 @@ fragmentation) is an assumption, stated with every result: ``RESERVE_BYTES`` and
 
 from __future__ import annotations
 
-from thermoflop.base.number import maximum, minimum
+from thermoflop.base.number import Number, maximum, minimum
 from thermoflop.base.record import plain, record
 from thermoflop.base.sheet import Figure, Grid, column, figure, figures_of
 from thermoflop.base.units import gigabytes, wrapped
@@ -28,7 +28,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from thermoflop.base.number import Number
     from thermoflop.cost.hardware.device import Device
     from thermoflop.cost.work.share import Share
     from thermoflop.cost.work.weights import Formats

@@ -11,14 +11,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from thermoflop.base.record import replace
-from thermoflop.cost.work.work import work_of
+from thermoflop.cost.work.work import Work, work_of
 from thermoflop.model.architecture.feedforward import ACTIVATION_OPERATIONS
 from thermoflop.model.operators.kinds import Attend, Lookup, MatMul, Pass
 
 if TYPE_CHECKING:
     from thermoflop.bench.backend import Backend
     from thermoflop.cost.hardware.precision import Precision
-    from thermoflop.cost.work.work import Work
 
 _WHERE = ("calibration", "calibration", 1)
 

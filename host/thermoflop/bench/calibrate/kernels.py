@@ -11,29 +11,22 @@ has no kernel of its own for experts, and collectives need several processes: ne
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from statistics import median
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from thermoflop.base.progress import tracked
 from thermoflop.base.record import record, replace
-from thermoflop.bench.backend import times
+from thermoflop.bench.backend import Backend, times
 from thermoflop.bench.calibrate.busy import Patience
-from thermoflop.bench.kernels import kernel
+from thermoflop.bench.kernels import Pool, kernel
 from thermoflop.bench.limits import find_best, open_pool
 from thermoflop.cost.catalogue.devices import find_device, is_known
 from thermoflop.cost.catalogue.machine import machine
-from thermoflop.cost.hardware.precision import choose_precision
-from thermoflop.cost.work.work import work_of
+from thermoflop.cost.hardware.precision import Precision, choose_precision
+from thermoflop.cost.work.work import Work, work_of
 from thermoflop.model.operators.kinds import Attend, MatMul
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
-
-    from thermoflop.bench.backend import Backend
-    from thermoflop.bench.kernels import Pool
-    from thermoflop.cost.hardware.precision import Precision
-    from thermoflop.cost.work.work import Work
 
 _WHERE = ("calibration", "calibration", 1)
 DIM = 128

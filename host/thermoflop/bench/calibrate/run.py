@@ -7,15 +7,15 @@ import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from statistics import median
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from thermoflop.base.progress import part, say, tracked
-from thermoflop.bench.backend import times
+from thermoflop.bench.backend import Backend, times
 from thermoflop.bench.calibrate.busy import Others, Patience
 from thermoflop.bench.calibrate.fit import agreed, spread, tables
 from thermoflop.bench.calibrate.grid import CPU, GPU, QUICK, Grid, Node, fixed_works, nodes
-from thermoflop.bench.kernels import kernel
-from thermoflop.bench.limits import cold_share, find_best, open_pool
+from thermoflop.bench.kernels import Pool, kernel
+from thermoflop.bench.limits import Best, cold_share, find_best, open_pool
 from thermoflop.bench.measure import PHASES, Bench, Case, StepRow
 from thermoflop.cost.catalogue.machine import (
     FORMAT,
@@ -26,17 +26,11 @@ from thermoflop.cost.catalogue.machine import (
 )
 from thermoflop.cost.catalogue.own_kernels import write_own
 from thermoflop.cost.catalogue.profiles import profile_of
-from thermoflop.cost.hardware.precision import choose_precision
+from thermoflop.cost.hardware.precision import Precision, choose_precision
+from thermoflop.cost.work.work import Work
 from thermoflop.errors import UsageError
 from thermoflop.model.load import load_model
 from thermoflop.model.operators.kinds import MatMul
-
-if TYPE_CHECKING:
-    from thermoflop.bench.backend import Backend
-    from thermoflop.bench.kernels import Pool
-    from thermoflop.bench.limits import Best
-    from thermoflop.cost.hardware.precision import Precision
-    from thermoflop.cost.work.work import Work
 
 LEAST_S = 0.025  # of measuring one shape, each of two times
 QUICK_S = 0.015

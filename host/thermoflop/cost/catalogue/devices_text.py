@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from thermoflop.base.record import plain
 from thermoflop.base.units import digits, shortened, table, wrapped
 from thermoflop.cost.catalogue.devices import as_device, catalogue, devices_like
+from thermoflop.cost.hardware.device import Device
 from thermoflop.errors import InputError
-
-if TYPE_CHECKING:
-    from thermoflop.cost.hardware.device import Device
 
 LEAST = ("", "ridge", "int8", "link", "fp32")  # what a narrow page goes without, in order
 _FORMATS = ("fp32", "bf16", "fp8", "int8")

@@ -8,7 +8,7 @@ of ``Efficiency`` that it replaces. What was not measured stays as the engine's 
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from thermoflop.base.files import read_json, write_text
 from thermoflop.base.record import record
@@ -21,11 +21,9 @@ from thermoflop.cost.catalogue.machine import (
     path_of,
 )
 from thermoflop.cost.hardware.device import Device, device_from
+from thermoflop.cost.hardware.precision import Precision
 from thermoflop.cost.kernels.forms import FORMS
 from thermoflop.errors import InputError, StorageError, UsageError
-
-if TYPE_CHECKING:
-    from thermoflop.cost.hardware.precision import Precision
 
 KIND = "kernel profile"
 # The classes that an estimate has rates of, and those that replace them.

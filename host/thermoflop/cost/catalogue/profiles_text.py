@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import Any
 
 from thermoflop.base.units import shortened, table, wrapped
 from thermoflop.cost.catalogue.profiles import PHASES, Profile, profiles
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
 
 NOTE = (
     "An engine's own name means its newest generation; a version names the one that holds it "

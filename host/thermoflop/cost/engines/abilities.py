@@ -7,12 +7,11 @@ device that a profile was fitted to runs its engine.
 
 from __future__ import annotations
 
-from thermoflop.cost.engines.engine import ENGINES
+from thermoflop.cost.engines.engine import ENGINES, Engine
 from thermoflop.model.architecture.formats import spelled
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from thermoflop.cost.engines.engine import Engine
     from thermoflop.cost.hardware.device import Device
     from thermoflop.cost.work.share import Layout
 

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from thermoflop.base.record import record
 from thermoflop.base.units import digits, gigabytes
-from thermoflop.cost.engines.footprint import FOOTPRINTS, MIB, visible_bytes
+from thermoflop.cost.engines.footprint import FOOTPRINTS, MIB, Footprint, Load, visible_bytes
 from thermoflop.cost.engines.options import OPTIONS, read_options
-from thermoflop.cost.engines.pools import LAYOUTS
+from thermoflop.cost.engines.pools import LAYOUTS, Layout
 from thermoflop.cost.memory import Memory
 from thermoflop.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from typing import Any
 
-    from thermoflop.cost.engines.footprint import Footprint, Load
-    from thermoflop.cost.engines.pools import Layout
     from thermoflop.cost.hardware.device import Device
     from thermoflop.cost.work.share import Share
 

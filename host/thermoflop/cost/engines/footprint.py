@@ -7,10 +7,10 @@ Rows that a constant was fitted to and rows that judge it are told apart in ``da
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from thermoflop.base.record import record
-from thermoflop.cost.engines.placement import place
+from thermoflop.cost.engines.placement import Placement, place
 from thermoflop.cost.memory import kv_bytes, weight_bytes
 from thermoflop.cost.work.weights import layers_of
 from thermoflop.model.architecture.feedforward import Moe
@@ -19,9 +19,7 @@ from thermoflop.model.architecture.parts import Linear
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from typing import Any
 
-    from thermoflop.cost.engines.placement import Placement
     from thermoflop.cost.hardware.device import Device
     from thermoflop.cost.work.share import Share
     from thermoflop.model.architecture.description import Layer

@@ -8,16 +8,13 @@ or what is asked for (``engines.budget`` and ``engines.pools``).
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from thermoflop.base.messages import expected
 from thermoflop.base.record import record
 from thermoflop.base.written import read_number
 from thermoflop.errors import UsageError
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-    from typing import Any
 
 LARGEST = 2**31 - 1
 

@@ -9,15 +9,13 @@ from __future__ import annotations
 
 from math import log1p, log2
 
-from thermoflop.base.number import kind_of, maximum, minimum, one_where
+from thermoflop.base.number import Number, kind_of, maximum, minimum, one_where
 from thermoflop.base.record import replace
-from thermoflop.cost.engines.engine import NARROW
+from thermoflop.cost.engines.engine import NARROW, Engine
 from thermoflop.cost.work.work import Work
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from thermoflop.base.number import Number
-    from thermoflop.cost.engines.engine import Engine
     from thermoflop.cost.hardware.precision import Precision
 
 WIDE_BYTES = 2.0

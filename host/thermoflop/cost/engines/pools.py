@@ -8,7 +8,7 @@ has; Gemma 3, Gemma 2 and gpt-oss come out to the block (logs of vLLM 0.19).
 from __future__ import annotations
 
 from math import ceil
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from thermoflop.base.record import record
 from thermoflop.cost.engines.placement import cache_bytes, place
@@ -18,7 +18,6 @@ from thermoflop.model.architecture.cache import layer_caches
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from typing import Any
 
     from thermoflop.cost.engines.footprint import Load
     from thermoflop.cost.work.share import Share

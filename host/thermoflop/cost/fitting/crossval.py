@@ -8,7 +8,7 @@ every fit is pooled over *other* engines.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -23,15 +23,12 @@ from thermoflop.cost.fitting.rows import engine_name, matrix_of
 from thermoflop.cost.roofline.formula import PARAMETERS, TIED
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
-    import numpy.typing as npt
-
-    from thermoflop.cost.fitting.design_matrix import Array, DesignMatrix
+    from thermoflop.base.number import Array, Flags, Indices, Words
+    from thermoflop.cost.fitting.design_matrix import DesignMatrix
     from thermoflop.cost.published.row import Row
     from thermoflop.cost.roofline.span import Span
-
-    Indices = npt.NDArray[np.int64]
 
 # The groups whose offsets all engines share; of trainers, which have a device or two each, also the
 # device's and the trainer's own: without them, what is common to all would be what the trainer with
@@ -170,7 +167,7 @@ class Residuals:
 
     logs: Array
     group: Indices
-    phase: npt.NDArray[np.str_]
+    phase: Words
     unseen: bool = False
 
 
@@ -262,7 +259,7 @@ def _others_left_out(measured: Measured, engine: str) -> Residuals:
     return replace(left, group=trainers_of(np.array(names)[left.group]), unseen=True)
 
 
-def trainers_of(engines: npt.NDArray[Any]) -> Indices:
+def trainers_of(engines: Iterable[str]) -> Indices:
     """The number of each row's trainer, whose kinds of models are one."""
     names = [name.partition("/")[0] for name in engines]
     return np.unique(names, return_inverse=True)[1]
@@ -332,7 +329,7 @@ def unseen_quantiles(logs: Array, group: Indices) -> tuple[float, float]:
 GENERATED = ("token", "total")
 
 
-def of_phase(phases: npt.NDArray[np.str_], phase: str) -> npt.NDArray[np.bool_]:
+def of_phase(phases: Words, phase: str) -> Flags:
     """Which rows tell of a phase."""
     return np.isin(phases, GENERATED if phase in GENERATED else (phase,))
 

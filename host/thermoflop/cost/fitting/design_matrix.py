@@ -17,13 +17,9 @@ from thermoflop.cost.roofline.formula import COMPUTE, EXPERTS, GAP, MEMORY, PARA
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    import numpy.typing as npt
-
+    from thermoflop.base.number import Array, Flags, Indices
     from thermoflop.cost.roofline.rates import Rates
     from thermoflop.cost.work.work import Work
-
-    Array = npt.NDArray[np.float64]
-    Indices = npt.NDArray[np.int64]
 
 _AT = {name: place for place, name in enumerate(PARAMETERS)}
 _PLACES = [_AT[term.parameter] for term in TERMS]
@@ -78,7 +74,7 @@ class DesignMatrix:
         self.owner: Indices = np.zeros(0, np.int64)
         self.step_row: Indices = np.zeros(0, np.int64)
         self.hosted: Array = np.zeros(0)
-        self.behind: npt.NDArray[np.bool_] = np.zeros(0, np.bool_)
+        self.behind: Flags = np.zeros(0, np.bool_)
         self.columns: Array = np.zeros((len(TERMS), 0))
 
     def add(

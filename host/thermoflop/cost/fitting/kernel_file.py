@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Any
 
 from thermoflop.base.record import record
 from thermoflop.cost.catalogue.devices import find_device
 from thermoflop.cost.catalogue.sheets import sheet
 from thermoflop.cost.hardware.device import device_from
 from thermoflop.cost.kernels.forms import FORMS, TABLES
-from thermoflop.cost.kernels.rows import kernels_of
+from thermoflop.cost.kernels.rows import Kernels, kernels_of
 from thermoflop.errors import InputError
-
-if TYPE_CHECKING:
-    from typing import Any
-
-    from thermoflop.cost.kernels.rows import Kernels
 
 MOST_US = 1e12
 

@@ -9,23 +9,18 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
+from thermoflop.base.number import Array
 from thermoflop.base.record import replace
 from thermoflop.cost.catalogue.devices import catalogue
 from thermoflop.cost.fitting.regression import Problem, points_of, solve
+from thermoflop.cost.kernels.form import Form
 from thermoflop.cost.kernels.rates import KernelRates
-from thermoflop.cost.kernels.rows import carried_kernels
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from typing import Any
-
-    from thermoflop.cost.fitting.design_matrix import Array
-    from thermoflop.cost.kernels.form import Form
-    from thermoflop.cost.kernels.rows import Kernels
+from thermoflop.cost.kernels.rows import Kernels, carried_kernels
 
 # How far, as a logarithm, a parameter of a group is likely from that of all kernels.
 REACH = {

@@ -14,8 +14,9 @@ kernels instead of replacing them brought 0.1.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping, Sequence
 from math import ceil, log2
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 
@@ -23,27 +24,19 @@ from thermoflop.base.record import replace
 from thermoflop.base.units import table, wrapped
 from thermoflop.cost.catalogue.machine import FORMAT
 from thermoflop.cost.catalogue.own_kernels import ALIKE, KIND, REPLACED
-from thermoflop.cost.catalogue.profiles import find_profile
+from thermoflop.cost.catalogue.profiles import Profile, find_profile
 from thermoflop.cost.fitting.design_matrix import DesignMatrix
 from thermoflop.cost.fitting.kernel_file import kernels_from
 from thermoflop.cost.fitting.regression import Problem, logs_of, points_of, solve
-from thermoflop.cost.hardware.device import device_from
-from thermoflop.cost.hardware.precision import choose_precision
+from thermoflop.cost.hardware.device import Device, device_from
+from thermoflop.cost.hardware.precision import Precision, choose_precision
 from thermoflop.cost.kernels.forms import FORMS
+from thermoflop.cost.kernels.rows import Kernels
 from thermoflop.cost.roofline.formula import PARAMETERS, Efficiency
 from thermoflop.cost.roofline.rates import rates_of
 from thermoflop.cost.work.network import network_work
 from thermoflop.cost.work.work import Work
 from thermoflop.errors import InputError, UsageError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
-    from typing import Any
-
-    from thermoflop.cost.catalogue.profiles import Profile
-    from thermoflop.cost.hardware.device import Device
-    from thermoflop.cost.hardware.precision import Precision
-    from thermoflop.cost.kernels.rows import Kernels
 
 LEAST_KERNELS = 5
 # How far a rate is likely from the engine's, as a logarithm, and the noise of what is measured;

@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -26,7 +26,7 @@ from thermoflop.cost.fitting.crossval import (
     unseen_quantiles,
 )
 from thermoflop.cost.fitting.together import built_together, is_together
-from thermoflop.cost.published.row import rows_of
+from thermoflop.cost.published.row import Row, rows_of
 from thermoflop.cost.published.serving import serving_row
 from thermoflop.cost.published.training import training_row
 from thermoflop.cost.roofline.formula import PROFILE_KEYS
@@ -34,17 +34,13 @@ from thermoflop.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import Any
 
-    import numpy.typing as npt
-
+    from thermoflop.base.number import Array, Indices
     from thermoflop.cost.catalogue.profiles import Profile
-    from thermoflop.cost.fitting.design_matrix import Array
     from thermoflop.cost.fitting.regression import Regression
-    from thermoflop.cost.published.row import Row
 
-    Left = tuple[Array, npt.NDArray[np.int64]]
-    Ends = Callable[[Array, npt.NDArray[np.int64]], tuple[float, float]]
+    Left = tuple[Array, Indices]
+    Ends = Callable[[Array, Indices], tuple[float, float]]
 
 
 def carried_rows() -> list[dict[str, Any]]:
@@ -130,7 +126,7 @@ def _profile(
     regression: Regression,
     seen: Left,
     elsewhere: Left,
-    places: npt.NDArray[np.int64] | None,
+    places: Indices | None,
 ) -> dict[str, Any]:
     """A profile as its JSON object, under the names that it has on disk."""
     chosen = np.arange(len(measured.measured)) if places is None else places
@@ -185,7 +181,7 @@ def _key(parameter: str) -> str:
 
 
 def _spreads(
-    measured: Measured, left: Left, rows: npt.NDArray[np.int64], ends: Ends = quantiles
+    measured: Measured, left: Left, rows: Indices, ends: Ends = quantiles
 ) -> dict[str, tuple[float, float, int]]:
     """The interval by phase, where there are ten rows, and over all phases; of runs that of their
     tokens."""
@@ -199,7 +195,7 @@ def _spreads(
     return spreads
 
 
-def _ends(logs: Array, group: npt.NDArray[np.int64], ends: Ends) -> tuple[float, float, int]:
+def _ends(logs: Array, group: Indices, ends: Ends) -> tuple[float, float, int]:
     low, high = ends(logs, group)
     return round(float(np.exp(low)), 4), round(float(np.exp(high)), 4), len(logs)
 

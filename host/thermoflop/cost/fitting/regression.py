@@ -8,7 +8,7 @@ Huber weights), so that a group with two rows moves little and one with fifty mo
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
@@ -18,11 +18,9 @@ from thermoflop.cost.roofline.formula import PARAMETERS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from typing import Protocol
 
-    import numpy.typing as npt
-
-    from thermoflop.cost.fitting.design_matrix import Array, DesignMatrix
+    from thermoflop.base.number import Array, Indices
+    from thermoflop.cost.fitting.design_matrix import DesignMatrix
 
     Unknowns = list[tuple[str | None, int]]
 
@@ -173,7 +171,7 @@ def fits_without(
     groups: Sequence[tuple[str, ...]],
     centre: Array,
     spread: float,
-    parts: Sequence[npt.NDArray[np.int64]],
+    parts: Sequence[Indices],
 ) -> list[Regression]:
     """What ``regression``, the fit to all rows, becomes without each of some parts of the rows.
 
@@ -260,7 +258,7 @@ class Problem:
         matrix: Seconds,
         target: Array,
         member: Array,
-        columns: npt.NDArray[np.int64],
+        columns: Indices,
         prior: Array,
         widths: Array,
         weights: Array | None = None,

@@ -30,12 +30,8 @@ from thermoflop.cost.roofline.span import Span
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    import numpy.typing as npt
-
-    from thermoflop.cost.fitting.design_matrix import Array
+    from thermoflop.base.number import Array, Flags, Indices, Words
     from thermoflop.cost.published.row import Row
-
-    Indices = npt.NDArray[np.int64]
 
 # How far the base may leave what is known before, and an engine the base, as fractions of the
 # prior's own width; a factor 1, and that of versions of before 2026. Chosen where each model, each
@@ -127,7 +123,7 @@ class Together:
             )  # fmt: skip
         return fitted_waiting(made, waits)
 
-    def fitted(self, rows: npt.NDArray[np.bool_]) -> tuple[Regression, dict[str, Profile]]:
+    def fitted(self, rows: Flags) -> tuple[Regression, dict[str, Profile]]:
         """The fit to the rows that are marked, and its profiles.
 
         Rows of no stated load are judged, but not fitted to.
@@ -154,7 +150,7 @@ class Together:
         return seconds
 
     def left_out(
-        self, part: npt.NDArray[np.bool_] | None = None, by: npt.NDArray[np.str_] | None = None
+        self, part: Flags | None = None, by: Words | None = None
     ) -> tuple[LeftOut, list[Profile]]:
         """Every row without its model, or what it is ``by``: what is missed, and the profile that
         the row was not in.
@@ -239,7 +235,7 @@ class LeftOut:
         made = {name: self._ends(chosen, engine) for name, chosen in phases.items()}
         return {**made, "prefill": replace(made["all"].wider(("prefill",)), rows=0)}
 
-    def _ends(self, chosen: npt.NDArray[np.bool_], engine: str) -> Spread:
+    def _ends(self, chosen: Flags, engine: str) -> Spread:
         """The interval of an engine from what all of them missed.
 
         A row weighs as in the fit, by the -1/4th power of the rows of its engine and model; those

@@ -20,8 +20,8 @@ from thermoflop.cost.inference.steady import UNMEASURED, WAITING, waiting_parts
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from thermoflop.base.number import Array
     from thermoflop.cost.catalogue.profiles import Profile
-    from thermoflop.cost.fitting.design_matrix import Array
     from thermoflop.cost.published.row import Row
 
 # Of widths from 0.15 to 0.5 this one misses least both where a model is left out (24 % at the

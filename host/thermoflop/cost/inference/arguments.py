@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from thermoflop.base.number import any_of, kind_of
+from thermoflop.base.number import Number, any_of, kind_of
 from thermoflop.base.record import record, replace
 from thermoflop.cost.catalogue.devices import as_device
 from thermoflop.cost.hardware.device import Device
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from os import PathLike
     from typing import Any
 
-    from thermoflop.base.number import Number
     from thermoflop.model.model import Model
 
 LARGEST = 10**12

@@ -17,7 +17,7 @@ from thermoflop.cost.work.weights import layers_of, stage_share
 from thermoflop.cost.work.work import weights_of
 from thermoflop.errors import UsageError
 from thermoflop.model.architecture.cache import cache_elements
-from thermoflop.model.architecture.mixers import Attention, LatentAttention
+from thermoflop.model.architecture.mixers import Attention, LatentAttention, Mixer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
     from thermoflop.cost.hardware.device import Device
     from thermoflop.cost.work.share import Share
-    from thermoflop.model.architecture.mixers import Mixer
     from thermoflop.model.model import Model
     from thermoflop.model.operators.step import Step
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 
-from thermoflop.base.number import kind_of
+from thermoflop.base.number import Number, kind_of
 from thermoflop.base.record import record
 from thermoflop.base.units import gigabytes, wrapped
 from thermoflop.cost.engines.engine import DEFAULT
@@ -13,7 +13,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from thermoflop.base.number import Number
     from thermoflop.cost.engines.budget import EngineMemory
     from thermoflop.cost.engines.footprint import Load
     from thermoflop.cost.inference.room import Room

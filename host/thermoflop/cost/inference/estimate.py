@@ -7,7 +7,7 @@ blocks that stay in the processor's cache.
 
 from __future__ import annotations
 
-from thermoflop.base.number import kind_of, maximum
+from thermoflop.base.number import Number, kind_of, maximum
 from thermoflop.base.record import is_record, replace
 from thermoflop.cost.energy import Energy, energy_of
 from thermoflop.cost.hardware.nodes import network_text, with_network
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from os import PathLike
     from typing import Any
 
-    from thermoflop.base.number import Number
     from thermoflop.cost.catalogue.profiles import Profile
     from thermoflop.cost.hardware.device import Device
     from thermoflop.cost.inference.arguments import Workload

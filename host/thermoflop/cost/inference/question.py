@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from thermoflop.base.record import record, replace
 from thermoflop.cost.inference.estimate import decoding_s, one, prompt_s, read_at_once
 from thermoflop.cost.inference.setting import Setting
-from thermoflop.cost.inference.steady import client_s, steady_s, steady_steps
+from thermoflop.cost.inference.steady import AnyStep, client_s, steady_s, steady_steps
 from thermoflop.cost.work.steps import decode_step, generation_steps, middle_context
 
 if TYPE_CHECKING:
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from thermoflop.cost.hardware.device import Device
     from thermoflop.cost.hardware.precision import Precision
     from thermoflop.cost.inference.arguments import Workload
-    from thermoflop.cost.inference.steady import AnyStep
     from thermoflop.cost.roofline.span import Span
     from thermoflop.cost.work.share import Layout, Share
     from thermoflop.cost.work.weights import Checkpoint

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from thermoflop.base.number import any_of, maximum
+from thermoflop.base.number import Number, any_of, maximum
 from thermoflop.base.record import fields_of, plain, record
 from thermoflop.base.sheet import Figure, Grid, Row, column, figure, figures_of
 from thermoflop.base.units import (
@@ -38,7 +38,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from thermoflop.base.number import Number
     from thermoflop.cost.energy import Energy
     from thermoflop.cost.hardware.precision import Precision
     from thermoflop.cost.inference.divided import Divided

@@ -10,7 +10,7 @@ from thermoflop.cost.roofline.rates import fastest_peak, rates_of
 from thermoflop.cost.roofline.span import Span, span_of
 from thermoflop.cost.work.mixed import Mixed, merged
 from thermoflop.cost.work.share import Layout, Share
-from thermoflop.cost.work.steps import decode_step, prefill_step, prompt_steps
+from thermoflop.cost.work.steps import Weighted, decode_step, prefill_step, prompt_steps
 from thermoflop.cost.work.work import Work, window_ends
 from thermoflop.model.media import Media
 from thermoflop.model.operators.step import Step
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from thermoflop.cost.catalogue.profiles import Profile, Spread
     from thermoflop.cost.hardware.device import Device
     from thermoflop.cost.hardware.precision import Precision
-    from thermoflop.cost.work.steps import Weighted
     from thermoflop.cost.work.weights import Checkpoint
     from thermoflop.model.model import Model
 

@@ -7,11 +7,14 @@ draft and one step of the large model on k + 1 tokens for each sequence.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from os import PathLike
+from typing import Any
 
 from thermoflop.base.record import record, replace
 from thermoflop.base.units import digits, seconds
 from thermoflop.cost.catalogue.cards import pooled, unlike
+from thermoflop.cost.catalogue.profiles import Profile
+from thermoflop.cost.hardware.device import Device
 from thermoflop.cost.inference.arguments import checked_size, validate_arguments
 from thermoflop.cost.inference.held_to import check_cards, setting_of
 from thermoflop.cost.work.share import check_degrees, choose_layout
@@ -20,12 +23,6 @@ from thermoflop.errors import UsageError
 from thermoflop.model.architecture.description import draft_of, without_ahead
 from thermoflop.model.load import load_model
 from thermoflop.model.model import Model
-
-if TYPE_CHECKING:
-    from os import PathLike
-
-    from thermoflop.cost.catalogue.profiles import Profile
-    from thermoflop.cost.hardware.device import Device
 
 PADDED = 1.01  # of a vocabulary's size, which makers round up
 

@@ -5,12 +5,11 @@ from __future__ import annotations
 from thermoflop.base.units import gigabytes
 from thermoflop.cost.engines.abilities import no_device, no_layout
 from thermoflop.cost.engines.budget import engine_memory, has_options
-from thermoflop.cost.engines.engine import ENGINES
+from thermoflop.cost.engines.engine import ENGINES, Engine
 from thermoflop.cost.inference.formats import lacking, unread
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from thermoflop.cost.engines.engine import Engine
     from thermoflop.cost.engines.footprint import Load
     from thermoflop.cost.hardware.device import Device
     from thermoflop.cost.work.share import Share

@@ -15,20 +15,19 @@ reads anyway, which measured servers do not show.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
-from thermoflop.base.number import maximum, minimum
+from thermoflop.base.number import Number, maximum, minimum
 from thermoflop.cost.roofline.bound import Sums, bound_s, sums_of
 from thermoflop.cost.work.mixed import Mixed
 from thermoflop.cost.work.steps import decode_step, prefill_step
 
 if TYPE_CHECKING:
-    from thermoflop.base.number import Number
     from thermoflop.cost.engines.engine import Engine
     from thermoflop.cost.inference.setting import Setting
     from thermoflop.model.operators.step import Step
 
-    AnyStep = Step | Mixed
+AnyStep: TypeAlias = "Step | Mixed"
 
 # The parts of the time to a client's first token (``waiting_parts``), as ``Profile.waiting`` has
 # what each is multiplied by.

@@ -8,22 +8,17 @@ that does not hold, in the proportion that ``-ts`` would be given: each card as 
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections.abc import Sequence
 from itertools import accumulate
-from typing import TYPE_CHECKING
 
 from thermoflop.base.record import record, replace
 from thermoflop.cost.engines.budget import EngineMemory, engine_memory
 from thermoflop.cost.engines.footprint import Load, visible_bytes
 from thermoflop.cost.engines.placement import cache_bytes, outside_bytes, placed_layers
-from thermoflop.cost.inference.room import largest
+from thermoflop.cost.hardware.device import Device
+from thermoflop.cost.inference.room import Room, largest
+from thermoflop.cost.memory import Memory
 from thermoflop.cost.work.share import Share
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from thermoflop.cost.hardware.device import Device
-    from thermoflop.cost.inference.room import Room
-    from thermoflop.cost.memory import Memory
 
 
 @record

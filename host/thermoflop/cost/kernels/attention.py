@@ -11,14 +11,8 @@ the products by a 2-norm.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from thermoflop.base.number import maximum, minimum
-from thermoflop.cost.kernels.form import Form, Parameter, from_memory_s, norm
-
-if TYPE_CHECKING:
-    from thermoflop.base.number import Number
-    from thermoflop.cost.kernels.form import Values
+from thermoflop.base.number import Number, maximum, minimum
+from thermoflop.cost.kernels.form import Form, Parameter, Values, from_memory_s, norm
 
 SPLIT_COST = 0.02  # what a position costs beyond the length from which blocks share a sequence
 

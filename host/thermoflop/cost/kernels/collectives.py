@@ -7,13 +7,8 @@ connected, which no sheet says: measure it.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from thermoflop.cost.kernels.form import Form, Parameter
-
-if TYPE_CHECKING:
-    from thermoflop.base.number import Number
-    from thermoflop.cost.kernels.form import Values
+from thermoflop.base.number import Number
+from thermoflop.cost.kernels.form import Form, Parameter, Values
 
 
 def seconds(kernel: Values, rates: Values) -> Number:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -10,11 +10,9 @@ from thermoflop.base.record import record
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from typing import Any
 
-    import numpy.typing as npt
+    from thermoflop.base.number import Array
 
-    Array = npt.NDArray[np.float64]
     Columns = Mapping[str, Any]
 
 

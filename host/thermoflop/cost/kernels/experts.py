@@ -6,14 +6,8 @@ than balanced ones (``spread``), and load the fullest device more (``skew``).
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from thermoflop.base.number import maximum, minimum
-from thermoflop.cost.kernels.form import Form, Parameter, from_memory_s, norm
-
-if TYPE_CHECKING:
-    from thermoflop.base.number import Number
-    from thermoflop.cost.kernels.form import Values
+from thermoflop.base.number import Number, maximum, minimum
+from thermoflop.cost.kernels.form import Form, Parameter, Values, from_memory_s, norm
 
 
 def seconds(kernel: Values, rates: Values) -> Number:

@@ -7,17 +7,13 @@ one mapping (``sheet.sheet_of`` names the latter), parameters in another. Times 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping
+from typing import TypeAlias
 
-from thermoflop.base.number import maximum
+from thermoflop.base.number import Number, maximum
 from thermoflop.base.record import record
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-
-    from thermoflop.base.number import Number
-
-    Values = Mapping[str, Number]
+Values: TypeAlias = "Mapping[str, Number]"
 
 
 @record

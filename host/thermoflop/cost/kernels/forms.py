@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from thermoflop.cost.kernels import attention, collectives, experts, gemm, latent
-
-if TYPE_CHECKING:
-    from thermoflop.cost.kernels.form import Form
+from thermoflop.cost.kernels.form import Form
 
 FORMS: dict[str, Form] = {
     form.name: form

@@ -6,15 +6,9 @@ position (DeepSeek-V2, section 2.1), read once.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from thermoflop.base.number import maximum
+from thermoflop.base.number import Number, maximum
 from thermoflop.cost.kernels.attention import pass_s
-from thermoflop.cost.kernels.form import Form, Parameter, from_memory_s, norm
-
-if TYPE_CHECKING:
-    from thermoflop.base.number import Number
-    from thermoflop.cost.kernels.form import Values
+from thermoflop.cost.kernels.form import Form, Parameter, Values, from_memory_s, norm
 
 
 def seconds(kernel: Values, rates: Values) -> Number:

@@ -6,17 +6,13 @@ that the package carries; ``calibrated`` moves them by kernels that a user measu
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import exp
-from typing import TYPE_CHECKING
+from typing import Any
 
 from thermoflop.base.record import record
+from thermoflop.cost.kernels.form import Form
 from thermoflop.cost.kernels.forms import FORMS
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from typing import Any
-
-    from thermoflop.cost.kernels.form import Form
 
 
 @record

@@ -7,29 +7,19 @@ and floors that the host sets.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
+from thermoflop.base.number import Array, Flags, Indices, Words
 from thermoflop.base.record import record
 from thermoflop.cost.data import read_data
-from thermoflop.cost.hardware.device import is_switched
+from thermoflop.cost.hardware.device import Device, is_switched
 from thermoflop.cost.kernels.columns import FORMATS, sizes_of
+from thermoflop.cost.kernels.form import Form
 from thermoflop.cost.kernels.forms import FORMS, TABLES
 from thermoflop.cost.kernels.sheet import architecture_of, sheet_of
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from typing import Any
-
-    import numpy.typing as npt
-
-    from thermoflop.cost.hardware.device import Device
-    from thermoflop.cost.kernels.form import Form
-
-    Array = npt.NDArray[np.float64]
-    Flags = npt.NDArray[np.bool_]
-    Indices = npt.NDArray[np.int64]
 
 # A row faster than its bytes come from memory read them on the chip, if they are about that many.
 ON_CHIP, SLOWEST_ON_CHIP_S = 1.2, 5e-6
@@ -47,7 +37,7 @@ class Kernels:
     form: Form
     sizes: dict[str, Array]
     measured_s: Array
-    labels: dict[str, npt.NDArray[np.str_]]
+    labels: dict[str, Words]
     left_out: dict[str, int]
 
     def __len__(self) -> int:

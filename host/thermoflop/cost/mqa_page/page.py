@@ -8,17 +8,13 @@ model of this package does differently.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Mapping
+from typing import Any
 
-from thermoflop.base.number import maximum
+from thermoflop.base.number import Number, maximum
 from thermoflop.base.record import record
 from thermoflop.base.units import wrapped
 from thermoflop.errors import UsageError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-
-    from thermoflop.base.number import Number
 
 FORMS = {"mha": "MHA", "mqa": "MQA"}
 CORRECTED = (

@@ -6,7 +6,8 @@ and estimated rather than hundreds. Models that it lacks are read.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 from thermoflop.base.messages import check_word
 from thermoflop.base.plain import is_number
@@ -14,9 +15,10 @@ from thermoflop.base.record import plain, record, replace
 from thermoflop.base.units import digits, gigabytes, seconds, table
 from thermoflop.cost.catalogue.cards import pooled, splits_layers, unlike
 from thermoflop.cost.catalogue.devices import as_device
-from thermoflop.cost.catalogue.profiles import find_profile
+from thermoflop.cost.catalogue.profiles import Profile, find_profile
 from thermoflop.cost.engines.engine import DEFAULT
 from thermoflop.cost.engines.footprint import Load
+from thermoflop.cost.hardware.device import Device
 from thermoflop.cost.hardware.precision import choose_precision
 from thermoflop.cost.inference.arguments import checked_whole, written
 from thermoflop.cost.inference.estimate import estimate
@@ -24,12 +26,6 @@ from thermoflop.cost.inference.formats import as_downloaded
 from thermoflop.cost.inference.held_to import check_cards, check_engine
 from thermoflop.cost.inference.room import MOST_DEVICES, room_of
 from thermoflop.errors import UsageError
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
-
-    from thermoflop.cost.catalogue.profiles import Profile
-    from thermoflop.cost.hardware.device import Device
 
 # What engines run, widest first: llama.cpp's own, and what the others load fast (vLLM's page of
 # supported hardware calls its GGUF experimental and slow, docs.vllm.ai, features/quantization).

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from thermoflop.base.messages import reason
 from thermoflop.base.plain import checked_between, is_between
 from thermoflop.base.record import record
 from thermoflop.cost.catalogue.devices import find_device
+from thermoflop.cost.hardware.device import Device
 from thermoflop.errors import InputError, UsageError
-
-if TYPE_CHECKING:
-    from thermoflop.cost.hardware.device import Device
 
 ENTRIES = (
     "[[price]] with device, dollars_per_hour, date and source, as `thermoflop plan --help` shows"

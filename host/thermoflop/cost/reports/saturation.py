@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
 
 from thermoflop.base.record import record
 from thermoflop.base.units import digits, gigabytes, seconds, table
-from thermoflop.cost.inference.result import counted_bytes
+from thermoflop.cost.inference.result import Estimate, counted_bytes
 from thermoflop.cost.why.table import steps_of
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from thermoflop.cost.inference.result import Estimate
 
 BATCHES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048)
 

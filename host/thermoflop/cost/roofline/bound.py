@@ -9,7 +9,7 @@ sequences may be in different stages at once.
 
 from __future__ import annotations
 
-from thermoflop.base.number import maximum, minimum
+from thermoflop.base.number import Number, maximum, minimum
 from thermoflop.base.record import record
 from thermoflop.cost.hardware.device import Device, is_switched
 from thermoflop.cost.roofline.decode import positive_sum, segments
@@ -18,7 +18,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from thermoflop.base.number import Number
     from thermoflop.cost.work.work import Work
 
 

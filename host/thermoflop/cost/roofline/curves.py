@@ -13,12 +13,11 @@ from bisect import bisect_right
 from math import exp, log
 from typing import TYPE_CHECKING
 
-from thermoflop.base.number import kind_of, maximum
+from thermoflop.base.number import Number, kind_of, maximum
 from thermoflop.base.record import record
 from thermoflop.model.operators.kinds import Attend, Lookup, MatMul, Pass
 
 if TYPE_CHECKING:
-    from thermoflop.base.number import Number
     from thermoflop.cost.work.work import Work
 
 _WEIGHTED_NORM = 4  # operations an element of a root-mean-square norm; a layer norm has more

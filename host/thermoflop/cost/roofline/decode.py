@@ -12,14 +12,13 @@ from __future__ import annotations
 
 from math import ceil, floor
 
-from thermoflop.base.number import any_of, ceil_div, kind_of, maximum, minimum, one_where
+from thermoflop.base.number import Number, any_of, ceil_div, kind_of, maximum, minimum, one_where
 from thermoflop.base.record import record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from thermoflop.base.number import Number
     from thermoflop.cost.roofline.rates import Rates
     from thermoflop.cost.work.work import Work
 

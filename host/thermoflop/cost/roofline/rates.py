@@ -5,7 +5,7 @@ The form of the time is ``roofline.formula``; here it meets a device, a number f
 
 from __future__ import annotations
 
-from thermoflop.base.number import maximum, minimum
+from thermoflop.base.number import Number, maximum, minimum
 from thermoflop.cost.engines.engine import DEFAULT, Engine, attention_peak_of, peak_of, wide_peak_of
 from thermoflop.cost.hardware.nodes import joining_bytes_s
 from thermoflop.cost.roofline.formula import COMPUTE, GAP, MEMORY, NETWORK, PASSES, Coefficients
@@ -15,7 +15,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from thermoflop.base.number import Number
     from thermoflop.cost.hardware.device import Device
     from thermoflop.cost.hardware.precision import Precision
     from thermoflop.cost.roofline.curves import Curves

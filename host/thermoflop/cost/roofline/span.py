@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-from thermoflop.base.number import maximum
+from thermoflop.base.number import Number, maximum
 from thermoflop.base.record import fields_of, record
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from thermoflop.base.number import Number
 
 
 @record

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from os import PathLike
+from typing import Any
 
 from thermoflop.base.plain import checked_between, is_between, is_number
 from thermoflop.base.record import replace
 from thermoflop.base.units import digits
 from thermoflop.cost.catalogue.cards import pooled, unlike
+from thermoflop.cost.catalogue.profiles import Profile
+from thermoflop.cost.hardware.device import Device
 from thermoflop.cost.inference.arguments import as_model, checked_whole, validate_arguments, written
 from thermoflop.cost.inference.held_to import as_run, check_cards, check_layout, rates_on
 from thermoflop.cost.inference.room import room_of
@@ -26,14 +29,8 @@ from thermoflop.cost.serving.targets import Targets, limit_beyond, most_users, m
 from thermoflop.cost.serving.trace import read_trace
 from thermoflop.cost.work.share import check_degrees, choose_layout
 from thermoflop.errors import InputError, UsageError
+from thermoflop.model.model import Model
 from thermoflop.model.sizes import instead_of
-
-if TYPE_CHECKING:
-    from os import PathLike
-
-    from thermoflop.cost.catalogue.profiles import Profile
-    from thermoflop.cost.hardware.device import Device
-    from thermoflop.model.model import Model
 
 # Requests a second of one server from which on its processor may be what limits: with prompts of
 # 128 tokens and outputs of 4, four H100 answered 54 (vLLM) and 217 (SGLang), H200 161, one H100 30

@@ -7,14 +7,12 @@ where ``usage`` may be an object. A time is seconds, or what its name or size sa
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from typing import Any
 
 from thermoflop.base.messages import reason
 from thermoflop.base.record import record
 from thermoflop.errors import InputError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 TIMES = (
     "timestamp", "arrival", "arrivals", "arrivaltime", "arrivedat", "arrivaltimestamp", "time",

@@ -4,19 +4,15 @@ from __future__ import annotations
 
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import Any, BinaryIO
 
 from thermoflop.base.files import replace_file
+from thermoflop.base.number import Array, Flags
 from thermoflop.cost.inference.estimate import estimate
 from thermoflop.cost.sweep.grid import Cell, Grid
 from thermoflop.errors import MissingExtra, ThermoflopError
 from thermoflop.model.load import load_model
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-    from thermoflop.model.model import Model
+from thermoflop.model.model import Model
 
 MISSING = "a sweep needs pyarrow: pip install 'thermoflop[parquet]'"
 TEXTS = ("model", "device", "dtype", "refused")
@@ -99,7 +95,7 @@ def rows(grid: Grid, cell: Cell, sizes: range) -> dict[str, Any]:
 
 def _estimated(
     grid: Grid, cell: Cell, columns: dict[str, Any]
-) -> tuple[dict[str, NDArray[np.float64]], str | None, NDArray[np.bool_], list[str | None]]:
+) -> tuple[dict[str, Array], str | None, Flags, list[str | None]]:
     """Figures, format, whether it fits and why it is refused, row by row.
 
     Rows longer than the model's context are told apart first: one of them would refuse all.

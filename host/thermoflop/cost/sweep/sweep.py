@@ -13,8 +13,9 @@ import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from itertools import islice
+from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from thermoflop.base.files import replace_file
 from thermoflop.base.progress import say
@@ -25,9 +26,6 @@ from thermoflop.cost.sweep.grid import Grid, grid_of, read_grid, shard_of
 from thermoflop.cost.sweep.part import COLUMNS, part_name, write_part
 from thermoflop.errors import InputError, MissingExtra, StorageError, UsageError
 from thermoflop.model.load import load_model
-
-if TYPE_CHECKING:
-    from os import PathLike
 
 Made = tuple[int, int, str | None]  # what write_part says of a part
 MANIFEST = "_sweep.json"  # readers of a folder of Parquet pass over what begins so

@@ -18,7 +18,7 @@ from thermoflop.cost.work.weights import Checkpoint, Uniform, layer_matrices, we
 from thermoflop.cost.work.work import Work, pass_work
 from thermoflop.errors import UsageError
 from thermoflop.model.architecture.feedforward import Moe
-from thermoflop.model.architecture.parts import Linear
+from thermoflop.model.architecture.parts import Linear, Part
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from thermoflop.cost.hardware.precision import Precision
     from thermoflop.cost.work.share import Share
     from thermoflop.model.architecture.description import Description, Layer
-    from thermoflop.model.architecture.parts import Part
 
 ALL = "all-linear"
 ADAPTERS = "adapters"  # the part of the model that their works belong to

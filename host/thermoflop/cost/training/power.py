@@ -13,13 +13,10 @@ these are missed by up to 12 % with it, and by 18 % at the data sheets' peaks; a
 from __future__ import annotations
 
 from functools import cache
-from typing import TYPE_CHECKING
 
 from thermoflop.base.record import replace
 from thermoflop.cost.catalogue.devices import find_device
-
-if TYPE_CHECKING:
-    from thermoflop.cost.hardware.device import Device
+from thermoflop.cost.hardware.device import Device
 
 EXPONENT = 2 / 3
 # The devices of a chip, by the one with the fewest watts, whose data sheet stands for it.

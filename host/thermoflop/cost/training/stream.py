@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from thermoflop.cost.work.work import Work
     from thermoflop.model.architecture.description import Description
 
-    Names = frozenset[tuple[str, str]]
-
 
 def stream_works(works: list[Work], description: Description) -> list[bool]:
     """Which works run over the residual stream: its sums, and norms before and behind blocks."""

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from thermoflop.base.record import replace
 from thermoflop.base.units import digits, scaled
 from thermoflop.cost.catalogue.trainers import find_training_profile
+from thermoflop.cost.roofline.formula import Efficiency
+from thermoflop.cost.roofline.rates import Rates
+from thermoflop.cost.training.iteration import Iteration
 from thermoflop.cost.training.overlap import hidden_lines
 from thermoflop.cost.training.power import at_power
 from thermoflop.cost.training.work import rates_for, trained
 from thermoflop.cost.why.table import Reason, network_lines, reasons, reasons_text
-
-if TYPE_CHECKING:
-    from thermoflop.cost.roofline.formula import Efficiency
-    from thermoflop.cost.roofline.rates import Rates
-    from thermoflop.cost.training.iteration import Iteration
 
 
 def training_rates(iteration: Iteration, profile: str | None) -> Rates:

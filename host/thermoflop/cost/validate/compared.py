@@ -3,17 +3,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 
 from thermoflop.base.record import record
 from thermoflop.base.units import shortened, table
 from thermoflop.cost.data import read_data
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
 
 # Fewer rows say nothing of an engine.
 LEAST = 20

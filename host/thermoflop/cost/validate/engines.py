@@ -8,7 +8,8 @@ buffer, and what its device leaves to the host).
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import Any
 
 from thermoflop.base.record import record
 from thermoflop.cost.catalogue.devices import find_device
@@ -16,12 +17,8 @@ from thermoflop.cost.engines.budget import Budget, engine_memory
 from thermoflop.cost.engines.footprint import MIB, Load
 from thermoflop.cost.inference.capacity import Fit, fit
 from thermoflop.cost.published.row import Skipped
+from thermoflop.cost.work.share import Share
 from thermoflop.errors import ThermoflopError
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from thermoflop.cost.work.share import Share
 
 # Engines by what rows call them; the last ones report what torch's allocator held at most.
 ENGINES = {

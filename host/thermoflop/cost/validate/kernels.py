@@ -7,10 +7,12 @@ of files are predicted by the rates that the package carries.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 
+from thermoflop.base.number import Array
 from thermoflop.base.progress import tracked
 from thermoflop.base.record import record
 from thermoflop.base.units import seconds, table
@@ -20,11 +22,6 @@ from thermoflop.cost.fitting.kernels import calibrated, first_to_measure, fit_ke
 from thermoflop.cost.kernels.forms import FORMS
 from thermoflop.cost.kernels.rates import KernelRates, kernel_rates
 from thermoflop.cost.kernels.rows import Kernels, carried_kernels
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
-    from thermoflop.cost.fitting.design_matrix import Array
 
 OWN_COUNTS = (5, 20)
 SHIPPED = "carried rates"

@@ -9,7 +9,8 @@ gives less than the best is its regret.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -20,13 +21,9 @@ from thermoflop.cost.inference.question import Question
 from thermoflop.cost.published.files import read_rows
 from thermoflop.cost.published.row import Row, rows_of
 from thermoflop.cost.published.serving import serving_row
+from thermoflop.cost.roofline.span import Span
+from thermoflop.cost.validate.compared import Compared
 from thermoflop.cost.validate.times import held_out, identity, profile_of
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from thermoflop.cost.roofline.span import Span
-    from thermoflop.cost.validate.compared import Compared
 
 LAYOUTS = 3  # that a group has at least
 SPEEDS = 5  # at which the layouts of a group are compared

@@ -6,14 +6,13 @@ prompt carries the decoding of others along); attention is computed for each par
 
 from __future__ import annotations
 
-from thermoflop.base.number import maximum
+from thermoflop.base.number import Number, maximum
 from thermoflop.base.record import record, replace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from thermoflop.base.number import Number
     from thermoflop.cost.work.work import Work
     from thermoflop.model.operators.step import Step
 

@@ -15,10 +15,10 @@ from __future__ import annotations
 from thermoflop.base.record import replace
 from thermoflop.errors import UsageError
 from thermoflop.model.architecture.description import Description, Layer, Placed, Run, Stack
-from thermoflop.model.architecture.feedforward import Mlp
+from thermoflop.model.architecture.feedforward import FeedForward, Mlp
 from thermoflop.model.architecture.linear import GatedDelta, KimiDelta, Lightning
-from thermoflop.model.architecture.mixers import Attention, LatentAttention, SideBySide
-from thermoflop.model.architecture.parts import Linear, Table
+from thermoflop.model.architecture.mixers import Attention, LatentAttention, Mixer, SideBySide
+from thermoflop.model.architecture.parts import Linear, Part, Table
 from thermoflop.model.architecture.recurrences import (
     GatedRecurrence,
     Mamba,
@@ -27,12 +27,6 @@ from thermoflop.model.architecture.recurrences import (
     TimeMix,
 )
 from thermoflop.model.architecture.sparse import CompressedAttention
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from thermoflop.model.architecture.feedforward import FeedForward
-    from thermoflop.model.architecture.mixers import Mixer
-    from thermoflop.model.architecture.parts import Part
 
 
 def shard(description: Description, tp: int, ep: int) -> Description:

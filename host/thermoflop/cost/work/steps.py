@@ -4,16 +4,15 @@ fits, predictions and explanations are made of, under the conventions that fused
 
 from __future__ import annotations
 
-from thermoflop.base.number import kind_of, maximum, one_where
+from thermoflop.base.number import Number, kind_of, maximum, one_where
 from thermoflop.model.operators.step import Step
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import TypeAlias
 
-    from thermoflop.base.number import Number
 
-    Weighted: TypeAlias = list[tuple[Number, Step]]
+Weighted: TypeAlias = "list[tuple[Number, Step]]"
 
 CONVENTIONS = {
     "attention": "causal in the prompt, fused: scores stay on the chip",

@@ -10,7 +10,7 @@ blocks of 256 fill in a type of blocks of 32. What sees or hears is a file of it
 from __future__ import annotations
 
 from thermoflop.base.record import record
-from thermoflop.model.architecture.parts import Convolution, Linear, Table
+from thermoflop.model.architecture.parts import Convolution, Linear, Part, Table
 from thermoflop.model.operators.build import TOWERS
 
 TYPE_CHECKING = False
@@ -20,12 +20,11 @@ if TYPE_CHECKING:
 
     from thermoflop.cost.hardware.precision import Precision
     from thermoflop.model.architecture.description import Description, Run
-    from thermoflop.model.architecture.parts import Part
     from thermoflop.model.architecture.quantization import Quantization, Stored
 
-    # the formats of a part, each with the layers that have it so and the bytes of one set
-    Sizes: TypeAlias = Iterator[tuple[Stored | None, tuple[int, ...], float]]
-    Formats: TypeAlias = "Uniform | Checkpoint | Mix"
+# The formats of a part, each with the layers that have it so and the bytes of one set.
+Sizes: TypeAlias = "Iterator[tuple[Stored | None, tuple[int, ...], float]]"
+Formats: TypeAlias = "Uniform | Checkpoint | Mix"
 
 # Products that run the expansion of a latent in two halves (DeepSeek-V2, section 2.1.2).
 _HALVES = ("absorb keys", "absorb values")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from math import lcm
 
-from thermoflop.base.number import ceil_div, minimum
+from thermoflop.base.number import Number, ceil_div, minimum
 from thermoflop.base.record import record
-from thermoflop.model.architecture.mixers import Attention, LatentAttention
+from thermoflop.model.architecture.mixers import Attention, LatentAttention, Mixer
 from thermoflop.model.architecture.recurrences import Recurrence
 from thermoflop.model.architecture.sparse import CompressedAttention
 
@@ -14,9 +14,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from thermoflop.base.number import Number
     from thermoflop.model.architecture.description import Description, Layer
-    from thermoflop.model.architecture.mixers import Mixer
 
 
 def _attending(description: Description) -> Iterator[tuple[Number, Mixer]]:

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from thermoflop.base.number import maximum
+from thermoflop.base.number import Number, maximum
 from thermoflop.base.record import record, replace
-from thermoflop.model.architecture.parts import Table
+from thermoflop.model.architecture.parts import Linear, Norm, Part, Table
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from thermoflop.base.number import Number
     from thermoflop.model.architecture.feedforward import FeedForward
     from thermoflop.model.architecture.grid import Grid
     from thermoflop.model.architecture.mixers import Attention, Mixer
-    from thermoflop.model.architecture.parts import Linear, Norm, Part
     from thermoflop.model.architecture.sparse import Streams
 
 

@@ -13,13 +13,9 @@ from __future__ import annotations
 from math import gcd
 
 from thermoflop.base.messages import expected
-from thermoflop.base.number import kind_of, scaled, whole
+from thermoflop.base.number import Number, kind_of, scaled, whole
 from thermoflop.base.record import record
 from thermoflop.errors import UsageError
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from thermoflop.base.number import Number
 
 _PLAIN_BITS = {"fp32": 32, "tf32": 32, "bf16": 16, "fp16": 16, "fp8": 8, "int8": 8}
 # bits of an element, bits that a group shares, its elements

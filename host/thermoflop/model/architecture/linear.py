@@ -6,13 +6,10 @@ MiniMax-01 (2025, section 2.2: Lightning attention, a fixed decay for every head
 
 from __future__ import annotations
 
+from thermoflop.base.number import Number
 from thermoflop.base.record import record
 from thermoflop.model.architecture.parts import Convolution, Linear, Norm, Vector
 from thermoflop.model.architecture.recurrences import Recurrence
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from thermoflop.base.number import Number
 
 GROUP, ROLE = "linear_attn", "linear_attn_proj"
 

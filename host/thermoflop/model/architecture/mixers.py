@@ -7,14 +7,14 @@ Sources: Vaswani 2017 (multi-head), Shazeer 2019 (multi-query), Ainslie 2023 (gr
 
 from __future__ import annotations
 
-from thermoflop.base.number import minimum
+from thermoflop.base.number import Number, minimum
 from thermoflop.base.record import record
-from thermoflop.model.architecture.parts import Linear, Norm, Vector, in_groups
+from thermoflop.model.architecture.parts import Linear, Norm, Part, Vector, in_groups
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from thermoflop.base.number import Number
-    from thermoflop.model.architecture.parts import Part
+    from typing import TypeAlias
+
     from thermoflop.model.architecture.recurrences import Recurrence
     from thermoflop.model.architecture.sparse import CompressedAttention, Indexer
 
@@ -324,5 +324,4 @@ class SideBySide:
         return tuple(part for mixer in self.mixers for part in mixer.parts())
 
 
-if TYPE_CHECKING:
-    Mixer = Attention | LatentAttention | CompressedAttention | Recurrence | SideBySide
+Mixer: TypeAlias = "Attention | LatentAttention | CompressedAttention | Recurrence | SideBySide"

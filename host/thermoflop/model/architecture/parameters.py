@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from thermoflop.model.architecture.feedforward import Moe
-from thermoflop.model.architecture.parts import Linear, Map, Norm, Vector
+from thermoflop.model.architecture.parts import Linear, Map, Norm, Part, Vector
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     from thermoflop.base.number import Number
     from thermoflop.model.architecture.description import Description
     from thermoflop.model.architecture.formats import Format
-    from thermoflop.model.architecture.parts import Part
 
 
 def total(description: Description) -> Number:

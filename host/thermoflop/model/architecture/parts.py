@@ -171,5 +171,4 @@ class Convolution(Map):
         return self.inputs * self.outputs * self.kernel
 
 
-if TYPE_CHECKING:
-    Part = Linear | Norm | Table | Vector | Probe | Convolution
+Part = Linear | Norm | Table | Vector | Probe | Convolution

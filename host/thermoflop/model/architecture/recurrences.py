@@ -6,14 +6,11 @@ Sources: Gu and Dao 2023, 2024 (Mamba); Peng et al. 2023 (RWKV-4, eq. 11 to 16);
 
 from __future__ import annotations
 
-from thermoflop.base.number import kind_of
+from thermoflop.base.number import Number, kind_of
 from thermoflop.base.record import record
-from thermoflop.model.architecture.parts import Convolution, Linear, Norm, Vector
+from thermoflop.model.architecture.parts import Convolution, Linear, Norm, Part, Vector
 
 TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from thermoflop.base.number import Number
-    from thermoflop.model.architecture.parts import Part
 
 
 @record

@@ -6,14 +6,9 @@ hyper-connections, and 2.3: compressed entries), MiniMax-M3 (blocks of keys).
 
 from __future__ import annotations
 
-from thermoflop.base.number import kind_of
+from thermoflop.base.number import Number, kind_of
 from thermoflop.base.record import record
-from thermoflop.model.architecture.parts import Linear, Norm, Vector
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from thermoflop.base.number import Number
-    from thermoflop.model.architecture.parts import Part
+from thermoflop.model.architecture.parts import Linear, Norm, Part, Vector
 
 
 @record

@@ -10,19 +10,16 @@ from __future__ import annotations
 
 from thermoflop.base.record import replace
 from thermoflop.errors import UsageError
-from thermoflop.model.architecture.description import Placed, Run, Stack
+from thermoflop.model.architecture.description import Description, Placed, Run, Stack
 from thermoflop.model.architecture.parts import Linear
 from thermoflop.model.config.decoder import DEFAULTS, layer_of, norm_of
-from thermoflop.model.config.keys import Traits
+from thermoflop.model.config.keys import Config, Traits
 from thermoflop.model.config.readers import AHEAD_KEYS, modules_ahead, read_section
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from typing import Any
-
-    from thermoflop.model.architecture.description import Description
-    from thermoflop.model.config.keys import Config
 
     Layers = Sequence[tuple[str, bool, Mapping[str, Any]]]
 

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from thermoflop.base.record import replace
-from thermoflop.model.architecture.description import Layer, Placed, Stack
+from thermoflop.model.architecture.description import Layer, Placed, Run, Stack
 from thermoflop.model.architecture.feedforward import Mlp
 from thermoflop.model.architecture.mixers import Attention
-from thermoflop.model.architecture.parts import Convolution, Linear, Norm, Table
+from thermoflop.model.architecture.parts import Convolution, Linear, Norm, Part, Table
 from thermoflop.model.config.decoder import activation_kind, head_width
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from thermoflop.model.architecture.description import Run
-    from thermoflop.model.architecture.parts import Part
     from thermoflop.model.config.keys import Config
 
 

@@ -17,12 +17,8 @@ from thermoflop.model.architecture.mixers import Attention
 from thermoflop.model.architecture.parts import Convolution, Linear, Norm, Table, Vector
 from thermoflop.model.config.blocks import biased_attention, biased_mlp, layer_norm
 from thermoflop.model.config.decoder import activation_kind
-from thermoflop.model.config.keys import is_count
+from thermoflop.model.config.keys import Config, is_count
 from thermoflop.model.config.projectors import linear
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from thermoflop.model.config.keys import Config
 
 
 def queries_behind(

@@ -11,24 +11,20 @@ from __future__ import annotations
 from thermoflop.base.record import replace
 from thermoflop.errors import InputError
 from thermoflop.model.architecture.description import Description, Layer, Placed, Run, Stack
-from thermoflop.model.architecture.feedforward import Mlp, Moe
-from thermoflop.model.architecture.mixers import Attention, LatentAttention
-from thermoflop.model.architecture.parts import Linear, Norm, Table, lm_head
+from thermoflop.model.architecture.feedforward import FeedForward, Mlp, Moe
+from thermoflop.model.architecture.mixers import Attention, LatentAttention, Mixer
+from thermoflop.model.architecture.parts import Linear, Norm, Part, Table, lm_head
 from thermoflop.model.config import usual
 from thermoflop.model.config.architectures import built, class_name, label_count
 from thermoflop.model.config.expert_groups import expert_groups
 from thermoflop.model.config.family import use
-from thermoflop.model.config.keys import Traits
+from thermoflop.model.config.keys import Config, Traits
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
-    from thermoflop.model.architecture.feedforward import FeedForward
-    from thermoflop.model.architecture.mixers import Mixer
-    from thermoflop.model.architecture.parts import Part
-    from thermoflop.model.config.keys import Config
 
 # The heads of decoders; a reward model is Qwen2's alone (modeling_qwen2_rm.py beside its weights).
 KINDS = ("causal", "generation", "sequence", "token", "question", "bare")

@@ -15,13 +15,12 @@ from thermoflop.model.config import decoder
 from thermoflop.model.config.architectures import built, label_count
 from thermoflop.model.config.blocks import classifier
 from thermoflop.model.config.family import use
-from thermoflop.model.config.keys import Traits
+from thermoflop.model.config.keys import Config, Traits
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from thermoflop.model.config.keys import Config
 
 # The traits of a family of encoders that names no other; those of decoders hold for the layers.
 DEFAULTS: dict[str, Any] = {

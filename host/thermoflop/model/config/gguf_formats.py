@@ -8,11 +8,7 @@ from __future__ import annotations
 import re
 
 from thermoflop.model.architecture.quantization import Quantization, Stored
-from thermoflop.model.config.gguf_header import GGML_TYPES
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from thermoflop.model.config.gguf_header import Gguf
+from thermoflop.model.config.gguf_header import GGML_TYPES, Gguf
 
 # Tensors of a layer and of what lies outside: the matrices here, as published files call them.
 _MATRICES = {

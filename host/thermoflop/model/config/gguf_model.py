@@ -17,14 +17,13 @@ from thermoflop.model.config.gguf_header import Gguf
 from thermoflop.model.config.gguf_layers import SPECIAL, sliding_layers
 from thermoflop.model.config.gguf_metadata import Metadata
 from thermoflop.model.config.gguf_others import OTHERS
-from thermoflop.model.config.stored_files import summed
+from thermoflop.model.config.stored_files import StoredTensor, StoredWeights, summed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from typing import Any
 
-    from thermoflop.model.config.stored_files import StoredTensor, StoredWeights
 
 # Beyond this share, the tensors are those of another model than the metadata says.
 CLOSE = 0.02

@@ -4,19 +4,15 @@ from __future__ import annotations
 
 from thermoflop.base.record import replace
 from thermoflop.errors import InputError
-from thermoflop.model.architecture.description import Layer, Placed, Run
+from thermoflop.model.architecture.description import Layer, Placed, Run, Stack
 from thermoflop.model.architecture.grid import Grid
 from thermoflop.model.architecture.mixers import Attention
 from thermoflop.model.architecture.parts import Convolution, Linear, Vector
 from thermoflop.model.config.blocks import biased_mlp, conformer, layer_norm, tower_stack
 from thermoflop.model.config.connectors import queries_behind, query_layers
 from thermoflop.model.config.decoder import head_width
+from thermoflop.model.config.keys import Config
 from thermoflop.model.config.projectors import linear
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from thermoflop.model.architecture.description import Stack
-    from thermoflop.model.config.keys import Config
 
 
 def granite_stack(config: Config) -> Stack:

@@ -6,11 +6,11 @@ from math import prod
 
 from thermoflop.base.record import replace
 from thermoflop.errors import InputError
-from thermoflop.model.architecture.description import Layer, Placed, Run
+from thermoflop.model.architecture.description import Layer, Placed, Run, Stack
 from thermoflop.model.architecture.feedforward import Mlp
 from thermoflop.model.architecture.grid import Grid
 from thermoflop.model.architecture.mixers import Attention
-from thermoflop.model.architecture.parts import Convolution, Linear, Norm, Table, Vector
+from thermoflop.model.architecture.parts import Convolution, Linear, Norm, Part, Table, Vector
 from thermoflop.model.config.blocks import (
     biased_attention,
     biased_layer,
@@ -21,13 +21,8 @@ from thermoflop.model.config.blocks import (
     tower_stack,
 )
 from thermoflop.model.config.decoder import head_width
+from thermoflop.model.config.keys import Config
 from thermoflop.model.config.tower import ratio_of, sides
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from thermoflop.model.architecture.description import Stack
-    from thermoflop.model.architecture.parts import Part
-    from thermoflop.model.config.keys import Config
 
 
 def _layer(config: Config, kind: str, **attention: bool) -> Layer:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from itertools import pairwise
 
 from thermoflop.errors import InputError
-from thermoflop.model.architecture.parts import Convolution, Norm, Table
+from thermoflop.model.architecture.parts import Convolution, Norm, Part, Table
 from thermoflop.model.config.blocks import layer_norm
 from thermoflop.model.config.projectors import linear
 
@@ -16,7 +16,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from thermoflop.model.architecture.parts import Part
     from thermoflop.model.config.keys import Config
 
 _GROUP = "image_codes"

@@ -12,10 +12,7 @@ from thermoflop.model.architecture.parts import Table, Vector, lm_head
 from thermoflop.model.config.architectures import built, label_count
 from thermoflop.model.config.blocks import biased_mlp, classifier, layer_norm
 from thermoflop.model.config.decoder import head_width
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from thermoflop.model.config.keys import Config
+from thermoflop.model.config.keys import Config
 
 # PerceiverForMaskedLM's own sizes of the queries that read the latents
 _MASKED_CHANNELS, _MASKED_HEADS = 8 * 32, 8

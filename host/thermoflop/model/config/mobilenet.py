@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from thermoflop.base.messages import quote_value
 from thermoflop.errors import UnknownModel
-from thermoflop.model.architecture.description import Placed
+from thermoflop.model.architecture.description import Placed, Stack
 from thermoflop.model.architecture.grid import Grid
 from thermoflop.model.architecture.parts import Convolution, Linear, Norm, Vector
 from thermoflop.model.config.blocks import tower_stack
@@ -17,7 +17,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from thermoflop.model.architecture.description import Stack
     from thermoflop.model.config.keys import Config
 
 NAME, SIDE, LEFT = "mobilenetv5_300m_enc", 768, 16

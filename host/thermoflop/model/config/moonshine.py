@@ -14,10 +14,7 @@ from thermoflop.model.architecture.mixers import Attention
 from thermoflop.model.architecture.parts import Convolution, Norm, Table, lm_head
 from thermoflop.model.config.architectures import built
 from thermoflop.model.config.decoder import activation_kind, head_width
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from thermoflop.model.config.keys import Config
+from thermoflop.model.config.keys import Config
 
 # taps and steps of the convolutions before the encoder
 _WINDOWS = ((127, 64), (7, 3), (3, 2))

@@ -17,12 +17,8 @@ from thermoflop.model.config.architectures import built
 from thermoflop.model.config.blocks import biased_attention, biased_mlp, layer_norm
 from thermoflop.model.config.decoder import DEFAULTS, head_of
 from thermoflop.model.config.family import Section
-from thermoflop.model.config.keys import Traits
+from thermoflop.model.config.keys import Config, Traits
 from thermoflop.model.config.readers import read_section, reader_of
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from thermoflop.model.config.keys import Config
 
 # families whose halves have been tried in a pair; decoders keep all keys of attention in one width
 SEEING, READING = ("vit", "deit"), ("bert", "camembert", "roberta", "xlm-roberta")

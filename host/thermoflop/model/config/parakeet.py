@@ -14,11 +14,8 @@ from thermoflop.model.architecture.mixers import Relative
 from thermoflop.model.architecture.parts import Convolution, Linear, Vector
 from thermoflop.model.config.architectures import built
 from thermoflop.model.config.blocks import biased_attention, biased_mlp, conformer
+from thermoflop.model.config.keys import Config
 from thermoflop.model.config.readers import read_sections
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from thermoflop.model.config.keys import Config
 
 # names of a convolution's groups: the map to characters is one too, of a single tap
 _WHERE = ("conv_frontend", "conv_frontend")

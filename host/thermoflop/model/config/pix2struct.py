@@ -13,11 +13,8 @@ from thermoflop.model.architecture.mixers import Attention
 from thermoflop.model.architecture.parts import Linear, Norm, Table, lm_head
 from thermoflop.model.config.architectures import built
 from thermoflop.model.config.decoder import activation_kind
+from thermoflop.model.config.keys import Config
 from thermoflop.model.config.readers import read_sections
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from thermoflop.model.config.keys import Config
 
 # Patches of an image where nothing is said: max_patches of Pix2StructImageProcessor.
 MOST_PATCHES = 2048

@@ -7,15 +7,10 @@ from __future__ import annotations
 
 from thermoflop.base.record import replace
 from thermoflop.errors import InputError
-from thermoflop.model.architecture.description import Description, Run
+from thermoflop.model.architecture.description import Description, Layer, Run
 from thermoflop.model.config.architectures import built, class_name
 from thermoflop.model.config.encoder import read_encoder
-from thermoflop.model.config.keys import is_layer_count
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from thermoflop.model.architecture.description import Layer
-    from thermoflop.model.config.keys import Config
+from thermoflop.model.config.keys import Config, is_layer_count
 
 # halved so often, no text has more than one position left: a bound on work
 MOST_BLOCKS = 40

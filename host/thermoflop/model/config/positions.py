@@ -5,7 +5,7 @@ from __future__ import annotations
 from thermoflop.base.messages import quote_value
 from thermoflop.errors import InputError
 from thermoflop.model.architecture.parts import Table
-from thermoflop.model.config.keys import is_count
+from thermoflop.model.config.keys import Config, is_count
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from typing import Any
 
     from thermoflop.model.architecture.description import Description
-    from thermoflop.model.config.keys import Config
 
 POSITION_KEYS = ("max_position_embeddings", "n_positions", "max_seq_len", "n_ctx", "seq_length")
 # A tokenizer's key too, whose number without an end is 10**30; read where no other is there.

@@ -9,8 +9,8 @@ from __future__ import annotations
 from thermoflop.base.messages import quote_value
 from thermoflop.base.record import replace
 from thermoflop.errors import InputError
-from thermoflop.model.architecture.description import Placed
-from thermoflop.model.architecture.parts import Linear, Norm, Table, Vector
+from thermoflop.model.architecture.description import Placed, Stack
+from thermoflop.model.architecture.parts import Linear, Norm, Part, Table, Vector
 from thermoflop.model.config.blocks import layer_norm
 from thermoflop.model.config.tower import sides
 
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from typing import Any
 
     from thermoflop.base.number import Number
-    from thermoflop.model.architecture.description import Stack
-    from thermoflop.model.architecture.parts import Part
     from thermoflop.model.config.keys import Config
 
 

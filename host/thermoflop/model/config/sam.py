@@ -7,20 +7,17 @@ Source: Kirillov et al. 2023, and Li et al. 2021 (ViTDet) for windows and relati
 from __future__ import annotations
 
 from thermoflop.base.record import replace
-from thermoflop.model.architecture.description import Placed, Run
+from thermoflop.model.architecture.description import Placed, Run, Stack
 from thermoflop.model.architecture.grid import Grid
 from thermoflop.model.architecture.parts import Convolution, Linear, Table
 from thermoflop.model.config.blocks import biased_layer, layer_norm, tower_stack
 from thermoflop.model.config.decoder import head_width
-from thermoflop.model.config.keys import Traits
+from thermoflop.model.config.keys import Config, Traits
 from thermoflop.model.config.tower import DEFAULTS, patch_grid, sides, tower_front
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
-
-    from thermoflop.model.architecture.description import Stack
-    from thermoflop.model.config.keys import Config
 
 
 def sam_stack(config: Config) -> Stack:

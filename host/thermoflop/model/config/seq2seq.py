@@ -11,7 +11,7 @@ from thermoflop.errors import InputError
 from thermoflop.model.architecture.description import Description, Layer, Placed, Run, Stack
 from thermoflop.model.architecture.feedforward import Mlp, Moe
 from thermoflop.model.architecture.mixers import Attention
-from thermoflop.model.architecture.parts import Linear, Norm, Table, lm_head
+from thermoflop.model.architecture.parts import Linear, Norm, Part, Table, lm_head
 from thermoflop.model.config.architectures import built, label_count
 from thermoflop.model.config.blocks import (
     biased_attention,
@@ -22,14 +22,12 @@ from thermoflop.model.config.blocks import (
 )
 from thermoflop.model.config.decoder import activation_kind
 from thermoflop.model.config.family import use
-from thermoflop.model.config.keys import Traits
+from thermoflop.model.config.keys import Config, Traits
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from thermoflop.model.architecture.parts import Part
-    from thermoflop.model.config.keys import Config
 
 # The traits of an encoder-decoder that names no other.
 DEFAULTS: dict[str, Any] = {

@@ -8,16 +8,12 @@ from __future__ import annotations
 
 from thermoflop.base.record import replace
 from thermoflop.errors import InputError
-from thermoflop.model.architecture.description import Placed
+from thermoflop.model.architecture.description import Description, Placed
 from thermoflop.model.architecture.parameters import total
 from thermoflop.model.architecture.parts import Vector
 from thermoflop.model.config.architectures import built, class_name
+from thermoflop.model.config.keys import Config
 from thermoflop.model.config.readers import read_section, read_sections, reader_of
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from thermoflop.model.architecture.description import Description
-    from thermoflop.model.config.keys import Config
 
 
 def read_speaking(config: Config) -> Description:

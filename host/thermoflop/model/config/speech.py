@@ -11,13 +11,12 @@ from thermoflop.model.architecture.description import Description, Placed, Run, 
 from thermoflop.model.architecture.parts import Convolution, Linear, Table, Vector, lm_head
 from thermoflop.model.config.architectures import built, label_count
 from thermoflop.model.config.blocks import biased_layer, classifier, layer_norm
-from thermoflop.model.config.keys import is_count
+from thermoflop.model.config.keys import Config, is_count
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from thermoflop.model.config.keys import Config
 
 KINDS = ("bare", "characters", "sequence", "frame")
 # convolutions before the layers: none has as many, a bound on work

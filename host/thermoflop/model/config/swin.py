@@ -9,17 +9,12 @@ from __future__ import annotations
 
 from thermoflop.base.record import replace
 from thermoflop.errors import InputError
-from thermoflop.model.architecture.description import Description, Placed, Run
+from thermoflop.model.architecture.description import Description, Placed, Run, Stack
 from thermoflop.model.architecture.parts import Convolution, Linear, Table, Vector
 from thermoflop.model.config.architectures import built, label_count
 from thermoflop.model.config.blocks import biased_layer, classifier, layer_norm, tower_stack
-from thermoflop.model.config.keys import is_layer_count
+from thermoflop.model.config.keys import Config, is_layer_count
 from thermoflop.model.config.tower import ratio_of, sides
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from thermoflop.model.architecture.description import Stack
-    from thermoflop.model.config.keys import Config
 
 # stages of a tower: none has as many, a bound on work
 MOST_STAGES = 16

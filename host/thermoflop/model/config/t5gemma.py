@@ -9,12 +9,8 @@ from thermoflop.model.architecture.parts import Table, lm_head
 from thermoflop.model.config import decoder
 from thermoflop.model.config.architectures import built
 from thermoflop.model.config.family import Section
-from thermoflop.model.config.keys import Traits
+from thermoflop.model.config.keys import Config, Traits
 from thermoflop.model.config.readers import read_section
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from thermoflop.model.config.keys import Config
 
 # where each half says how it is built; the head's tie is the outer configuration's to decide
 _SECTIONS = {side: Section(side, "t5_gemma_module") for side in ("encoder", "decoder")}

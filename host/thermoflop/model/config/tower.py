@@ -11,13 +11,12 @@ from thermoflop.model.architecture.parts import Convolution, Linear, Norm, Probe
 from thermoflop.model.config import decoder
 from thermoflop.model.config.blocks import biased_mlp, layer_norm
 from thermoflop.model.config.family import use
-from thermoflop.model.config.keys import Traits, is_count, is_factor
+from thermoflop.model.config.keys import Config, Traits, is_count, is_factor
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from thermoflop.model.config.keys import Config
 
 # The traits of a tower that names no other: those of a decoder's layers, and its own.
 DEFAULTS: dict[str, Any] = {

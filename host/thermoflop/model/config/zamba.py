@@ -10,13 +10,11 @@ from thermoflop.model.architecture.mixers import Attention
 from thermoflop.model.architecture.parts import Linear, Norm, Table
 from thermoflop.model.architecture.recurrences import Mamba, Mamba2
 from thermoflop.model.config.decoder import DEFAULTS, activation_kind, head_of
-from thermoflop.model.config.keys import Traits
+from thermoflop.model.config.keys import Config, Traits
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-
-    from thermoflop.model.config.keys import Config
 
 
 def read_zamba2(config: Config) -> Description:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from thermoflop.base.number import ceil_div, minimum
+from thermoflop.base.number import Number, ceil_div, minimum
 from thermoflop.base.record import replace
-from thermoflop.model.architecture.mixers import KEY_MAPS, Attention, LatentAttention
+from thermoflop.model.architecture.mixers import KEY_MAPS, Attention, LatentAttention, Relative
 from thermoflop.model.architecture.parts import Linear, Norm
-from thermoflop.model.operators.context import elementwise, normalize
+from thermoflop.model.operators.context import EmitContext, elementwise, normalize
 from thermoflop.model.operators.kinds import Attend, MatMul, Softmax
 from thermoflop.model.operators.operator import Operator
 from thermoflop.model.operators.step import causal_pairs, keys_held
@@ -15,10 +15,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from thermoflop.base.number import Number
-    from thermoflop.model.architecture.mixers import Relative
     from thermoflop.model.architecture.sparse import Indexer
-    from thermoflop.model.operators.context import EmitContext
 
 
 def attention_operators(

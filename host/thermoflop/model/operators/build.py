@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-from thermoflop.base.number import ceil_div, kind_of
+from thermoflop.base.number import Number, ceil_div, kind_of
 from thermoflop.base.record import replace
 from thermoflop.model.architecture.feedforward import Mlp, Moe
-from thermoflop.model.architecture.mixers import Attention, LatentAttention, SideBySide
+from thermoflop.model.architecture.mixers import Attention, LatentAttention, Mixer, SideBySide
 from thermoflop.model.architecture.parts import Convolution, Linear, Norm, Probe, Table
 from thermoflop.model.operators.attention import attention_operators
 from thermoflop.model.operators.context import EmitContext, normalize, residual
 from thermoflop.model.operators.feedforward import feed_operators
 from thermoflop.model.operators.kinds import Attend, Convolve, Lookup, MatMul, Pass
 from thermoflop.model.operators.operator import Operator
-from thermoflop.model.operators.step import convolved
+from thermoflop.model.operators.step import Step, convolved
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from thermoflop.base.number import Number
     from thermoflop.model.architecture.description import Description, Layer, Placed, Stack
-    from thermoflop.model.architecture.mixers import Mixer
-    from thermoflop.model.operators.step import Step
 
 TOWERS = {
     "decoder": "decoder",

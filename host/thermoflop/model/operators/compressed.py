@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from thermoflop.base.number import kind_of, maximum, minimum
+from thermoflop.base.number import Number, kind_of, maximum, minimum
 from thermoflop.base.record import replace
 from thermoflop.model.architecture.parts import Norm
 from thermoflop.model.operators.attention import attend, pairs_under
-from thermoflop.model.operators.context import elementwise, normalize
+from thermoflop.model.operators.context import EmitContext, elementwise, normalize
 from thermoflop.model.operators.kinds import SOFTMAX_OPERATIONS
 from thermoflop.model.operators.operator import Operator
 from thermoflop.model.operators.sparse import Product, index_operators
@@ -16,9 +16,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from thermoflop.base.number import Number
     from thermoflop.model.architecture.sparse import CompressedAttention, Compressor, Streams
-    from thermoflop.model.operators.context import EmitContext
 
 
 def compressed_operators(mixer: CompressedAttention, scope: EmitContext) -> Iterator[Operator]:

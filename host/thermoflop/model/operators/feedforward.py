@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from thermoflop.base.number import distinct_experts
-from thermoflop.model.architecture.feedforward import Mlp, Moe
+from thermoflop.base.number import Number, distinct_experts
+from thermoflop.model.architecture.feedforward import FeedForward, Mlp, Moe
 from thermoflop.model.architecture.parts import Linear, Norm
-from thermoflop.model.operators.context import elementwise, normalize
+from thermoflop.model.operators.context import EmitContext, elementwise, normalize
 from thermoflop.model.operators.kinds import SOFTMAX_OPERATIONS
 from thermoflop.model.operators.operator import Operator
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    from thermoflop.base.number import Number
-    from thermoflop.model.architecture.feedforward import FeedForward
-    from thermoflop.model.operators.context import EmitContext
 
 
 def feed_operators(feed: FeedForward, scope: EmitContext) -> Iterator[Operator]:

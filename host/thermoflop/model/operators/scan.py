@@ -16,7 +16,7 @@ from __future__ import annotations
 from thermoflop.base.record import replace
 from thermoflop.model.architecture.linear import GatedDelta, KimiDelta, Lightning
 from thermoflop.model.architecture.recurrences import GatedRecurrence, ShortConvolution, TimeMix
-from thermoflop.model.operators.context import elementwise, normalize
+from thermoflop.model.operators.context import EmitContext, elementwise, normalize
 from thermoflop.model.operators.kinds import Convolve, Scan
 from thermoflop.model.operators.operator import Operator
 from thermoflop.model.operators.step import convolved
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from thermoflop.model.architecture.recurrences import Recurrence
-    from thermoflop.model.operators.context import EmitContext
 
 
 # group, multiply-adds that read one element of the state, operations that renew it

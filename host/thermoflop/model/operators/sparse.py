@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from thermoflop.base.number import ceil_div
+from thermoflop.base.number import Number, ceil_div
 from thermoflop.base.record import record
-from thermoflop.model.operators.context import elementwise, normalize
+from thermoflop.model.operators.context import EmitContext, elementwise, normalize
 from thermoflop.model.operators.operator import Moved, Operator
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from thermoflop.base.number import Number
     from thermoflop.model.architecture.sparse import Indexer
-    from thermoflop.model.operators.context import EmitContext
 
 
 @record

@@ -7,13 +7,9 @@ every output states it. ``CONVENTIONS`` says what each choice means.
 from __future__ import annotations
 
 from thermoflop.base.messages import expected
-from thermoflop.base.number import kind_of, maximum, minimum, where_zero
+from thermoflop.base.number import Number, kind_of, maximum, minimum, where_zero
 from thermoflop.base.record import record
 from thermoflop.errors import UsageError
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from thermoflop.base.number import Number
 
 CONVENTIONS: dict[str, dict[str, str]] = {
     "attention": {

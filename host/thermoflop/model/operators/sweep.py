@@ -6,7 +6,7 @@ if it stays below 2^62, int64 is exact; if not, the sizes become float64, and th
 
 from __future__ import annotations
 
-from thermoflop.base.number import ARITHMETIC, INT64_SAFE, is_array, kind_of
+from thermoflop.base.number import ARITHMETIC, INT64_SAFE, Number, is_array, kind_of
 from thermoflop.base.record import fields_of, is_record
 from thermoflop.errors import UsageError
 from thermoflop.model.operators.build import build_operators
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-    from thermoflop.base.number import Number
     from thermoflop.model.architecture.description import Description
     from thermoflop.model.architecture.formats import Formats
     from thermoflop.model.operators.operator import Operator

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from thermoflop.base.number import ARITHMETIC, is_array, kind_of
+from thermoflop.base.number import ARITHMETIC, Number, is_array, kind_of
 from thermoflop.base.record import record, replace
 from thermoflop.model.operators.kinds import MatMul, Pass
-from thermoflop.model.operators.operator import Moved, Traffic
+from thermoflop.model.operators.operator import Moved, Operator, Traffic
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from typing import Any
 
-    from thermoflop.base.number import Number
     from thermoflop.model.architecture.formats import Formats
-    from thermoflop.model.operators.operator import Operator
     from thermoflop.model.operators.step import Step
 
 

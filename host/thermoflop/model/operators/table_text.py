@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from thermoflop.base.paper import kept
-from thermoflop.model.operators.step import CONVENTIONS
+from thermoflop.model.operators.step import CONVENTIONS, Step
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Any
-
-    from thermoflop.model.operators.step import Step
 
     Rows = list[dict[str, Any]]
 

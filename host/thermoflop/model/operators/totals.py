@@ -5,7 +5,7 @@ from __future__ import annotations
 from thermoflop.base.record import record
 from thermoflop.model.architecture.cache import limits
 from thermoflop.model.architecture.mixers import Attention
-from thermoflop.model.operators.operator import Moved
+from thermoflop.model.operators.operator import Moved, Traffic
 from thermoflop.model.operators.table import OperatorTable
 
 TYPE_CHECKING = False
@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from thermoflop.base.number import Number
     from thermoflop.model.architecture.description import Description
     from thermoflop.model.architecture.formats import Formats
-    from thermoflop.model.operators.operator import Traffic
 
 _MOVED = tuple(Moved.__annotations__)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from thermoflop.base.paper import columns
 from thermoflop.base.units import table, wrapped
@@ -12,13 +11,10 @@ from thermoflop.report.messages import visible
 from thermoflop.report.summary import duration
 from thermoflop.report.words import meaning
 from thermoflop.runs.analysis.data import simulated
-from thermoflop.runs.analysis.row import model_of
+from thermoflop.runs.analysis.row import RunRow, model_of
 from thermoflop.runs.analysis.settings import local_time
 from thermoflop.runs.command import command_text
-
-if TYPE_CHECKING:
-    from thermoflop.runs.analysis.row import RunRow
-    from thermoflop.runs.folder.index import Entry
+from thermoflop.runs.folder.index import Entry
 
 _HEAD = ("run", "model", "decode/s", "all tokens/s", "peak °C", "J/token", "throttled", "ended",
          "took", "started", "label", "note", "command")  # fmt: skip

@@ -19,10 +19,10 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from thermoflop.base.rolling import RollingRate
 from thermoflop.bench.limits import processor_cache_bytes
+from thermoflop.cost.hardware.device import Device
 from thermoflop.errors import ThermoflopError
 from thermoflop.pico.simulated import registry as desk
 from thermoflop.pico.simulated.board import SimulatedBoard
@@ -37,9 +37,6 @@ from thermoflop.runs.record.boards import BoardSource
 from thermoflop.runs.record.plan import Plan
 from thermoflop.runs.record.session import Outcome, record_command
 from thermoflop.runs.record.sources import simulated_library
-
-if TYPE_CHECKING:
-    from thermoflop.cost.hardware.device import Device
 
 WORK_S = 10.0
 UPTIME_S = 59.0  # the board says who it is once a minute, so soon after we open it

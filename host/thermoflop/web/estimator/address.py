@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterable
 
 from thermoflop.base.record import fields_of, replace
 from thermoflop.errors import ThermoflopError
 from thermoflop.web.estimator.changes import changed, with_room
 from thermoflop.web.estimator.computed import positions_of
 from thermoflop.web.estimator.fields import FIELDS, SHAPE, UPLOAD, FieldError, quote_value
-from thermoflop.web.estimator.inputs import DEFAULTS
+from thermoflop.web.estimator.inputs import DEFAULTS, Inputs
 from thermoflop.web.estimator.upload import LONGEST_PACKED, read_packed
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from thermoflop.web.estimator.inputs import Inputs
 
 PACKED = "config"
 MOST_SHOWN = 3

@@ -5,17 +5,12 @@ from __future__ import annotations
 import csv
 import io
 import json
-from typing import TYPE_CHECKING
+from typing import Any
 
 from thermoflop.base.record import fields_of, record
-from thermoflop.base.sheet import COLUMNS, figures_of
+from thermoflop.base.sheet import COLUMNS, Figure, Grid, figures_of
 from thermoflop.web.estimator.address import PACKED, fits_address, to_query
-
-if TYPE_CHECKING:
-    from typing import Any
-
-    from thermoflop.base.sheet import Figure, Grid
-    from thermoflop.web.estimator.inputs import Inputs
+from thermoflop.web.estimator.inputs import Inputs
 
 
 @record

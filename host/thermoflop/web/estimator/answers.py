@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import threading
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from thermoflop.errors import ThermoflopError
 from thermoflop.web.estimator.fields import FieldError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import Any
 
     from thermoflop.base.explanation import Explanation
     from thermoflop.web.estimator.answer import Answer

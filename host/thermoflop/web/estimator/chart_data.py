@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from itertools import pairwise
 from math import ceil, floor, log10
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from thermoflop.cost.reports.pictures import roofline
+from thermoflop.cost.reports.pictures import Dot, roofline
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
-    from typing import Any
 
     from thermoflop.base.sheet import Figure
     from thermoflop.cost.inference.result import Estimate
-    from thermoflop.cost.reports.pictures import Dot
 
 
 def charts_of(

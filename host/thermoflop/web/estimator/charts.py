@@ -7,13 +7,11 @@ so that nothing has to be drawn again when the theme changes.
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from math import ceil, floor, log10
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from thermoflop.base.units import digits
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
 
 BLUE, ORANGE, GREEN, PINK, GREY = "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#808a99"
 # Named, not inherited: ECharts measures text before it draws it.

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from thermoflop.base.record import record, replace
 from thermoflop.cost.catalogue.devices import find_device
-from thermoflop.cost.catalogue.profiles import custom_profile
-from thermoflop.cost.inference.capacity import fit
-from thermoflop.cost.inference.compare import forms_of, variant_of
+from thermoflop.cost.catalogue.profiles import Profile, custom_profile
+from thermoflop.cost.inference.capacity import Fit, fit
+from thermoflop.cost.inference.compare import Variant, forms_of, variant_of
 from thermoflop.cost.inference.estimate import estimate
 from thermoflop.cost.inference.held_to import rates_on
 from thermoflop.cost.mqa_page.page import Page
@@ -27,13 +27,8 @@ from thermoflop.web.estimator.fields import (
 from thermoflop.web.estimator.senses import known_model, senses_of
 
 if TYPE_CHECKING:
-    from typing import Any
-
     from thermoflop.base.explanation import Explanation
-    from thermoflop.cost.catalogue.profiles import Profile
     from thermoflop.cost.hardware.device import Device
-    from thermoflop.cost.inference.capacity import Fit
-    from thermoflop.cost.inference.compare import Variant
     from thermoflop.cost.inference.result import Estimate
     from thermoflop.model.model import Model
     from thermoflop.web.estimator.inputs import Inputs

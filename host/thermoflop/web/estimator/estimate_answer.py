@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from thermoflop.base.record import replace
 from thermoflop.base.sheet import Figure, Grid, Row, column, figure, figures_of
 from thermoflop.base.units import digits, gigabytes, scaled, seconds
 from thermoflop.cost.inference.capacity import fit_sheet
-from thermoflop.cost.inference.compare import token_bytes, variant_figures
-from thermoflop.cost.inference.result import estimate_sheet, first_of
+from thermoflop.cost.inference.compare import Variant, token_bytes, variant_figures
+from thermoflop.cost.inference.result import Estimate, estimate_sheet, first_of
 from thermoflop.cost.memory import memory_sheet
 from thermoflop.cost.roofline.rates import peak_said
 from thermoflop.cost.why.labels import labels
-from thermoflop.cost.why.steps import parts_shown
+from thermoflop.cost.why.steps import Part, parts_shown
 from thermoflop.web.estimator.answer import Answer
 from thermoflop.web.estimator.chart_data import charts_of
 from thermoflop.web.estimator.computed import compute, growing_batches, positions_of, variants_of
@@ -21,12 +21,8 @@ from thermoflop.web.estimator.fields import FIELDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from typing import Any
 
-    from thermoflop.cost.inference.compare import Variant
     from thermoflop.cost.inference.remedies import Remedy
-    from thermoflop.cost.inference.result import Estimate
-    from thermoflop.cost.why.steps import Part
     from thermoflop.web.estimator.computed import Computed
     from thermoflop.web.estimator.inputs import Inputs
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from thermoflop.base.record import replace
 from thermoflop.errors import ThermoflopError
@@ -11,8 +11,6 @@ from thermoflop.web.estimator.computed import compute
 from thermoflop.web.estimator.fields import FieldError
 
 if TYPE_CHECKING:
-    from typing import Any
-
     from thermoflop.cost.plan.result import Point
     from thermoflop.web.estimator.inputs import Inputs
 

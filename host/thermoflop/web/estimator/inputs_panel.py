@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from collections.abc import Awaitable, Callable, Collection
+from typing import Any
 from weakref import WeakMethod
 
 from nicegui import ui
 
 from thermoflop.report.words import meaning
-from thermoflop.web.estimator.fields import FIELDS, UPLOAD, FieldError, default_rates
-from thermoflop.web.estimator.inputs import DEFAULTS
+from thermoflop.web.estimator.fields import FIELDS, UPLOAD, Field, FieldError, default_rates
+from thermoflop.web.estimator.inputs import DEFAULTS, Inputs
 from thermoflop.web.estimator.upload import LARGEST_BYTES, read_packed
 from thermoflop.web.parts import button
-
-if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Collection
-
-    from thermoflop.web.estimator.fields import Field
-    from thermoflop.web.estimator.inputs import Inputs
 
 # The question stands in one bar; what few people change is folded away below it.
 _BAR = ("model", "device", "prompt", "output", "images", "image_width", "image_height", "audio_s",

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from functools import lru_cache, partial
-from typing import TYPE_CHECKING
+from typing import Any
 
+from thermoflop.base.explanation import Explanation
 from thermoflop.base.record import replace
-from thermoflop.base.sheet import Grid, Row, figure
+from thermoflop.base.sheet import Figure, Grid, Row, figure
 from thermoflop.cost.catalogue.devices import catalogue
 from thermoflop.cost.catalogue.profiles import custom_profile
 from thermoflop.cost.mqa_page.kernels import CATALOGUE_NAMES, NAMES, page_formulas
@@ -17,13 +18,7 @@ from thermoflop.errors import MissingExtra
 from thermoflop.model.load import read_model
 from thermoflop.web.estimator.answer import Answer
 from thermoflop.web.estimator.fields import MOST_ORIGINAL_TOKENS, FieldError
-
-if TYPE_CHECKING:
-    from typing import Any
-
-    from thermoflop.base.explanation import Explanation
-    from thermoflop.base.sheet import Figure
-    from thermoflop.web.estimator.inputs import Inputs
+from thermoflop.web.estimator.inputs import Inputs
 
 
 def page_of(inputs: Inputs) -> Page:

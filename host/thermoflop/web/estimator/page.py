@@ -10,7 +10,7 @@ import asyncio
 import json
 from contextlib import suppress
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import urlencode
 
 from nicegui import background_tasks, run, ui
@@ -19,20 +19,17 @@ from thermoflop import __version__
 from thermoflop.base.explanation import Explanation
 from thermoflop.base.record import replace
 from thermoflop.web.estimator.address import fits_address, from_query, to_query
-from thermoflop.web.estimator.answer import as_csv, as_json
+from thermoflop.web.estimator.answer import Answer, as_csv, as_json
 from thermoflop.web.estimator.answers import answer, caught, why
 from thermoflop.web.estimator.changes import changed, shortened, with_room
 from thermoflop.web.estimator.fields import FIELDS, UPLOAD, FieldError
+from thermoflop.web.estimator.inputs import Inputs
 from thermoflop.web.estimator.inputs_panel import InputPanel
 from thermoflop.web.estimator.markup import first_html
 from thermoflop.web.estimator.results_view import Results
 from thermoflop.web.estimator.upload import LARGEST_BYTES, pack_config
 from thermoflop.web.frame import ASSETS, frame
 from thermoflop.web.parts import button
-
-if TYPE_CHECKING:
-    from thermoflop.web.estimator.answer import Answer
-    from thermoflop.web.estimator.inputs import Inputs
 
 
 async def estimator_page() -> None:

@@ -6,14 +6,12 @@ import base64
 import json
 import zlib
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from thermoflop.errors import ThermoflopError
 from thermoflop.web.estimator.fields import FieldError, quote_value
 
 if TYPE_CHECKING:
-    from typing import Any
-
     from thermoflop.model.model import Model
 
 LARGEST_BYTES = 1_000_000

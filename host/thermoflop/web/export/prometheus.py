@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from importlib.resources import files
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from thermoflop.errors import BoardError, MissingExtra, UsageError
 from thermoflop.web.export.exposition import Exposition
@@ -13,7 +13,6 @@ from thermoflop.web.export.room import Room
 if TYPE_CHECKING:
     import threading
     from collections.abc import Callable, Iterable
-    from typing import Any
     from wsgiref.types import StartResponse, WSGIApplication
 
     from starlette.requests import Request

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from thermoflop.base.record import record
 from thermoflop.errors import BoardError, UsageError
-from thermoflop.pico.wire import printable
+from thermoflop.pico.wire import Hello, Sample, printable
 from thermoflop.web.live.light import Phases
 
 if TYPE_CHECKING:
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from thermoflop.pico.track import Counters
-    from thermoflop.pico.wire import Hello, Sample
     from thermoflop.runs.gpu.sample import GpuSample
     from thermoflop.runs.record.fleet import FleetBoard
     from thermoflop.web.live.board import BoardSource

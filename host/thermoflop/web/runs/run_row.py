@@ -7,7 +7,6 @@ each row as long as it shows the run.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from nicegui import ui
 
@@ -17,12 +16,10 @@ from thermoflop.report.summary import duration
 from thermoflop.runs.analysis.data import simulated
 from thermoflop.runs.analysis.row import RunRow, model_of
 from thermoflop.runs.command import command_text
+from thermoflop.runs.folder.index import Entry
 from thermoflop.runs.folder.store import is_being_written
 from thermoflop.web.parts import button
 from thermoflop.web.runs.reports import address, sendable
-
-if TYPE_CHECKING:
-    from thermoflop.runs.folder.index import Entry
 
 _STATES = {"time": "done", "no end": "cut off", "gone": "port went away"}
 _FIGURES = ("decode/s", "all tokens/s", "peak °C", "J/token", "throttled")

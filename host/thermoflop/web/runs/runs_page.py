@@ -7,7 +7,7 @@ import os
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import urlencode
 
 from nicegui import Client, ui
@@ -17,15 +17,13 @@ from thermoflop.report.words import meaning
 from thermoflop.runs.analysis.row import RunRow, kept_row, model_of, row_of
 from thermoflop.runs.analysis.side_by_side import MAX_RUNS
 from thermoflop.runs.folder import index as run_index
+from thermoflop.runs.folder.index import Entry
 from thermoflop.runs.folder.notes import MAX_LETTERS, read_note, write_note
 from thermoflop.web.frame import frame
 from thermoflop.web.parts import button, heading
 from thermoflop.web.runs.reports import find_run, sendable
 from thermoflop.web.runs.run_row import RunView, command_line, state_words
 from thermoflop.web.runs.trend_view import TrendView
-
-if TYPE_CHECKING:
-    from thermoflop.runs.folder.index import Entry
 
 _TURNS = asyncio.Semaphore(1)  # one analysis at a time, however many look
 _TELL_S = 1.0

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from thermoflop.base.chart import Axis, nice_step
 from thermoflop.errors import printable
 from thermoflop.report.html.tables import escaped, number
 from thermoflop.runs.analysis.row import RunRow, model_of
 from thermoflop.runs.analysis.trend import LEAST_BEFORE, Point, trend
+from thermoflop.runs.folder.index import Entry
 from thermoflop.web.runs.reports import sendable
-
-if TYPE_CHECKING:
-    from thermoflop.runs.folder.index import Entry
 
 Rows = Sequence[tuple["Entry", RunRow]]
 # the figure, its unit, and what it is rounded to

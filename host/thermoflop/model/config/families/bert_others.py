@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from thermoflop.errors import InputError
 from thermoflop.model.architecture.description import Placed
-from thermoflop.model.architecture.parts import Convolution, Linear, Table, Vector
+from thermoflop.model.architecture.parts import Convolution, Linear, Part, Table, Vector
 from thermoflop.model.config import encoder
 from thermoflop.model.config.architectures import class_name
 from thermoflop.model.config.blocks import layer_norm
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-    from thermoflop.model.architecture.parts import Part
     from thermoflop.model.config.keys import Config
 
 _TWO_MORE = {"positions": lambda config: config["max_position_embeddings"] + 2}

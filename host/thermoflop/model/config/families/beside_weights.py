@@ -19,10 +19,7 @@ from thermoflop.model.config.family import (
     spaced,
     use,
 )
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from thermoflop.model.config.keys import Config
+from thermoflop.model.config.keys import Config
 
 _NO_BIASES = ("attention_bias", "mlp_bias")
 _SIZES: dict[str, Key] = dict.fromkeys(

@@ -10,10 +10,7 @@ from thermoflop.model.architecture.parts import Convolution, Norm, Table
 from thermoflop.model.config.decoder import head_width
 from thermoflop.model.config.families import encoders  # noqa: F401 - parents are there
 from thermoflop.model.config.family import Key, anything, at_least_zero, family, sizes
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from thermoflop.model.config.keys import Config
+from thermoflop.model.config.keys import Config
 
 
 def _span(config: Config) -> int:

@@ -22,12 +22,9 @@ from thermoflop.model.config.family import (
     sizes,
     use,
 )
+from thermoflop.model.config.keys import Config
 from thermoflop.model.config.sam import sam_stack
 from thermoflop.model.config.tower import ratio_of, read_tower
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from thermoflop.model.config.keys import Config
 
 _SAM = {
     **sizes(hidden=768, layers=12, heads=12, channels=3, image=1024, patch=16),

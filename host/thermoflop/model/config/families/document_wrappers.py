@@ -14,12 +14,10 @@ from thermoflop.model.config.families import latent, towers, vision  # noqa: F40
 from thermoflop.model.config.families.document_towers import two_readers
 from thermoflop.model.config.families.sections import eyes_of, text_of, wrapper
 from thermoflop.model.config.family import Section, mapping, sizes
+from thermoflop.model.config.keys import Config
 from thermoflop.model.config.projectors import ending, linear
 from thermoflop.model.config.sam import neck
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from thermoflop.model.config.keys import Config
 _GOT = {
     **sizes(vocab=151860, hidden=1024, inner=2816, layers=24, heads=16, kv_heads=16),
     "tie_word_embeddings": True,

@@ -21,14 +21,12 @@ from thermoflop.model.config.family import (
     spaced,
     use,
 )
-from thermoflop.model.config.keys import is_count
+from thermoflop.model.config.keys import Config, is_count
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any
-
-    from thermoflop.model.config.keys import Config
 
 
 family(

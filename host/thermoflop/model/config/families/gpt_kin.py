@@ -6,7 +6,7 @@ Defaults and structure are those of the classes of transformers 5.24.
 from __future__ import annotations
 
 from thermoflop.errors import UnknownModel
-from thermoflop.model.architecture.parts import Linear, Norm, Vector
+from thermoflop.model.architecture.parts import Linear, Norm, Part, Vector
 from thermoflop.model.config.architectures import class_name
 from thermoflop.model.config.families.classic import ALL_BIASES, LAYER_NORM
 from thermoflop.model.config.families.patterns import every, layers_alone
@@ -16,7 +16,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from thermoflop.model.architecture.parts import Part
     from thermoflop.model.config.keys import Config
 
 family("gpt-sw3", "gpt2")

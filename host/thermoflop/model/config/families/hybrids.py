@@ -8,7 +8,7 @@ from __future__ import annotations
 from thermoflop.base.messages import quote_value
 from thermoflop.errors import InputError
 from thermoflop.model.architecture.mixers import SideBySide
-from thermoflop.model.architecture.parts import Linear
+from thermoflop.model.architecture.parts import Linear, Part
 from thermoflop.model.architecture.recurrences import Mamba2, ShortConvolution
 from thermoflop.model.config.families import mixtures  # noqa: F401 - granitemoe is defined there
 from thermoflop.model.config.families.patterns import (
@@ -29,15 +29,12 @@ from thermoflop.model.config.family import (
     spaced,
     use,
 )
-from thermoflop.model.config.keys import is_factor
+from thermoflop.model.config.keys import Config, is_factor
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any
-
-    from thermoflop.model.architecture.parts import Part
-    from thermoflop.model.config.keys import Config
 
 
 def _lfm2_kinds(config: Config) -> Sequence[str]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from thermoflop.base.record import replace
 from thermoflop.errors import InputError
-from thermoflop.model.architecture.mixers import LatentAttention
+from thermoflop.model.architecture.mixers import LatentAttention, Mixer
 from thermoflop.model.architecture.sparse import Indexer
 from thermoflop.model.config.families import mixtures  # noqa: F401 - parents are there
 from thermoflop.model.config.families.patterns import (
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from typing import Any
 
-    from thermoflop.model.architecture.mixers import Mixer
     from thermoflop.model.config.keys import Config
 
 

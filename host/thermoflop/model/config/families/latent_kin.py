@@ -13,10 +13,7 @@ from thermoflop.model.config.families.latent import latent_attention
 from thermoflop.model.config.families.own_parts import output_gate
 from thermoflop.model.config.families.patterns import by_place, either_sparse, sparse_by_mlp_types
 from thermoflop.model.config.family import at_least_zero, family, maybe, names, sizes, spaced
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from thermoflop.model.config.keys import Config
+from thermoflop.model.config.keys import Config
 
 family(
     "youtu",

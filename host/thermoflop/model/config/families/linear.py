@@ -10,7 +10,7 @@ from thermoflop.base.messages import quote_value
 from thermoflop.base.record import replace
 from thermoflop.errors import InputError, UnknownModel
 from thermoflop.model.architecture.linear import GatedDelta, KimiDelta, Lightning
-from thermoflop.model.architecture.parts import Linear, Norm
+from thermoflop.model.architecture.parts import Linear, Norm, Part
 from thermoflop.model.config.families import mixtures  # noqa: F401 - qwen3_moe is there
 from thermoflop.model.config.families.latent import latent_attention
 from thermoflop.model.config.families.patterns import by_words, every, sparse_by_mlp_types
@@ -25,15 +25,12 @@ from thermoflop.model.config.family import (
     spaced,
     use,
 )
-from thermoflop.model.config.keys import is_count
+from thermoflop.model.config.keys import Config, is_count
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from typing import Any
-
-    from thermoflop.model.architecture.parts import Part
-    from thermoflop.model.config.keys import Config
 
 
 _FULL_OR_LINEAR = {"full_attention": "full", "linear_attention": "linear"}

@@ -9,13 +9,8 @@ from thermoflop.model.architecture.description import Placed, Stack
 from thermoflop.model.architecture.parts import Convolution, Linear
 from thermoflop.model.config.families import dense, newer_towers, other_towers  # noqa: F401
 from thermoflop.model.config.family import family, maybe, sizes
-from thermoflop.model.config.keys import Traits
+from thermoflop.model.config.keys import Config, Traits
 from thermoflop.model.config.tower import DEFAULTS, layer_runs, norm_of
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from thermoflop.model.config.keys import Config
-
 
 family("audioflamingo3_encoder", "voxtral_encoder")
 family(

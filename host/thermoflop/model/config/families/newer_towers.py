@@ -15,11 +15,8 @@ from thermoflop.model.config.families.seers import multiple_of_hidden
 from thermoflop.model.config.families.towers import BARE, VIT, tower
 from thermoflop.model.config.family import Key, at_least_zero, family, names, sizes, spaced, use
 from thermoflop.model.config.hearing import samples_alone, staged_stack, strided_stack
+from thermoflop.model.config.keys import Config
 from thermoflop.model.config.tower import patches_alone, ratio_of
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from thermoflop.model.config.keys import Config
 
 
 def times_ratio(config: Config) -> int:

@@ -36,7 +36,7 @@ from thermoflop.model.config.family import (
     sizes,
     spaced,
 )
-from thermoflop.model.config.keys import is_count
+from thermoflop.model.config.keys import Config, is_count
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -44,7 +44,6 @@ if TYPE_CHECKING:
     from typing import Any
 
     from thermoflop.model.architecture.mixers import LatentAttention, Mixer
-    from thermoflop.model.config.keys import Config
 
 _MLP_TYPES = {"drop": ("moe_layer_freq",), "ignored": ("moe_layer_freq",)}
 

@@ -21,13 +21,9 @@ from thermoflop.model.config.family import (
     use,
 )
 from thermoflop.model.config.hearing import gemma_stack, omni_stack, phi_stack, whisper_stack
-from thermoflop.model.config.keys import Traits, is_factor
+from thermoflop.model.config.keys import Config, Traits, is_factor
 from thermoflop.model.config.tower import DEFAULTS as TOWER
 from thermoflop.model.config.tower import layer_runs, patch_grid, tower_front
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from thermoflop.model.config.keys import Config
 
 _WHISPER = {
     "num_mel_bins": 128,

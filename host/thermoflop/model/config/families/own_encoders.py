@@ -7,19 +7,17 @@ from __future__ import annotations
 
 from thermoflop.errors import InputError
 from thermoflop.model.architecture.description import Placed
-from thermoflop.model.architecture.parts import Convolution, Linear, Norm, Table, Vector
+from thermoflop.model.architecture.parts import Convolution, Linear, Norm, Part, Table, Vector
 from thermoflop.model.config.architectures import class_name
 from thermoflop.model.config.decoder import head_width
 from thermoflop.model.config.families import encoders  # noqa: F401 - a parent is there
 from thermoflop.model.config.family import family, indices, names, sizes, spaced, use
-from thermoflop.model.config.keys import is_count
+from thermoflop.model.config.keys import Config, is_count
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from thermoflop.model.architecture.parts import Part
-    from thermoflop.model.config.keys import Config
 
 _CLASSES = ("masked", "sequence", "token", "question", "choice", "bare")
 

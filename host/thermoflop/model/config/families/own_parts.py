@@ -7,7 +7,7 @@ structure are those of the classes of transformers 5.24.
 from __future__ import annotations
 
 from thermoflop.errors import InputError, UnknownModel
-from thermoflop.model.architecture.parts import Linear, Norm, Vector
+from thermoflop.model.architecture.parts import Linear, Norm, Part, Vector
 from thermoflop.model.config.architectures import class_name
 from thermoflop.model.config.families import llama_kin  # noqa: F401 - parents are there
 from thermoflop.model.config.families.patterns import (
@@ -32,7 +32,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from thermoflop.model.architecture.parts import Part
     from thermoflop.model.config.keys import Config
 
 

@@ -22,14 +22,12 @@ from thermoflop.model.config.family import (
     spaced,
     use,
 )
-from thermoflop.model.config.keys import is_count, is_factor
+from thermoflop.model.config.keys import Config, is_count, is_factor
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from typing import Any
-
-    from thermoflop.model.config.keys import Config
 
 
 def _own_input(config: Config) -> tuple[Placed, ...]:

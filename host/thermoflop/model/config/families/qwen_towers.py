@@ -4,16 +4,12 @@ from __future__ import annotations
 
 from thermoflop.model.architecture.description import Placed
 from thermoflop.model.architecture.feedforward import Mlp
-from thermoflop.model.architecture.parts import Convolution, Norm
+from thermoflop.model.architecture.parts import Convolution, Norm, Part
 from thermoflop.model.config.blocks import layer_norm
 from thermoflop.model.config.families.towers import BARE, tower
 from thermoflop.model.config.family import Key, family, sizes, use
+from thermoflop.model.config.keys import Config
 from thermoflop.model.config.projectors import linear, pooled
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from thermoflop.model.architecture.parts import Part
-    from thermoflop.model.config.keys import Config
 
 
 def _merger(config: Config, norm: Norm, name: str = "merger") -> tuple[Placed, ...]:

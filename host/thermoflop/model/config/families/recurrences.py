@@ -6,7 +6,7 @@ Defaults and structure are those of the classes of transformers 5.24.
 from __future__ import annotations
 
 from thermoflop.errors import InputError
-from thermoflop.model.architecture.parts import Linear, Vector
+from thermoflop.model.architecture.parts import Linear, Part, Vector
 from thermoflop.model.architecture.recurrences import GatedRecurrence, TimeMix
 from thermoflop.model.config.families import dense  # noqa: F401 - llama is defined there
 from thermoflop.model.config.families.classic import LAYER_NORM
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from thermoflop.model.architecture.mixers import Mixer
-    from thermoflop.model.architecture.parts import Part
     from thermoflop.model.config.keys import Config
 
 

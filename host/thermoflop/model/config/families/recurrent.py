@@ -12,14 +12,12 @@ from thermoflop.model.architecture.recurrences import Mamba, Mamba2
 from thermoflop.model.config.families import mixtures  # noqa: F401 - parents are defined there
 from thermoflop.model.config.families.patterns import LAYER_KINDS
 from thermoflop.model.config.family import anything, at_least_zero, family, maybe, names, sizes, use
-from thermoflop.model.config.keys import is_count, is_factor
+from thermoflop.model.config.keys import Config, is_count, is_factor
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any
-
-    from thermoflop.model.config.keys import Config
 
 
 def _rank(value: Any, hidden: int) -> int:

@@ -8,14 +8,10 @@ from __future__ import annotations
 from thermoflop.errors import UnknownModel
 from thermoflop.model.architecture.description import Placed
 from thermoflop.model.architecture.mixers import Relative
-from thermoflop.model.architecture.parts import Linear, Vector
+from thermoflop.model.architecture.parts import Linear, Part, Vector
 from thermoflop.model.config.family import at_least_zero, family, indices, spaced, use
+from thermoflop.model.config.keys import Config
 from thermoflop.model.config.pooled import block_sizes
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from thermoflop.model.architecture.parts import Part
-    from thermoflop.model.config.keys import Config
 
 
 def _relative(config: Config) -> Relative:

@@ -16,10 +16,7 @@ from thermoflop.model.config.family import (
     spaced,
     use,
 )
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from thermoflop.model.config.keys import Config
+from thermoflop.model.config.keys import Config
 
 # a step of a layer that no model has as many layers as
 LARGEST_COUNT = 10**9

@@ -5,10 +5,7 @@ from __future__ import annotations
 from thermoflop.errors import UnknownModel
 from thermoflop.model.config.families import dense, linear, mixtures  # noqa: F401 - parents
 from thermoflop.model.config.family import at_least_zero, family, only, use
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from thermoflop.model.config.keys import Config
+from thermoflop.model.config.keys import Config
 
 
 def _no_shared(config: Config) -> int:

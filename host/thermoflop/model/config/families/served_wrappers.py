@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from thermoflop.base.record import replace
 from thermoflop.errors import UnknownModel
-from thermoflop.model.architecture.description import Placed
+from thermoflop.model.architecture.description import Placed, Stack
 from thermoflop.model.architecture.parts import Convolution, Norm
 from thermoflop.model.config import projectors
 from thermoflop.model.config.blocks import layer_norm
@@ -21,7 +21,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from thermoflop.model.architecture.description import Stack
     from thermoflop.model.config.keys import Config
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from thermoflop.errors import UnknownModel
-from thermoflop.model.architecture.description import Placed
+from thermoflop.model.architecture.description import Placed, Stack
 from thermoflop.model.architecture.parts import Convolution, Norm, Vector
 from thermoflop.model.config.families.towers import tower
 from thermoflop.model.config.family import (
@@ -16,13 +16,9 @@ from thermoflop.model.config.family import (
     use,
 )
 from thermoflop.model.config.hearing import gemma_stack
+from thermoflop.model.config.keys import Config
 from thermoflop.model.config.mobilenet import NAME, mobilenet_stack
 from thermoflop.model.config.projectors import linear, pooled
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from thermoflop.model.architecture.description import Stack
-    from thermoflop.model.config.keys import Config
 
 tower(
     "gemma3n_vision",

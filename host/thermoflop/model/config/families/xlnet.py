@@ -9,12 +9,11 @@ from __future__ import annotations
 from thermoflop.errors import InputError, UnknownModel
 from thermoflop.model.architecture.description import Placed
 from thermoflop.model.architecture.mixers import Relative
-from thermoflop.model.architecture.parts import Vector
+from thermoflop.model.architecture.parts import Part, Vector
 from thermoflop.model.config.family import called, family, spaced, use
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from thermoflop.model.architecture.parts import Part
     from thermoflop.model.config.keys import Config
 
 
