@@ -16,7 +16,6 @@ from thermoflop.cost.work.weights import (
     Mix,
     Uniform,
     is_mix,
-    layers_of,
     stage_share,
     weights_held,
     weights_on_fullest,
@@ -193,7 +192,7 @@ def parameters_held(share: Share) -> float:
     outside = [each.bytes_each for each in held if not each.layers]
     if pp == 1:
         return inside + sum(outside)
-    return inside * stage_share(layers_of(share.description), pp) + max(outside, default=0.0)
+    return inside * stage_share(share.description, pp) + max(outside, default=0.0)
 
 
 def kv_bytes(share: Share, tokens: Number, batch: Number, page: int | None = None) -> Number:
@@ -207,7 +206,7 @@ def kv_bytes(share: Share, tokens: Number, batch: Number, page: int | None = Non
     encoder = description.stack("encoder")
     source = (encoder.positions if encoder is not None else 0) or 0
     cached = cache_elements(description, tokens, source, page) * share.precision.kv_bytes
-    on_stage = stage_share(layers_of(description), plan.pp)
+    on_stage = stage_share(description, plan.pp)
     return (cached + STATE_BYTES * states_kept(description)) * batch * on_stage / plan.cp
 
 
@@ -245,9 +244,7 @@ def activation_bytes(share: Share, prompt: Number, batch: Number) -> Number:
     """Bytes of activations in flight: the widest layer, and logits in fp32, of every sequence, or
     of every position of what removes masks."""
     description = share.description
-    widest = max(
-        (_layer_width(run.layer) for stack in description.stacks for run in stack.runs), default=0.0
-    )
+    widest = max((_layer_width(run.layer) for run in description.runs), default=0.0)
     tokens = tokens_in_flight(share, prompt, batch)
     head = description.head
     rows = tokens if description.unmasks else batch

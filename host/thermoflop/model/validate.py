@@ -165,8 +165,7 @@ def _flops_by_group(model: Model, table: OperatorTable, case: dict[str, Any]) ->
     groups: dict[str, Any] = dict(table.by_group())
     counted, recorded = (each.get("ssm_conv", 0) for each in (groups, case["by_group"]))
     if case["kind"] == "decode" and counted != recorded:
-        runs = (run for stack in model.description.stacks for run in stack.runs)
-        mixers = (mixer for run in runs for mixer in run.layer.mixers)
+        mixers = model.description.mixers
         windows = (each.convolution() for each in mixers if isinstance(each, Recurrence))
         if any(2 * recorded == (2 * each.kernel - 1) * counted for each in windows if each):
             groups["ssm_conv"] = recorded

@@ -10,7 +10,7 @@ from thermoflop.cost.catalogue.devices import find_device
 from thermoflop.cost.catalogue.profiles import find_profile
 from thermoflop.cost.hardware.precision import choose_precision
 from thermoflop.cost.inference.setting import Setting
-from thermoflop.cost.inference.steady import client_s, steady_s, waiting_parts
+from thermoflop.cost.inference.steady import InFlight, client_s, steady_s, waiting_parts
 from thermoflop.cost.roofline.bound import sums_of
 from thermoflop.cost.work.mixed import Mixed
 from thermoflop.cost.work.share import Layout
@@ -96,10 +96,10 @@ def test_the_bound_of_a_mean_step_is_a_decode_step_and_its_share_of_prompts(boun
         "bytes": (decode.weight_bytes + decode.kv_bytes + prompt.kv_bytes / 5) / BANDWIDTH,
         "wire": (decode.wire_bytes + prompt.wire_bytes / 5) / LINK,
     }[bound_by]
-    assert steady_s(setting, 8, 400, 40, 500, 90)[0] == pytest.approx(seconds)
+    assert steady_s(setting, InFlight(8, 400, 40, 500, 90))[0] == pytest.approx(seconds)
     alone = {"flops": prompt.flops / PEAK, "wire": prompt.wire_bytes / LINK,
              "bytes": (prompt.weight_bytes + prompt.kv_bytes) / BANDWIDTH}[bound_by]  # fmt: skip
-    assert client_s(setting, 8, 400, 40, 500, 90)[0] == pytest.approx(alone)
+    assert client_s(setting, InFlight(8, 400, 40, 500, 90))[0] == pytest.approx(alone)
 
 
 def test_before_anything_was_measured_a_client_waits_as_is_assumed():
@@ -107,9 +107,9 @@ def test_before_anything_was_measured_a_client_waits_as_is_assumed():
     all requests behind half of the others' prompts; and what a lone request takes."""
     setting = served()
     setting.profile = replace(setting.profile, waiting={})
-    parts, own = waiting_parts(setting, 8, 400, 40, 500)
+    parts, own = waiting_parts(setting, InFlight(8, 400, 40, 500))
     expected = 0.03 + 1e-5 * 400 + 0.7 * parts[2] + parts[3] + 0.05 * parts[4] + own
-    assert client_s(setting, 8, 400, 40, 500)[1] == pytest.approx(expected)
+    assert client_s(setting, InFlight(8, 400, 40, 500))[1] == pytest.approx(expected)
 
 
 def test_a_share_of_a_prompt_is_read_a_step_and_each_ends_with_its_own_cost():
@@ -118,7 +118,7 @@ def test_a_share_of_a_prompt_is_read_a_step_and_each_ends_with_its_own_cost():
     decode = setting.step_s(decode_step(500, 8))
     both = setting.step_s(Mixed(decode_step(500, 8), prefill_step(400, 1)))
     mean = 0.8 * decode + 0.2 * (both + 3e-3)
-    assert steady_s(setting, 8, 400, 40, 500)[1] == pytest.approx(mean)
+    assert steady_s(setting, InFlight(8, 400, 40, 500))[1] == pytest.approx(mean)
 
 
 def test_a_client_of_a_replica_waits_for_those_who_share_it():
@@ -128,7 +128,7 @@ def test_a_client_of_a_replica_waits_for_those_who_share_it():
     profile = replace(find_profile("vllm"), fixed={**SLOW.fixed, "prompt_s": 3e-3})
     made = tf.estimate(decoder(), DEVICE, profile=profile, batch=12, dp=3, **asked)
     setting = made.setting
-    bound, expected = client_s(setting, 4, 240, 21, 300 + 20 / 2, 60)
+    bound, expected = client_s(setting, InFlight(4, 240, 21, 300 + 20 / 2, 60))
     own = setting.steps_s(setting.prompt_steps(240, 1, 60)) + 3e-3
     way = profile.waiting["request_s"] + profile.waiting["token_s"] * 240
     client = setting.span("client", bound, max(expected, way + own))

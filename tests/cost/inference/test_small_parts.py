@@ -18,7 +18,7 @@ from thermoflop.cost.inference.formats import choose_formats, stored_checkpoint
 from thermoflop.cost.inference.remedies import _goes_to_host, hosted_tokens_per_s
 from thermoflop.cost.inference.room import room_of
 from thermoflop.cost.inference.setting import Setting
-from thermoflop.cost.inference.steady import chunk_of, steady_steps
+from thermoflop.cost.inference.steady import InFlight, chunk_of, steady_steps
 from thermoflop.cost.inference.unequal import Split, _filled
 from thermoflop.cost.sweep.grid import Grid
 from thermoflop.cost.why.table import _measured_text
@@ -195,7 +195,7 @@ def test_files_wider_than_16_bits_run_in_fp32(bits, name):
 @pytest.mark.parametrize("generate", [0, 1, 4])
 def test_prompts_end_as_often_as_sequences_do(generate):
     """Eight sequences of four tokens: two a step; of one token or none, eight."""
-    steps = steady_steps(find_engine("sglang"), 8, 100, generate, 500, 30)
+    steps = steady_steps(find_engine("sglang"), InFlight(8, 100, generate, 500, 30))
     assert [share for share, _ in steps] == [1.0, 8 / max(generate, 1)]
     assert (steps[1][1].new, steps[1][1].cached) == (100, 30)
 

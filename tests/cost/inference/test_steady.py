@@ -12,6 +12,7 @@ from thermoflop.cost.hardware.precision import choose_precision
 from thermoflop.cost.inference.setting import Setting
 from thermoflop.cost.inference.steady import (
     WAITING,
+    InFlight,
     alone_s,
     client_s,
     steady_s,
@@ -57,7 +58,7 @@ def test_a_mixed_step_reads_each_matrix_once_and_computes_for_both():
 def test_prompts_come_whole_as_far_as_the_budget_of_a_step_goes(
     sequences, prompt, generate, share, chunk
 ):
-    alone, carrying = steady_steps(find_engine("vllm"), sequences, prompt, generate, 1000)
+    alone, carrying = steady_steps(find_engine("vllm"), InFlight(sequences, prompt, generate, 1000))
     assert carrying[0] == pytest.approx(share)
     assert alone[0] == pytest.approx(1 - share)
     read = carrying[1].chunk
@@ -66,7 +67,7 @@ def test_prompts_come_whole_as_far_as_the_budget_of_a_step_goes(
 
 def test_passes_stand_between_the_steps():
     setting = setting_of("sglang")
-    bound, expected = steady_s(setting, 64, 2000, 500, 2250)
+    bound, expected = steady_s(setting, InFlight(64, 2000, 500, 2250))
     works = setting.works(prefill_step(2000, 1))
     passes = setting.rates.step_s(works, 1, recorded=True) + setting.rates.efficiency.prompt_s
     assert expected == pytest.approx(setting.step_s(decode_step(2250, 64)) + 64 / 500 * passes)
@@ -75,10 +76,12 @@ def test_passes_stand_between_the_steps():
 
 def test_a_prompt_that_the_server_holds_back_waits_for_so_many_mean_steps():
     setting, load = setting_of("tensorrt-llm"), (16, 1000, 500, 1250)
-    (bound, at_once), (same, later) = (client_s(setting, *load, held=held) for held in (0, 20))
+    (bound, at_once), (same, later) = (
+        client_s(setting, InFlight(*load, held=held)) for held in (0, 20)
+    )
     assert bound == same
     # of 16 requests in flight 15 are others', whose steps it waits for
-    assert later - at_once == pytest.approx(20 * 15 / 16 * steady_s(setting, *load)[1])
+    assert later - at_once == pytest.approx(20 * 15 / 16 * steady_s(setting, InFlight(*load))[1])
 
 
 @pytest.mark.parametrize(
@@ -95,8 +98,8 @@ def test_a_client_waits_for_parts_that_the_steps_give(prompt, read, cached, time
     # all clients' prompts are read in steps that are full
     full = setting.step_s(Mixed(decode, prefill_step(read, 8000 / read, cached)))
     burst = (full - alone) * 192 * prompt / 8000
-    (fixed, tokens, *others), own = waiting_parts(setting, 192, prompt, 1920, 1000)
-    mean = steady_s(setting, 192, prompt, 1920, 1000)[1]
+    (fixed, tokens, *others), own = waiting_parts(setting, InFlight(192, prompt, 1920, 1000))
+    mean = steady_s(setting, InFlight(192, prompt, 1920, 1000))[1]
     assert (fixed, tokens) == (1.0, prompt)
     # of 192 requests one is met alone
     assert others == pytest.approx([each * 191 / 192 for each in (carrying, mean, burst)])
@@ -104,19 +107,19 @@ def test_a_client_waits_for_parts_that_the_steps_give(prompt, read, cached, time
     apart = setting_of("sglang")  # prompts are read in passes of their own
     step = apart.step_s(decode_step(1000, 8))
     reading = apart.step_s(prefill_step(500, 1, 100))
-    parts, _ = waiting_parts(apart, 8, 500, 100, 1000, 100)
+    parts, _ = waiting_parts(apart, InFlight(8, 500, 100, 1000, 100))
     assert parts[2] == pytest.approx((step + reading) * 7 / 8)
     # eight prompts of 500 tokens are one pass, of twenty 16.384 are, 8,192 tokens
     together = apart.step_s(prefill_step(500, 8, 100))
     assert parts[4] == pytest.approx(together * 7 / 8)
-    many, _ = waiting_parts(apart, 20, 500, 100, 1000, 100)
+    many, _ = waiting_parts(apart, InFlight(20, 500, 100, 1000, 100))
     full = apart.step_s(prefill_step(500, 8192 / 500, 100))
     assert many[4] == pytest.approx(full * 20 * 500 / 8192 * 19 / 20)
     numbers = replace(
         setting.profile, waiting=dict(zip(WAITING, (1.0, 2.0, 3.0, 5.0, 7.0), strict=True))
     )
     numbered = Setting(setting.model, setting.device, Layout(), setting.precision, numbers)
-    _, seconds = client_s(numbered, 192, prompt, 1920, 1000, held=11)
+    _, seconds = client_s(numbered, InFlight(192, prompt, 1920, 1000, held=11))
     weighed = 3 * carrying + 5 * mean + 7 * burst + 11 * mean
     assert seconds == pytest.approx(1 + 2 * prompt + weighed * 191 / 192 + own)
 
@@ -149,9 +152,9 @@ def test_a_longer_prompt_is_never_answered_sooner(engine, clients):
 def test_prompts_that_are_held_back_are_read_with_those_that_come_meanwhile():
     """64 sequences of 640 tokens: a tenth of a prompt comes a step, two in 20 steps. The first
     waits for those: three prompts of 1,000 tokens in one step of thirty."""
-    alone, carrying = steady_steps(find_engine("vllm"), 64, 1000, 640, 1300, held=20)
+    alone, carrying = steady_steps(find_engine("vllm"), InFlight(64, 1000, 640, 1300, held=20))
     assert (alone[0], carrying[0]) == (pytest.approx(29 / 30), pytest.approx(1 / 30))
     chunk = carrying[1].chunk
     assert (chunk.batch, chunk.new) == (pytest.approx(3), 1000)
-    at_once = steady_steps(find_engine("vllm"), 64, 1000, 640, 1300)[1]
+    at_once = steady_steps(find_engine("vllm"), InFlight(64, 1000, 640, 1300))[1]
     assert (at_once[0], at_once[1].chunk.batch) == (pytest.approx(1 / 10), 1)

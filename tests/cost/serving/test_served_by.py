@@ -12,7 +12,7 @@ from thermoflop.base.record import replace
 from thermoflop.cost.catalogue.profiles import find_profile
 from thermoflop.cost.inference.room import room_of
 from thermoflop.cost.inference.setting import Setting
-from thermoflop.cost.inference.steady import WAITING, alone_s, client_s
+from thermoflop.cost.inference.steady import WAITING, InFlight, alone_s, client_s
 from thermoflop.cost.roofline.bound import sums_of
 from thermoflop.cost.serving import drafting
 from thermoflop.cost.serving.drafting import drafting_of
@@ -103,7 +103,7 @@ def test_a_benchmarks_first_token_is_that_of_requests_in_flight_and_the_wait_for
     are read."""
     replica = replica_of(engine, slots=16)
     group = replica.with_users(64)
-    _, among = client_s(replica.setting, 8, 450, OUTPUT, replica.lengths.context, 150)
+    _, among = client_s(replica.setting, InFlight(8, 450, OUTPUT, replica.lengths.context, 150))
     found = served_by(replica, Arrivals(users=64), Targets())
     waits = found.benchmark_first_s - float(among)
     assert waits == pytest.approx(float(group.slot_s))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from kit.made_up import decoder
 from thermoflop.cost.work.mixed import Mixed, merged
 from thermoflop.cost.work.steps import (
     decode_step,
@@ -14,6 +15,7 @@ from thermoflop.cost.work.steps import (
 )
 from thermoflop.cost.work.weights import stage_share
 from thermoflop.cost.work.work import Work
+from thermoflop.model.architecture.description import Description
 
 
 @pytest.mark.parametrize(
@@ -112,4 +114,5 @@ def test_what_is_kept_apart_of_the_chunk_runs_as_well():
     ("layers", "pp", "share"), [(8, 1, 1), (8, 2, 0.5), (9, 2, 5 / 9), (3, 8, 1 / 3), (0, 2, 1)]
 )
 def test_the_largest_stage_has_its_layers_rounded_up(layers, pp, share):
-    assert stage_share(layers, pp) == share
+    description = decoder(num_hidden_layers=layers).description if layers else Description(())
+    assert stage_share(description, pp) == share

@@ -105,12 +105,11 @@ def nothing_like(device: Device, unseen: tuple[str, ...]) -> str:
 
 def kind_of_model(model: Model) -> str:
     """What sets a model's kernels apart: its attention and its feed-forward."""
-    from thermoflop.model.architecture.feedforward import Moe
+    from thermoflop.cost.work.weights import has_experts
     from thermoflop.model.architecture.mixers import LatentAttention
 
-    layers = [run.layer for stack in model.description.stacks for run in stack.runs]
-    mixers = [mixer for layer in layers for mixer in layer.mixers]
-    names = ["experts" if any(isinstance(layer.feed, Moe) for layer in layers) else "dense"]
+    mixers = model.description.mixers
+    names = ["experts" if has_experts(model.description) else "dense"]
     if any(isinstance(mixer, LatentAttention) for mixer in mixers):
         names.append("latent attention")
     if any("Attention" not in type(mixer).__name__ for mixer in mixers):

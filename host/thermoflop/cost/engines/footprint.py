@@ -12,10 +12,9 @@ from typing import TYPE_CHECKING, Any
 from thermoflop.base.record import record
 from thermoflop.cost.engines.placement import Placement, place
 from thermoflop.cost.memory import kv_bytes, weight_bytes
-from thermoflop.cost.work.weights import layers_of
+from thermoflop.cost.work.weights import layer_matrices, layers_of
 from thermoflop.model.architecture.feedforward import Moe
 from thermoflop.model.architecture.mixers import Attention
-from thermoflop.model.architecture.parts import Linear
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -145,10 +144,7 @@ def _layer_width(layer: Layer) -> float:
 
 def forward_bytes(share: Share, tokens: float) -> float:
     """Bytes alive while ``tokens`` pass the widest layer, outside its experts."""
-    widest = max(
-        (_layer_width(run.layer) for stack in share.description.stacks for run in stack.runs),
-        default=0.0,
-    )
+    widest = max((_layer_width(run.layer) for run in share.description.runs), default=0.0)
     return tokens * widest * share.precision.activation_bytes
 
 
@@ -161,8 +157,7 @@ def experts_bytes(share: Share, tokens: float) -> float:
     wide = share.precision.activation_bytes
     widths = (
         run.layer.feed.top_k * (run.layer.hidden + 2.0 * run.layer.feed.expert.inner)
-        for stack in share.description.stacks
-        for run in stack.runs
+        for run in share.description.runs
         if isinstance(run.layer.feed, Moe)
     )
     return float(tokens * wide * max(widths, default=0.0))
@@ -304,10 +299,8 @@ def _llama(share: Share, device: Device, options: Mapping[str, Any], load: Load)
 
 def _heads(share: Share) -> float:
     """Query heads of a layer on the device."""
-    return max(
-        (float(mixer.heads) for stack in share.description.stacks for run in stack.runs
-         for mixer in run.layer.mixers if isinstance(mixer, Attention)), default=0.0,
-    )  # fmt: skip
+    attending = (mixer for mixer in share.description.mixers if isinstance(mixer, Attention))
+    return max((float(mixer.heads) for mixer in attending), default=0.0)
 
 
 def _beyond_growth(share: Share, load: Load, peak: float) -> float:
@@ -337,10 +330,8 @@ def _autoawq(share: Share, device: Device, _o: Mapping[str, Any], load: Load) ->
     peak = SCORE_BYTES * _heads(share) * tokens * load.prompt + 6.0 * _vocabulary(share) * tokens
     twice = sum(
         run.times * part.matrix_parameters * share.precision.weight_bytes
-        for stack in share.description.stacks
-        for run in stack.runs
-        for part in run.layer.parts()
-        if isinstance(part, Linear) and part.name in ("q_proj", "k_proj", "v_proj")
+        for run, part in layer_matrices(share.description)
+        if part.name in ("q_proj", "k_proj", "v_proj")
     )
     kept = float(kv_bytes(share, load.context, load.sequences))
     work = max(_beyond_growth(share, load, peak), float(twice) - kept)

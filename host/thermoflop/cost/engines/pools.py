@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from thermoflop.base.record import record
 from thermoflop.cost.engines.placement import cache_bytes, place
 from thermoflop.cost.memory import STATE_BYTES, kv_bytes
-from thermoflop.cost.work.weights import layers_of
+from thermoflop.cost.work.weights import stage_share
 from thermoflop.model.architecture.cache import layer_caches
 
 if TYPE_CHECKING:
@@ -50,8 +50,8 @@ def kinds_of(share: Share) -> list[Kind]:
                     window = None if cache.window is None else float(cache.window)
                     key = (float(cache.elements), window, float(cache.state_elements))
                     counts[key] = counts.get(key, 0.0) + float(run.times)
-    layers, width = layers_of(share.description), share.precision.kv_bytes / share.plan.cp
-    stage = -(-layers // share.plan.pp) / layers if layers else 1.0
+    width = share.precision.kv_bytes / share.plan.cp
+    stage = stage_share(share.description, share.plan.pp)
     found, whole, whole_bytes = [], 0, 0.0
     for (elements, window, states), times in counts.items():
         many = max(1, round(times * stage))

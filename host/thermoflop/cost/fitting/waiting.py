@@ -31,23 +31,18 @@ WIDTH, NOISE, STEPS = 0.2, 0.25, 40
 
 def fitted_waiting(profiles: dict[str, Profile], rows: Sequence[Row]) -> dict[str, Profile]:
     """The profiles with what each engine's clients wait for; ``UNMEASURED`` where none was seen."""
-    parts = {name: [] for name in profiles}  # type: dict[str, list[tuple[float, ...]]]
-    seconds: dict[str, list[float]] = {name: [] for name in profiles}
-    held: dict[str, list[float]] = {name: [] for name in profiles}
+    seen: dict[str, list[tuple[float, ...]]] = {name: [] for name in profiles}
     for row in rows:
         question = asked(row)
         name = profile_name(question.engine, question.date)
         setting = question.setting(profiles[name])
-        values, own = waiting_parts(setting, *question.in_flight)
-        parts[name].append(tuple(float(value) for value in values))
-        seconds[name].append(row.measured_s)
-        held[name].append(float(own + question.held * values[WAITING.index("mean_step")]))
-    return {
-        name: replace(
-            profile, waiting=_fit(*map(np.array, (parts[name], seconds[name], held[name])))
-        )
-        for name, profile in profiles.items()
-    }
+        values, own = waiting_parts(setting, question.in_flight)
+        seen[name].append((row.measured_s, float(own), *map(float, values)))
+    made = {}
+    for name, profile in profiles.items():
+        seconds, held, *parts = np.array(seen[name]).reshape(-1, 2 + len(WAITING)).T
+        made[name] = replace(profile, waiting=_fit(np.array(parts).T, seconds, held))
+    return made
 
 
 def _fit(parts: Array, seconds: Array, held: Array) -> dict[str, float]:

@@ -13,7 +13,7 @@ from thermoflop.cost.inference.capacity import fit
 from thermoflop.cost.inference.estimate import estimate
 from thermoflop.cost.inference.result import Estimate, estimate_json, estimate_sheet
 from thermoflop.cost.work.steps import decode_step, middle_context
-from thermoflop.cost.work.weights import layers_of, stage_share
+from thermoflop.cost.work.weights import stage_share
 from thermoflop.cost.work.work import weights_of
 from thermoflop.errors import UsageError
 from thermoflop.model.architecture.cache import cache_elements
@@ -97,9 +97,7 @@ def heads_of(model: Model) -> tuple[int, int]:
         for run in stack.runs:
             if isinstance(run.layer.mixer, Attention) and stack.role == "decoder":
                 return run.layer.mixer.heads, run.layer.mixer.kv_heads
-    mixers = [mixer for stack in model.description.stacks for run in stack.runs
-              for mixer in run.layer.mixers]  # fmt: skip
-    is_latent = any(isinstance(mixer, LatentAttention) for mixer in mixers)
+    is_latent = any(isinstance(mixer, LatentAttention) for mixer in model.description.mixers)
     own = ": it has MLA's latent" if is_latent else ""
     raise UsageError(
         f"{model.name} has no attention with heads of keys and values, whose number is changed "
@@ -178,7 +176,7 @@ def variant_of(
     capacity = fit(model, hardware, **{key: options[key] for key in _FIT if key in options})
     plan, precision = estimated.plan, estimated.precision
     share = estimated.setting.share
-    on_stage = stage_share(layers_of(share.description), plan.pp)
+    on_stage = stage_share(share.description, plan.pp)
     token_bytes = cache_elements(share.description, 1) * precision.kv_bytes * on_stage / plan.cp
     middle = middle_context(estimated.prompt, estimated.generate)
     read_bytes = _read_bytes(share, decode_step(middle, estimated.batch / plan.dp)) * on_stage

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from thermoflop.base.record import record, replace
 from thermoflop.cost.inference.estimate import decoding_s, one, prompt_s, read_at_once
 from thermoflop.cost.inference.setting import Setting
-from thermoflop.cost.inference.steady import AnyStep, client_s, steady_s, steady_steps
+from thermoflop.cost.inference.steady import AnyStep, InFlight, client_s, steady_s, steady_steps
 from thermoflop.cost.work.steps import decode_step, generation_steps, middle_context
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ class Question:
             whole = workload.prompt, workload.generate, workload.batch
             return [*generation_steps(prompt, *whole)]
         if self.mixes:
-            return steady_steps(setting.profile.engine, *self.in_flight, self.held)
+            return steady_steps(setting.profile.engine, self.in_flight)
         return [(1.0, decode_step(self.context, workload.batch))]
 
     @property
@@ -90,10 +90,10 @@ class Question:
         return self.mixes_prefill and self.workload.prompt > self.workload.prefix
 
     @property
-    def in_flight(self) -> tuple[Number, Number, Number, Number, Number]:
-        """Sequences, prompt, generated, context and prefix, as ``steady`` takes them."""
-        load = self.workload
-        return load.batch, load.prompt - load.prefix, load.generate, self.context, load.prefix
+    def in_flight(self) -> InFlight:
+        """What a full server has at work."""
+        load, new = self.workload, self.workload.prompt - self.workload.prefix
+        return InFlight(load.batch, new, load.generate, self.context, load.prefix, self.held)
 
     def prompts(self, profile: Profile) -> float:
         """Prompts whose own cost the time holds: those that end in a step of a full server."""
@@ -112,8 +112,8 @@ def answer(question: Question, profile: Profile) -> Span:
         reading = read_at_once(setting, workload)
         return setting.span("prefill", *prompt_s(setting, workload, reading))
     if question.phase == "client":
-        return setting.span("client", *client_s(setting, *question.in_flight, question.held))
+        return setting.span("client", *client_s(setting, question.in_flight))
     if question.mixes:
-        return setting.span("token", *steady_s(setting, *question.in_flight, question.held))
+        return setting.span("token", *steady_s(setting, question.in_flight))
     workload = replace(workload, prompt=question.context, prefix=0, generate=2)
     return setting.span("token", *decoding_s(setting, workload))

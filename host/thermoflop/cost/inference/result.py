@@ -120,13 +120,14 @@ class Estimate:
         """
         if self.setting.profile.waiting is None or not any_of(self.generate > 1):
             return None
-        from thermoflop.cost.inference.steady import alone_s, client_s, lone_client_s
+        from thermoflop.cost.inference.steady import InFlight, alone_s, client_s, lone_client_s
         from thermoflop.cost.roofline.span import not_before
         from thermoflop.cost.work.steps import middle_context
 
         clients, context = self.batch / self.plan.dp, middle_context(self.prompt, self.generate)
         setting, prefix, new = self.setting, self.setting.prefix, self.prompt - self.setting.prefix
-        bound, expected = client_s(setting, clients, new, self.generate, context, prefix)
+        load = InFlight(clients, new, self.generate, context, prefix)
+        bound, expected = client_s(setting, load)
         alone = setting.span("prefill", bound, alone_s(setting, new, prefix))
         expected = maximum(expected, lone_client_s(setting, new, prefix))
         return not_before(setting.span("client", bound, expected), alone)

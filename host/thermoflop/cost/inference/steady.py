@@ -18,6 +18,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TypeAlias
 
 from thermoflop.base.number import Number, maximum, minimum
+from thermoflop.base.record import record, replace
 from thermoflop.cost.roofline.bound import Sums, bound_s, sums_of
 from thermoflop.cost.work.mixed import Mixed
 from thermoflop.cost.work.steps import decode_step, prefill_step
@@ -45,56 +46,68 @@ def chunk_of(prompt: Number, cached: Number, tokens: Number) -> Step:
     return prefill_step(minimum(tokens, prompt), count, cached + left)
 
 
-def steady_steps(
-    engine: Engine, sequences: Number, prompt: Number, generate: Number, context: Number,
-    cached: Number = 0, held: Number = 0,
-) -> list[tuple[Number, AnyStep]]:  # fmt: skip
-    """The steps that a mean step of a full server is made of, each with its share.
+@record
+class InFlight:
+    """What one replica of a full server has at work.
 
-    Args:
-        engine: whose way of reading prompts.
-        sequences: sequences that decode, on one replica.
+    Attributes:
+        sequences: sequences that decode, or clients whose requests are in flight.
         prompt: tokens of each prompt that have to be read, those in ``cached`` not among them.
         generate: tokens that each sequence is given.
         context: cached tokens of a sequence that decodes, on average.
         cached: tokens of each prompt that are in the cache already.
-        held: steps for which a prompt is held back, to be read with those that come meanwhile.
+        held: steps for which a prompt is held back, to be read with those that come meanwhile
+            (``batch_wait_timeout_iters`` of TensorRT-LLM).
     """
-    decode = decode_step(context, sequences)
-    ends = sequences / maximum(generate, 1)
+
+    sequences: Number
+    prompt: Number
+    generate: Number
+    context: Number
+    cached: Number = 0
+    held: Number = 0
+
+    @property
+    def ends(self) -> Number:
+        """Sequences that a step finishes."""
+        return self.sequences / maximum(self.generate, 1)
+
+    @property
+    def decode(self) -> Step:
+        """The step that only decodes."""
+        return decode_step(self.context, self.sequences)
+
+    @property
+    def read(self) -> Step:
+        """The step that reads one prompt alone."""
+        return prefill_step(self.prompt, 1, self.cached)
+
+
+def steady_steps(engine: Engine, load: InFlight) -> list[tuple[Number, AnyStep]]:
+    """The steps that a mean step of a full server is made of, each with its share."""
     if engine.reads == "passes":
-        return [(1.0, decode), (ends, prefill_step(prompt, 1, cached))]
-    arriving = ends * prompt
-    waiting = maximum(prompt + held * arriving, arriving)
-    tokens = minimum(waiting, maximum(engine.budget - sequences, 1.0))
+        return [(1.0, load.decode), (load.ends, load.read)]
+    arriving = load.ends * load.prompt
+    waiting = maximum(load.prompt + load.held * arriving, arriving)
+    tokens = minimum(waiting, maximum(engine.budget - load.sequences, 1.0))
     share = arriving / tokens
-    mixed = Mixed(decode, chunk_of(prompt, cached, tokens))
-    return [(maximum(1.0 - share, 0.0), decode), (share, mixed)]
+    mixed = Mixed(load.decode, chunk_of(load.prompt, load.cached, tokens))
+    return [(maximum(1.0 - share, 0.0), load.decode), (share, mixed)]
 
 
-def steady_s(
-    setting: Setting, sequences: Number, prompt: Number, generate: Number, context: Number,
-    cached: Number = 0, held: Number = 0,
-) -> tuple[Number, Number]:  # fmt: skip
-    """Bound and expectation of the mean seconds between two tokens of a sequence in a full server.
-
-    Arguments as in ``steady_steps``; ``sequences`` on one replica.
-    """
-    steps = steady_steps(setting.profile.engine, sequences, prompt, generate, context, cached, held)
+def steady_s(setting: Setting, load: InFlight) -> tuple[Number, Number]:
+    """Bound and expectation of the mean seconds between two tokens of a sequence."""
     expected: Number = 0.0
     if setting.profile.counts_prompts:
-        expected = sequences / maximum(generate, 1) * setting.rates.efficiency.prompt_s
-    for share, step in steps:
+        expected = load.ends * setting.rates.efficiency.prompt_s
+    for share, step in steady_steps(setting.profile.engine, load):
         works, recorded = setting.works(step), setting.records(step)
         each = setting.rates.step_s(works, step.batch, recorded=recorded)
         expected = expected + share * each
-    return steady_bound_s(setting, sequences, prompt, generate, context, cached), expected
+    return steady_bound_s(setting, load), expected
 
 
-def waiting_parts(
-    setting: Setting, clients: Number, prompt: Number, generate: Number, context: Number,
-    cached: Number = 0,
-) -> tuple[tuple[Number, ...], Number]:  # fmt: skip
+def waiting_parts(setting: Setting, load: InFlight) -> tuple[tuple[Number, ...], Number]:
     """What the time to a client's first token is made of: one part for each of ``WAITING``, and
     seconds that no engine multiplies.
 
@@ -102,25 +115,25 @@ def waiting_parts(
     by how much all clients' prompts at once prolong their steps. These three are met in the share
     of the requests that are others', of C requests (C - 1) / C; the rest reads its prompt alone.
     """
-    engine = setting.profile.engine
-    decode = setting.step_s(decode_step(context, clients))
+    engine, clients, prompt = setting.profile.engine, load.sequences, load.prompt
+    decode = setting.step_s(load.decode)
     apart = engine.reads == "passes"
     room = maximum(engine.budget - (0 if apart else clients), 1.0)
 
     def read_s(tokens: Number) -> Number:
-        chunk = chunk_of(prompt, cached, tokens)
+        chunk = chunk_of(prompt, load.cached, tokens)
         if apart:
             return setting.step_s(chunk)
-        return setting.step_s(Mixed(decode_step(context, clients), chunk)) - decode
+        return setting.step_s(Mixed(load.decode, chunk)) - decode
 
     carrying = decode + read_s(minimum(prompt, room)) * maximum(prompt / room, 1.0)
     several = minimum(clients * prompt, room)  # short prompts of several share a step
     burst = read_s(several) * clients * prompt / several
-    _, mean = steady_s(setting, clients, prompt, generate, context, cached)
+    _, mean = steady_s(setting, replace(load, held=0))
     alone = 1 / maximum(clients, 1)
     others = 1 - alone
     parts = (1.0, prompt, others * carrying, others * mean, others * burst)
-    return parts, alone * alone_s(setting, prompt, cached)
+    return parts, alone * alone_s(setting, prompt, load.cached) + load.held * others * mean
 
 
 def alone_s(setting: Setting, prompt: Number, cached: Number = 0) -> Number:
@@ -137,38 +150,25 @@ def lone_client_s(setting: Setting, prompt: Number, cached: Number = 0) -> Numbe
     return way + alone_s(setting, prompt, cached)
 
 
-def client_s(
-    setting: Setting, clients: Number, prompt: Number, generate: Number, context: Number,
-    cached: Number = 0, held: Number = 0,
-) -> tuple[Number, Number]:  # fmt: skip
+def client_s(setting: Setting, load: InFlight) -> tuple[Number, Number]:
     """Bound and expectation of the seconds from a request to its first token at the client.
 
     Besides the prefill it holds the request's way through the server, waiting for a step of the
     others, and the prompts of those that came at once: benchmarks start all clients together.
-    ``clients`` are the requests in flight; ``held`` the steps for which the server holds a prompt
-    back to read it with others (``batch_wait_timeout_iters`` of TensorRT-LLM); other arguments as
-    in ``steady_steps``.
     """
-    parts, own = waiting_parts(setting, clients, prompt, generate, context, cached)
+    parts, own = waiting_parts(setting, load)
     waiting = setting.profile.waiting or dict(zip(WAITING, UNMEASURED, strict=True))
-    expected = own + held * parts[WAITING.index("mean_step")]
-    expected = expected + sum(
-        waiting[name] * part for name, part in zip(WAITING, parts, strict=True)
-    )
-    read = sums_of(setting.least_works(prefill_step(prompt, 1, cached)))
+    expected = own + sum(waiting[name] * part for name, part in zip(WAITING, parts, strict=True))
+    read = sums_of(setting.least_works(load.read))
     return bound_s(read, setting.limits, 1), expected
 
 
-def steady_bound_s(
-    setting: Setting, sequences: Number, prompt: Number, generate: Number, context: Number,
-    cached: Number = 0,
-) -> Number:  # fmt: skip
+def steady_bound_s(setting: Setting, load: InFlight) -> Number:
     """The bound: computing and moving overlap over all steps, and prompts read no weights again."""
-    decode = sums_of(setting.least_works(decode_step(context, sequences)))
-    read = sums_of(setting.least_works(prefill_step(prompt, 1, cached)))
-    ends = sequences / maximum(generate, 1)
+    decode = sums_of(setting.least_works(load.decode))
+    read, ends = sums_of(setting.least_works(load.read)), load.ends
     both = Sums(
         decode.flops + ends * read.flops, decode.weight_bytes,
         decode.kv_bytes + ends * read.kv_bytes, decode.wire_bytes + ends * read.wire_bytes,
     )  # fmt: skip
-    return bound_s(both, setting.limits, sequences)
+    return bound_s(both, setting.limits, load.sequences)

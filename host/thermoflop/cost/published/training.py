@@ -146,7 +146,7 @@ def _interleaved(raw: dict[str, Any], model: Model, plan: Layout) -> int:
     stated = raw.get("vp") or raw.get("interleave")
     if stated or plan.pp == 1 or "Narayanan" not in str(raw.get("source")):
         return int(stated or 1)
-    layers = sum(run.times for stack in model.description.stacks for run in stack.runs)
+    layers = sum(run.times for run in model.description.runs)
     each = max(1, int(layers) // plan.pp)
     return next((chunks for chunks in range(2, each) if each % chunks == 0), each)
 

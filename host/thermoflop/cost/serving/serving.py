@@ -16,7 +16,7 @@ from thermoflop.cost.inference.held_to import as_run, check_cards, check_layout,
 from thermoflop.cost.inference.room import room_of
 from thermoflop.cost.inference.setting import Setting
 from thermoflop.cost.inference.speculative import apart, vocabularies_of
-from thermoflop.cost.inference.steady import client_s, lone_client_s
+from thermoflop.cost.inference.steady import InFlight, client_s, lone_client_s
 from thermoflop.cost.serving.drafting import drafting_of
 from thermoflop.cost.serving.lengths import lengths_of, lengths_of_trace
 from thermoflop.cost.serving.policy import policy_of, with_policy
@@ -324,7 +324,8 @@ def _benchmark_s(replica: Replica, load: Arrivals, steady: Steady) -> float | No
     alone = float(lone_client_s(setting, new, cached))
     if clients == 1.0:  # whose way is not assumed where none was timed
         return alone + float(steady.slot_s)
-    _, among = client_s(setting, clients, new, lengths.generate, lengths.context, cached)
+    in_flight = InFlight(clients, new, lengths.generate, lengths.context, cached)
+    _, among = client_s(setting, in_flight)
     return max(float(among), alone) + float(steady.slot_s)
 
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from thermoflop.base.messages import check_word
 from thermoflop.base.record import record
 from thermoflop.cost.training.states import Recipe, recipe_of
+from thermoflop.cost.work.weights import has_experts
 from thermoflop.errors import UsageError
-from thermoflop.model.architecture.feedforward import Moe
 from thermoflop.model.architecture.linear import GatedDelta, KimiDelta, Lightning
 from thermoflop.model.architecture.recurrences import GatedRecurrence, Mamba, Mamba2, TimeMix
 from thermoflop.model.operators.again import FINE_GRAINED
@@ -111,10 +111,10 @@ class Iteration:
     def kind(self) -> str:
         """The kind of a model whose layers are not attention and one feed-forward: mixtures of
         experts, or layers with a state; "" for all others."""
-        layers = [run.layer for stack in self.model.description.stacks for run in stack.runs]
-        if any(isinstance(each, STATEFUL) for layer in layers for each in layer.mixers):
+        description = self.model.description
+        if any(isinstance(each, STATEFUL) for each in description.mixers):
             return "stateful"
-        return "experts" if any(isinstance(layer.feed, Moe) for layer in layers) else ""
+        return "experts" if has_experts(description) else ""
 
     @property
     def asked(self) -> tuple[str, float]:

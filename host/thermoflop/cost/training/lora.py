@@ -17,7 +17,7 @@ from thermoflop.cost.training.states import ADAPTER_RECIPE
 from thermoflop.cost.work.weights import Checkpoint, Uniform, layer_matrices, weights_on_fullest
 from thermoflop.cost.work.work import Work, pass_work
 from thermoflop.errors import UsageError
-from thermoflop.model.architecture.feedforward import Moe
+from thermoflop.model.architecture.parameters import mixtures
 from thermoflop.model.architecture.parts import Linear, Part
 
 if TYPE_CHECKING:
@@ -188,8 +188,7 @@ def short(name: str) -> str:
 
 def _routed(description: Description) -> float:
     """Experts that a token is routed to."""
-    feeds = (run.layer.feed for stack in description.stacks for run in stack.runs)
-    return next(float(feed.top_k) for feed in feeds if isinstance(feed, Moe))
+    return next(float(moe.top_k) for _, moe in mixtures(description))
 
 
 def choose_lora(

@@ -46,7 +46,7 @@ from thermoflop.cost.training.replicas import adapters_held, experts_shared_by, 
 from thermoflop.cost.training.source import cross_elements, encoder_bytes
 from thermoflop.cost.training.states import ADAPTER_RECIPE, state_bytes
 from thermoflop.cost.work.share import Layout, Share
-from thermoflop.cost.work.weights import layer_matrices, layers_of, stage_share
+from thermoflop.cost.work.weights import layer_matrices, stage_share
 from thermoflop.model.architecture.feedforward import Moe
 from thermoflop.model.architecture.mixers import Attention
 from thermoflop.model.architecture.parts import Linear, Norm
@@ -227,7 +227,7 @@ def _states(iteration: Iteration, share: Share) -> tuple[float, float, float]:
     """Weights, gradients and optimizer. Experts have fewer replicas than the rest: ``dp / ep``
     beyond a group."""
     plan, description = iteration.plan, share.description
-    on_stage = stage_share(layers_of(description), plan.pp)
+    on_stage = stage_share(description, plan.pp)
     if iteration.lora is not None:
         return _adapter_states(iteration, iteration.lora, share)
     recipe = iteration.recipe
@@ -267,7 +267,7 @@ def _layer_work(iteration: Iteration, share: Share, form: str) -> float:
     of its widest activations, and under ZeRO-3 its gathered weights, those of the next one, and
     its gradients before they are shared out; of a narrow frozen base a matrix in 16 bits."""
     plan = iteration.plan
-    layers = [run.layer for stack in share.description.stacks for run in stack.runs]
+    layers = [run.layer for run in share.description.runs]
     stacks = iteration.model.description.stacks
     whole = [(run.layer, stack.role) for stack in stacks for run in stack.runs]
     again = 0.0
@@ -361,7 +361,7 @@ def kept_by_a_micro_batch(iteration: Iteration) -> float:
     """Bytes of activations of one micro-batch in the layers of a stage."""
     plan = iteration.plan
     form = form_of(iteration, iteration.recompute)
-    share = stage_share(layers_of(iteration.model.description), plan.pp)
+    share = stage_share(iteration.model.description, plan.pp)
     return share * _kept_bytes(iteration, form)
 
 

@@ -47,7 +47,7 @@ def muon_works(iteration: Iteration, share: Share) -> list[Work]:
     Newton-Schulz for n x m, m the smaller; replicas share the matrices out under ZeRO."""
     if iteration.optimizer != "muon" or iteration.lora is not None:
         return []
-    stage = stage_share(layers_of(share.description), iteration.plan.pp)
+    stage = stage_share(share.description, iteration.plan.pp)
     apart = stage / (iteration.shared_by if iteration.zero else 1)
     works = []
     for run, part in layer_matrices(share.description):
@@ -74,7 +74,7 @@ def owned_parameters(iteration: Iteration, share: Share) -> float:
 def held_parameters(iteration: Iteration, share: Share) -> tuple[float, float]:
     """Parameters of a stage on a device: those that all replicas have, and its experts' where
     experts are spread."""
-    on_stage = stage_share(layers_of(share.description), iteration.plan.pp)
+    on_stage = stage_share(share.description, iteration.plan.pp)
     held = parameters_held(share)
     if iteration.plan.ep == 1:
         return on_stage * held, 0.0
@@ -89,7 +89,7 @@ def in_experts(description: Description) -> float:
 
 def adapters_held(iteration: Iteration, lora: Lora, share: Share) -> float:
     """Parameters of the adapters of a stage on a device."""
-    on_stage = stage_share(layers_of(share.description), iteration.plan.pp)
+    on_stage = stage_share(share.description, iteration.plan.pp)
     return on_stage * lora.parameters(share.description)
 
 
@@ -153,8 +153,8 @@ def _sent(
 ) -> Work:  # fmt: skip
     """A collective over replicas, whose ranks are a tensor-parallel group apart: one for each layer
     of the stage, ``params`` in all."""
-    plan, layers = iteration.plan, layers_of(iteration.model.description)
-    layers_held = layers * stage_share(layers, plan.pp)
+    plan, description = iteration.plan, iteration.model.description
+    layers_held = layers_of(description) * stage_share(description, plan.pp)
     each_bytes = params * iteration.precision.activation_bytes / layers_held
     return collective_work(
         name, times * layers_held, collective, each_bytes, ranks,

@@ -18,9 +18,8 @@ TO_STAGES = "send"
 
 def slots_of(iteration: Iteration) -> float:
     """Micro-batches of the whole model that a device's time is worth, bubble included."""
-    layers = layers_of(iteration.model.description)
     passes = iteration.micro_batches + _waited(iteration)
-    return float(passes * stage_share(layers, iteration.plan.pp))
+    return float(passes * stage_share(iteration.model.description, iteration.plan.pp))
 
 
 def _waited(iteration: Iteration) -> float:
@@ -48,7 +47,8 @@ def at_last_stage(works: list[Work], iteration: Iteration) -> list[Work]:
     )
     left_out = -(-layers // stages) * stages - layers
     spared = left_out * (sum(flops) - head) / layers
-    share = max(0.0, 1.0 - spared / head) / stage_share(layers, stages) if head else 0.0
+    on_stage = stage_share(iteration.model.description, stages)
+    share = max(0.0, 1.0 - spared / head) / on_stage if head else 0.0
     share *= iteration.micro_batches / (iteration.micro_batches + _waited(iteration))
     return [
         replace(work, times=work.times * share) if last else work

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 def stream_works(works: list[Work], description: Description) -> list[bool]:
     """Which works run over the residual stream: its sums, and norms before and behind blocks."""
-    runs = [run.layer for stack in description.stacks for run in stack.runs]
+    runs = [run.layer for run in description.runs]
     norms = {norm.name for layer in runs for norm in layer.norms if norm.width == layer.hidden}
     return [
         work.group == "residual"

@@ -351,7 +351,7 @@ def _host(iteration: Iteration, busy_s: float) -> HostUse | None:
     if iteration.offload is None:
         return None
     share, lora = share_of(iteration), iteration.lora
-    stage = stage_share(layers_of(iteration.model.description), iteration.plan.pp)
+    stage = stage_share(iteration.model.description, iteration.plan.pp)
     weights = iteration.precision.activation_bytes * sum(held_parameters(iteration, share))
     if lora is not None:
         weights = stage * lora.base_bytes(share.description, 1)

@@ -145,7 +145,7 @@ def trained(iteration: Iteration) -> list[Phase]:
     if each:
         parts = [Phase(slots, micro, [*sent, *_behind(each, plan.overlap)])]
     else:
-        last = min(slots, stage_share(layers_of(iteration.model.description), plan.pp))
+        last = min(slots, stage_share(iteration.model.description, plan.pp))
         behind = _behind([replace(work, times=work.times / last) for work in once], plan.overlap)
         parts = [Phase(slots - last, micro, sent), Phase(last, micro, [*sent, *behind])]
         once = []
@@ -183,7 +183,7 @@ def products_works(works: list[Work], iteration: Iteration) -> list[Work]:
     they are written by one of their own, or by that of their gradient."""
     if not iteration.fine_grained:
         return []
-    runs = [run for stack in iteration.model.description.stacks for run in stack.runs]
+    runs = iteration.model.description.runs
     names = frozenset().union(*(products(run.layer) for run in runs))
     share = (1.0 - iteration.recomputed) / iteration.plan.cp
     made = []

@@ -16,7 +16,7 @@ from thermoflop.cost.memory import (
     tokens_in_flight,
     uniform,
 )
-from thermoflop.cost.work.weights import Checkpoint, layers_of, stage_share, weights_held
+from thermoflop.cost.work.weights import Checkpoint, stage_share, weights_held
 from thermoflop.errors import UsageError
 from thermoflop.model.architecture.cache import cache_elements, states_kept
 
@@ -113,7 +113,7 @@ def _cache(estimate: Estimate, _key: str) -> Explanation:
     held = cache_elements(description, tokens, 0, estimate.memory.page_tokens)
     states = states_kept(description)
     batch, width = estimate.batch / plan.dp, setting.precision.kv_bytes
-    stage = stage_share(layers_of(description), plan.pp)
+    stage = stage_share(description, plan.pp)
     value = gigabytes(estimate.memory.kv_bytes)
     lines = (
         "cache = (cached elements x their bytes + states x theirs) x sequences"

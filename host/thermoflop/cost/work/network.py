@@ -187,9 +187,5 @@ def pipeline_works(
 def replicated_latent(description: Description, tp: int) -> bool:
     """Whether every device of a tensor-parallel group holds the whole cache: MLA's latent, or one
     vector that is key and value."""
-    return tp > 1 and any(
-        isinstance(mixer, LatentAttention | CompressedAttention)
-        for stack in description.stacks
-        for run in stack.runs
-        for mixer in run.layer.mixers
-    )
+    whole = LatentAttention | CompressedAttention
+    return tp > 1 and any(isinstance(mixer, whole) for mixer in description.mixers)

@@ -18,7 +18,7 @@ from thermoflop.cost.work.shard import shard
 from thermoflop.cost.work.weights import Checkpoint, element_bytes, has_experts, mixed_rows
 from thermoflop.cost.work.work import Work, as_run, works_of
 from thermoflop.errors import UsageError
-from thermoflop.model.architecture.feedforward import Moe
+from thermoflop.model.architecture.parameters import mixtures
 from thermoflop.model.operators.build import build_operators
 
 TYPE_CHECKING = False
@@ -134,7 +134,7 @@ class Share:
         precision: Precision,
         checkpoint: Checkpoint | None = None,
     ) -> None:
-        layers = sum(run.times for stack in description.stacks for run in stack.runs)
+        layers = sum(run.times for run in description.runs)
         if plan.pp > layers:
             raise UsageError(f"pp={plan.pp} is more stages than there are layers ({layers})")
         if plan.ep > 1 and not has_experts(description):
@@ -239,8 +239,7 @@ class Share:
 
 def _mixture(description: Description) -> tuple[float, float]:
     """The most experts that a layer has, and how many of them a token chooses; 0 without."""
-    feeds = (run.layer.feed for stack in description.stacks for run in stack.runs)
-    counts = [(float(feed.experts), float(feed.top_k)) for feed in feeds if isinstance(feed, Moe)]
+    counts = [(float(moe.experts), float(moe.top_k)) for _, moe in mixtures(description)]
     return max(counts, default=(0.0, 0.0))
 
 
@@ -251,8 +250,7 @@ def _chosen(description: Description) -> float:
 
 def _fewest(description: Description) -> float:
     """The fewest experts that a token chooses in a layer that has some."""
-    feeds = [run.layer.feed for stack in description.stacks for run in stack.runs]
-    return min(float(feed.top_k) for feed in feeds if isinstance(feed, Moe))
+    return min(float(moe.top_k) for _, moe in mixtures(description))
 
 
 def _reading(work: Work, experts: float) -> Work:

@@ -235,24 +235,23 @@ def held_beside(description: Description, held: Held) -> bool:
     return is_beside(description, held.where.split()[0])
 
 
-def stage_share(layers: int, pp: int) -> float:
+def stage_share(description: Description, pp: int) -> float:
     """The largest stage's share of the layers."""
+    layers = layers_of(description)
     return -(-layers // pp) / layers if layers else 1.0
 
 
 def layer_matrices(description: Description) -> Iterator[tuple[Run, Linear]]:
     """The matrices of the layers, each with the run that has it."""
-    for stack in description.stacks:
-        for run in stack.runs:
-            for part in run.layer.parts():
-                if isinstance(part, Linear):
-                    yield run, part
+    for run in description.runs:
+        for part in run.layer.parts():
+            if isinstance(part, Linear):
+                yield run, part
 
 
 def has_experts(description: Description) -> bool:
     """Whether any layer has experts."""
-    runs = (run for stack in description.stacks for run in stack.runs)
-    return any(hasattr(run.layer.feed, "experts") for run in runs)
+    return any(hasattr(run.layer.feed, "experts") for run in description.runs)
 
 
 def layers_of(description: Description) -> int:

@@ -201,6 +201,16 @@ class Description:
     contrast_group: str = "clip_logits"
     unmasks: bool = False
 
+    @property
+    def runs(self) -> tuple[Run, ...]:
+        """The runs of all stacks."""
+        return tuple(run for stack in self.stacks for run in stack.runs)
+
+    @property
+    def mixers(self) -> tuple[Mixer, ...]:
+        """The mixers of all runs."""
+        return tuple(mixer for run in self.runs for mixer in run.layer.mixers)
+
     def parts(self) -> Iterator[tuple[Number, Part]]:
         """Every part that holds parameters, with the number of sets of its weights."""
         for stack in self.stacks:

@@ -46,10 +46,9 @@ def _bias(part: Part) -> Number:
 
 def mixtures(description: Description) -> Iterator[tuple[Number, Moe]]:
     """Every mixture of experts, with the number of layers that have it."""
-    for stack in description.stacks:
-        for run in stack.runs:
-            if isinstance(run.layer.feed, Moe):
-                yield run.sets, run.layer.feed
+    for run in description.runs:
+        if isinstance(run.layer.feed, Moe):
+            yield run.sets, run.layer.feed
 
 
 def expert_parameters(moe: Moe) -> Number:

@@ -82,7 +82,7 @@ def _other_heads(config: Config, description: Description) -> Iterator[str]:
     said = config.raw.get("attention_head_dim")
     if said is None or "attention_head_dim" not in config.family.ignored:
         return
-    mixers = [run.layer.mixer for stack in description.stacks for run in stack.runs]
+    mixers = [run.layer.mixer for run in description.runs]
     made = [int(mixer.head_dim) for mixer in mixers if isinstance(mixer, Attention)]
     if made and said not in made:
         width = quote_value(said)

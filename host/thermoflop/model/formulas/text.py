@@ -147,10 +147,9 @@ def explain_report(
             "times 2 for bf16. Backward is twice forward."
         ),
     ]
-    runs = [run for stack in model.description.stacks for run in stack.runs]
     if any(str(symbol).partition("_")[0] == "w" for symbol in used):
         lines.append("A window counts in a decode step; a prompt's attention is counted whole.")
-    if any(isinstance(run.layer.mixer, LatentAttention) for run in runs):
+    if any(isinstance(run.layer.mixer, LatentAttention) for run in model.description.runs):
         form = mla or "expanded in a prompt, absorbed in a decode step"
         lines.append(f"Latent attention {form}.")
     return "\n".join(_wrapped(lines))

@@ -110,8 +110,7 @@ def even_pieces(
     at each of its multiples.
     """
     breaks = {first, *(limit - 1 for limit in limits(description))}
-    runs = [run for stack in description.stacks for run in stack.runs]
-    for mixer in (mixer for run in runs for mixer in run.layer.mixers):
+    for mixer in description.mixers:
         if chunked and isinstance(mixer, Attention) and mixer.chunk is not None:
             breaks.update(range(first - first % mixer.chunk, last + 1, mixer.chunk))
     starts = sorted(cut for cut in breaks if first <= cut <= last)
