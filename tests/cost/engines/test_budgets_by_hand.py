@@ -17,7 +17,13 @@ from thermoflop.cost.engines.budget import (
     engine_memory,
 )
 from thermoflop.cost.engines.footprint import Footprint, Load
-from thermoflop.cost.engines.options import LARGEST, OPTIONS, options_of, read_options
+from thermoflop.cost.engines.options import (
+    LARGEST,
+    OPTIONS,
+    options_of,
+    read_options,
+    version_numbers,
+)
 from thermoflop.cost.engines.pools import Layout as Pool
 from thermoflop.cost.engines.raised import raised
 from thermoflop.cost.hardware.precision import choose_precision
@@ -47,12 +53,19 @@ def exactly(value: float) -> object:
     return pytest.approx(value, rel=1e-12)
 
 
+HUGE = replace(CARD, name="B200", memory_bytes=180 * GIB)
+
+
 @pytest.mark.parametrize(
     ("device", "tokens", "sequences"),
-    [(CARD, 8192, 1024), (replace(CARD, name="A100"), 2048, 256), (SMALL, 2048, 256)],
-)
+    [(CARD, 8192, 1024), (replace(CARD, name="A100"), 2048, 256), (SMALL, 2048, 256),
+     (HUGE, 16_384, 1024)],
+)  # fmt: skip
 def test_vllm_reads_and_samples_by_the_card(device, tokens, sequences):
-    """get_batch_defaults: large cards but A100 read 8,192 tokens and run 1,024 sequences."""
+    """get_batch_defaults: large cards but A100 read 8,192 tokens and run 1,024 sequences; the
+    largest 16,384 from 0.28 on."""
+    before = footprint("vllm", device, version="0.27")
+    assert before.in_flight == min(tokens, 8192)
     found = footprint("vllm", device)
     assert (found.in_flight, found.sequences) == (tokens, sequences)
     assert found.settled == {"gpu_memory_utilization": 0.92, "max_num_seqs": sequences,
@@ -302,15 +315,26 @@ def test_whole_options_begin_at_one_or_nothing_and_end_with_32_bits(engine, name
 
 @pytest.mark.parametrize(
     ("text", "version"),
-    [("0.9", 0.09), ("0.11.2", 0.11), ("v0.19", 0.19), ("1.0", 1.0), ("999.99", 999.99)],
-)
-def test_a_version_is_a_number_that_compares_as_versions_do(text, version):
-    assert read_options("vllm", {"version": text})["version"] == exactly(version)
+    [("0.9", (0, 9)), ("0.11.2", (0, 11)), ("v0.20", (0, 20)), ("0.2", (0, 2)), ("1.0", (1, 0)),
+     ("999.99", (999, 99)), ("0.19.1rc1", (0, 19)), ("0.20rc2", (0, 20)),
+     ("0.20.1.dev16+g7a1eb8ac2", (0, 20))],
+)  # fmt: skip
+def test_a_version_is_kept_as_it_is_written_and_compares_as_versions_do(text, version):
+    read = read_options("vllm", {"version": text})["version"]
+    assert read == text.removeprefix("v")
+    assert version_numbers(read) == version
+    assert version < version_numbers(None)
 
 
-@pytest.mark.parametrize("text", ["1", "1000.1", "0.100", "newest", ""])
+def test_a_version_is_printed_as_it_was_asked_for():
+    for given in ({"version": "0.20"}, {"version": "v0.20"}):
+        memory, _ = engine_memory("vllm", CARD, given)
+        assert memory.memory(share(), LOAD).assumption.endswith("version=0.20")
+
+
+@pytest.mark.parametrize("text", ["1", "1000.1", "0.100", "newest", "", 0.2, 0.19, "0.19x", True])
 def test_what_is_no_version_is_refused(text):
-    with pytest.raises(UsageError, match=r"version=.* makes no sense: expected such as 0\.19"):
+    with pytest.raises(UsageError, match=r"version=.* makes no sense: expected such as 0\.19, in"):
         read_options("vllm", {"version": text})
 
 

@@ -60,9 +60,11 @@ def test_graphs_are_captured_of_1_2_4_eights_to_256_and_sixteens_to_512():
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("version", "value"), [(0.21, 3), (0.3, 3), (0.2, 2), (0.17, 2), (0.1, 1)])
+@pytest.mark.parametrize(
+    ("version", "value"), [((0, 21), 3), ((1, 3), 3), ((0, 20), 2), ((0, 17), 2), ((0, 1), 1)]
+)
 def test_a_table_by_version_holds_from_its_first_on(version, value):
-    assert _from({0.21: 3, 0.17: 2, 0.0: 1}, version) == value
+    assert _from({(0, 21): 3, (0, 17): 2, (0, 0): 1}, version) == value
 
 
 @pytest.mark.parametrize(

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import pytest
+import thermoflop as tf
 from kit.made_up import HEAD_MATRIX, INNER, KEY_WIDTH, MATRICES, NORMS, WIDTH, decoder
 from thermoflop.cost.engines import pools
 from thermoflop.cost.engines.footprint import Load
+from thermoflop.cost.engines.options import read_options
 from thermoflop.cost.engines.placement import cache_bytes, cells_of, outside_bytes, place
 from thermoflop.cost.engines.pools import Kind, Layout, _blocks, _blocks_of, kinds_of, paged_layout
 from thermoflop.cost.hardware.precision import choose_precision
@@ -119,7 +121,8 @@ def test_layers_that_keep_every_token_are_one_kind_and_stages_share_them():
     ],
 )
 def test_a_block_holds_as_many_layers_as_the_smallest_kind_has(kinds, block, page, groups):
-    assert _blocks(kinds, block[0]) == (block[1], page, groups)
+    tokens, size, made = _blocks(kinds, block[0])
+    assert (min(tokens, default=block[1]), size, made) == (block[1], page, groups)
 
 
 @pytest.mark.parametrize(
@@ -132,6 +135,60 @@ def test_a_block_holds_as_many_layers_as_the_smallest_kind_has(kinds, block, pag
 )  # fmt: skip
 def test_a_sequence_takes_blocks_of_its_context_or_window_and_one_of_a_state(kind, context, blocks):
     assert _blocks_of(kind, context, 16, 32) == blocks
+    assert _blocks_of(kind, context, 16, 32, copies=2) == blocks + (kind.state_bytes > 0)
+
+
+def test_a_layer_that_keeps_half_has_twice_the_tokens_in_a_block():
+    """Gemma 4 31B: 50 layers of 16 x 256 twice, 10 of 4 x 512 twice, in pages of one size; with 10
+    layers a group five groups keep a window of 1,024 and one keeps all."""
+    kinds = [Kind(10, 8192.0), Kind(50, 16_384.0, 1024.0)]
+    assert _blocks(kinds, 16) == ([32, 16], 10 * 16 * 16_384, [1, 5])
+    assert _blocks([Kind(2, 30.0), Kind(2, 40.0)], 16)[0] == [16, 16]  # whole times alone
+
+
+def vllm(monkeypatch, kinds, context, version, part=None, **options):
+    monkeypatch.setattr(pools, "kinds_of", lambda _: kinds)
+    read = read_options("vllm", {"version": version, **options})
+    return pools._vllm(part or share(), Load(1, 1, context), read, 64)
+
+
+@pytest.mark.parametrize(
+    ("version", "pp", "options", "units", "tokens"),
+    [
+        # 20 blocks of a group that keeps all, 9 of a window of 65 with 64 in flight; from 0.26 on
+        # two batches are, or as many as there are stages; a state and from 0.28 on two
+        ("0.20", 1, {}, 20 + 9 + 1, 1000 // 3 * 16), ("0.21", 1, {}, 30, 1000 * 640 / 50),
+        ("0.26", 1, {}, 20 + 13 + 1, 1000 * 640 / 54), ("0.26", 3, {}, 20 + 17 + 1, 11_034),
+        ("0.28", 1, {}, 20 + 13 + 2, 1000 * 640 / 55),
+        ("0.28", 1, {"enable_prefix_caching": False}, 34, 1000 * 640 / 54),
+        ("0.20", 1, {"enable_prefix_caching": True}, 31, 1000 // 3 * 16),
+    ],
+)  # fmt: skip
+def test_vllms_versions_differ_in_what_a_sequence_takes_and_in_how_tokens_are_counted(
+    monkeypatch, version, pp, options, units, tokens
+):
+    """In 1,000 blocks; max_model_len is 640, of which 40 blocks keep all."""
+    kinds = [Kind(2, 10.0), Kind(2, 10.0, 65.0), Kind(2, 0.0, None, 160.0)]
+    part = Share(decoder(num_hidden_layers=3).description, Spread(pp=pp), choose_precision("bf16"))
+    made = vllm(monkeypatch, kinds, 320, version, part, max_model_len=640, **options)
+    assert made.sequence_units == units
+    assert made.tokens(1000 * made.unit_bytes) == int(tokens)
+    assert made.sequence_units - made.window_units - made.state_units == 20
+
+
+def test_qwen_3_6_in_vllm_0_24_comes_out_to_the_token_that_it_printed():
+    """github.com/noonghunna/club-3090/issues/612: 5.98 GiB are 567,978 tokens, 4.33 times 131,072:
+    299 blocks of 10 layers x 2,146,304 bytes, of which the longest sequence takes 63 of 2,096
+    tokens and two states in each of three groups."""
+    fitted = tf.fit(
+        "qwen3.6-35b-a3b", "rtx 5090", kv_dtype="fp8", prompt=1000, generate=1, profile="vllm 0.24",
+        engine_options={"enable_prefix_caching": True, "max_model_len": 131_072},
+    )  # fmt: skip
+    room, load, _ = fitted.room
+    made = room.engine.divide(room.share(fitted.plan), load)[1]
+    assert made.unit_bytes == 10 * 2_146_304
+    assert made.tokens(5.98 * 2**30) == int(299 / (63 + 6) * 131_072) == 567_978
+    assert (made.sequence_units, made.state_units) == (1 + 6, 6)
 
 
 def test_a_pool_has_room_for_whole_blocks_and_sequences():

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from thermoflop.base.record import record
-from thermoflop.base.units import digits, gigabytes
+from thermoflop.base.units import digits, gigabytes, wrapped
 from thermoflop.cost.engines.footprint import FOOTPRINTS, MIB, Footprint, Load, visible_bytes
 from thermoflop.cost.engines.options import OPTIONS, read_options
 from thermoflop.cost.engines.pools import LAYOUTS, Layout
@@ -50,6 +50,8 @@ class Budget:
         sequences: sequences of that many tokens that have room at once; None where they need none.
         most_sequences: how many it runs at once at most; None where there is no limit.
         host_bytes: weights that stay in the memory of the host.
+        notes: how its tokens are counted and what a sequence takes of the cache, in sentences,
+            where its layers keep differently; (), the default: as many tokens as it has.
 
     Example:
         >>> import thermoflop as tf
@@ -74,15 +76,18 @@ class Budget:
     sequences: float | None
     most_sequences: int | None
     host_bytes: float = 0.0
+    notes: tuple[str, ...] = ()
 
 
 @record
 class EngineMemory:
-    """How an engine divides a device: asked once, and then for any load."""
+    """How an engine divides a device: asked once, and then for any load. ``positions`` are those
+    that the model has, the longest sequence where no option says less."""
 
     engine: str
     options: dict[str, Any]
     device: Device
+    positions: int | None = None
 
     @property
     def key(self) -> str:
@@ -92,7 +97,9 @@ class EngineMemory:
     def divide(self, share: Share, load: Load) -> tuple[Footprint, Layout]:
         """What it takes besides the cache, and how it keeps that."""
         footprint = FOOTPRINTS[self.key](share, self.device, self.options, load)
-        return footprint, LAYOUTS[self.key](share, load, self.options, footprint.in_flight)
+        served = self.options.get("max_model_len") or self.positions
+        options = {**self.options, "max_model_len": served}
+        return footprint, LAYOUTS[self.key](share, load, options, footprint.in_flight)
 
     def memory(self, share: Share, load: Load) -> Memory:
         """The memory of a load: the reserve is what the engine counts besides, and what it leaves
@@ -156,8 +163,34 @@ class EngineMemory:
             max(0.0, pool - (high - 1) * work - slack), pool + (1 - low) * work + slack,
             layout.tokens(pool),
             layout.block_size, load.context, layout.sequences(pool), footprint.sequences,
-            footprint.host_bytes,
+            footprint.host_bytes, _notes(layout, pool, load.context),
         )  # fmt: skip
+
+
+def _notes(layout: Layout, pool: float, context: int) -> tuple[str, ...]:
+    """How tokens are counted and what a sequence takes, where layers keep differently; and that the
+    longest sequence has no room, without which it does not start."""
+    found, longest = [], layout.longest or 0
+    times = int(pool / layout.unit_bytes) / layout.longest_units if layout.longest_units else None
+    windows, states = layout.window_units, layout.state_units
+    if windows or states:
+        by_longest, by_block = (layout.counted(pool, by) for by in (True, False))
+        if times is not None:
+            found.append(
+                f"tokens as it prints them from 0.21 on: {times:.2f} x max_model_len {longest:,}; "
+                f"before: {by_block:,}" if layout.by_longest else
+                f"tokens as it printed them until 0.20; from 0.21 on: {by_longest:,}"
+            )  # fmt: skip
+        parts = {"its tokens": layout.sequence_units - windows - states, "windows": windows,
+                 "recurrent states": states}  # fmt: skip
+        held = ", ".join(f"{units:,g} for {name}" for name, units in parts.items() if units)
+        size = f"{layout.unit_bytes / MIB:,.3g} MiB ({layout.block_size:,} tokens)"
+        found.append(
+            f"a sequence of {context:,} takes {layout.sequence_units:,g} blocks of {size}: {held}"
+        )
+    if times is not None and times < 1:
+        found.append(f"none of max_model_len {longest:,} has room: give a smaller --max-model-len")
+    return tuple(found)
 
 
 # Names of Ollama's options as llama.cpp has them.
@@ -222,6 +255,8 @@ def budget_text(budget: Budget) -> list[str]:
     if budget.most_sequences is not None and (room is None or room > budget.most_sequences):
         words += f" (it runs at most {budget.most_sequences:,})"
     lines = [words, between]
+    if budget.notes:
+        return lines + [wrapped(note) for note in budget.notes]
     if room is not None and int(room) * budget.context > budget.cache_tokens:
         # tokens are printed as if every layer kept each; those of a window or a state do not
         lines.append("layers of a window or a state keep less of a long sequence than its tokens")

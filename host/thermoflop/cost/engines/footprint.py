@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from thermoflop.base.record import record
+from thermoflop.cost.engines.options import version_numbers
 from thermoflop.cost.engines.placement import Placement, place
 from thermoflop.cost.memory import kv_bytes, weight_bytes
 from thermoflop.cost.work.weights import layer_matrices, layers_of
@@ -39,19 +40,20 @@ CONTEXT_BYTES, GROUP_CONTEXT_BYTES = 0.51 * GIB, 1.02 * GIB
 UNLINKED_CONTEXT_BYTES = 0.15 * GIB
 # vLLM's non-torch memory after its forward pass: 0.25 GiB alone (0.13 before 0.18), 2.1 with
 # tensor parallelism (0.55 before), where its all-reduce has buffers of its own.
-VLLM_ALONE, VLLM_GROUP = {0.18: 0.25 * GIB, 0.0: 0.13 * GIB}, {0.17: 2.1 * GIB, 0.0: 0.55 * GIB}
+VLLM_ALONE = {(0, 18): 0.25 * GIB, (0, 0): 0.13 * GIB}
+VLLM_GROUP = {(0, 17): 2.1 * GIB, (0, 0): 0.55 * GIB}
 # Bytes that sampling takes for a logit: sorted with its index until 0.17, which chooses by a
 # kernel from then on; fitted to the logs. V1 samples for max_num_seqs at once.
-LOGIT_BYTES = {0.17: 14.8, 0.0: 38.6}
+LOGIT_BYTES = {(0, 17): 14.8, (0, 0): 38.6}
 # CUDA graphs of one layer and one size of batch; and from which version on vLLM counts them
 # before it sizes the cache, with a default share of 0.92 (vLLM pull request 38284).
-GRAPH_BYTES, GRAPHS_COUNTED = 0.265 * MIB, 0.21
-NEWEST = 0.99
+GRAPH_BYTES, GRAPHS_COUNTED = 0.265 * MIB, (0, 21)
 LARGEST_GRAPH = 512
 ALL_LAYERS = float("inf")
 # vLLM reads 8,192 tokens and runs 1,024 sequences at once on cards from 70 GiB that are no A100,
-# else 2,048 and 256 (get_batch_defaults of arg_utils.py, for its server).
-LARGE_BYTES = 70 * GIB
+# else 2,048 and 256; from 0.28 on 16,384 on cards from 160 GiB (get_batch_defaults of arg_utils.py,
+# for its server; pull request 51726).
+LARGE_BYTES, LARGEST_BYTES, SIXTEEN = 70 * GIB, 160 * GIB, (0, 28)
 # SGLang's reserve in MiB (_handle_gpu_memory_settings of server_args.py): constant, for a token of
 # a chunk, for a sequence of its largest graph, for every 8 devices, and at least on large cards.
 SGLANG_RESERVE = (512.0, 1.5, 2.0, 1024.0, 10 * 1024.0)
@@ -124,7 +126,7 @@ def visible_bytes(device: Device) -> float:
     return device.memory_bytes * (1 - HIDDEN_SHARE) - HIDDEN_BYTES
 
 
-def _from(table: Mapping[float, float], version: float) -> float:
+def _from(table: Mapping[tuple[int, int], float], version: tuple[int, int]) -> float:
     """The value that holds for a version: tables are from the newest on down."""
     return float(next(value for start, value in table.items() if version >= start))
 
@@ -185,13 +187,20 @@ def _contexts(share: Share, device: Device) -> float:
     return CONTEXT_BYTES + (GROUP_CONTEXT_BYTES if device.link_bytes_s else UNLINKED_CONTEXT_BYTES)
 
 
+def _batched(device: Device, version: tuple[int, int], large: bool) -> int:
+    """Tokens that vLLM's server reads at once where nothing is said."""
+    if version >= SIXTEEN and visible_bytes(device) >= LARGEST_BYTES:
+        return 16384
+    return 8192 if large else 2048
+
+
 def _vllm(share: Share, device: Device, options: Mapping[str, Any], _load: Load) -> Footprint:
     """vLLM (``determine_available_memory``): a share of the card, less weights, the peak of a
     forward pass of ``max_num_batched_tokens`` that samples ``max_num_seqs``, what lies outside of
     torch, and from 0.21 on the CUDA graphs."""
-    version = options["version"] or NEWEST
+    version = version_numbers(options["version"])
     large = visible_bytes(device) >= LARGE_BYTES and "A100" not in device.name
-    tokens = options["max_num_batched_tokens"] or (8192 if large else 2048)
+    tokens = options["max_num_batched_tokens"] or _batched(device, version, large)
     sequences = options["max_num_seqs"] or (1024 if large else 256)
     counted = version >= GRAPHS_COUNTED
     part = options["gpu_memory_utilization"] or (0.92 if counted else 0.9)

@@ -8,6 +8,7 @@ or what is asked for (``engines.budget`` and ``engines.pools``).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -17,6 +18,9 @@ from thermoflop.base.written import read_number
 from thermoflop.errors import UsageError
 
 LARGEST = 2**31 - 1
+NEWEST = (1000, 0)
+# A release, or what a build calls itself: 0.19.1rc1, 0.20.1.dev16+g7a1eb8ac2.
+_VERSION = r"\d{1,3}\.\d{1,2}((\.|rc)[\w.+-]*)?"
 
 
 @record
@@ -71,6 +75,7 @@ OPTIONS: Mapping[str, tuple[Option, ...]] = {
         Option("max_num_batched_tokens", "whole"),
         Option("block_size", "whole", 16),
         Option("enforce_eager", "flag", False),
+        Option("enable_prefix_caching", "flag"),
         Option("kv_cache_dtype", "format", values=_CACHE),
         Option("version", "version"),
     ),
@@ -159,19 +164,25 @@ def _read(option: Option, value: Any) -> Any:
     if found is not None or left:
         return found
     expected = {
-        "share": "a share above 0, up to 1", "flag": "true or false", "version": "such as 0.19",
-        "whole": f"a whole number from {option.least}",
+        "share": "a share above 0, up to 1", "flag": "true or false",
+        "version": "such as 0.19, in words", "whole": f"a whole number from {option.least}",
     }.get(option.kind, f"one of {', '.join(option.values)}")  # fmt: skip
     raise UsageError(f"{option.name}={value!s:.40} makes no sense: expected {expected}")
 
 
-def _version(_option: Option, value: Any) -> float | None:
-    """0.9 and 0.11.2 as numbers that compare as versions do: 0.09 and 0.11."""
-    major, _, rest = str(value).strip().lower().removeprefix("v").partition(".")
-    minor = rest.partition(".")[0]
-    if not (major.isdecimal() and minor.isdecimal() and len(major) < 4 and len(minor) < 3):
-        return None
-    return int(major) + int(minor) / 100
+def _version(_option: Option, value: Any) -> str | None:
+    """A version in its own words: 0.20 and 0.2 are two. A number has lost which of them it was."""
+    text = str(value).strip().lower().removeprefix("v")
+    return text if isinstance(value, str) and re.fullmatch(_VERSION, text) else None
+
+
+def version_numbers(version: str | None) -> tuple[int, int]:
+    """A version as numbers that compare as versions do: (0, 20) of ``0.20.1``; beyond all for None,
+    the newest."""
+    if version is None:
+        return NEWEST
+    major, minor = version.split(".")[:2]
+    return int(major), int(re.match(r"\d+", minor)[0])  # type: ignore[index]
 
 
 def _share(_option: Option, value: Any) -> float | None:

@@ -11,6 +11,7 @@ from math import ceil
 from typing import TYPE_CHECKING, Any
 
 from thermoflop.base.record import record
+from thermoflop.cost.engines.options import version_numbers
 from thermoflop.cost.engines.placement import cache_bytes, place
 from thermoflop.cost.memory import STATE_BYTES, kv_bytes
 from thermoflop.cost.work.weights import stage_share
@@ -22,6 +23,12 @@ if TYPE_CHECKING:
     from thermoflop.cost.engines.footprint import Load
     from thermoflop.cost.work.share import Share
 
+# vLLM's versions. From 0.21 on its "GPU KV cache size" is its "Maximum concurrency" times
+# max_model_len (pull request 40694, issue 43308: 55,000 tokens of Gemma 4 31B become 525,000 in the
+# same bytes), before it was blocks over groups of layers. From 0.26 on a window holds the tokens of
+# two batches (pull request 47728). From 0.28 on prefixes of models with recurrent states are cached
+# where nothing is said (pull request 50991), in blocks that hold the last state and the one before.
+BY_LONGEST, TWO_BATCHES, STATES_CACHED = (0, 21), (0, 26), (0, 28)
 # Layers of one kind that fill blocks of another up to this much are padded to it (vLLM).
 PADDED = 1.25
 # SGLang's share of what is left for recurrent states, against that for tokens
@@ -42,13 +49,16 @@ class Kind:
 
 def kinds_of(share: Share) -> list[Kind]:
     """The kinds of layers on the fullest stage; all that keep every token are one."""
+    wide = share.precision.activation_bytes
     counts: dict[tuple[float, float | None, float], float] = {}
     for stack in share.description.stacks:
         if stack.role in ("decoder", "mtp") and stack.causal:
             for run in stack.runs:
                 for cache in layer_caches(run.layer):
                     window = None if cache.window is None else float(cache.window)
-                    key = (float(cache.elements), window, float(cache.state_elements))
+                    inputs = float(cache.inputs)  # of a convolution: as wide as activations
+                    state = (float(cache.state_elements) - inputs) * STATE_BYTES + inputs * wide
+                    key = (float(cache.elements), window, state)
                     counts[key] = counts.get(key, 0.0) + float(run.times)
     width = share.precision.kv_bytes / share.plan.cp
     stage = stage_share(share.description, share.plan.pp)
@@ -58,7 +68,7 @@ def kinds_of(share: Share) -> list[Kind]:
         if window is None and elements and not states:
             whole, whole_bytes = whole + many, whole_bytes + times * stage * elements * width
         elif elements or states:
-            found.append(Kind(many, elements * width, window, states * STATE_BYTES))
+            found.append(Kind(many, elements * width, window, states))
     if whole:
         found.insert(0, Kind(whole, whole_bytes / whole))
     return found
@@ -67,12 +77,19 @@ def kinds_of(share: Share) -> list[Kind]:
 @record
 class Layout:
     """A pool cut into units of ``unit_bytes``: how many a block of ``block_size`` tokens takes, and
-    how many a sequence of the context that was asked for."""
+    how many a sequence of the context that was asked for, ``window_units`` of them of layers with a
+    window and ``state_units`` of recurrent states. ``longest`` and ``longest_units``: the longest
+    sequence that is served, where that is known; ``by_longest``: the engine counts tokens by it."""
 
     unit_bytes: float
     block_size: int
     token_units: float
     sequence_units: float
+    window_units: float = 0.0
+    state_units: float = 0.0
+    longest: int | None = None
+    longest_units: float = 0.0
+    by_longest: bool = False
 
     @property
     def sequence_bytes(self) -> float:
@@ -81,30 +98,52 @@ class Layout:
 
     def tokens(self, pool_bytes: float) -> int:
         """Tokens for which a pool has room, as the engine prints it."""
+        return self.counted(pool_bytes, self.by_longest)
+
+    def counted(self, pool_bytes: float, by_longest: bool) -> int:
+        """The same as many times the longest sequence, or by the block."""
         if not (self.unit_bytes and self.token_units):
             return 0
-        return int(int(pool_bytes / self.unit_bytes) / self.token_units) * self.block_size
+        units = int(pool_bytes / self.unit_bytes)
+        if by_longest and self.longest is not None and self.longest_units:
+            return int(units / self.longest_units * self.longest)
+        return int(units / self.token_units) * self.block_size
 
     def sequences(self, pool_bytes: float) -> float | None:
         """Sequences of the context for which a pool has room; None where they need none."""
         return pool_bytes / self.sequence_bytes if self.sequence_bytes else None
 
 
-def paged_layout(share: Share, context: int, block: int, in_flight: int) -> Layout:
-    """vLLM's pool: blocks of ``block`` tokens, shared by groups of layers."""
+def paged_layout(
+    share: Share, context: int, block: int, in_flight: int, longest: int | None = None,
+    copies: int = 1, by_longest: bool = False,
+) -> Layout:  # fmt: skip
+    """vLLM's pool: blocks of ``block`` tokens, shared by groups of layers. A state is kept
+    ``copies`` times; ``longest`` is the longest sequence that is served."""
     kinds = kinds_of(share)
-    block, page, groups = _blocks(kinds, block)
-    needed = sum(
-        many * _blocks_of(kind, context, block, in_flight)
-        for kind, many in zip(kinds, groups, strict=True)
-    )
-    return Layout(page, block, sum(groups), needed)
+    blocks, page, groups = _blocks(kinds, block)
+
+    def needed(tokens: int) -> list[int]:
+        return [
+            many * _blocks_of(kind, tokens, each, in_flight, copies)
+            for kind, each, many in zip(kinds, blocks, groups, strict=True)
+        ]
+
+    units = needed(context)
+    windows = sum(n for kind, n in zip(kinds, units, strict=True) if kind.window is not None)
+    states = sum(n for kind, n in zip(kinds, units, strict=True) if kind.state_bytes)
+    whole = min(blocks, default=block)
+    most = sum(needed(longest)) if longest is not None else 0
+    return Layout(page, whole, sum(groups), sum(units), windows, states, longest, most, by_longest)
 
 
-def _blocks(kinds: list[Kind], block: int) -> tuple[int, float, list[int]]:
-    """Tokens and bytes of a block, and how many groups of layers each kind makes."""
+def _blocks(kinds: list[Kind], block: int) -> tuple[list[int], float, list[int]]:
+    """Tokens of a block of each kind, the bytes of all, and how many groups each kind makes.
+
+    All blocks are of one size: layers that keep less of a token have more tokens in theirs
+    (``unify_kv_cache_spec_page_size`` multiplies by whole numbers)."""
     if not kinds:
-        return block, 0.0, []
+        return [], 0.0, []
     largest = max(kind.token_bytes for kind in kinds)
     state = max(kind.state_bytes for kind in kinds)
     if state and largest:  # blocks of attention are as large as a state
@@ -113,13 +152,15 @@ def _blocks(kinds: list[Kind], block: int) -> tuple[int, float, list[int]]:
     if max(kind.layers for kind in kinds) < PADDED * size:
         size = max(kind.layers for kind in kinds)
     page = size * max(block * largest, state)
-    return block, page, [-(-kind.layers // size) for kind in kinds]
+    tokens = [block * int(largest / kind.token_bytes) if kind.token_bytes else block
+              for kind in kinds]  # fmt: skip
+    return tokens, page, [-(-kind.layers // size) for kind in kinds]
 
 
-def _blocks_of(kind: Kind, context: int, block: int, in_flight: int) -> int:
+def _blocks_of(kind: Kind, context: int, block: int, in_flight: int, copies: int = 1) -> int:
     """Blocks of one group for a sequence: a window needs one more, for where it begins."""
     if kind.state_bytes:
-        return 1
+        return 1 if kind.token_bytes else copies
     if kind.window is None:
         return -(-context // block)
     held = min(kind.window - 1 + in_flight, context)
@@ -127,7 +168,17 @@ def _blocks_of(kind: Kind, context: int, block: int, in_flight: int) -> int:
 
 
 def _vllm(share: Share, load: Load, options: Mapping[str, Any], in_flight: int) -> Layout:
-    return paged_layout(share, load.context, options["block_size"], in_flight)
+    """vLLM, by version: what counts tokens, how many batches are in flight, and whether prefixes
+    of models with recurrent states are cached, each of whose states is then kept twice."""
+    version = version_numbers(options["version"])
+    batches = max(2, share.plan.pp) if version >= TWO_BATCHES else 1
+    cached = options["enable_prefix_caching"]
+    if cached is None:
+        cached = version >= STATES_CACHED
+    return paged_layout(
+        share, load.context, options["block_size"], batches * in_flight,
+        options["max_model_len"], 2 if cached else 1, version >= BY_LONGEST,
+    )  # fmt: skip
 
 
 def _sglang(share: Share, load: Load, options: Mapping[str, Any], _in_flight: int) -> Layout:

@@ -171,6 +171,8 @@ def room_of(
         raise UsageError("engine_options need the engine: name it with profile (--profile)")
     elif unnamed := engine_on(device):  # as its rates are, in an estimate
         engine, _, splits = engine_of(unnamed, device, None)
+    if engine is not None:
+        engine = replace(engine, positions=model.max_positions)
     return Room(
         model, device, precision, dtype, kv_dtype, checkpoint, engine, splits, page, profile
     )  # fmt: skip

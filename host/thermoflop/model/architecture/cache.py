@@ -129,11 +129,12 @@ def _state(mixer: Mixer | None, kept: bool = False) -> Number:
 @record
 class LayerCache:
     """What one mixer of a layer keeps: ``elements`` of each of the last ``window`` tokens (None: of
-    all), and ``state_elements`` of a sequence."""
+    all), and ``state_elements`` of a sequence, of which ``inputs`` are inputs of a convolution."""
 
     elements: Number
     window: Number | None = None
     state_elements: Number = 0
+    inputs: Number = 0
 
 
 def layer_caches(layer: Layer) -> tuple[LayerCache, ...]:
@@ -142,7 +143,7 @@ def layer_caches(layer: Layer) -> tuple[LayerCache, ...]:
     for mixer in (*layer.mixers, layer.cross):
         state = _state(mixer, kept=True)
         if isinstance(mixer, Recurrence):
-            found.append(LayerCache(0, None, state))
+            found.append(LayerCache(0, None, state, mixer.kept_window))
         for elements, window, ratio in _entries(mixer):
             found.append(LayerCache(elements if ratio == 1 else elements / ratio, window, state))
             state = 0  # it stands beside the first entry

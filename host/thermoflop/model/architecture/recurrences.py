@@ -41,6 +41,13 @@ class Recurrence:
         window = self.convolution()
         return self.state_elements - (0 if window is None else window.outputs)
 
+    @property
+    def kept_window(self) -> Number:
+        """Those of ``kept_elements`` that are inputs of the convolution, in the format of the
+        activations."""
+        window = self.convolution()
+        return 0 if window is None else window.outputs * (window.kernel - 1)
+
     def convolution(self) -> Convolution | None:
         """The short causal convolution over each channel, where there is one."""
         return None
