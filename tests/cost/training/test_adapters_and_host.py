@@ -232,7 +232,7 @@ def test_what_no_run_was_measured_of_is_said_where_the_expectation_rests() -> No
     """Of 395 rows none trains adapters, and none is of a 4090; H100s are among them."""
     options = {"sequence": 512, "global_batch": 1}
     home = tf.train("gpt2", "rtx 4090", lora=16, base_dtype="nf4", **options).provenance
-    assert "none of them on RTX 4090; no run of adapters beside frozen weights" in home
+    assert "none of them on RTX 4090: interval widened; no run of adapters beside" in home
     cluster = tf.train("gpt2", "h100", **options).provenance
     assert "none of them" not in cluster
     assert "LoRA" not in cluster
@@ -251,8 +251,8 @@ def test_what_is_kept_and_of_which_peak_mfu_is_are_told_in_words(options: Any, k
     """165 TFLOP/s is NVIDIA's bf16 of a 4090, summed in fp32; "selective" was said beside none."""
     printed = str(tf.train("gpt2", "rtx 4090", sequence=512, global_batch=2, **options))
     assert f"({kept})" in printed
-    assert "% of 165 TFLOP/s bf16 (attention windowed)" in printed
-    assert " (330 TFLOP/s fp16 summed in fp16)\n" in printed  # the bound's
+    assert "% of 165 TFLOP/s bf16 (attention windowed" in printed
+    assert "summed in fp16" not in printed
 
 
 def test_adapters_of_a_name_of_ollamas_train_beside_16_bits() -> None:

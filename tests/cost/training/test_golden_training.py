@@ -173,7 +173,7 @@ def test_what_is_printed_follows_from_the_iteration() -> None:
 
 def test_the_interval_is_the_trainers_share_of_the_expectation() -> None:
     found = train(hardware=COMPUTES)
-    spread = find_training_profile(None).interval("iteration", COMPUTES)
+    spread = find_training_profile(None).intervals["iteration"].wider(("device", "architecture"))
     assert found.iteration.low_s == exactly(spread.low * found.iteration.expected_s)
     assert found.iteration.high_s == exactly(spread.high * found.iteration.expected_s)
 

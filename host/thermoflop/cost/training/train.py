@@ -46,6 +46,7 @@ from thermoflop.cost.training.replicas import held_parameters, owned_parameters
 from thermoflop.cost.training.result import TrainingEstimate
 from thermoflop.cost.training.source import check_source, hears, six_n, source_of, text_of
 from thermoflop.cost.training.states import optimizer_named
+from thermoflop.cost.training.unseen import interval_of_training, unmeasured, unseen_in_training
 from thermoflop.cost.training.work import bound_training_s, rates_for, share_of, trained
 from thermoflop.cost.work.share import Layout, choose_layout
 from thermoflop.cost.work.weights import is_mix, layers_of, stage_share
@@ -332,15 +333,12 @@ def expect_training(iteration: Iteration, profile: Profile) -> tuple[Span, str, 
     busy = sum(phase.seconds(rates) for phase in trained(iteration))
     bound, host = bound_training_s(iteration), _host(iteration, busy)
     expected = busy + rates.efficiency.step_s + (0.0 if host is None else host.exposed_s)
-    spread = profile.interval("iteration", device)
+    unseen = unseen_in_training(iteration, profile)
+    spread = interval_of_training(profile, device, unseen)
     span = span_of(bound, float(expected), spread.low, spread.high)
-    rests = profile.provenance(device, precision)
-    if not profile.devices and f"device:{device.name}" not in profile.group_offsets:
-        rests += f"; none of them on {device.name}"
-    if iteration.lora is not None:
-        rests += "; no run of adapters beside frozen weights (LoRA) was measured"
-    if iteration.source is not None:
-        rests += "; no run of an encoder with a decoder was measured"
+    rests = "; ".join(
+        [profile.provenance(device, precision), *unmeasured(iteration, profile, unseen)]
+    )
     if devices > 1:
         network = network_text(device, devices, rates.link_bytes_s)
         rests += f"; {network}; {hidden_text(iteration)}"

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from thermoflop.base.record import record, replace
 from thermoflop.cost.engines.engine import find_engine
 from thermoflop.cost.roofline.bound import bound_step_s, limits_of
-from thermoflop.cost.roofline.rates import Rates, fastest_peak, rates_of
+from thermoflop.cost.roofline.rates import Rates, rates_of
 from thermoflop.cost.training.iteration import STOPS_EARLY, Iteration
 from thermoflop.cost.training.lora import ADAPTERS, WRITTEN_OUT, Lora
 from thermoflop.cost.training.narrow import BETWEEN_PARTS, cast_works, gathered_narrow
@@ -255,8 +255,8 @@ def bound_training_s(iteration: Iteration) -> float:
     share = Share(iteration.model.description, Layout(), iteration.precision)
     document = iteration.document or iteration.sequence
     step = micro_step(document, iteration.sequence / document, iteration.source, fused=True)
-    peak = fastest_peak(iteration.device, iteration.precision)
-    limits = limits_of(iteration.device, peak)
+    # products of training are summed in fp32: gradients of thousands of tokens need it
+    limits = limits_of(iteration.device, iteration.device.peak(iteration.precision.compute))
     flops = [replace(work, weight_bytes=0.0, kv_bytes=0.0) for work in share.works(step)]
     once = 3.0 * bound_step_s(flops, limits, 1)
     if iteration.lora is not None:

@@ -1,0 +1,76 @@
+"""What of an iteration no fitted run had, and how much wider its interval is for it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from thermoflop.base.record import replace
+from thermoflop.cost.catalogue.seen import architecture_named, tells_format
+from thermoflop.cost.training.iteration import EAGER
+
+if TYPE_CHECKING:
+    from thermoflop.cost.catalogue.profiles import Profile, Spread
+    from thermoflop.cost.hardware.device import Device
+    from thermoflop.cost.training.iteration import Iteration
+
+KINDS = {"experts": "a mixture of experts", "stateful": "layers with a state"}
+OF_DEVICE = ("device", "architecture")
+
+
+def unseen_in_training(iteration: Iteration, profile: Profile) -> tuple[str, ...]:
+    """What of an iteration none of the fitted runs had, by the names of ``seen.EXTRA``."""
+    names = [*_of_device(iteration.device, profile)]
+    if not tells_format(profile.group_offsets, iteration.precision):
+        names.append("format")
+    if iteration.lora is not None:
+        names.append("adapters")
+    if not iteration.compiled and iteration.engine not in EAGER:
+        names.append("eager")
+    return tuple(names)
+
+
+def _of_device(device: Device, profile: Profile) -> tuple[str, ...]:
+    """What is new of a device that other devices told nothing of: a trainer that ran on two
+    architectures was judged on each by the other, trainers together by other trainers alone. The
+    names of TPUs, whose generations differ as much, and of AMD's devices tell no architecture."""
+    known = _moved(profile, "device")
+    kinds = {architecture_named(name) or name for name in known}
+    pooled = len(_moved(profile, "label")) > 1
+    if device.name in known or (len(kinds) > 1 and not pooled):
+        return ()
+    return OF_DEVICE[: 1 if architecture_named(device.name) in kinds else 2]
+
+
+def _moved(profile: Profile, group: str) -> set[str]:
+    """Names of a kind of groups that a profile was fitted to."""
+    parts = (name.partition(":") for name in profile.group_offsets)
+    return {name for kind, _, name in parts if kind == group}
+
+
+def interval_of_training(profile: Profile, device: Device, unseen: tuple[str, ...]) -> Spread:
+    """The spread of iterations. On a device like none of the fit it is at least what is known of
+    others, wider by the device: what other trainers expect of it may have met it by luck."""
+    of_device = tuple(name for name in unseen if name in OF_DEVICE)
+    elsewhere = profile.interval("iteration", device)
+    here = (profile.intervals.get("iteration") or profile.intervals["all"]).wider(of_device)
+    low, high = min(elsewhere.low, here.low), max(elsewhere.high, here.high)
+    widest = replace(elsewhere, low=low, high=high) if of_device else elsewhere
+    return widest.wider(tuple(name for name in unseen if name not in OF_DEVICE))
+
+
+def unmeasured(iteration: Iteration, profile: Profile, unseen: tuple[str, ...]) -> list[str]:
+    """What of it was not measured, in parts of a sentence, beyond what its profile says."""
+    parts, kind = [], iteration.kind
+    if profile.devices and kind and "/" not in profile.name:
+        parts.append(f"none of them of {KINDS[kind]}: rates of other trainers, interval widened")
+    if "device" in unseen and not profile.devices:
+        parts.append(f"none of them on {iteration.device.name}: interval widened")
+    if "format" in unseen:
+        parts.append("interval widened for the format")
+    if "adapters" in unseen:
+        parts.append("no run of adapters beside frozen weights (LoRA) was measured: widened")
+    if "eager" in unseen:
+        parts.append(f"of runs that are not compiled {', '.join(EAGER)}'s alone: widened")
+    if iteration.source is not None:
+        parts.append("no run of an encoder with a decoder was measured")
+    return parts
