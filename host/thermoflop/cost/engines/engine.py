@@ -44,6 +44,9 @@ class Engine:
     and attention takes turns with its exponentials. Older generations do without.
     ``tiled``: attention pads the query heads of a key to one tile of tensor cores where there are
     as many; fewer are multiplied one by one.
+    ``short_whole``: prompts of no more tokens than an indexer chooses are read without it, and
+    ``one_core``: it decodes chosen keys on Hopper by a kernel that gives a sequence one core
+    (``engines.chosen``).
     ``eager_chunks``: a step that carries a chunk is launched kernel by kernel, though those that
     only decode are graphs.
     ``vendors``: whose devices it has kernels for (empty: any), ``capability``: the least compute
@@ -73,6 +76,8 @@ class Engine:
     budget: int = 8192
     eager_chunks: bool = False
     narrows: bool = False
+    short_whole: bool = False
+    one_core: bool = False
     tiled: int = 1
     in_flight: int | None = None
     vendors: tuple[str, ...] = ()
@@ -125,11 +130,11 @@ ENGINES = (
            host=PYTHON, merges=True, reads="chunks", eager_chunks=True, narrows=True,
            vendors=_NVIDIA, capability=8.0, lacks=("GGUF", "EXL2", *_NO_PYTORCH), serves=True),
     Engine("vllm", ("vllm",), "heads", graphs=True, host=PYTHON,
-           merges=True, reads="chunks", narrows=True, lacks=_SERVED, serves=True,
+           merges=True, reads="chunks", narrows=True, one_core=True, lacks=_SERVED, serves=True,
            vendors=("NVIDIA", "AMD", "Intel", "Google", "AWS", "CPU"), capability=7.0,
            plugins=(("Apple", "vLLM-Metal"),)),
     Engine("sglang", ("sglang",), "heads", graphs=True, host=PYTHON,
-           merges=True, narrows=True, lacks=_SERVED, serves=True,
+           merges=True, narrows=True, short_whole=True, lacks=_SERVED, serves=True,
            vendors=("NVIDIA", "AMD", "Intel", "Google", "CPU"), capability=7.5,
            plugins=(("Apple", "its MLX backend"),)),
     Engine("transformers", ("transformers", "hf transformers", "huggingface", "hf accelerate",

@@ -32,8 +32,8 @@ GATED = " x up"
 LATENTS = ("q_a_proj", "kv_a_proj")
 # Products whose inputs are narrowed where their weights are, and those among them that stay wide.
 NARROWED = frozenset({"attn_proj", "cross_attn_proj", "linear_attn_proj", "mlp", "experts",
-                      "shared_experts", "ssm_proj", "short_conv_proj"})  # fmt: skip
-KEPT_WIDE = frozenset({"absorb keys", "absorb values", "in_proj_ba", "b_proj"})
+                      "shared_experts", "ssm_proj", "short_conv_proj", "indexer_proj"})  # fmt: skip
+KEPT_WIDE = frozenset({"absorb keys", "absorb values", "in_proj_ba", "b_proj", "index_weights"})
 # How unevenly experts are chosen: the shape of the gamma distribution of their popularity. Of 0.5,
 # 1, 2, 4 and all alike this misses tokens least over the three ways of ``fitting.together``.
 POPULARITY = 1.0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from thermoflop.base.record import replace
+from thermoflop.cost.engines.chosen import as_gathered, forms_of, keys_chosen
 from thermoflop.cost.engines.overheads import apply_engine, as_sent
 from thermoflop.cost.inference.products import check_products
 from thermoflop.cost.roofline.bound import limits_of
@@ -121,9 +122,32 @@ class Setting:
         engine = self.profile.engine
         if engine.unfused:
             step = replace(step, kernels="eager")
-        works = self.share.works(step, engine.kernels_in(self.precision.family))
-        held, chosen = self.share.experts_held, self.share.chosen
-        return apply_engine(works, engine, self.precision, held, self.plan.ep, chosen)
+        forms = forms_of(step, self.keys_chosen, engine)
+        if len(forms) == 1:
+            return self._as_run(forms[0][1])
+        each = [(share, work) for share, form in forms for work in self._as_run(form)]
+        return [replace(work, times=share * work.times) for share, work in each]
+
+    def _as_run(self, step: Step) -> list[Work]:
+        """The operators of a step in its form, as the engine runs them."""
+        engine, share = self.profile.engine, self.share
+        works = share.works(step, engine.kernels_in(self.precision.family))
+        works = apply_engine(
+            works, engine, self.precision, share.experts_held, self.plan.ep, share.chosen
+        )
+        if not (self.keys_chosen and engine.narrows):
+            return works
+        return as_gathered(works, step, engine, self.device, self.keys_chosen)
+
+    def form(self, new: float, batch: float, cached: float) -> str:
+        """The form of latent attention in which the engine reads a prompt."""
+        step = prefill_step(new, batch, cached, self.logits)
+        return forms_of(step, self.keys_chosen, self.profile.engine)[0][1].mla
+
+    @property
+    def keys_chosen(self) -> int:
+        """The keys that attention meets at most, by the choice of an indexer; 0 without."""
+        return self.share.fact("keys chosen", lambda: keys_chosen(self.model.description))
 
     def plain_works(self, step: Step) -> list[Work]:
         """The operators of a step where nothing is wasted: what energy is counted by."""

@@ -147,6 +147,8 @@ def derived(setting: Setting, part: Part, index: int) -> tuple[tuple[str, ...], 
     for name, field in COUNTS.items():
         if count := getattr(work, field):
             lines += _formula(name, getattr(symbolic, field), count, values, used)
+            if work.group != "experts":
+                lines[-1] = lines[-1].replace("as experts are chosen", "as its kernels run it")
     letters = [_letter(symbol, values) for symbol in values if symbol in used]
     if setting.plan.tp > 1 or setting.plan.ep > 1:
         letters.insert(0, "sizes are those of one device")
@@ -170,6 +172,7 @@ def symbolic_work(setting: Setting, part: Part, index: int) -> tuple[Work, dict[
     else:
         cached = letters["t"] if part.cached else 0
         step = prefill_step(letters["s"], letters["b"], cached, setting.logits)
+        step = replace(step, mla=setting.form(part.new, part.batch, part.cached))
     engine = setting.profile.engine
     if engine.unfused:
         step = replace(step, kernels="eager")

@@ -87,9 +87,9 @@ class Work:
     @property
     def rated(self) -> str:
         """The kind that rates are fitted by: experts' products have their own, and wide ones."""
-        if self.kind != "contraction":
-            return self.kind
-        return "experts" if self.group == "experts" else "wide" if self.wide else self.kind
+        if self.kind == "contraction" and self.group == "experts":
+            return "experts"
+        return "wide" if self.wide else self.kind  # attention too, where it runs as products do
 
     @property
     def uneven_flops(self) -> Number:

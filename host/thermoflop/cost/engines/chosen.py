@@ -1,0 +1,122 @@
+"""How engines of today attend to keys that an indexer chose (DeepSeek-V3.2, GLM-5).
+
+The model's own class expands the latent in a prompt, and leaves out what was not chosen. Kernels
+gather chosen latents instead, so that prompts are absorbed as decode steps are
+(``flash_mla_sparse_fwd`` of FlashMLA; "We currently use the absorbed approach for prefill",
+vllm-project/vllm issue 31473). SGLang reads prompts of no more tokens than are chosen as without an
+indexer, and keeps the indexer's keys alone of it (sgl-project/sglang pull 11892).
+
+FlashMLA's kernels are made for 64 query heads on Hopper and 128 on Blackwell; where a device has
+fewer, engines fill up with zeros (``prefill_padding`` of vLLM's flashmla_sparse.py, sglang pull
+13646): of 128 heads over eight devices three in four are padding. FlashInfer's, for few heads on
+Blackwell, takes 2.67 ms for 8,192 queries of 16 heads where FlashMLA takes 3.17 (vllm pull 33451).
+They run as products of 16 bits do: 640 TFLOP/s of 989 on H800 and 1,450 of 2,250 on B200
+(FlashMLA's README); 8,192 queries of 128 heads and 2,048 keys in 3.17 ms are 1,473. On Hopper every
+query of a prompt has a place for each key that may be chosen, and computes the empty ones ("set
+invalid entries to -1"): with vLLM 0.13 on eight H200 steps of 8,192 tokens of DeepSeek-V3.2 take
+664 ms of prompts of 128 tokens, 662 of 2,000 and 684 of 4,000 (gpustack's performance lab). When it
+decodes, empty places are cheaper: a token of GLM-5.1 lost 4.6 ms by padding at 512 to 1,024 tokens
+and 11.7 at 4,096 to 4,608 (vllm pull 46189).
+
+vLLM decodes on Hopper by the same kernel, which gives a block of 64 heads one core
+(``dim3((params.h_q/B_H)*params.s_q)``, phase1.cuh): few sequences leave the others idle.
+"""
+
+from __future__ import annotations
+
+from thermoflop.base.number import ceil_div, is_array, maximum, one_where
+from thermoflop.base.record import replace
+from thermoflop.cost.kernels.sheet import architecture_of
+from thermoflop.model.architecture.mixers import Attention, LatentAttention
+from thermoflop.model.operators.kinds import Attend
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from thermoflop.base.number import Number
+    from thermoflop.cost.engines.engine import Engine
+    from thermoflop.cost.hardware.device import Device
+    from thermoflop.cost.work.work import Work
+    from thermoflop.model.architecture.description import Description
+    from thermoflop.model.operators.step import Step
+
+TILES = {"hopper": 64, "blackwell": 128}  # query heads that a kernel of FlashMLA is made for
+# Beside the products, the norm and the scores that the model has, an indexer is eight small kernels
+# of serving engines: "11 kernels per decode layer on q/k prep" (sglang pull 34394: rotations,
+# Hadamard transforms, 8 bits, the store, weights), of which four are counted, and the choice.
+PREPARING = 8
+# Queries are copied into a larger matrix of zeros (flashmla_sparse.py of vLLM).
+PADDING = 2
+SCORES = "index scores"
+CHOOSING = (SCORES, "index_q", "index_weights")  # needless where all keys are attended
+# A score is written in 32 bits and read by the kernel that chooses (``top_k_per_row`` of vLLM).
+SCORE_BYTES = 8.0
+
+
+def keys_chosen(description: Description) -> int:
+    """How many keys every attention of a decoder meets at most, by choice; 0 where not every one
+    is latent with one and the same number."""
+    found = set[int]()
+    for stack in description.stacks:
+        for run in stack.runs:
+            for mixer in run.layer.mixers if stack.role == "decoder" else ():
+                if isinstance(mixer, LatentAttention):
+                    found.add(int(mixer.limit or 0))
+                elif isinstance(mixer, Attention):
+                    found.add(0)
+    return found.pop() if len(found) == 1 else 0
+
+
+def forms_of(step: Step, keys: int, engine: Engine) -> list[tuple[Number, Step]]:
+    """The forms in which an engine runs a step, each with its share of the step."""
+    if not (keys and engine.narrows) or step.encode is False:
+        return [(1.0, step)]
+    absorbed = replace(step, mla="absorbed")
+    short = one_where(step.new + step.cached <= keys) if engine.short_whole else 0
+    if is_array(short):
+        return [(short, step), (1 - short, absorbed)]
+    return [(1.0, step if short else absorbed)]
+
+
+def as_gathered(
+    works: list[Work], step: Step, engine: Engine, device: Device, keys: int
+) -> list[Work]:
+    """The operators of a step as kernels run it that gather ``keys`` that an indexer chose."""
+    reading = step.encode is not False
+    if reading and step.mla != "absorbed":
+        return [replace(work, times=0.0) if work.name in CHOOSING else work for work in works]
+    works = [_selecting(work) if work.name == SCORES else work for work in works]
+    tile = TILES.get(architecture_of(device), 0)
+    if not tile or not (reading or (engine.one_core and tile == TILES["hopper"])):
+        return works
+    places = keys if tile == TILES["hopper"] else 0
+    return [_padded(work, tile, device, places, reading=reading) for work in works]
+
+
+def _selecting(work: Work) -> Work:
+    """The scores, and the small kernels around them, which one call of the host starts."""
+    scores = getattr(work.operator, "written", 0.0)
+    return replace(
+        work,
+        activation_bytes=work.activation_bytes + SCORE_BYTES * scores,
+        launches=work.launches + PREPARING,
+        followers=work.followers + PREPARING,
+    )
+
+
+def _padded(work: Work, tile: int, device: Device, places: int, *, reading: bool) -> Work:
+    """Attention of whole tiles of heads, which is two products of 16 bits: in a prompt of so many
+    ``places`` for a query (0: of what is there), else of one query a sequence, a tile on a core."""
+    operator = work.operator
+    if work.kind != "attention" or not isinstance(operator, Attend) or operator.kv_heads != 1:
+        return work
+    tiles = ceil_div(operator.heads, tile)
+    flops = work.flops * (tiles * tile / operator.heads)
+    if not reading:
+        flops = flops * maximum(1.0, (device.cores or 1) / (operator.sequences * tiles))
+    elif places:
+        flops = flops * (operator.queries * places / operator.pairs)
+    more = PADDING if tiles * tile > operator.heads else 0
+    return replace(
+        work, flops=flops, row_flops=0.0, wide=True,
+        launches=work.launches + more, followers=work.followers + more,
+    )  # fmt: skip
