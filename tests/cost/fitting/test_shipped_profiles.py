@@ -82,3 +82,16 @@ def test_generations_of_one_time_are_the_fit_to_all_their_rows_together():
             shipped = profiles[engine]["points"][PROFILE_KEYS.get(name, name)]
             assert shipped == pytest.approx(value + own.get(name, 0.0), abs=CLOSE), (engine, name)
         assert profiles[engine]["rows"] == together.at_load.sum()
+
+
+def test_prompts_of_an_engine_that_was_measured_decoding_have_an_interval_wider_by_the_rule():
+    """Errors that do not know of each other add by their squares; 0.24 is one deviation."""
+    alone = [each for each in carried("profiles").values() if "token" in each["spread"]]
+    derived = [each for each in alone if each["spread"].get("prefill", [0, 0, 1])[2] == 0]
+    assert {"gpt-fast", "mlc", "sglang@0.4", "vllm@0.11"} <= {each["name"] for each in derived}
+    for profile in derived:
+        for spread in (profile["spread"], profile["spread_elsewhere"]):
+            low, high, _ = spread["all"]
+            wider = np.hypot(np.log([low, high]), 1.2815515655446004 * 0.24)
+            ends = spread["prefill"][:2]
+            assert ends == pytest.approx([np.exp(-wider[0]), np.exp(wider[1])], rel=1e-3, abs=1e-4)

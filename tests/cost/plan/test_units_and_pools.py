@@ -98,11 +98,12 @@ def test_a_unit_has_slots_in_each_of_its_groups(unit):
 
 def test_loads_end_at_so_many_users():
     known = np.array([1.0, 2.0, 4.0])
-    loads = Loads(known, 0.01 * known, 0.1 * known, 10 * known, 2 * known)
+    loads = Loads(known, 0.01 * known, 0.1 * known, 10 * known, 2 * known, known / 8)
     cut = up_to(loads, 6.0)
     assert cut.users.tolist() == [2, 4, 6]
     assert cut.sequences.tolist() == [1, 2, 3]
     assert cut.rate.tolist() == [10, 20, 30]
+    assert cut.share.tolist() == [1 / 8, 2 / 8, 3 / 8]
     assert cut.token_s.tolist() == pytest.approx([0.01, 0.02, 0.03])
     assert up_to(loads, 8.0) is loads
     assert up_to(loads, 4.0).users.tolist() == [2, 4]
@@ -175,7 +176,7 @@ def test_a_decoding_replica_takes_as_many_sequences_as_answer_most():
 
 
 def test_a_choice_has_the_intervals_of_its_phases_and_its_dollars(unit):
-    """Tokens 20 ms apart and the first after 0.1 s, each by the interval of its phase; three
+    """Tokens 20 ms apart, between which a quarter goes to prompts, and the first after 0.1 s; three
     replicas of one device, of 8 users each, at 2 dollars an hour."""
     found = found_of(unit, replicas=3)
     price = SimpleNamespace(dollars=2.0, date="", source="")
@@ -183,11 +184,13 @@ def test_a_choice_has_the_intervals_of_its_phases_and_its_dollars(unit):
     made = choice_of(found, Context(unit.setting.model, {SLOW.name: price}, question, "asked"))
     token, first = unit.setting.spread("token"), unit.setting.spread("prefill")
     assert (token.low, token.high) != (first.low, first.high)
-    assert made.token_s == pytest.approx((0.02 * token.low, 0.02, 0.02 * token.high))
+    low, high = token.low**0.75 * first.low**0.25, token.high**0.75 * first.high**0.25
+    assert made.token_s == pytest.approx((0.02 * low, 0.02, 0.02 * high))
     assert made.first_s == pytest.approx((0.1 * first.low, 0.1, 0.1 * first.high))
     assert (made.devices, made.replicas, made.users, made.requests_per_s) == (3, 3, 3 * 8.0, 2.0)
     assert made.tokens_per_s == 2.0 * OUTPUT
-    assert made.per_device == pytest.approx((90.0, 2.0 * OUTPUT / 3, 110.0))
+    each = 2.0 * OUTPUT / 3
+    assert made.per_device == pytest.approx((each / high, each, each / low))
     assert made.dollars_per_million == pytest.approx(3 * 2.0 / 3600 / (2.0 * OUTPUT) * 1e6)
     free = choice_of(found, Context(unit.setting.model, {}, question, "asked"))
     assert free.dollars_per_million is None
@@ -198,10 +201,12 @@ def test_the_frontier_is_every_load_that_no_other_beats_in_both_speeds(first_s):
     units = [unit_of(tp=2, slots=6), unit_of(budget=300, slots=24), unit_of(pp=2, slots=10)]
     asked = Question(Targets(first_s, None), None, None, 8, {})
     loads = [
-        (1 / token, rate * OUTPUT / unit.devices, users, unit)
+        (1 / token, rate * OUTPUT / unit.devices, users, unit, share)
         for unit in units
         for at in (unit.loads(),)
-        for token, first, rate, users in zip(at.token_s, at.first_s, at.rate, at.users, strict=True)
+        for token, first, rate, users, share in zip(
+            at.token_s, at.first_s, at.rate, at.users, at.share, strict=True
+        )
         if first_s is None or first <= first_s
     ]
     best = [each for each in loads if not any(
@@ -209,16 +214,16 @@ def test_the_frontier_is_every_load_that_no_other_beats_in_both_speeds(first_s):
         for other in loads)]  # fmt: skip
     found = frontier_of(units, asked)
     assert [(each.tokens_per_s_user, each.tokens_per_s_device) for each in found] == sorted(
-        {(speed, rate) for speed, rate, _, _ in best}
+        {(speed, rate) for speed, rate, *_ in best}
     )
     assert len(found) > 3
-    spread = units[0].setting.spread("token")
     for point in found:
         owners = [each for each in best if each[:2] == (
             point.tokens_per_s_user, point.tokens_per_s_device)]  # fmt: skip
         assert point.users in [each[2] for each in owners]
         assert point.label in [f"bf16 {each[3].layout.label}" for each in owners]
-        assert point.interval == (1 / spread.high, 1 / spread.low)
+        spreads = [each[3].setting.stream_spread(each[4]) for each in owners]
+        assert point.interval in [(1 / each.high, 1 / each.low) for each in spreads]
         assert point.device == SLOW.name
 
 
@@ -264,9 +269,7 @@ def test_pools_are_the_best_whole_numbers_of_both_kinds(unit):
     assert found.rate == pytest.approx(rate)
     assert found.devices == sum(best[1:])
     assert found.per_device == pytest.approx(rate * OUTPUT / sum(best[1:]))
-    spread = unit.setting.spread("token")
-    assert found.low == pytest.approx(found.per_device / spread.high)
-    assert found.high == pytest.approx(found.per_device / spread.low)
+    assert found.prompt_share == 0  # what decodes reads none
     read, sent = STEP_S + PROMPT_S, transfer_s(unit, unit)
     load = rate / best[2] * read
     assert found.first_s == pytest.approx(load * read / (2 * (1 - load)) + read + sent + STEP_S / 2)
@@ -351,10 +354,8 @@ def test_the_best_load_is_the_last_within_both_targets(unit):
     assert found.limit == "batch"
     assert found.rate == pytest.approx(16 / (101 * STEP_S + PROMPT_S), rel=0.04)
     assert found.per_device == pytest.approx(found.rate * OUTPUT)
-    spread = unit.setting.spread("token")
-    assert found.low * spread.high == pytest.approx(found.per_device)
-    assert found.high * spread.low == pytest.approx(found.per_device)
     loads = unit.loads()
+    assert found.prompt_share == pytest.approx(loads.share[-1], rel=1e-3)
     between = float(loads.token_s[2] + loads.token_s[3]) / 2
     slower = best_load(unit, Targets(None, between))
     assert slower.token_s <= between
@@ -374,7 +375,7 @@ def test_the_best_load_is_the_last_within_both_targets(unit):
 )  # fmt: skip
 def test_what_limits_a_load_is_what_the_next_one_would_miss(unit, targets, limit):
     two = np.array([1.0, 2.0])
-    loads = Loads(two, 0.01 * two, 0.1 * two, two, two)
+    loads = Loads(two, 0.01 * two, 0.1 * two, two, two, two)
     assert _limit(unit, targets, loads, 0, False) == limit
     assert _limit(unit, targets, loads, 1, False) == limit
     for held, slots, full in ((16, 16, "memory"), (15, 16, "memory"), (40, 16, "batch")):
@@ -383,7 +384,7 @@ def test_what_limits_a_load_is_what_the_next_one_would_miss(unit, targets, limit
 
 
 def found_of(unit, **changes):
-    plain = Found(unit, 1, 4.0, 0.02, 0.1, 2.0, 8.0, 90.0, 110.0, "batch", 8.0)
+    plain = Found(unit, 1, 4.0, 0.02, 0.1, 2.0, 8.0, 0.25, "batch", 8.0)
     return replace(plain, **changes)
 
 
@@ -406,9 +407,8 @@ def test_under_the_load_that_is_asked_for_a_replica_has_its_part(unit):
     assert half.users == pytest.approx(16)
     assert half.rate == pytest.approx(2 * np.interp(8, loads.users, loads.rate), rel=0.02)
     assert half.limit == "users"
-    assert half.low / half.high == pytest.approx(full.low / full.high)
-    middle = half.rate * OUTPUT / 2
-    assert half.low * unit.setting.spread("token").high == pytest.approx(middle)
+    share = np.interp(8, loads.users, loads.share)
+    assert half.prompt_share == pytest.approx(share) != full.prompt_share
     whole = at_load(full, Question(ANY, 16, None, 9, {}), 1)
     assert whole.limit == full.limit
     slow = at_load(full, Question(ANY, None, full.rate, 9, {}), 2)

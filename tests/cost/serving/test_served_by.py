@@ -57,7 +57,13 @@ def test_every_figure_is_that_of_a_group_times_the_groups(drafted):
     each = float(group.token_s) / per_step
     token, first = (replica.setting.spread(name) for name in ("token", "prefill"))
     assert (token.low, token.high) != (first.low, first.high)
-    assert found.token_s == pytest.approx((each * token.low, each, each * token.high))
+    of_prompts = float(group.prompt_share)
+    assert 0 < of_prompts < 1
+    low = token.low ** (1 - of_prompts) * first.low**of_prompts
+    high = token.high ** (1 - of_prompts) * first.high**of_prompts
+    assert found.token_s == pytest.approx((each * low, each, each * high))
+    answered = found.rate * OUTPUT
+    assert found.tokens_per_s_interval == pytest.approx((answered / high, answered / low))
     soon = float(group.first_s)
     assert found.first_s == pytest.approx((soon * first.low, soon, soon * first.high))
     assert found.rate == pytest.approx(4 * float(group.requests_s))

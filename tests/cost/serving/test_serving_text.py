@@ -28,8 +28,8 @@ def served() -> Serving:
         made, prompt=1000.0, generate=100.0, prefix_hit=0.25, rate=4.0, sequences=11.0,
         largest_batch=77, most_sequences=64, token_s=(0.008, 0.01, 0.0125),
         first_s=(0.31, 0.41, 0.51), queue_s=0.032, benchmark_first_s=0.62, prompt_share=0.45,
-        most_requests_per_s=5.0, load=0.8, joules_per_token=2.5, meets=True, unknown=("why",),
-        benchmark_interval_s=(0.4, 0.9),
+        most_requests_per_s=5.0, tokens_per_s_interval=(320.0, 500.0), load=0.8,
+        joules_per_token=2.5, meets=True, unknown=("why",), benchmark_interval_s=(0.4, 0.9),
     )  # fmt: skip
 
 
@@ -44,7 +44,7 @@ def test_every_figure_stands_beside_its_name(served: Serving) -> None:
     assert said[1].startswith("16 users at once, 4.00 requests/s; 1,000 prompt, 25% cached + 100")
     assert "a user's tokens 10.0 ms apart (8.00 ms to 12.5 ms), 100 tokens/s" in said
     assert "first token 410 ms (310 ms to 510 ms), 32.0 ms of it waiting" in said
-    assert "throughput 400 tokens/s, 200 a device" in said
+    assert "throughput 400 tokens/s (320 to 500), 200 a device" in said
     assert "decoding at once 11.0 of 64 sequences (memory holds 77)" in said
     assert "prompts take 45% of the time" in said
     assert "load 80% of 5.00 requests/s, the most that it keeps up" in said
@@ -65,7 +65,7 @@ def test_the_object_has_the_rates_that_follow(served: Serving) -> None:
 def test_more_requests_than_are_answered_make_no_more_tokens(served: Serving) -> None:
     """9 requests/s asked, 5 answered: 500 tokens/s."""
     said = lines(replace(served, rate=9.0, saturated=True, meets=False))
-    assert "throughput 500 tokens/s, 250 a device" in said
+    assert "throughput 500 tokens/s (320 to 500), 250 a device" in said
     assert any(line.startswith("targets: MISSED") for line in said)
     assert any(line.startswith("OVERLOADED: 9.00 requests/s come and 5.00 can be") for line in said)
     assert "first token 410 ms (310 ms to 510 ms), and a wait that grows" in said
@@ -75,7 +75,7 @@ def test_users_that_wait_for_a_slot_are_said_before_the_figures(served: Serving)
     """Of 100 users 64 are served at once."""
     said = lines(replace(served, users=100))
     full = next(n for n, line in enumerate(said) if line.startswith("FULL: of 100 users 36 wait"))
-    assert full < said.index("throughput 400 tokens/s, 200 a device")
+    assert full < said.index("throughput 400 tokens/s (320 to 500), 200 a device")
     assert not any(line.startswith("FULL") for line in lines(replace(served, users=64)))
 
 

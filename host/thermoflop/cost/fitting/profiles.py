@@ -14,6 +14,7 @@ from thermoflop.base.files import write_text
 from thermoflop.base.progress import part, tracked
 from thermoflop.base.record import fields_of, replace
 from thermoflop.cost import data
+from thermoflop.cost.catalogue.seen import widened
 from thermoflop.cost.fitting.crossval import LEAST_ROWS as LEAST_OF_A_PHASE
 from thermoflop.cost.fitting.crossval import (
     Measured,
@@ -184,14 +185,17 @@ def _spreads(
     measured: Measured, left: Left, rows: Indices, ends: Ends = quantiles
 ) -> dict[str, tuple[float, float, int]]:
     """The interval by phase, where there are ten rows, and over all phases; of runs that of their
-    tokens."""
+    tokens. Prompts that were not measured have a wider one than what was."""
     logs, group = left
     spreads = {}
     for name in ("prefill", "token", "iteration"):
         chosen = rows[of_phase(measured.phase[rows], name)]
         if len(chosen) >= LEAST_OF_A_PHASE:
             spreads[name] = _ends(logs[chosen], group[chosen], ends)
-    spreads["all"] = _ends(logs[rows], group[rows], ends)
+    low, high, _ = spreads["all"] = _ends(logs[rows], group[rows], ends)
+    if "token" in spreads and "prefill" not in spreads:
+        low, high = widened(low, high, ("prompts",))
+        spreads["prefill"] = round(low, 4), round(high, 4), 0
     return spreads
 
 

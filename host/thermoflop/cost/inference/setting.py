@@ -202,6 +202,16 @@ class Setting:
         """The interval of a phase."""
         return self.profile.interval(phase, self.device, self.precision, self.model)
 
+    def stream_spread(self, prompt_share: float) -> Spread:
+        """The interval of steps of whose time a share goes to prompts: between that of tokens and
+        that of a prompt, as far as the share says."""
+        token, prompt = self.spread("token"), self.spread("prefill")
+        low, high = (
+            one ** (1 - prompt_share) * other**prompt_share
+            for one, other in ((token.low, prompt.low), (token.high, prompt.high))
+        )
+        return replace(token, low=low, high=high)
+
     def span(self, phase: str, bound: Number, expected: Number) -> Span:
         """A span: neither the expectation nor its interval passes the bound."""
         spread = self.spread(phase)

@@ -45,9 +45,8 @@ class Pools:
 
 @record
 class Found:
-    """A unit at a load, ``replicas`` times, of the ``allowed`` users a group that keep the targets.
-    ``low`` and ``high`` are its tokens/s a device where tokens come as late and as soon as its
-    interval says, at the same load: a target cuts nothing off."""
+    """A unit at a load, ``replicas`` times, of the ``allowed`` users a group that keep the targets;
+    of its time ``prompt_share`` goes to prompts."""
 
     unit: Unit
     replicas: int
@@ -56,8 +55,7 @@ class Found:
     first_s: float
     rate: float
     users: float
-    low: float
-    high: float
+    prompt_share: float
     limit: str
     allowed: float
     pools: Pools | None = None
@@ -75,7 +73,6 @@ class Found:
 
 def best_load(unit: Unit, targets: Targets) -> Found | None:
     """The highest load of a unit within the targets; None where one sequence misses them."""
-    spread = unit.setting.spread("token")
     loads = unit.loads()
     index = _last_within(loads, targets)
     if index is None:
@@ -83,13 +80,12 @@ def best_load(unit: Unit, targets: Targets) -> Found | None:
     fine = _refined(unit, loads, index)
     at = _last_within(fine, targets)
     assert at is not None  # noqa: S101 - the first of them is the point before
-    rate = float(fine.rate[at]) * unit.lengths.tokens / unit.devices
     count = float(fine.sequences[at])
     is_full = count >= loads.sequences[-1]
     users = min(float(fine.users[at]), float(unit.slots * unit.groups))
     return Found(
         unit, 1, count, float(fine.token_s[at]), float(fine.first_s[at]), float(fine.rate[at]),
-        users, rate / spread.high, rate / spread.low, _limit(unit, targets, fine, at, is_full),
+        users, float(fine.share[at]), _limit(unit, targets, fine, at, is_full),
         users / unit.groups,
     )  # fmt: skip
 
@@ -162,14 +158,12 @@ def at_load(found: Found, question: Question, count: int) -> Found:
         return float(np.interp(each, np.maximum.accumulate(axis), values))
 
     rate = at(loads.rate) * count if question.rate is None else question.rate
-    lower = rate * found.unit.lengths.tokens / (count * found.unit.devices)
-    scale = lower / found.per_device
     idle = each < 0.99 * (found.users if question.users is not None else found.rate)
     limit = ("users" if question.users is not None else "rate") if idle else found.limit
     return replace(
         found, replicas=count, sequences=at(loads.sequences), token_s=at(loads.token_s),
         first_s=at(loads.first_s), rate=rate, users=at(loads.users) * count,
-        low=found.low * scale, high=found.high * scale, limit=limit,
+        prompt_share=at(loads.share), limit=limit,
     )  # fmt: skip
 
 

@@ -109,12 +109,10 @@ def _paired(
     load = rate / (readers * reader.groups) * seconds
     first = load * seconds / (2 * (1 - load)) + seconds + sent + step / 2
     devices = count * unit.devices + readers * reader.devices
-    spread = unit.setting.spread("token")
-    each = rate * lengths.tokens / devices
     pools = Pools(reader, readers, count, seconds, sent, devices)
     users = rate * (first + lengths.generate * step)
     return Found(
-        unit, 1, sequences, step, first, rate, users, each / spread.high, each / spread.low,
+        unit, 1, sequences, step, first, rate, users, 0.0,
         "memory" if sequences >= unit.slots else "target", sequences, pools,
     )  # fmt: skip
 

@@ -14,6 +14,7 @@ from thermoflop.cost.serving.steady import TRUSTED_LOAD, Steady, open_loop
 from thermoflop.cost.serving.times import StepTimes
 
 if TYPE_CHECKING:
+    from thermoflop.cost.catalogue.profiles import Spread
     from thermoflop.cost.plan.prices import Price
     from thermoflop.cost.plan.unit import Unit
     from thermoflop.model.model import Model
@@ -57,16 +58,22 @@ def choice_of(found: Found, context: Context) -> Choice | None:
     tokens_per_s = found.rate * unit.lengths.tokens
     dollars = None if price is None else price.dollars * found.devices / 3600 / tokens_per_s * 1e6
     joules = _joules(found)
-    token, first = setting.spread("token"), setting.spread("prefill")
+    stream, first = setting.stream_spread(found.prompt_share), setting.spread("prefill")
     slots = _slots(found, question)
     return Choice(
         setting.model.name, setting.device.name, setting.precision.name, found.devices,
         found.replicas, unit.layout, _pools(found), _users(found, question, slots), found.rate,
-        (found.token_s * token.low, found.token_s, found.token_s * token.high),
+        (found.token_s * stream.low, found.token_s, found.token_s * stream.high),
         (found.first_s * first.low, found.first_s, found.first_s * first.high),
-        tokens_per_s, (found.low, found.per_device, found.high), found.limit, dollars,
+        tokens_per_s, _rates(found.per_device, stream), found.limit, dollars,
         None if joules is None else joules * 1e6, _launch(found, context.model, slots),
     )  # fmt: skip
+
+
+def _rates(rate: float, spread: Spread) -> tuple[float, float, float]:
+    """Tokens/s where they come as late and as soon as the interval says, at the same load: a target
+    cuts nothing off."""
+    return rate / spread.high, rate, rate / spread.low
 
 
 def _slots(found: Found, question: Question) -> int:
@@ -159,9 +166,15 @@ def frontier_of(units: list[Unit], question: Question) -> tuple[Point, ...]:
             loads = unit.loads()
             within = loads.first_s <= (question.targets.first_s or np.inf)
             per_device = loads.rate * unit.lengths.tokens / unit.devices
-            each = 1 / loads.token_s, per_device, loads.users, np.full(len(within), number)
+            each = (
+                1 / loads.token_s,
+                per_device,
+                loads.users,
+                loads.share,
+                np.full(len(within), number),
+            )
             found.append([values[within] for values in each])
-        speed, rate, count, owner = map(np.concatenate, zip(*found, strict=True))
+        speed, rate, count, share, owner = map(np.concatenate, zip(*found, strict=True))
         order = np.lexsort((-rate, -speed))
         best = -1.0
         front = []
@@ -170,7 +183,7 @@ def frontier_of(units: list[Unit], question: Question) -> tuple[Point, ...]:
                 best = float(rate[at])
                 unit = here[int(owner[at])]
                 label = f"{unit.setting.precision.name} {unit.layout.label}"
-                spread = unit.setting.spread("token")
+                spread = unit.setting.stream_spread(float(share[at]))
                 ends = (1 / spread.high, 1 / spread.low)
                 front.append(Point(name, label, float(speed[at]), best, float(count[at]), ends))
         points += front[::-1]

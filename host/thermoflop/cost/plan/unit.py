@@ -28,13 +28,15 @@ MOST, POINTS = 4096, 40
 @record
 class Loads:
     """A unit under rising loads, arrays: ``sequences`` that decode in a group, seconds between a
-    sequence's tokens and to the first, requests a second and users of the whole unit."""
+    sequence's tokens and to the first, requests a second and users of the whole unit, and the
+    ``share`` of the time that goes to prompts."""
 
     sequences: Any
     token_s: Any
     first_s: Any
     rate: Any
     users: Any
+    share: Any
 
 
 class Unit:
@@ -72,7 +74,8 @@ class Unit:
     def _at(self, mixing: Mixing, sequences: Any) -> Loads:
         seen = at_sequences(mixing, self.lengths, sequences, self.policy.name != "passes")
         groups = self.groups
-        return Loads(sequences, seen.step_s, seen.first_s, seen.rate * groups, seen.users * groups)
+        rate, users = seen.rate * groups, seen.users * groups
+        return Loads(sequences, seen.step_s, seen.first_s, rate, users, seen.share)
 
 
 def up_to(loads: Loads, users: float) -> Loads:

@@ -56,6 +56,7 @@ class Serving:
             at once, the mean of all requests; None where a rate is given.
         prompt_share: share of a step's time that goes to prompts.
         most_requests_per_s: requests a second that can be kept up.
+        tokens_per_s_interval: low and high end (80 %) of ``tokens_per_s``.
         load: ``rate`` over that.
         limit: what keeps it from more, the first that is hit: users, rate, memory, batch, full,
             prompts, target or first.
@@ -99,6 +100,7 @@ class Serving:
     benchmark_first_s: float | None
     prompt_share: float
     most_requests_per_s: float
+    tokens_per_s_interval: tuple[float, float]
     load: float
     limit: str
     meets: bool | None
@@ -210,6 +212,7 @@ def _figures(served: Serving) -> list[tuple[str, str, str]]:
     """Name, value and what else to know of each figure."""
     low, token, high = served.token_s
     soon, first, late = served.first_s
+    between = "({} to {})".format(*map(digits, served.tokens_per_s_interval))
     waiting = f"{seconds(served.queue_s)} of it waiting"
     waiting = "and a wait that grows" if served.saturated else waiting
     slots, fitting = f"{served.most_sequences:,}", f"{served.largest_batch:,}"
@@ -219,7 +222,7 @@ def _figures(served: Serving) -> list[tuple[str, str, str]]:
         ("first token", seconds(first),
          f"({seconds(soon)} to {seconds(late)}), {waiting}"),
         ("throughput", digits(served.tokens_per_s),
-         f"tokens/s, {digits(served.tokens_per_s_device)} a device"),
+         f"tokens/s {between}, {digits(served.tokens_per_s_device)} a device"),
         ("decoding at once", digits(served.sequences),
          f"of {slots} sequences (memory holds {fitting})"),
         ("prompts take", f"{served.prompt_share:.0%}", "of the time"),

@@ -9,7 +9,7 @@ from thermoflop.base.plain import checked_between, is_between, is_number
 from thermoflop.base.record import replace
 from thermoflop.base.units import digits
 from thermoflop.cost.catalogue.cards import pooled, unlike
-from thermoflop.cost.catalogue.profiles import Profile
+from thermoflop.cost.catalogue.profiles import Profile, Spread
 from thermoflop.cost.hardware.device import Device
 from thermoflop.cost.inference.arguments import as_model, checked_whole, validate_arguments, written
 from thermoflop.cost.inference.held_to import as_run, check_cards, check_layout, rates_on
@@ -263,8 +263,7 @@ def served_by(
     rate = load.rate if load.users is None and load.rate else shares * float(steady.requests_s)
     token_s, first_s = float(steady.token_s) / shape.step_tokens, float(steady.first_s)
     met = targets.met(float("inf") if saturated else first_s, token_s)
-    tokens = _interval(setting, "token", token_s)
-    firsts = _interval(setting, "prefill", first_s)
+    stream, prompt = setting.stream_spread(float(steady.prompt_share)), setting.spread("prefill")
     dp = setting.plan.dp
     benchmark_s, spread = _benchmark_s(replica, load, steady), setting.spread("client")
     unknown = busy(min(rate, most) / dp)
@@ -273,8 +272,9 @@ def served_by(
         setting.model.name, setting.device, setting.plan, setting.precision, setting.profile.name,
         replica.policy.why, replica.policy.budget, shape.prompt, shape.tokens, replica.prefix,
         load.users, rate, saturated, shares * float(steady.sequences), dp * replica.largest_batch,
-        dp * replica.slots, tokens, firsts, float(steady.queue_s),
-        benchmark_s, float(steady.prompt_share), most, rate / most,
+        dp * replica.slots, _ends(token_s, stream), _ends(first_s, prompt), float(steady.queue_s),
+        benchmark_s, float(steady.prompt_share), most,
+        _answered(load, rate * shape.tokens, most * shape.tokens, stream), rate / most,
         _limit(replica, targets, load, steady, saturated, full=rate > FULL_SHARE * most),
         met,
         joules_of(setting, shape, replica.prefix, shares, steady),
@@ -341,9 +341,17 @@ def _steady(replica: Replica, load: Arrivals) -> tuple[Steady, bool]:
     return replica.with_users(replica.group_slots * replica.shares), True
 
 
-def _interval(setting: Setting, phase: str, value: float) -> tuple[float, float, float]:
-    spread = setting.spread(phase)
+def _ends(value: float, spread: Spread) -> tuple[float, float, float]:
+    """Low end, expectation and high end."""
     return value * spread.low, value, value * spread.high
+
+
+def _answered(load: Arrivals, rate: float, most: float, spread: Spread) -> tuple[float, float]:
+    """Low and high end of what is answered in a second, of ``most`` at most: users who wait for
+    their answers ask as fast as these come, others at their rate as long as the server can."""
+    if load.users is not None:
+        return rate / spread.high, rate / spread.low
+    return min(rate, most / spread.high), min(rate, most / spread.low)
 
 
 def _limit(
