@@ -160,3 +160,29 @@ def test_another_maker_is_unseen_and_said():
     assert sustained_words(tf.find_device("rx 7900 xtx")) == (
         "it has gaps between kernels 2.03 times as long as NVIDIA's"
     )
+
+
+@pytest.mark.parametrize(
+    ("profile", "gpu", "share"),
+    [
+        ("vllm", "5090", 0.9),  # 187 to 204 of 209.5 TFLOP/s (gau-nernst.github.io/fa-5090)
+        ("vllm", "4090", 0.9),
+        ("vllm", "rtx-pro-6000", None), ("vllm", "l40s", None),  # their products are not halved
+        ("vllm@0.11", "4090", None), ("exllama", "4090", None),  # fitted to it
+    ],
+)  # fmt: skip
+def test_attention_comes_near_to_the_peak_where_products_are_halved(profile, gpu, share):
+    found = find_profile(profile)
+    plain = found.efficiency(replace(tf.find_device(gpu), half_accumulate_flops_s=None), BF16)
+    rates = found.efficiency(tf.find_device(gpu), BF16)
+    assert rates == (plain if share is None else replace(plain, attention=share))
+
+
+def test_attention_of_halved_products_has_at_most_twice_the_share_of_others():
+    rates = {"attention": 0.3, "matmul": 0.7}
+    found = sustained.carried_over(rates, tf.find_device("5090"), ("device",), today=True)
+    assert found == {"attention": pytest.approx(0.6, rel=1e-3), "matmul": 0.7}
+    above = sustained.carried_over(
+        rates | {"attention": 0.95}, tf.find_device("5090"), ("device",), today=True
+    )
+    assert above["attention"] == 0.95

@@ -32,7 +32,7 @@ from thermoflop.cost.engines.generation import (
     profile_name,
     version_of,
 )
-from thermoflop.cost.hardware.sustained import sustained_rates, sustained_words
+from thermoflop.cost.hardware.sustained import carried_over, sustained_words
 from thermoflop.cost.roofline.formula import PARAMETERS, PROFILE_KEYS, TIED, Efficiency
 from thermoflop.errors import InputError, UsageError
 
@@ -102,9 +102,8 @@ class Profile:
     @property
     def engine(self) -> Engine:
         """The habits of the engine."""
-        if self.machine is not None:
-            return self.machine.engine
-        return engine_of(self.name, f"{self.label} {self.asked}")
+        named = engine_of(self.name, f"{self.label} {self.asked}")
+        return named if self.machine is None else self.machine.engine
 
     @property
     def counts_prompts(self) -> bool:
@@ -142,8 +141,9 @@ class Profile:
         for name, offset in moves_of(self.group_offsets, device, precision, *more):
             points[name] += offset
         rates = {name: _value(name, point) for name, point in points.items()}
-        if "maker" in unseen_of_device(device, self.seen) and not self.knows(device):
-            rates = sustained_rates(rates, device)
+        if not self.knows(device):
+            unseen, today = unseen_of_device(device, self.seen), self.counts_prompts
+            rates = carried_over(rates, device, unseen, today=today)
         if self.own is not None:
             rates |= self.own.rates(device, precision)
         rates |= {name: rates[other] for name, other in TIED.items() if name not in rates}

@@ -46,7 +46,8 @@ class Engine:
     as many; fewer are multiplied one by one.
     ``short_whole``: prompts of no more tokens than an indexer chooses are read without it, and
     ``one_core``: it decodes chosen keys on Hopper by a kernel that gives a sequence one core
-    (``engines.chosen``).
+    (``engines.chosen``). ``triton_sinks``: attention with sinks is Triton's where no faster kernel
+    knows them (``engines.sinks``).
     ``eager_chunks``: a step that carries a chunk is launched kernel by kernel, though those that
     only decode are graphs.
     ``vendors``: whose devices it has kernels for (empty: any), ``capability``: the least compute
@@ -78,6 +79,7 @@ class Engine:
     narrows: bool = False
     short_whole: bool = False
     one_core: bool = False
+    triton_sinks: bool = False
     tiled: int = 1
     in_flight: int | None = None
     vendors: tuple[str, ...] = ()
@@ -130,8 +132,9 @@ ENGINES = (
            host=PYTHON, merges=True, reads="chunks", eager_chunks=True, narrows=True,
            vendors=_NVIDIA, capability=8.0, lacks=("GGUF", "EXL2", *_NO_PYTORCH), serves=True),
     Engine("vllm", ("vllm",), "heads", graphs=True, host=PYTHON,
-           merges=True, reads="chunks", narrows=True, one_core=True, lacks=_SERVED, serves=True,
-           vendors=("NVIDIA", "AMD", "Intel", "Google", "AWS", "CPU"), capability=7.0,
+           merges=True, reads="chunks", narrows=True, one_core=True, triton_sinks=True,
+           lacks=_SERVED, serves=True, capability=7.0,
+           vendors=("NVIDIA", "AMD", "Intel", "Google", "AWS", "CPU"),
            plugins=(("Apple", "vLLM-Metal"),)),
     Engine("sglang", ("sglang",), "heads", graphs=True, host=PYTHON,
            merges=True, narrows=True, short_whole=True, lacks=_SERVED, serves=True,

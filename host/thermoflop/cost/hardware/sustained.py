@@ -32,6 +32,11 @@ launch_s); a node of a graph takes 3.87 µs on a W7900 (ROCm/rocm-systems issue 
 on an RTX 5070 Ti (ahrefs/ocannl issue 488), 3.3 µs more beside the 3.7 that vLLM has. GLM-5.2 and
 MiniMax-M3 on eight MI355X (their benchmarks in SGLang's cookbook) ask for 1.25.
 
+``HALVED``. GeForce cards multiply half-precision numbers at half the rate where they are summed in
+32 bits, and all else of a core is as fast as ever: attention reaches the same share of the whole
+rate as elsewhere, and no more than 0.9 of its own. On an RTX 5090 FlashAttention reaches 187 and
+191 TFLOP/s, cuDNN 204 of 209.5 (gau-nernst.github.io/fa-5090: 8 heads, 4,096 queries, 8,192 keys).
+
 None of these was fitted to a published row of an engine but the last. On 18 pairs that Azure timed
 on H200 and MI300X with one vLLM (Llama 3.1 8B, 70B and 405B in fp8), H200 is 1.32 times as fast;
 data sheets alone say 0.91.
@@ -43,6 +48,8 @@ from thermoflop.base.record import record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from thermoflop.cost.hardware.device import Device
 
 
@@ -67,6 +74,7 @@ BY_NAME = {
     "MI355X": Sustained(compute=0.79, reads=0.78, passes=0.91, link=0.65, gap=1.25),
 }
 OTHERS_OF_AMD = Sustained(gap=2.03)
+HALVED = 0.9  # of its peak, what attention reaches at most where products in 16 bits are halved
 # Which rates of an engine each share is of.
 RATES = {
     "matmul": "compute", "attention": "compute", "expert_matmul": "compute",
@@ -89,6 +97,20 @@ def sustained_rates(rates: dict[str, float], device: Device) -> dict[str, float]
         name: rate * getattr(shares, RATES[name]) if name in RATES else rate
         for name, rate in rates.items()
     }
+
+
+def carried_over(
+    rates: dict[str, float], device: Device, unseen: Sequence[str], *, today: bool
+) -> dict[str, float]:
+    """Rates for a device that was never measured: what is ``unseen`` of it, and whether they are of
+    an engine of ``today``, fitted to devices that halve nothing."""
+    if "maker" in unseen:
+        return sustained_rates(rates, device)
+    whole, own = device.half_accumulate_flops_s, device.peaks.get("bf16")
+    if not (today and whole and own and device.vendor == "NVIDIA"):
+        return rates
+    share = rates["attention"]
+    return {**rates, "attention": max(share, min(share * whole / own, HALVED))}
 
 
 def sustained_words(device: Device) -> str:

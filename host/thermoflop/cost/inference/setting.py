@@ -5,6 +5,7 @@ from __future__ import annotations
 from thermoflop.base.record import replace
 from thermoflop.cost.engines.chosen import as_gathered, forms_of, keys_chosen
 from thermoflop.cost.engines.overheads import apply_engine, as_sent
+from thermoflop.cost.engines.sinks import as_tiled, has_sinks
 from thermoflop.cost.inference.products import check_products
 from thermoflop.cost.roofline.bound import limits_of
 from thermoflop.cost.roofline.rates import fastest_peak, rates_of
@@ -135,9 +136,14 @@ class Setting:
         works = apply_engine(
             works, engine, self.precision, share.experts_held, self.plan.ep, share.chosen
         )
+        if step.encode is not False and share.fact("sinks", self._has_sinks):
+            works = as_tiled(works, engine, self.device)
         if not (self.keys_chosen and engine.narrows):
             return works
         return as_gathered(works, step, engine, self.device, self.keys_chosen)
+
+    def _has_sinks(self) -> bool:
+        return has_sinks(self.model.description)
 
     def form(self, new: float, batch: float, cached: float) -> str:
         """The form of latent attention in which the engine reads a prompt."""
