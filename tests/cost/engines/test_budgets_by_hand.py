@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from math import hypot
 from typing import Any
 
 import pytest
+import thermoflop as tf
 from kit.made_up import DEVICE, HEADS, INNER, KEY_WIDTH, LAYERS, MIXTURE, TOKENS, WIDTH, decoder
 from thermoflop.base.record import replace
 from thermoflop.cost.engines.budget import (
@@ -16,7 +18,7 @@ from thermoflop.cost.engines.budget import (
     budget_text,
     engine_memory,
 )
-from thermoflop.cost.engines.footprint import Footprint, Load
+from thermoflop.cost.engines.footprint import Footprint, Load, forward_bytes, seen_bytes
 from thermoflop.cost.engines.options import (
     LARGEST,
     OPTIONS,
@@ -129,6 +131,36 @@ def test_vllms_groups_hold_buffers_of_their_own_and_stages_capture_their_layers(
     assert stages.overhead_bytes == exactly(0.25 * GIB)
 
 
+@pytest.mark.parametrize(
+    ("name", "version", "more"),
+    [("H100", None, 0.0), ("H20-96GB", "0.31", 0.0), ("A100", "0.18", 0.0), ("A100", "0.19", 0.4),
+     ("RTX 5090", None, 0.4)],
+)  # fmt: skip
+def test_cards_that_are_no_hopper_hold_more_since_0_19(name, version, more):
+    given = {} if version is None else {"version": version}
+    found = footprint("vllm", replace(CARD, name=name), **given)
+    assert found.overhead_bytes == exactly((0.25 + more) * GIB)
+
+
+def test_a_profile_run_passes_the_largest_images_through_the_tower():
+    """Qwen3.5-4B: 16,777,216 pixels in patches of 16 are 65,536, 16,384 tokens of 2,560; a layer of
+    the tower holds 4 x 1,024 and gate-less 2 x 4,096 elements. 1.6 GB are more than the text's."""
+    described = tf.load_model("qwen3.5-4b").description
+    part = Share(described, Layout(), choose_precision("bf16"))
+    alive, kept = seen_bytes(part, 2048)
+    assert alive == 65_536 * (4 * 1024 + 2 * 4096) * 2
+    assert kept == 16_384 * 2560 * 2
+    assert seen_bytes(part, 3 * 16_384) == (3 * alive, 3 * kept)
+    assert seen_bytes(share(), 2048) == (0, 0)
+    small, _ = engine_memory("vllm", SMALL, {"max_num_seqs": 8})
+    assert small.divide(part, LOAD)[0].activation_bytes == alive
+    large, _ = engine_memory("vllm", SMALL, {"max_num_batched_tokens": 65_536})
+    computed = forward_bytes(part, 65_536)
+    assert large.divide(part, LOAD)[0].activation_bytes == exactly(
+        max(computed + 4 * kept, 4 * alive)
+    )
+
+
 @pytest.mark.parametrize("link", [True, False])
 @pytest.mark.parametrize("tp", [1, 2])
 def test_sglangs_static_part_is_of_what_is_free_before_loading(tp, link):
@@ -194,16 +226,17 @@ def made(**changes: Any) -> EngineMemory:
 
 
 def test_a_budget_is_its_footprint_with_an_interval_of_what_is_left(monkeypatch):
-    """Work of 7 + 3 + 11 GB within factors of 0.95 and 1.07, 0.4 % of weights, and of the device
-    0.15 % besides."""
+    """Work of 7 + 3 + 11 GB within factors of 0.95 and 1.07, 0.6 % of weights, and of the device
+    0.65 GiB besides, by their squares."""
     found = Footprint(90e9, 20e9, 7e9, 3e9, 11e9, 64, 100, 5e9, {"max_num_seqs": 64})
     pool = Pool(1e6, 16, 2.0, 400.0)
     monkeypatch.setattr(EngineMemory, "divide", lambda *_: (found, pool))
     budget = made().budget(share(), LOAD)
-    left, work, slack = 49e9, 21e9, 0.004 * 20e9 + 0.0015 * 80 * GIB
+    left, parts = 49e9, (0.006 * 20e9, 0.65 * GIB)
+    more, less = hypot(0.07 * 21e9, *parts), hypot(0.05 * 21e9, *parts)
     assert budget.cache_bytes == exactly(left)
-    assert budget.cache_low_bytes == exactly(left - 0.07 * work - slack)
-    assert budget.cache_high_bytes == exactly(left + 0.05 * work + slack)
+    assert budget.cache_low_bytes == exactly(left - more)
+    assert budget.cache_high_bytes == exactly(left + less)
     assert budget.cache_tokens == 49_000 // 2 * 16
     assert budget.sequences == exactly(49e9 / 400e6)
     assert (budget.usable_bytes, budget.weight_bytes, budget.activation_bytes) == (90e9, 20e9, 7e9)
@@ -213,9 +246,8 @@ def test_a_budget_is_its_footprint_with_an_interval_of_what_is_left(monkeypatch)
     assert memory.kv_bytes == 4 * 400e6
     assert memory.activation_bytes == 7e9
     assert memory.reserve_bytes == exactly(80 * GIB - 90e9 + 14e9)
-    assert (memory.spread, memory.spread_bytes) == ((0.95, 1.07), exactly(21e9))
-    assert memory.low_bytes == exactly(memory.total_bytes - 0.05 * 21e9)
-    assert memory.high_bytes == exactly(memory.total_bytes + 0.07 * 21e9)
+    assert memory.low_bytes == exactly(memory.total_bytes - less)
+    assert memory.high_bytes == exactly(memory.total_bytes + more)
     assert memory.total_bytes == exactly(20e9 + 1.6e9 + 7e9 + memory.reserve_bytes)
     assert "max_num_seqs=64" in memory.assumption
     recalled = replace(memory, recalled=True)
@@ -267,7 +299,7 @@ def test_what_engines_held_lies_on_both_sides_of_what_is_predicted():
     for low, high in SPREAD.values():
         assert 0.5 < low < 1 < high < 2
     for slack in (WEIGHTS_SLACK, *DEVICE_SLACK.values()):
-        assert 0 < slack <= 0.01
+        assert 0 < slack <= 0.015
 
 
 # What each engine has where nothing is said: config/cache.py of vLLM, server_args.py of SGLang,

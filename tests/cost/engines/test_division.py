@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import hypot
+
 import pytest
 from kit.made_up import DEVICE
 from thermoflop.base.record import replace
@@ -15,6 +17,31 @@ FOOTPRINT = Footprint(9e9, 3e9, 0.7e9, 0.2e9, 0.1e9, 77, 512, 0.4e9, {"b": 2}, 0
 # 1 MB for 16 tokens of each of two groups; a sequence takes seven such blocks.
 LAYOUT = Layout(1e6, 16, 2.0, 7.0)
 LOAD = Load(4, 30, 50)
+GIB = 2.0**30
+
+
+@pytest.mark.parametrize(
+    ("name", "version", "gib"),
+    [("H100", "0.19", 0.25), ("H200", "0.6", 0.25), ("H100", "0.20", 0.65), ("H100", None, 0.65),
+     ("RTX 5090", "0.19", 0.65), ("RTX 5090", "0.31", 0.65), ("H100", "0.32", 1.0),
+     ("RTX 5090", "1.0", 1.0)],
+)  # fmt: skip
+def test_vllms_interval_is_as_wide_as_its_device_and_version_are_unread(name, version, gib):
+    """And as if the work of experts may be twice as much."""
+    memory = EngineMemory("vllm", {"version": version}, replace(DEVICE, name=name))
+    parts = 0.018e9, gib * GIB
+    assert memory.doubt(FOOTPRINT) == pytest.approx((hypot(0.05e9, *parts), hypot(0.07e9, *parts)))
+    twice = memory.doubt(replace(FOOTPRINT, doubt_bytes=3e9))
+    assert twice == pytest.approx((hypot(0.05e9, *parts), hypot(0.07e9, 3e9, *parts)))
+
+
+@pytest.mark.parametrize(
+    ("version", "said"),
+    [("0.32", ("0.32 is taken as 0.31, the newest that was read: wider interval",)), ("0.31.2", ()),
+     (None, ()), ("0.6", ())],
+)  # fmt: skip
+def test_a_version_beyond_all_that_were_read_says_what_stands_in_for_it(divided, version, said):
+    assert divided("vllm", version=version).budget(None, LOAD).notes == said
 
 
 @pytest.fixture
@@ -23,23 +50,28 @@ def divided(monkeypatch):
         key = "llama.cpp" if engine == "ollama" else engine
         monkeypatch.setitem(budgets.FOOTPRINTS, key, lambda *_: FOOTPRINT)
         monkeypatch.setitem(budgets.LAYOUTS, key, lambda *given: LAYOUT if given[3] == 512 else 0)
-        return EngineMemory(engine, {"a": 1, "b": None, **options}, DEVICE)
+        version = {"version": None} if engine == "vllm" else {}
+        device = replace(DEVICE, confidence="read")
+        return EngineMemory(engine, {"a": 1, "b": None, **version, **options}, device)
 
     return made
 
 
 @pytest.mark.parametrize(
     ("engine", "of_device"),
-    [("vllm", 0.0015), ("sglang", 0.006), ("tensorrt-llm", 0.01), ("llama.cpp", 0), ("ollama", 0)],
-)
+    [("vllm", 0.65 * GIB), ("sglang", 0.08e9), ("tensorrt-llm", 0.12e9), ("llama.cpp", 0),
+     ("ollama", 0)],
+)  # fmt: skip
 def test_a_budget_is_what_is_left_of_what_may_be_used(divided, engine, of_device):
-    """Its ends: work as wrong as was seen, and 0.4 % of the weights and so much of the device."""
+    """Its ends: work as wrong as was seen, 0.6 % of the weights and so much of the device, by their
+    squares."""
     low, high = SPREAD[engine]
-    slack = 0.004 * 3e9 + of_device * 10e9
+    more, less = (hypot(share * 1e9, 0.018e9, of_device) for share in (high - 1, 1 - low))
     found = divided(engine).budget(None, LOAD)
+    options = {"version": None} if engine == "vllm" else {}
     assert found == Budget(
-        engine, {"a": 1, "b": 2}, 9e9, 3e9, 0.7e9, 0.2e9, 0.1e9, pytest.approx(5e9),
-        pytest.approx(5e9 - (high - 1) * 1e9 - slack), pytest.approx(5e9 + (1 - low) * 1e9 + slack),
+        engine, {"a": 1, "b": 2, **options}, 9e9, 3e9, 0.7e9, 0.2e9, 0.1e9, pytest.approx(5e9),
+        pytest.approx(5e9 - more), pytest.approx(5e9 + less),
         2500 * 16, 16, 50, pytest.approx(5e9 / 7e6), 77, 0.4e9,
     )  # fmt: skip
 
@@ -59,13 +91,16 @@ def test_less_than_nothing_is_never_left_for_the_cache(divided, monkeypatch):
 def test_a_memory_has_slots_or_sequences_and_what_may_not_be_used_in_reserve(
     divided, options, sequences
 ):
-    """A reserve of the 1 GB that may not be used, and 0.2 and 0.1 besides."""
+    """A reserve of the 1 GB that may not be used, and 0.2 and 0.1 besides; the total is as wrong as
+    what is left for the cache."""
     found = divided("sglang", **options).memory(None, LOAD)
     assert found.kv_bytes == sequences * 7e6
     assert (found.weight_bytes, found.activation_bytes) == (3e9, 0.7e9)
     assert found.reserve_bytes == pytest.approx(1.3e9)
-    assert found.spread_bytes == pytest.approx(1e9)
-    assert (found.capacity_bytes, found.spread) == (10e9, SPREAD["sglang"])
+    doubt = hypot(0.2e9, 0.006 * 3e9, 0.008 * 10e9)
+    assert found.total_bytes - found.low_bytes == pytest.approx(doubt)
+    assert found.high_bytes - found.total_bytes == pytest.approx(doubt)
+    assert found.capacity_bytes == 10e9
     words = ", ".join(f"{name}={value}" for name, value in {"a": 1, "b": 2, **options}.items())
     assert found.assumed == f"sglang: {words}"
 

@@ -11,7 +11,7 @@ import thermoflop as tf
 from kit.made_up import DEVICE, decoder, rates
 from thermoflop.base.record import replace
 from thermoflop.base.sheet import figures_of
-from thermoflop.base.units import seconds
+from thermoflop.base.units import gigabytes, seconds
 from thermoflop.cost.energy import Energy
 from thermoflop.cost.inference.result import estimate_json, estimate_sheet
 from thermoflop.cost.memory import Memory, too_little
@@ -158,6 +158,6 @@ def test_a_clients_first_token_is_told_with_what_is_in_flight(batch, flying):
 def test_an_estimate_says_what_fit_counts_for_its_engine() -> None:
     text = str(tf.estimate("llama-3.1-8b", "rtx-4090", dtype="awq", profile="vllm"))
     fit = tf.fit("llama-3.1-8b", "rtx-4090", dtype="awq", profile="vllm")
-    together = fit.memory.total_bytes / 1e9
-    assert f"\n  as vllm divides it {together:.2f} GB: `fit --profile vllm`\n" in text
+    together = gigabytes(fit.memory.total_bytes)
+    assert f"\n  as vllm divides it {together}: `fit --profile vllm`\n" in text
     assert "divides it" not in str(tf.estimate("llama-3.1-8b", "rtx-4090", dtype="awq"))

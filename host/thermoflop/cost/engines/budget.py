@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+from math import hypot
 from typing import TYPE_CHECKING, Any
 
 from thermoflop.base.record import record
 from thermoflop.base.units import digits, gigabytes, wrapped
-from thermoflop.cost.engines.footprint import FOOTPRINTS, MIB, Footprint, Load, visible_bytes
-from thermoflop.cost.engines.options import OPTIONS, read_options
+from thermoflop.cost.engines.footprint import (
+    FOOTPRINTS,
+    GIB,
+    HOPPER,
+    MIB,
+    Footprint,
+    Load,
+    visible_bytes,
+)
+from thermoflop.cost.engines.generation import text_of
+from thermoflop.cost.engines.options import OPTIONS, read_options, version_numbers
 from thermoflop.cost.engines.pools import LAYOUTS, Layout
 from thermoflop.cost.memory import Memory
 from thermoflop.errors import UsageError
@@ -26,7 +36,11 @@ SPREAD = {
     "llama.cpp": (0.9, 1.15), "ollama": (0.9, 1.15), "transformers": (0.9, 1.1),
     "autoawq": (0.8, 1.25),
 }  # fmt: skip
-WEIGHTS_SLACK, DEVICE_SLACK = 0.004, {"vllm": 0.0015, "sglang": 0.006, "tensorrt-llm": 0.01}
+WEIGHTS_SLACK, DEVICE_SLACK = 0.006, {"sglang": 0.008, "tensorrt-llm": 0.012}
+# vLLM on a Hopper until 0.19, of which there are logs by the dozen, on other devices and since, and
+# beyond the newest version of which a log was read.
+VLLM_SEEN, VLLM_UNSEEN, VLLM_LATER = 0.25 * GIB, 0.65 * GIB, 1.0 * GIB
+SEEN_BELOW, NEWEST_READ = (0, 20), (0, 31)
 
 
 @record
@@ -113,13 +127,48 @@ class EngineMemory:
         )
         beside = footprint.overhead_bytes + footprint.graph_bytes
         reserve = self.device.memory_bytes - footprint.usable_bytes + beside
+        taken = footprint.activation_bytes + reserve
+        less, more = (each / taken if taken else 0.0 for each in self.doubt(footprint))
         return Memory(
             footprint.weight_bytes, max(slots, load.sequences) * layout.sequence_bytes,
             footprint.activation_bytes, reserve, self.device.memory_bytes,
-            spread=SPREAD[self.engine], spread_bytes=footprint.activation_bytes + beside,
+            spread=(1 - less, 1 + more), spread_bytes=taken,
             assumed=f"{self.engine}: {words}{self._metal()}",
             recalled=self.device.recalls("memory"),
         )  # fmt: skip
+
+    def doubt(self, footprint: Footprint) -> tuple[float, float]:
+        """Bytes by which an engine takes less, and more, than is predicted in 80 % of runs: of its
+        work, of the weights, and of the device. They do not know of each other."""
+        low, high = SPREAD[self.engine]
+        work = footprint.activation_bytes + footprint.overhead_bytes + footprint.graph_bytes
+        weights = WEIGHTS_SLACK * footprint.weight_bytes
+        device = DEVICE_SLACK.get(self.engine, 0.0) * self.device.memory_bytes
+        if self.key == "vllm":
+            device = self._unseen_bytes()
+        less = hypot((1 - low) * work, weights, device)
+        return less, hypot((high - 1) * work, weights, device, footprint.doubt_bytes)
+
+    def _unseen_bytes(self) -> float:
+        """What a device and a version that were read of little, or not at all, add."""
+        if self.is_later:
+            return VLLM_LATER
+        version = version_numbers(self.options["version"])
+        read = version < SEEN_BELOW and self.device.name.startswith(HOPPER)
+        return VLLM_SEEN if read else VLLM_UNSEEN
+
+    @property
+    def is_later(self) -> bool:
+        """Whether a version is named that is newer than any of which a log was read."""
+        named = self.options.get("version")
+        return named is not None and version_numbers(named) > NEWEST_READ
+
+    def _later(self) -> tuple[str, ...]:
+        """What stands in for a version that is newer than any that was read."""
+        if not self.is_later:
+            return ()
+        newest, asked = text_of(NEWEST_READ), self.options["version"]
+        return (f"{asked} is taken as {newest}, the newest that was read: wider interval",)
 
     def _metal(self) -> str:
         """How much of an Apple's memory its GPU may take, as a phrase."""
@@ -151,19 +200,15 @@ class EngineMemory:
     def budget(self, share: Share, load: Load) -> Budget:
         """How the device is divided, with the room of its pool."""
         footprint, layout = self.divide(share, load)
-        low, high = SPREAD[self.engine]
-        pool = footprint.cache_bytes
-        work = footprint.activation_bytes + footprint.overhead_bytes + footprint.graph_bytes
-        slack = WEIGHTS_SLACK * footprint.weight_bytes
-        slack += DEVICE_SLACK.get(self.engine, 0.0) * self.device.memory_bytes
+        pool, (less, more) = footprint.cache_bytes, self.doubt(footprint)
         return Budget(
             self.engine, {**self.options, **(footprint.settled or {})},
             footprint.usable_bytes, footprint.weight_bytes,
             footprint.activation_bytes, footprint.overhead_bytes, footprint.graph_bytes, pool,
-            max(0.0, pool - (high - 1) * work - slack), pool + (1 - low) * work + slack,
+            max(0.0, pool - more), pool + less,
             layout.tokens(pool),
             layout.block_size, load.context, layout.sequences(pool), footprint.sequences,
-            footprint.host_bytes, _notes(layout, pool, load.context),
+            footprint.host_bytes, (*self._later(), *_notes(layout, pool, load.context)),
         )  # fmt: skip
 
 

@@ -15,6 +15,7 @@ from thermoflop.cost.engines.placement import Placement, place
 from thermoflop.cost.memory import kv_bytes, weight_bytes
 from thermoflop.cost.work.weights import layer_matrices, layers_of
 from thermoflop.model.architecture.feedforward import Moe
+from thermoflop.model.architecture.grid import see
 from thermoflop.model.architecture.mixers import Attention
 
 if TYPE_CHECKING:
@@ -42,6 +43,11 @@ UNLINKED_CONTEXT_BYTES = 0.15 * GIB
 # tensor parallelism (0.55 before), where its all-reduce has buffers of its own.
 VLLM_ALONE = {(0, 18): 0.25 * GIB, (0, 0): 0.13 * GIB}
 VLLM_GROUP = {(0, 17): 2.1 * GIB, (0, 0): 0.55 * GIB}
+# What other cards than Hopper's held more of, with vLLM 0.19 to 0.31: 0.65 GiB a card of 48 GB, 0.5
+# an RTX 5090, 0.26 an A100 (start-up logs in ``engine_logs``; three of 5090 that did not fit this
+# say 0.7).
+VLLM_ELSEWHERE, ELSEWHERE_FROM = 0.4 * GIB, (0, 19)
+HOPPER = ("H100", "H200", "H800", "H20", "GH200")
 # Bytes that sampling takes for a logit: sorted with its index until 0.17, which chooses by a
 # kernel from then on; fitted to the logs. V1 samples for max_num_seqs at once.
 LOGIT_BYTES = {(0, 17): 14.8, (0, 0): 38.6}
@@ -49,6 +55,8 @@ LOGIT_BYTES = {(0, 17): 14.8, (0, 0): 38.6}
 # before it sizes the cache, with a default share of 0.92 (vLLM pull request 38284).
 GRAPH_BYTES, GRAPHS_COUNTED = 0.265 * MIB, (0, 21)
 LARGEST_GRAPH = 512
+# Pixels of a side that no tower takes as they are.
+LARGEST_SIDE = 16_384
 ALL_LAYERS = float("inf")
 # vLLM reads 8,192 tokens and runs 1,024 sequences at once on cards from 70 GiB that are no A100,
 # else 2,048 and 256; from 0.28 on 16,384 on cards from 160 GiB (get_batch_defaults of arg_utils.py,
@@ -81,7 +89,8 @@ class Footprint:
     ``sequences`` is how many the engine runs at once at most; None where it has no such limit.
     ``in_flight`` are the tokens of a step, ``host_bytes`` the weights that stay on the host,
     ``settled`` the options that were left to the engine, ``outside_bytes`` what it takes of the
-    device outside of what an option lets it use.
+    device outside of what an option lets it use, ``doubt_bytes`` what of its work may be twice as
+    much.
     """
 
     usable_bytes: float
@@ -94,6 +103,7 @@ class Footprint:
     host_bytes: float = 0.0
     settled: dict[str, Any] | None = None
     outside_bytes: float = 0.0
+    doubt_bytes: float = 0.0
 
     @property
     def cache_bytes(self) -> float:
@@ -148,6 +158,24 @@ def forward_bytes(share: Share, tokens: float) -> float:
     """Bytes alive while ``tokens`` pass the widest layer, outside its experts."""
     widest = max((_layer_width(run.layer) for run in share.description.runs), default=0.0)
     return tokens * widest * share.precision.activation_bytes
+
+
+def seen_bytes(share: Share, tokens: int) -> tuple[float, float]:
+    """Bytes alive while vLLM's profile run passes its largest images through the tower of a model
+    that sees, and what is kept of them: as many as ``tokens`` hold, one at least
+    (``profile_run`` of gpu_model_runner.py)."""
+    wide = share.precision.activation_bytes
+    alive = kept = 0.0
+    for stack in share.description.stacks:
+        if stack.role == "image" and stack.grid is not None and stack.patches and stack.pooled:
+            one = see(stack.grid, LARGEST_SIDE, LARGEST_SIDE, int(stack.pooled))
+            patches = one.tiles * one.rows * one.columns
+            left = patches * float(stack.pooled) / float(stack.patches)  # tokens of the text
+            images = max(1, int(tokens / left))
+            widest = max(_layer_width(run.layer) for run in stack.runs)
+            alive = max(alive, images * patches * widest * wide)
+            kept = images * left * _hidden(share) * wide
+    return alive, kept
 
 
 def experts_bytes(share: Share, tokens: float) -> float:
@@ -208,9 +236,13 @@ def _vllm(share: Share, device: Device, options: Mapping[str, Any], _load: Load)
     sampled = _from(LOGIT_BYTES, version) + wide - 2  # of logits in the format of the activations
     sampled *= _vocabulary(share) * min(sequences, tokens)
     sampled += tokens * _hidden(share) * wide
-    peak = max(sampled, forward_bytes(share, tokens)) + experts_bytes(share, tokens)
+    computed = max(sampled, forward_bytes(share, tokens)) + experts_bytes(share, tokens)
+    alive, kept = seen_bytes(share, tokens)
+    peak = max(computed + kept, alive)
     group = share.plan.tp > 1
     beside_torch = _from(VLLM_GROUP if group else VLLM_ALONE, version)
+    if version >= ELSEWHERE_FROM and not device.name.startswith(HOPPER):
+        beside_torch += VLLM_ELSEWHERE
     layers = -(-layers_of(share.whole) // share.plan.pp)
     sizes = _captured(min(2 * sequences, LARGEST_GRAPH)) + _captured(min(sequences, LARGEST_GRAPH))
     graphs = 0.0 if options["enforce_eager"] else GRAPH_BYTES * layers * sizes
@@ -220,6 +252,7 @@ def _vllm(share: Share, device: Device, options: Mapping[str, Any], _load: Load)
     return Footprint(
         part * visible_bytes(device), weight_bytes(share), peak, beside_torch,
         graphs if counted else 0.0, sequences, tokens, settled=settled, outside_bytes=outside,
+        doubt_bytes=experts_bytes(share, tokens),
     )  # fmt: skip
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from thermoflop.base.record import record
 from thermoflop.cost.catalogue.devices import find_device
-from thermoflop.cost.engines.budget import Budget, engine_memory
+from thermoflop.cost.engines.budget import SPREAD, Budget, engine_memory
 from thermoflop.cost.engines.footprint import MIB, Load
 from thermoflop.cost.inference.capacity import Fit, fit
 from thermoflop.cost.published.row import Skipped
@@ -108,6 +108,6 @@ def allocated(row: dict[str, Any], share: Share, load: Load, engine: str) -> Pre
     memory = engine_memory(engine, device, None)[0].memory(share, load)
     work = int(row.get("gpu_count") or 1) * float(memory.activation_bytes)
     kept = float(memory.weight_bytes + memory.kv_bytes)
-    low, high = memory.spread
+    low, high = SPREAD[engine]
     # what is read off a file's name is known to a few percent where it is quantized
     return Predicted(kept + work, kept * 0.98 + low * work, kept * 1.02 + high * work)
