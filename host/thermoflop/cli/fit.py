@@ -28,7 +28,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
                "whose memory")  # fmt: skip
     parser.add_argument(
         "--engine-option", action="append", default=[], metavar="NAME=VALUE",
-        help="an option of that engine, such as max_num_seqs=64; may be repeated",
+        help="an option of that engine, such as max_model_len=32k (`profiles vllm` lists vLLM's, "
+        "with defaults); may be repeated",
     )  # fmt: skip
     for option, said in _SHARES.items():
         flag = option.replace("_", "-")

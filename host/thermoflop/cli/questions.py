@@ -32,7 +32,7 @@ QUESTIONS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
         "fit gpt-oss-120b --gpu h100 --profile vllm",
         (
             "together        77.0 GB of 85.5 GB a device (GB is 1e9 bytes)",
-            "vllm: KV cache 116,544 tokens; 100 sequences of 1,152 at once",
+            "vllm: KV cache 206,987 tokens; 100 sequences of 1,152 at once",
         ),
     ),
     (
@@ -48,7 +48,7 @@ QUESTIONS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     (
         "How long a context of an 8B on 24 GB?",
         "fit llama-3.1-8b --gpu rtx-3090 --kv-dtype fp8 --profile vllm",
-        ("longest context at this batch:    88,000",),
+        ("longest context at this batch:    81,456",),
     ),
     (
         "A 3060 and a 3090 together?",

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import pytest
 from thermoflop.cost.catalogue.profiles import PHASES, profiles
-from thermoflop.cost.catalogue.profiles_text import profiles_json, profiles_text
+from thermoflop.cost.catalogue.profiles_text import ELSEWHERE, profiles_json, profiles_text
+from thermoflop.cost.engines.options import OPTIONS, option_defaults, read_options
 
 
 def test_a_row_holds_its_profile_in_the_order_of_its_head() -> None:
@@ -30,5 +32,32 @@ def test_an_object_has_the_figures_of_its_profile() -> None:
         assert found["until"] == (None if made is None else made.until)
         assert (found["rows"], found["models"]) == (profile.rows, profile.models)
         assert found["devices"] == list(profile.devices)
+        assert [*found["engine_options"]] == [
+            option.name for option in OPTIONS.get(profile.engine.name, ())
+        ]
         ends = {name: [each.low, each.high] for name, each in profile.intervals.items()}
         assert found["intervals"] == {name: ends[name] for name in PHASES if name in ends}
+
+
+def test_the_options_of_an_engines_memory_stand_below_its_profiles() -> None:
+    told = " ".join(profiles_text(lambda name: "vllm" in name).split())
+    for name, default in option_defaults("vllm").items():
+        assert f"{name} ({default})" in told
+    assert "max_model_len (the model's)" in told
+    assert "num_ctx (what is asked for)" in " ".join(
+        profiles_text(lambda name: "llama" in name).split()
+    )
+    every = " ".join(profiles_text().split())
+    assert ELSEWHERE in every
+    assert "max_model_len" not in every
+    assert "memory of" not in profiles_text(lambda name: name == "mlc")
+
+
+@pytest.mark.parametrize("engine", OPTIONS)
+def test_each_option_says_what_it_is_where_nothing_is_said(engine: str) -> None:
+    values = read_options(engine, None)
+    for name, said in option_defaults(engine).items():
+        if values[name] is None:
+            assert said not in ("", "none")
+        else:
+            assert said == str(values[name]).lower()

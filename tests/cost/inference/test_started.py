@@ -28,3 +28,34 @@ def test_an_estimate_names_the_servers_that_fit_names_on_a_small_device_too() ->
     assert found.memory.total_bytes < 0.6 * found.memory.capacity_bytes
     said = "added up alone: vllm and sglang would not hold it"
     assert [said in " ".join(str(each).split()) for each in (found, fitted)] == [True, True]
+
+
+def said_of(result: object) -> str:
+    return " ".join(str(result).split())
+
+
+SAID = "no engine's memory is counted; sequences at once as engines divide it: "
+
+
+def test_without_an_engine_fit_says_how_many_sequences_servers_would_hold() -> None:
+    asked = {"devices": 8, "prompt": 4000, "generate": 184}
+    alone = tf.fit("qwen3-235b-a22b", "h100", **asked)
+    held = {name: tf.fit("qwen3-235b-a22b", "h100", profile=name, **asked).largest_batch
+            for name in ("tensorrt-llm", "vllm", "sglang")}  # fmt: skip
+    assert all(each < 0.9 * alone.largest_batch for each in held.values())
+    told = ", ".join(f"{name} {most}" for name, most in held.items())
+    assert f"{SAID}{told}" in said_of(alone)
+    for profile in ("vllm", "gpt-fast"):
+        assert SAID not in said_of(tf.fit("qwen3-235b-a22b", "h100", profile=profile, **asked))
+    assert SAID not in said_of(tf.fit("bert-base", "h100"))  # holds no sequences
+    assert SAID not in said_of(tf.fit("llama-3-8b", "m4 max"))  # as llama.cpp divides it
+
+
+def test_serving_says_so_where_more_are_decoded_than_a_server_would_hold() -> None:
+    asked = {"tp": 8, "prompt": 4000, "generate": 184}
+    many, few = (tf.serving("qwen3-235b-a22b", "h100", users=users, **asked) for users in (64, 30))
+    assert SAID in said_of(many)
+    assert many.notes[-1].startswith(SAID)
+    assert SAID not in said_of(few)
+    named = tf.serving("qwen3-235b-a22b", "h100", users=64, profile="vllm", **asked)
+    assert SAID not in said_of(named)

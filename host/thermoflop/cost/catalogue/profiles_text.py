@@ -7,7 +7,14 @@ from typing import Any
 
 from thermoflop.base.units import shortened, table, wrapped
 from thermoflop.cost.catalogue.profiles import PHASES, Profile, profiles
+from thermoflop.cost.engines.options import option_defaults
 
+# Engines whose options are told below the table.
+MOST_TOLD = 3
+ELSEWHERE = (
+    "`thermoflop profiles vllm` also lists the options that decide on its memory, for `fit "
+    "--engine-option NAME=VALUE`; other engines likewise"
+)
 NOTE = (
     "An engine's own name means its newest generation; a version names the one that holds it "
     "(vllm@0.6). An interval holds 80 % of the measured times of models that a fit has not seen, "
@@ -31,6 +38,7 @@ def _as_json(profile: Profile) -> dict[str, Any]:
         "models": profile.models,
         "devices": list(profile.devices),
         "labels": list(profile.labels),
+        "engine_options": option_defaults(profile.engine.name),
         "intervals": {
             phase: [profile.intervals[phase].low, profile.intervals[phase].high]
             for phase in PHASES
@@ -54,4 +62,21 @@ def profiles_text(named: Callable[[str], bool] = bool) -> str:
             ]
         )  # fmt: skip
     least = ("until", "fitted", "models", "devices", "versions")
-    return f"{table(rows, left=4, least=least)}\n\n{wrapped(NOTE)}"
+    shown = table(rows, left=4, least=least)
+    return "\n\n".join([shown, wrapped(NOTE), *map(wrapped, _options(rows[1:]))])
+
+
+def _options(rows: list[list[str]]) -> list[str]:
+    """What options decide on the memory of the engines of a table, with what each is where nothing
+    is said; of all engines where they are told."""
+    engines = list(dict.fromkeys(name.partition("@")[0] for name, *_ in rows))
+    if len(engines) > MOST_TOLD:
+        return [ELSEWHERE]
+    engines += ["ollama"] if "llama.cpp" in engines else []
+    told = {name: option_defaults(name) for name in engines}
+    return [
+        f"memory of {name} (fit --engine-option NAME=VALUE): "
+        + "; ".join(f"{option} ({default})" for option, default in options.items())
+        for name, options in told.items()
+        if options
+    ]

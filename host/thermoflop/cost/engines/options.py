@@ -29,7 +29,7 @@ class Option:
 
     ``kind``: ``share`` (above 0, up to 1), ``whole`` (from ``least``), ``version``, ``flag``,
     ``format`` (of the cache) or ``choice`` of ``values``. ``left``: what leaves a number without a
-    default to the engine.
+    default to the engine, and ``unset`` what the engine then takes, in words.
     """
 
     name: str
@@ -39,6 +39,7 @@ class Option:
     least: int = 1
     values: tuple[str, ...] = ()
     left: tuple[str, ...] = ("auto",)
+    unset: str = ""
 
 
 # Names that engines have for formats of the cache, beside those of ``hardware.precision``.
@@ -53,15 +54,16 @@ _GGUF = ("fp32", "fp16", "bf16", "q8_0", "q4_0", "q4_1", "iq4_nl", "q5_0", "q5_1
 # -1 is the engine's choice, or all layers; of other numbers it means nothing.
 _FREE = ("auto", "-1")
 _LAYERS = (*_FREE, "all")
+_ASKED, _BY_CARD = "what is asked for", "by the card"
 
 _LLAMA = (
-    Option("n_gpu_layers", "whole", None, ("ngl", "gpu_layers"), 0, left=_LAYERS),
-    Option("ctx_size", "whole", None, ("c", "n_ctx"), 0),
-    Option("parallel", "whole", None, ("np", "n_parallel"), left=_FREE),
+    Option("n_gpu_layers", "whole", None, ("ngl", "gpu_layers"), 0, left=_LAYERS, unset="all"),
+    Option("ctx_size", "whole", None, ("c", "n_ctx"), 0, unset=_ASKED),
+    Option("parallel", "whole", None, ("np", "n_parallel"), left=_FREE, unset=_ASKED),
     Option("ubatch_size", "whole", 512, ("ub", "n_ubatch")),
     Option("batch_size", "whole", 2048, ("b", "n_batch")),
-    Option("cache_type_k", "format", others=("ctk", "type_k"), values=_GGUF),
-    Option("cache_type_v", "format", others=("ctv", "type_v"), values=_GGUF),
+    Option("cache_type_k", "format", others=("ctk", "type_k"), values=_GGUF, unset="f16"),
+    Option("cache_type_v", "format", others=("ctv", "type_v"), values=_GGUF, unset="f16"),
     Option("flash_attn", "flag", True, ("fa",)),
     Option("swa_full", "flag", False),
     Option("n_cpu_moe", "whole", 0, ("ncmoe",), 0),
@@ -69,24 +71,25 @@ _LLAMA = (
 )
 OPTIONS: Mapping[str, tuple[Option, ...]] = {
     "vllm": (
-        Option("gpu_memory_utilization", "share"),
-        Option("max_model_len", "whole", left=_FREE),
-        Option("max_num_seqs", "whole"),
-        Option("max_num_batched_tokens", "whole"),
+        Option("gpu_memory_utilization", "share", unset="0.92, before 0.21 0.9"),
+        Option("max_model_len", "whole", left=_FREE, unset="the model's"),
+        Option("max_num_seqs", "whole", unset=_BY_CARD),
+        Option("max_num_batched_tokens", "whole", unset=_BY_CARD),
         Option("block_size", "whole", 16),
         Option("enforce_eager", "flag", False),
-        Option("enable_prefix_caching", "flag"),
-        Option("kv_cache_dtype", "format", values=_CACHE),
-        Option("version", "version"),
+        Option("enable_prefix_caching", "flag",
+               unset="true, of recurrent states since 0.28"),
+        Option("kv_cache_dtype", "format", values=_CACHE, unset="auto"),
+        Option("version", "version", unset="the newest"),
     ),
     "sglang": (
-        Option("mem_fraction_static", "share"),
-        Option("chunked_prefill_size", "whole", left=_FREE),
-        Option("cuda_graph_max_bs", "whole"),
-        Option("max_running_requests", "whole"),
+        Option("mem_fraction_static", "share", unset=_BY_CARD),
+        Option("chunked_prefill_size", "whole", left=_FREE, unset=_BY_CARD),
+        Option("cuda_graph_max_bs", "whole", unset=_BY_CARD),
+        Option("max_running_requests", "whole", unset="as many as fit"),
         Option("page_size", "whole", 1),
         Option("swa_full_tokens_ratio", "share", 0.8),
-        Option("kv_cache_dtype", "format", values=_CACHE),
+        Option("kv_cache_dtype", "format", values=_CACHE, unset="auto"),
     ),
     "tensorrt-llm": (
         Option("free_gpu_memory_fraction", "share", 0.9, ("kv_cache_free_gpu_mem_fraction",)),
@@ -94,15 +97,15 @@ OPTIONS: Mapping[str, tuple[Option, ...]] = {
         Option("max_num_tokens", "whole", 8192),
         Option("tokens_per_block", "whole", 32),
         Option("backend", "choice", "pytorch", values=("pytorch", "tensorrt")),
-        Option("kv_cache_dtype", "format", others=("dtype",), values=_CACHE),
+        Option("kv_cache_dtype", "format", others=("dtype",), values=_CACHE, unset="auto"),
     ),
     "llama.cpp": _LLAMA,
     "ollama": (
-        Option("num_gpu", "whole", None, ("n_gpu_layers",), 0, left=_LAYERS),
-        Option("num_ctx", "whole", None, ("context_length",)),
-        Option("num_parallel", "whole", None),
+        Option("num_gpu", "whole", None, ("n_gpu_layers",), 0, left=_LAYERS, unset="all"),
+        Option("num_ctx", "whole", None, ("context_length",), unset=_ASKED),
+        Option("num_parallel", "whole", None, unset=_ASKED),
         Option("num_batch", "whole", 512),
-        Option("kv_cache_type", "format", values=_GGUF),
+        Option("kv_cache_type", "format", values=_GGUF, unset="f16"),
         Option("flash_attention", "flag", True),
     ),
     "transformers": (
@@ -111,6 +114,15 @@ OPTIONS: Mapping[str, tuple[Option, ...]] = {
     ),
     "autoawq": (),
 }  # fmt: skip
+
+
+def option_defaults(engine: str) -> dict[str, str]:
+    """The options of an engine's memory, and what each is where nothing is said, in words; none of
+    an engine whose memory is not known."""
+    return {
+        option.name: option.unset or str(option.default).lower()
+        for option in OPTIONS.get(engine, ())
+    }
 
 
 def options_of(engine: str) -> tuple[Option, ...]:

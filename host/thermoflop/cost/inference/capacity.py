@@ -23,7 +23,7 @@ from thermoflop.cost.inference.held_to import as_run, check_cards, check_layout
 from thermoflop.cost.inference.remedies import Remedy, remedies_of, remedies_over_cards
 from thermoflop.cost.inference.room import LARGEST, MOST_DEVICES, Room, largest, room_of
 from thermoflop.cost.inference.source import source_said, with_source
-from thermoflop.cost.inference.started import not_started
+from thermoflop.cost.inference.started import not_started, would_hold
 from thermoflop.cost.inference.unequal import Card, Split, fullest
 from thermoflop.cost.memory import Memory, copies_of_cache, memory_json, memory_sheet
 from thermoflop.cost.work.share import Layout, check_degrees
@@ -325,7 +325,9 @@ def _unstarted(capacity: Fit) -> str:
     room, load, _ = capacity.room
     if room.engine is not None or room.asked is not None:
         return ""
-    return not_started(room.model, room.device, room.share(capacity.plan), load)
+    share = room.share(capacity.plan)
+    each = capacity.largest_batch // capacity.plan.dp
+    return not_started(room.model, room.device, share, load) or would_hold(room, share, load, each)
 
 
 def missing_text(capacity: Fit) -> str:

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from math import inf
+
+from thermoflop.base.record import replace
 from thermoflop.base.units import gigabytes
 from thermoflop.cost.engines.abilities import no_device, no_layout
-from thermoflop.cost.engines.budget import engine_memory, has_options
+from thermoflop.cost.engines.budget import EngineMemory, engine_memory, has_options
 from thermoflop.cost.engines.engine import ENGINES, Engine
 from thermoflop.cost.inference.formats import lacking, unread
+from thermoflop.cost.inference.room import LARGEST, Room, largest
+
+# Below this share of what is added up it is said how many sequences an engine holds.
+NEARLY = 0.9
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,6 +37,28 @@ def not_started(model: Model, device: Device, share: Share, load: Load) -> str:
     name = lacks[0]
     sizes = f"{gigabytes(held[name].total_bytes)} of {gigabytes(held[name].capacity_bytes)}"
     return f"added up alone: {' and '.join(lacks)} would not hold it (as {name} divides it {sizes})"
+
+
+def would_hold(room: Room, share: Share, load: Load, held: int, asked: float = inf) -> str:
+    """A sentence on how many sequences the memory of servers would hold at once of which ``held``
+    are added up; "" where an engine is named, where all hold nearly as many, or as ``asked``."""
+    if room.engine is not None or room.asked is not None or held >= LARGEST:
+        return ""
+    servers = {}
+    for engine in ENGINES:
+        if _runs(engine, room.model, room.device, share):
+            memory = engine_memory(engine.name, room.device, None)[0]
+            servers[engine.name] = _most(memory, share, load)
+    fewer = [f"{name} {most:,}" for name, most in servers.items() if most < NEARLY * held]
+    if not fewer or asked <= min(servers.values()):
+        return ""
+    said = "no engine's memory is counted; sequences at once as engines divide it: "
+    return said + ", ".join(fewer)
+
+
+def _most(memory: EngineMemory, share: Share, load: Load) -> int:
+    """The most sequences of which an engine holds the cache, whatever it runs at once."""
+    return largest(lambda count: bool(memory.memory(share, replace(load, sequences=count)).fits))
 
 
 def _runs(engine: Engine, model: Model, device: Device, share: Share) -> bool:

@@ -13,14 +13,15 @@ from thermoflop.cost.catalogue.profiles import Profile, Spread
 from thermoflop.cost.hardware.device import Device
 from thermoflop.cost.inference.arguments import as_model, checked_whole, validate_arguments, written
 from thermoflop.cost.inference.held_to import as_run, check_cards, check_layout, rates_on
-from thermoflop.cost.inference.room import room_of
+from thermoflop.cost.inference.room import Room, room_of
 from thermoflop.cost.inference.setting import Setting
 from thermoflop.cost.inference.speculative import apart, vocabularies_of
+from thermoflop.cost.inference.started import would_hold
 from thermoflop.cost.inference.steady import InFlight, client_s, lone_client_s
 from thermoflop.cost.serving.drafting import drafting_of
 from thermoflop.cost.serving.lengths import lengths_of, lengths_of_trace
 from thermoflop.cost.serving.policy import policy_of, with_policy
-from thermoflop.cost.serving.replica import Replica, joules_of
+from thermoflop.cost.serving.replica import Replica, joules_of, load_of
 from thermoflop.cost.serving.result import Serving
 from thermoflop.cost.serving.simulation import Arrivals
 from thermoflop.cost.serving.simulation import simulate as run_simulation
@@ -184,10 +185,20 @@ def serving(
         count = checked_whole("simulate", simulate, 10)
         simulation = run_simulation(replica, shape, load, count, seed, both)
     served = served_by(replica, load, targets, simulation)
+    served = served if cards else _added_up(served, replica, room)
     if within is None:
         return served
     limit = limit_beyond(replica, targets, within) or served.limit
     return replace(served, most_within=within, limit=limit)
+
+
+def _added_up(served: Serving, replica: Replica, room: Room) -> Serving:
+    """A result with a note where no engine is named and those that serve would hold fewer than
+    decode or come at once."""
+    asked = max(served.sequences, served.users or 0) / served.plan.dp
+    one, held = load_of(replica.lengths), replica.largest_batch
+    fewer = would_hold(room, replica.setting.share, one, held, asked)
+    return replace(served, notes=(*served.notes, fewer)) if fewer else served
 
 
 def generating(model: Model, generate: int | None) -> Model:
