@@ -14,6 +14,7 @@ from math import exp
 from thermoflop.base.messages import expected
 from thermoflop.base.record import record, replace
 from thermoflop.cost.catalogue.seen import (
+    SAID,
     Seen,
     kind_of_model,
     moves_of,
@@ -32,6 +33,7 @@ from thermoflop.cost.engines.generation import (
     profile_name,
     version_of,
 )
+from thermoflop.cost.engines.ggml import by_backend
 from thermoflop.cost.hardware.sustained import carried_over, sustained_words
 from thermoflop.cost.roofline.formula import PARAMETERS, PROFILE_KEYS, TIED, Efficiency
 from thermoflop.errors import InputError, UsageError
@@ -182,9 +184,9 @@ class Profile:
             names.append("expert format" if "experts" in kind else "format")
         names += ["kind"] if kind and kind not in self.seen.kinds else []
         generation, version = self.generation, version_of(self.asked)
-        if generation is not None and version is not None and not generation.holds(version):
-            names.append("version")
+        names += ["version"] if generation and version and not generation.holds(version) else []
         renewed_since = self.engine.name in RENEWED and self.engine not in ENGINES
+        names += ["backend"] if self.engine.ggml and by_backend(device) else []
         return (*names, *(["kernels"] if renewed_since else []))
 
     def interval(
@@ -246,10 +248,8 @@ class Profile:
             parts.append(f"none of them in {precision.name}")
         if model is not None and "kind" in unseen:
             parts.append(f"none of them a model of its kind ({kind_of_model(model)}): widened")
-        if "kernels" in unseen:
-            parts.append("most of them of before its kernels of today: interval widened")
-        if "version" in unseen:
-            parts.append(f"version {self.asked} is none of them: interval widened")
+        said = [SAID[name].format(self.asked) for name in unseen if name in SAID]
+        parts += [f"{each}: interval widened" for each in said]
         if device.confidence != "read":
             more = ": interval widened" if device.confidence == RECALLED else ""
             parts.append(f"data sheet of {device.name}: {device.confidence}, not read{more}")

@@ -56,12 +56,22 @@ EXTRA = {
     "kind": 0.08,
     "version": 0.08,
     "kernels": 0.08,
+    "backend": 0.12,
     "trained kind": 0.45,
     "adapters": 0.27,
     "eager": 0.85,
 }
 # What came along with new versions where these were measured.
 ALONG = frozenset({"kind", "format", "expert format"})
+# What is said of some of them. ROCm and Vulkan under llama.cpp: 129 to 144 and 167 to 177 tokens/s
+# of a 7B on an RX 7900 XTX (its issue 20934), 110 and 132 of gpt-oss-20b on an RX 9070 XT (LM
+# Studio's tracker, 574); prompts the other way round, 1.19 to 1.35 times as fast by ROCm on a Strix
+# Halo (issue 21948). From the middle either is about a factor of e^0.12.
+SAID = {
+    "version": "version {} is none of them",
+    "kernels": "most of them of before its kernels of today",
+    "backend": "ROCm and Vulkan are 1.2 to 1.35 times apart, and one figure stands for both",
+}
 # The normal quantile at the ends of an 80 % interval.
 END = 1.2815515655446004
 # By NVIDIA's names of products (developer.nvidia.com/cuda-gpus and cuda-legacy-gpus); the names of

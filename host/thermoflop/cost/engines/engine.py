@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from thermoflop.base.record import record
+from thermoflop.base.record import record, replace
+from thermoflop.cost.engines.ggml import attention_share, products_share, tile_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -50,6 +51,8 @@ class Engine:
     knows them (``engines.sinks``).
     ``eager_chunks``: a step that carries a chunk is launched kernel by kernel, though those that
     only decode are graphs.
+    ``ggml``: its kernels are ggml's (``engines.ggml``); ``tile``: the rows that those of each
+    expert are padded to, and ``fits``: to no more than an expert gets on average.
     ``vendors``: whose devices it has kernels for (empty: any), ``capability``: the least compute
     capability of NVIDIA's (0.0: any), and ``plugins`` whose work it is on
     those of others; ``lacks``: degrees of parallelism, and kinds of weights, that it has none of
@@ -82,6 +85,9 @@ class Engine:
     triton_sinks: bool = False
     tiled: int = 1
     in_flight: int | None = None
+    ggml: bool = False
+    tile: int = 0
+    fits: bool = False
     vendors: tuple[str, ...] = ()
     capability: float = 0.0
     plugins: tuple[tuple[str, str], ...] = ()
@@ -143,7 +149,7 @@ ENGINES = (
     Engine("transformers", ("transformers", "hf transformers", "huggingface", "hf accelerate",
            "accelerate", "autogptq"), host=PYTHON, regrows=True, lacks=_SERVED),
     Engine("llama.cpp", ("llama.cpp", "ollama"), chunk=512, half_accumulate=True, unfused=True,
-           dequantizes=32, vectors=8, in_flight=2, lacks=("ep", "cp"), serves=True,
+           dequantizes=32, vectors=8, in_flight=2, ggml=True, lacks=("ep", "cp"), serves=True,
            alone="GGUF", vendors=("NVIDIA", "AMD", "Apple", "Intel", "CPU")),
     Engine("exllama", ("exllama",), half_accumulate=True, host=PYTHON,
            dequantizes=8, vendors=("NVIDIA", "AMD"),
@@ -200,6 +206,16 @@ def is_ollama(profile: object) -> bool:
     return isinstance(profile, str) and profile.strip().lower().startswith("ollama")
 
 
+def engine_on(engine: Engine, device: Device) -> Engine:
+    """The engine with the tiles that its kernels have on a device."""
+    return _tiled(engine, *tile_of(device)) if engine.ggml else engine
+
+
+@lru_cache(maxsize=64)
+def _tiled(engine: Engine, tile: int, fits: bool) -> Engine:
+    return replace(engine, tile=tile, fits=fits)
+
+
 def peak_of(engine: Engine, device: Device, compute: str, *, narrow: bool = False) -> float:
     """FLOP/s that an engine's products are measured against on a device, of ``narrow`` weights
     where they are."""
@@ -211,12 +227,14 @@ def peak_of(engine: Engine, device: Device, compute: str, *, narrow: bool = Fals
 
 def _bytewise(device: Device, peak: float) -> float:
     """Half the peak of 8-bit products, which is that of 16 bits on the devices whose rates were
-    fitted. It is twice as much where instructions alone multiply bytes (``dp4a``: Pascal), and half
+    fitted. It is twice as much where instructions alone multiply bytes (``dp4a``: Pascal), and less
     on AMD's whose matrix units take as long for either (RDNA 3, CDNA 2). Volta's and B300's do
     without 8 bits."""
-    half = device.peaks.get("int8", 0.0) / 2
+    eight = device.peaks.get("int8", 0.0)
+    if eight and device.vendor == "AMD":
+        return products_share(device) * eight
     fastest = max(peak, device.half_accumulate_flops_s or 0.0)
-    return half if half > 1.5 * fastest or (half and device.vendor == "AMD") else peak
+    return eight / 2 if eight / 2 > 1.5 * fastest else peak
 
 
 # Formats in which products are computed while attention stays in 16 bits.
@@ -227,6 +245,8 @@ def attention_peak_of(engine: Engine, device: Device, compute: str) -> float:
     """FLOP/s that attention is measured against: products in 16 bits, and in generations of today
     their exponentials, which older rates have in them."""
     peak = wide_peak_of(engine, device, compute)
+    if engine.ggml and engine.kernels == "attention":
+        return peak * attention_share(device)
     if not engine.narrows:
         return peak
     from thermoflop.cost.kernels.sheet import attention_flops_s

@@ -12,6 +12,7 @@ from math import log1p, log2
 from thermoflop.base.number import Number, kind_of, maximum, minimum, one_where
 from thermoflop.base.record import replace
 from thermoflop.cost.engines.engine import NARROW, Engine
+from thermoflop.cost.engines.ggml import STEP, UNPACKED
 from thermoflop.cost.work.work import Work
 
 TYPE_CHECKING = False
@@ -23,6 +24,13 @@ DEQUANTIZE = "dequantize"
 # Choosing experts is a chain of small kernels: scores, top k, tokens counted, sorted and padded by
 # expert (fused_moe of vLLM and SGLang, the permutation of TensorRT-LLM).
 ROUTING_LAUNCHES = 5
+# Kernels of a gated delta rule's graph in llama.cpp beside those that are operators here: both
+# states and the last inputs of its convolution are gathered, joined and copied back, keys and
+# queries are normalized, and the gates are a sigmoid, a sum, a softplus and a product
+# (``build_layer_attn_linear`` of its qwen35moe.cpp, delta-net-base.cpp; the state is written where
+# it stays since its pull 23940). States are in 32 bits.
+DELTA_LAUNCHES = 2 + 1 + 1 + 2 + 4
+STATE_BYTES = 4.0
 # Matrices that serving engines lay beside another one of the same input: one product for both.
 KEYS = frozenset({"k_proj", "v_proj"})
 UPWARD = frozenset({"up_proj", "expert up", "shared up"})
@@ -67,6 +75,8 @@ def apply_engine(
     if engine.narrows and precision.compute in NARROW:
         works = [_of_width(work) for work in works]
     works = [_as_laid_out(work, engine) for work in works]
+    if engine.tile and held and chosen:
+        works = [_in_tiles(work, engine, held * chosen) for work in works]
     if engine.dequantizes is not None and precision.family in ("4w", "8w"):
         works = [each for work in works for each in _dequantized(work, engine)]
     return works if engine.vectors is None else [_of_vectors(work, engine) for work in works]
@@ -174,6 +184,23 @@ def _on_fullest(met: Number, held: float, ep: int) -> Number:
     return minimum(held, met + highest * spread)
 
 
+def _in_tiles(work: Work, engine: Engine, chosen: float) -> Work:
+    """A product of experts in tiles: each expert that has rows fills its own, the last of them by
+    half on average (``engines.ggml``); ``chosen``: experts that a token chooses on this device."""
+    if work.rated != "experts" or work.operator is None:
+        return work
+    rows = work.flops / work.row_flops
+    tokens = rows * getattr(work.operator, "sets", 1) / chosen
+    tile = minimum(engine.tile, minimum(tokens, maximum(rows, STEP)) if engine.fits else tokens)
+    filled = maximum(1.0, rows / tile + 0.5) * (tile + UNPACKED) / (1 + UNPACKED / engine.tile)
+    many = one_where(tokens > (engine.vectors or 0))
+    return replace(
+        work,
+        row_flops=(1 - many) * work.row_flops,
+        padding_flops=many * maximum(filled - rows, 0.0) * work.row_flops,
+    )
+
+
 def _of_width(work: Work) -> Work:
     """A product of a matrix that is left in 16 bits runs at the peak of 16 bits."""
     wide = work.kind == "contraction" and work.element_bytes >= WIDE_BYTES
@@ -185,6 +212,8 @@ def _as_laid_out(work: Work, engine: Engine) -> Work:
     if engine.unfused and work.kind != "network":
         wider = SCORE_BYTES / 8 if work.group == "attn_score" else 2.0
         work = replace(work, activation_bytes=work.activation_bytes * wider)
+    if work.kind == "scan" and engine.ggml:
+        return _gathered(work)
     if work.kind != "attention":
         return work
     if engine.tiled > 1 and kind_of(work.sharing) != "sympy" and work.sharing < engine.tiled:
@@ -192,6 +221,18 @@ def _as_laid_out(work: Work, engine: Engine) -> Work:
     if engine.by_head:
         return replace(work, kv_bytes=maximum(work.sharing, 1) * work.kv_bytes)
     return _with_cache_copies(work) if engine.regrows else work
+
+
+def _gathered(work: Work) -> Work:
+    """A recurrence in ggml: its state in 32 bits; that of a delta rule is copied before it is read,
+    with the kernels that its graph has beside the scan."""
+    assert work.operator is not None  # noqa: S101 - a scan is made of one
+    state = work.operator.moved.kv_read + work.operator.moved.kv_written
+    delta = work.group == "linear_attn_scan"
+    return replace(
+        work, kv_bytes=STATE_BYTES * state * (2 if delta else 1),
+        launches=work.launches + (DELTA_LAUNCHES if delta else 0),
+    )  # fmt: skip
 
 
 def _with_cache_copies(work: Work) -> Work:

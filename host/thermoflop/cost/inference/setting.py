@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from thermoflop.base.record import replace
 from thermoflop.cost.engines.chosen import as_gathered, forms_of, keys_chosen
+from thermoflop.cost.engines.engine import engine_on
 from thermoflop.cost.engines.overheads import apply_engine, as_sent
 from thermoflop.cost.engines.sinks import as_tiled, has_sinks
 from thermoflop.cost.inference.products import check_products
@@ -50,6 +51,7 @@ class Setting:
         share: the part of the model that one device holds.
         rates: what is expected of the device, in seconds for each kind of work.
         limits: what the bound is made with.
+        engine: the engine, as it runs on the device.
         ends: cached lengths between which every time grows evenly.
     """
 
@@ -80,7 +82,8 @@ class Setting:
         efficiency = profile.efficiency(device, precision)
         curves = profile.curves(device, precision)
         group = max(plan.tp * plan.cp, plan.ep)  # who send each other the most
-        self.rates = rates_of(device, precision, efficiency, profile.engine, curves, group)
+        self.engine = engine_on(profile.engine, device)
+        self.rates = rates_of(device, precision, efficiency, self.engine, curves, group)
         self.limits = limits_of(device, fastest_peak(device, precision), plan.pp)
         self.ends = window_ends(model.description)
         if profile.engine.kernels != "fused":
@@ -120,7 +123,7 @@ class Setting:
         """The operators of a step as the engine runs them: see ``engines.overheads``."""
         if isinstance(step, Mixed):
             return merged(self.works(step.decode), self.works(step.chunk))
-        engine = self.profile.engine
+        engine = self.engine
         if engine.unfused:
             step = replace(step, kernels="eager")
         forms = forms_of(step, self.keys_chosen, engine)
@@ -131,7 +134,7 @@ class Setting:
 
     def _as_run(self, step: Step) -> list[Work]:
         """The operators of a step in its form, as the engine runs them."""
-        engine, share = self.profile.engine, self.share
+        engine, share = self.engine, self.share
         works = share.works(step, engine.kernels_in(self.precision.family))
         works = apply_engine(
             works, engine, self.precision, share.experts_held, self.plan.ep, share.chosen
@@ -172,6 +175,11 @@ class Setting:
     def routes(self) -> bool:
         """Whether the model has experts, of which a router chooses."""
         return self.share.experts_held > 0
+
+    @property
+    def scans(self) -> bool:
+        """Whether the model has recurrences."""
+        return any(work.kind == "scan" for work in self.plain_works(decode_step(1, 1)))
 
     @property
     def least_said(self) -> str:

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
         peak_flops_s: float
         attention_flops_s: float
         wide_flops_s: float
+        scan_flops_s: float
         bandwidth_bytes_s: float
         link_bytes_s: float
         network_bytes_s: float
@@ -48,10 +49,11 @@ COMPUTE, MEMORY, GAP = "compute", "memory", "gap"
 DENSE = ("contraction",)
 WIDE = ("wide",)  # products in 16 bits where others are in fewer
 EXPERTS = ("experts",)
-ATTENTION = ("attention", "scan")
+ATTENTION = ("attention",)
+SCAN = ("scan",)  # recurrences
 PASSES = ("normalization", "element-wise", "gather")
 NETWORK = ("network",)
-NO_EXPERTS = DENSE + WIDE + ATTENTION + PASSES
+NO_EXPERTS = DENSE + WIDE + ATTENTION + SCAN + PASSES
 ON_DEVICE = EXPERTS + NO_EXPERTS
 
 
@@ -152,8 +154,12 @@ TERMS = (
     Term("tile_penalty", COMPUTE, DENSE, "uneven_flops", "peak_flops_s", over="matmul"),
     Term("tile_penalty", COMPUTE, WIDE, "uneven_flops", "wide_flops_s", over="matmul"),
     Term("tile_penalty", COMPUTE, EXPERTS, "uneven_flops", "peak_flops_s", over="expert_matmul"),
+    Term("matmul", COMPUTE, DENSE, "padding_flops", "peak_flops_s", divides=True),
+    Term("expert_matmul", COMPUTE, EXPERTS, "padding_flops", "peak_flops_s", divides=True),
     Term("attention", COMPUTE, ATTENTION, "flops", "attention_flops_s", divides=True),
     Term("q_half", COMPUTE, ATTENTION, "row_flops", "attention_flops_s", over="attention"),
+    Term("attention", COMPUTE, SCAN, "flops", "scan_flops_s", divides=True),
+    Term("q_half", COMPUTE, SCAN, "row_flops", "scan_flops_s", over="attention"),
     Term("weights", MEMORY, NO_EXPERTS, "weight_bytes", "bandwidth_bytes_s", divides=True),
     Term("expert_weights", MEMORY, EXPERTS, "weight_bytes", "bandwidth_bytes_s", divides=True),
     Term("cache", MEMORY, ON_DEVICE, "kv_bytes", "bandwidth_bytes_s", divides=True),

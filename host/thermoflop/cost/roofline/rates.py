@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from thermoflop.base.number import Number, maximum, minimum
 from thermoflop.cost.engines.engine import DEFAULT, Engine, attention_peak_of, peak_of, wide_peak_of
+from thermoflop.cost.engines.ggml import scan_flops_s
 from thermoflop.cost.hardware.nodes import joining_bytes_s
 from thermoflop.cost.roofline.formula import COMPUTE, GAP, MEMORY, NETWORK, PASSES, Coefficients
 from thermoflop.cost.work.work import Work, launches_of
@@ -43,9 +44,11 @@ class Rates:
         host: float = 1.0,
         network_bytes_s: float = float("inf"),
         wide_flops_s: float | None = None,
+        scan_flops_s: float | None = None,
     ) -> None:
         self.peak_flops_s, self.attention_flops_s = peak_flops_s, attention_flops_s
         self.wide_flops_s = attention_flops_s if wide_flops_s is None else wide_flops_s
+        self.scan_flops_s = attention_flops_s if scan_flops_s is None else scan_flops_s
         self.bandwidth_bytes_s, self.link_bytes_s = bandwidth_bytes_s, link_bytes_s
         self.core_hz, self.efficiency, self.curves = core_hz, efficiency, curves
         self.graphs, self.host, self.network_bytes_s = graphs, host, network_bytes_s
@@ -136,6 +139,7 @@ def rates_of(
         attention_peak_of(engine, device, precision.compute), efficiency, curves,
         graphs=engine.graphs, host=engine.host, network_bytes_s=device.network.bytes_s,
         wide_flops_s=wide_peak_of(engine, device, precision.compute),
+        scan_flops_s=scan_flops_s(device) / efficiency.attention if engine.ggml else None,
     )  # fmt: skip
 
 

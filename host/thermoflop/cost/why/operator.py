@@ -84,7 +84,7 @@ def _computing(work: Work, rates: Rates) -> list[str]:
     if not terms:
         return ["compute = 0: a pass over memory"]
     (term, flops, share), *padded = terms
-    padding = sum(quantity * cost for _, quantity, cost in padded)
+    padding = sum(quantity * (1.0 if each.divides else cost) for each, quantity, cost in padded)
     filled = f"({scaled(flops, 'FLOP')} + {scaled(padding, 'FLOP')})"
     rate = f"({scaled(getattr(rates, str(term.rate)), 'FLOP/s')} x {share:.2f})"
     return [

@@ -127,6 +127,7 @@ def formula_text(setting: Setting) -> str:
                 f"e = {efficiency.matmul:.2f} in products, {efficiency.attention:.2f} in attention"
             ),
             *([by_row] if few else []),
+            *_in_tiles(setting),
             *_other_peaks(rates, setting.profile.engine),
             (
                 f"  memory  = bytes / ({bandwidth} x e), e = {efficiency.weights:.2f} for weights, "
@@ -144,12 +145,26 @@ def formula_text(setting: Setting) -> str:
     )
 
 
+def _in_tiles(setting: Setting) -> list[str]:
+    """What llama.cpp's kernels fill for experts, and at what rate they run a recurrence."""
+    engine, rates = setting.engine, setting.rates
+    widest = "their mean number, up to " if engine.fits else ""
+    tiles = f"            rows of an expert in tiles of {widest}{engine.tile}"
+    scan_flops_s = rates.scan_flops_s * rates.efficiency.attention
+    scanned = f"            {scaled(scan_flops_s, 'FLOP/s')} in scans, token after token"
+    return [
+        *([tiles] if engine.tile > 1 and setting.routes else []),
+        *([scanned] if engine.ggml and setting.scans else []),
+    ]
+
+
 def _other_peaks(rates: Rates, engine: Engine) -> list[str]:
     """The peaks of what is not computed at that of the products, a line each."""
     places: dict[float, list[str]] = {}
     if engine.narrows:
         places[rates.wide_flops_s] = ["products of matrices left in 16 bits"]
-    own = "" if rates.attention_flops_s == rates.wide_flops_s else ", its exponentials included"
+    alike = not engine.narrows or rates.attention_flops_s == rates.wide_flops_s
+    own = "" if alike else ", its exponentials included"
     places.setdefault(rates.attention_flops_s, []).append(f"attention{own}")
     return [
         f"            ({scaled(flops_s, 'FLOP/s')} x e) in {' and '.join(names)}"

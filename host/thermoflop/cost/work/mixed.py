@@ -66,6 +66,7 @@ def _both(one: Work, two: Work) -> Work:
         one,
         flops=maximum(one.flops, two.flops) if once else one.flops + two.flops,
         row_flops=maximum(one.row_flops, two.row_flops),
+        padding_flops=maximum(one.padding_flops, two.padding_flops),
         weight_bytes=maximum(one.weight_bytes, two.weight_bytes),
         kv_bytes=one.kv_bytes + two.kv_bytes,
         activation_bytes=one.activation_bytes + two.activation_bytes,

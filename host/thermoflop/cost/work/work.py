@@ -51,7 +51,8 @@ class Work:
     where a matrix is no multiple of ``TILE`` wide or deep. ``operator`` is what it was made from,
     for its shape; attention's parts carry the scores. ``element_bytes`` are those of an element of
     its matrix. ``far_bytes`` of a collective's bytes go to other nodes. ``wide``: a product in 16
-    bits where others are in fewer.
+    bits where others are in fewer. ``padding_flops`` fill the tiles of experts that are wider than
+    the rows which each of them gets.
     """
 
     name: str
@@ -73,6 +74,7 @@ class Work:
     far_bytes: Number = 0.0
     followers: int = 0
     wide: bool = False
+    padding_flops: Number = 0.0
 
     @property
     def near_bytes(self) -> Number:
