@@ -20,7 +20,7 @@ QUESTIONS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     (
         "LoRA of 8B on 16 GB?",
         "train llama-3.1-8b --gpu rtx-4080 --devices 1 --lora 16 --base nf4 --recompute full",
-        ("memory a device: 12.2 GB of 17.2 GB, fits",),
+        ("memory a device: 9.65 GB of 17.2 GB, fits",),
     ),
     (
         "How many users at 8k on 4 x H100?",

@@ -11,10 +11,9 @@ from thermoflop.cli.parser import bandwidth, length, share
 
 _OPTIONS = (
     "devices", "tp", "pp", "dp", "ep", "cp", "global_batch", "micro_batch", "sequence",
-    "encoder",
-    "recompute", "recomputed", "zero", "shard", "optimizer", "loss", "lora", "lora_targets",
-    "base_dtype", "kept_dtype", "offload", "host_gb_s", "lengths", "padded", "node_size",
-    "network_gb_s", "attention", "dtype", "tokens", "price", "profile",
+    "encoder", "recompute", "recomputed", "zero", "shard", "optimizer", "in_backward", "loss",
+    "lora", "lora_targets", "base_dtype", "kept_dtype", "offload", "host_gb_s", "lengths", "padded",
+    "node_size", "network_gb_s", "attention", "dtype", "tokens", "price", "profile",
 )  # fmt: skip
 
 
@@ -32,8 +31,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("--padded", type=share, default=0.0, metavar="S", help="share of tokens that is padding")
     add("--dtype", default="bf16", metavar="F", help="bf16, fp16, fp8, nvfp4")
     add("--optimizer", default="adamw", metavar="NAME",
-        help="adamw, adamw-8bit, adamw-bf16, adafactor, muon, sgd, ...")  # fmt: skip
-    add("--loss", default="full", metavar="HOW", help="logits: full, chunked or fused")
+        help="adamw, adamw-8bit, adamw-bf16 (weights and gradients in 16 bits alone), "
+             "adamw-8bit-bf16, paged-adamw-8bit-bf16 (moments in the host where it is short), "
+             "adafactor, muon, sgd, sgd-momentum")  # fmt: skip
+    add("--optimizer-in-backward", dest="in_backward", action="store_true",
+        help="step with each gradient as it is made, and free it")  # fmt: skip
+    add("--loss", metavar="HOW",
+        help="logits: full (fp32 too), 16-bit, compiled, in-place, chunked or fused (Liger, "
+             "Unsloth); default compiled, but full of Megatron, with --eager and tp")  # fmt: skip
     add("--recompute", choices=("none", "fine-grained", "selective", "operators", "full"),
         default="none", help="fine-grained: norms, activations, MLA's up-projections; operators: "
                              "every other product, as torchtitan")  # fmt: skip

@@ -163,9 +163,7 @@ def too_little(total_bytes: float, capacity_bytes: float) -> list[str]:
 
 def memory_json(memory: Any) -> dict[str, Any]:
     """Memory of serving or training as one object, with its sum and whether it fits."""
-    follows = ["total_bytes", "fits", "shortfall_bytes"]
-    if isinstance(memory, Memory):
-        follows += ["low_bytes", "high_bytes"]
+    follows = ("total_bytes", "fits", "shortfall_bytes", "low_bytes", "high_bytes")
     return {**plain(memory), **{name: plain(getattr(memory, name)) for name in follows}}
 
 

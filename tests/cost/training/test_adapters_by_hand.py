@@ -281,7 +281,7 @@ def test_the_fullest_moment_is_of_the_widest_layer_and_the_largest_is_gathered()
     of its neurons inside) and gradients of its widest; gathered: the second's, twice in 16 bits
     and its gradients in fp32; of a base in 4.5 bits twice that, and its largest matrix in 16."""
     options: Any = {"global_batch": 2, "sequence": TOKENS, "devices": 2, "zero": 3}
-    logits = 6 * TOKENS * 10
+    logits = 2 * TOKENS * 10
     kept = 2 * TOKENS * (5 * WIDTH + 2 * WIDTH + 2 * KEY_WIDTH + 3 * DENSE)
     widest = 2 * TOKENS * (2 * WIDTH + 3 * DENSE)
     largest = OF_ATTENTION + EXPERTS * WIDTH + EXPERTS * 3 * WIDTH * EXPERT
@@ -299,7 +299,7 @@ def test_what_is_recomputed_in_part_is_kept_whole_for_a_moment_and_narrow_produc
     None
 ):
     options: Any = {"global_batch": 2, "sequence": TOKENS, "devices": 1}
-    logits = 6 * TOKENS * 10
+    logits = 2 * TOKENS * 10
     kept = 2 * TOKENS * (5 * WIDTH + 2 * WIDTH + 2 * KEY_WIDTH + 3 * DENSE)
     widest = 2 * TOKENS * (2 * WIDTH + 3 * DENSE)
     for dtype in ("bf16", "fp8"):

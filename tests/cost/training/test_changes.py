@@ -12,6 +12,7 @@ from thermoflop.cost.training.remedies import (
     KINDS,
     _adapters,
     _devices,
+    _in_backward,
     _loss,
     _micro_batch,
     _needed,
@@ -30,6 +31,7 @@ def asked(**options):
     return tf.train(decoder(), DEVICE, **sizes).question
 
 
+PAGED = "paged-adamw-8bit-bf16"
 PLAIN = asked()
 ADAPTED = asked(lora=4)
 
@@ -40,7 +42,8 @@ ADAPTED = asked(lora=4)
         (_micro_batch, PLAIN, [3, 2, 1]),  # of twelve, that three, two and one divide
         (_micro_batch, asked(micro_batch=1), []),
         (_micro_batch, asked(micro_batch=6), [4, 3, 2, 1]),
-        (_loss, PLAIN, ["chunked", "fused"]), (_loss, asked(loss="chunked"), []),
+        (_loss, PLAIN, ["fused"]), (_loss, asked(loss="full"), ["chunked", "fused"]),
+        (_loss, asked(loss="chunked"), ["fused"]), (_loss, asked(loss="fused"), []),
         (_recompute, PLAIN, ["fine-grained", "full"]), (_recompute, asked(recompute="full"), []),
         (_recompute, asked(flash=False), ["fine-grained", "selective", "full"]),
         (_recompute, asked(flash=False, recompute="selective"), ["full"]),
@@ -49,11 +52,13 @@ ADAPTED = asked(lora=4)
         (_recompute, asked(recompute="fine-grained"), ["full"]),
         (_zero, PLAIN, [2, 3]), (_zero, asked(zero=0), [1, 2, 3]), (_zero, asked(zero=3), []),
         (_zero, asked(devices=1), []), (_zero, asked(tp=2), []),
-        (_offload, PLAIN, ["optimizer"]), (_offload, ADAPTED, []),
+        (_offload, PLAIN, ["optimizer", "activations"]), (_offload, ADAPTED, ["activations"]),
         (_offload, asked(offload="activations"), []),
-        (_optimizer, PLAIN, ["adamw-8bit", "adamw-8bit-bf16"]), (_optimizer, ADAPTED, []),
-        (_optimizer, asked(optimizer="adamw-8bit"), ["adamw-8bit-bf16"]),
-        (_optimizer, asked(optimizer="adamw-bf16"), ["adamw-8bit", "adamw-8bit-bf16"]),
+        (_optimizer, PLAIN, ["adamw-8bit", "adamw-8bit-bf16", PAGED]), (_optimizer, ADAPTED, []),
+        (_optimizer, asked(optimizer="adamw-8bit"), ["adamw-8bit-bf16", PAGED]),
+        (_optimizer, asked(optimizer="adamw-bf16"), ["adamw-8bit", "adamw-8bit-bf16", PAGED]),
+        (_in_backward, PLAIN, ["True"]), (_in_backward, asked(pp=2), []),
+        (_in_backward, ADAPTED, []), (_in_backward, asked(in_backward=True, global_batch=8), []),
         (_optimizer, asked(optimizer="muon"), []), (_optimizer, asked(optimizer="sgd"), []),
     ],
 )  # fmt: skip
@@ -61,14 +66,14 @@ def test_a_kind_of_change_has_these_values(kind, iteration, values):
     found = list(kind(iteration))
     assert [each.value for each in found] == values
     for each in found:
-        assert str(each.value) in each.text
+        assert kind is _in_backward or str(each.value) in each.text
         assert each.iteration != iteration
 
 
 def test_a_change_is_made_of_what_it_names():
     assert [each.iteration.micro_batch for each in _micro_batch(PLAIN)] == [3, 2, 1]
     assert [each.iteration.zero for each in _zero(PLAIN)] == [2, 3]
-    assert [each.iteration.loss for each in _loss(PLAIN)] == ["chunked", "fused"]
+    assert [each.iteration.loss for each in _loss(asked(loss="full"))] == ["chunked", "fused"]
     again = next(_recompute(asked(recomputed=0.5))).iteration
     assert (again.recompute, again.recomputed, again.by_operator) == ("fine-grained", 0.0, False)
     assert next(_offload(PLAIN)).iteration.offload.parts == {"optimizer"}
@@ -77,7 +82,7 @@ def test_a_change_is_made_of_what_it_names():
 def test_all_together_is_the_last_of_each_kind():
     last = _together(PLAIN)
     assert last.text == (
-        "--micro-batch 1 --loss fused --recompute full --zero 3 --optimizer adamw-8bit-bf16"
+        f"--micro-batch 1 --loss fused --recompute full --zero 3 --optimizer {PAGED}"
     )
     assert (last.kind, last.value) == ("together", 5)
     assert _together(PLAIN, JOINED[:1]).text == "--micro-batch 1"
@@ -128,8 +133,9 @@ def test_adapters_have_names_in_groups_and_without_endings():
 
 def test_a_run_that_fits_with_one_change_is_told_the_least_of_each_kind():
     """Of 10 GB logits of a large vocabulary take most: fewer at once, in pieces, or not at all."""
-    large = tf.train(decoder(vocab_size=200_000), replace(DEVICE, memory_bytes=9e9), devices=2,
-                     global_batch=24, micro_batch=4, sequence=1000).question  # fmt: skip
+    small = replace(DEVICE, memory_bytes=9e9)
+    large = tf.train(decoder(vocab_size=200_000), small, devices=2, global_batch=24, loss="full",
+                     micro_batch=4, sequence=1000).question  # fmt: skip
     found = training_remedies(large)
     assert [each.kind for each in found][:2] == ["micro_batch", "loss"]
     assert training_remedies(PLAIN) == ()

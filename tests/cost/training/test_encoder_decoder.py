@@ -73,7 +73,7 @@ def test_activations_are_korthikantis_with_cross_attention_beside() -> None:
 
 def test_logits_are_the_decoders_and_states_those_of_all_parameters() -> None:
     t = tf.train("t5-base", "a100", sequence=T, encoder=S, micro_batch=4)
-    assert t.memory.logit_bytes == (2 + 4) * 4 * T * V
+    assert t.memory.logit_bytes == 2 * 4 * T * V
     assert t.memory.weight_bytes == 2 * t.params
 
 

@@ -62,7 +62,7 @@ class Iteration:
     entirely besides; ``fused``: scores of attention stay on the chip;
     ``zero`` is the stage of ZeRO (Rajbhandari et al. 2020), over ``shard`` of the devices that hold
     the same weights (None: all of them); ``optimizer`` as in ``states.MOMENTS``, ``loss`` as in
-    ``memory.LOSSES``. With ``lora`` adapters alone are trained. Attention meets the
+    ``loss.LOSSES``. With ``lora`` adapters alone are trained. Attention meets the
     ``document`` tokens of a document (None: the sequence); a share ``padded`` of the tokens is
     padding. ``offload`` is what the host keeps. Not ``compiled``: norms, activations
     and sums are kernels of their own, beside one of attention. ``by_operator``: what is recomputed
@@ -71,7 +71,8 @@ class Iteration:
     the share of what tokens send to experts that hides behind computing, ``stage_overlap`` of what
     interleaved stages send each other while forward and backward alternate, ``tensor_overlap`` of
     what tensor-parallel devices tell each other. ``kept_dtype`` is the format that what
-    products and activations read is kept in; None: that of the activations.
+    products and activations read is kept in; None: that of the activations. ``in_backward``: the
+    optimizer steps with each gradient as it is made.
     """
 
     engine: str
@@ -101,6 +102,7 @@ class Iteration:
     stage_overlap: float = 0.0
     tensor_overlap: float = 0.0
     kept_dtype: str | None = None
+    in_backward: bool = False
 
     def tokens(self, role: str = "decoder") -> float:
         """Tokens of a micro-batch on a device that run through a stack of that role."""
@@ -162,6 +164,19 @@ def check_shard(shard: int | None, alike: int) -> None:
     if shard is not None and (type(shard) is not int or shard < 1 or alike % shard):
         raise UsageError(
             f"shard={shard!r:.40} does not divide the {alike} devices that hold the same weights"
+        )
+
+
+def check_in_backward(iteration: Iteration) -> None:
+    """UsageError where gradients are summed over micro-batches, or are those of adapters: what a
+    backward pass makes is no whole gradient there, or none worth it."""
+    if not iteration.in_backward:
+        return
+    if iteration.micro_batches > 1 or iteration.plan.pp > 1 or iteration.lora is not None:
+        raise UsageError(
+            "in_backward=True (--optimizer-in-backward) steps with a gradient as soon as it is "
+            "made: expected one micro-batch an iteration in each replica (global_batch = dp x "
+            "micro_batch), no pipeline and no lora"
         )
 
 

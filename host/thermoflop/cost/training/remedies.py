@@ -1,8 +1,9 @@
 """What to do where training does not fit, the least change first; each is tried by its memory.
 
 First what changes no result: a smaller micro-batch, a loss in chunks, recomputation, states shared
-out (ZeRO) or kept by the host; then an optimizer of 8 bits; all of these together; more devices;
-and adapters beside frozen weights, which train something else.
+out (ZeRO) or kept by the host; then an optimizer of 8 bits; all of these together, in the end with
+an optimizer that steps in the backward pass, which sums no micro-batches; more devices; and
+adapters beside frozen weights, which train something else.
 """
 
 from __future__ import annotations
@@ -27,7 +28,12 @@ if TYPE_CHECKING:
     from thermoflop.cost.training.iteration import Iteration
 
 RANK = 16  # what PEFT's and unsloth's examples take
-IN_8_BITS = ("adamw-8bit", "adamw-8bit-bf16")
+IN_8_BITS = ("adamw-8bit", "adamw-8bit-bf16", "paged-adamw-8bit-bf16")
+# Losses that hold less than another, the least change first.
+LESS = {
+    "full": ("chunked", "fused"), "16-bit": ("chunked", "fused"),
+    "compiled": ("fused",), "chunked": ("fused",), "in-place": ("fused",),
+}  # fmt: skip
 
 
 @record
@@ -44,22 +50,29 @@ def training_remedies(iteration: Iteration) -> tuple[Remedy, ...]:
     """Every change by which an iteration fits, the least first; () where it fits."""
     if training_memory(iteration).fits:
         return ()
-    alone = [next(filter(_fits, kind(iteration)), None) for kind in KINDS]
-    found = [change for change in alone if change is not None]
-    if not found and _fits(_together(iteration)):
-        found.append(_needed(iteration))
-    for more in (_devices, _adapters):
-        if first := next(filter(_fits, more(iteration)), None):
-            found.append(first)
+    found = [change for kind in KINDS if (change := _first(kind(iteration)))]
     if not found:
-        lean, saved = _together(iteration), _together(iteration, JOINED[:-1])
-        for change in (
-            *_devices(lean.iteration, lean.text),
-            *_adapters(saved.iteration, saved.text),
-        ):
-            if _fits(change):
-                return (_remedy(change),)
+        found = _joined(iteration)
+    found += [change for more in (_devices, _adapters) if (change := _first(more(iteration)))]
+    if not found:
+        lean = _together(iteration)
+        found += [change for change in [_first(_devices(lean.iteration, lean.text))] if change]
+    if not any(change.kind in (*ALONE, "lora") for change in found):
+        saved = _together(iteration, JOINED[:-1])
+        found += [change for change in [_first(_adapters(saved.iteration, saved.text))] if change]
     return tuple(_remedy(change) for change in found)
+
+
+def _joined(iteration: Iteration) -> list[Change]:
+    """All kinds together, those that cannot be done without; none where they do not fit."""
+    for kinds in (JOINED, (*JOINED, _in_backward)):
+        if _fits(_together(iteration, kinds)):
+            return [_needed(iteration, kinds)]
+    return []
+
+
+def _first(changes: Iterator[Change]) -> Change | None:
+    return next(filter(_fits, changes), None)
 
 
 def _remedy(change: Change) -> Remedy:
@@ -84,7 +97,7 @@ def _micro_batch(iteration: Iteration) -> Iterator[Change]:
 
 
 def _loss(iteration: Iteration) -> Iterator[Change]:
-    for loss in ("chunked", "fused") if iteration.loss == "full" else ():
+    for loss in LESS.get(iteration.loss, ()):
         yield Change("loss", loss, f"--loss {loss}", replace(iteration, loss=loss))
 
 
@@ -111,12 +124,12 @@ def _zero(iteration: Iteration) -> Iterator[Change]:
 
 
 def _offload(iteration: Iteration) -> Iterator[Change]:
-    if iteration.offload is None and iteration.lora is None:
-        kept = choose_offload(
-            iteration.device, "optimizer", None, iteration.zero, iteration.plan.devices
-        )
+    for part in ("optimizer", "activations") if iteration.offload is None else ():
+        if part == "optimizer" and iteration.lora is not None:
+            continue
+        kept = choose_offload(iteration.device, part, None, iteration.zero, iteration.plan.devices)
         host = replace(iteration, offload=kept)
-        yield Change("offload", "optimizer", "--offload optimizer, to the host", host)
+        yield Change("offload", part, f"--offload {part}, to the host", host)
 
 
 def _optimizer(iteration: Iteration) -> Iterator[Change]:
@@ -127,10 +140,23 @@ def _optimizer(iteration: Iteration) -> Iterator[Change]:
             yield Change("optimizer", name, f"--optimizer {name}", narrow)
 
 
+def _in_backward(iteration: Iteration) -> Iterator[Change]:
+    """Gradients that are stepped with as they are made: none are summed over micro-batches."""
+    plan = iteration.plan
+    if iteration.in_backward or iteration.lora is not None or plan.pp > 1 or iteration.offload:
+        return
+    at_once = plan.dp * iteration.micro_batch
+    fewer = f"--global-batch {int(at_once)} " if iteration.micro_batches > 1 else ""
+    freed = replace(iteration, in_backward=True, global_batch=at_once)
+    yield Change("in_backward", "True", f"{fewer}--optimizer-in-backward", freed)
+
+
 Kinds = tuple[Callable[["Iteration"], "Iterator[Change]"], ...]
 KINDS: Kinds = (_micro_batch, _loss, _recompute, _zero, _offload, _optimizer)
 # What goes together: a host that keeps states, and moments in 8 bits, are two ways to one end.
 JOINED: Kinds = (_micro_batch, _loss, _recompute, _zero, _optimizer)
+# What each of KINDS is called, where one alone does it.
+ALONE = ("micro_batch", "loss", "recompute", "zero", "offload", "optimizer")
 
 
 def _together(iteration: Iteration, kinds: Kinds = JOINED) -> Change:
@@ -142,10 +168,10 @@ def _together(iteration: Iteration, kinds: Kinds = JOINED) -> Change:
     return Change("together", len(texts), " ".join(texts), iteration)
 
 
-def _needed(iteration: Iteration) -> Change:
+def _needed(iteration: Iteration, all_kinds: Kinds = JOINED) -> Change:
     """Of all kinds together those that cannot be done without, the largest left out first."""
-    kinds: Kinds = JOINED
-    for kind in reversed(JOINED):
+    kinds = all_kinds
+    for kind in reversed(all_kinds):
         fewer = tuple(each for each in kinds if each is not kind)
         if _fits(_together(iteration, fewer)):
             kinds = fewer

@@ -189,11 +189,11 @@ def training_text(estimate: TrainingEstimate) -> str:
             f"micro-batch {estimate.micro_batch}, recompute {estimate.recompute}{_share(estimate)}"
         ),
         *_special(estimate),
-        *too_little(memory.total_bytes, memory.capacity_bytes),
+        *(too_little(memory.total_bytes, memory.capacity_bytes) if _surely(memory) else []),
         "",
         *_iteration(estimate),
         "",
-        occupied_text(memory.total_bytes, memory.capacity_bytes),
+        _occupied(memory),
         (
             f"  weights {gigabytes(memory.weight_bytes)}, "
             f"gradients {gigabytes(memory.gradient_bytes)}, "
@@ -213,6 +213,20 @@ def training_text(estimate: TrainingEstimate) -> str:
     return "\n".join(lines)
 
 
+def _surely(memory: TrainingMemory) -> bool:
+    """Whether not even the low end of the interval fits."""
+    return memory.low_bytes > memory.capacity_bytes
+
+
+def _occupied(memory: TrainingMemory) -> str:
+    """How much of a device is taken, whether that is too much, and how sure that is."""
+    said = occupied_text(memory.total_bytes, memory.capacity_bytes)
+    if not memory.fits and not _surely(memory):
+        said = said.replace("DOES NOT FIT", "may not fit")
+    ends = f"{gigabytes(memory.low_bytes)} .. {gigabytes(memory.high_bytes)}"
+    return f"{said}\n  80 % interval {ends}"
+
+
 def _kept(form: str, estimate: TrainingEstimate) -> str:
     """What is kept of a layer for the backward pass, in words: see ``memory.form_of``."""
     if form == "full":
@@ -228,7 +242,7 @@ def _kept(form: str, estimate: TrainingEstimate) -> str:
 def _remedies(estimate: TrainingEstimate) -> list[str]:
     if estimate.memory.fits:
         return []
-    found = [f"  {remedy.text}" for remedy in estimate.remedies]
+    found = [wrapped(f"  {remedy.text}") for remedy in estimate.remedies]
     return ["it would fit with", *found] if found else ["nothing that train knows makes it fit"]
 
 

@@ -27,12 +27,14 @@ from thermoflop.cost.training.iteration import (
     EAGER,
     Iteration,
     bubble_share,
+    check_in_backward,
     check_interleaved,
     check_replicas,
     check_shard,
     recomputation,
 )
 from thermoflop.cost.training.lora import ALL, Lora, choose_lora
+from thermoflop.cost.training.loss import usual_loss
 from thermoflop.cost.training.memory import kept_by_a_micro_batch, training_memory
 from thermoflop.cost.training.offload import choose_offload
 from thermoflop.cost.training.overlap import (
@@ -86,7 +88,8 @@ def train(
     zero: int = 1,
     shard: int | None = None,
     optimizer: str = "adamw",
-    loss: str = "full",
+    in_backward: bool = False,
+    loss: str | None = None,
     lora: int | None = None,
     lora_targets: str = ALL,
     base_dtype: str | None = None,
@@ -145,8 +148,13 @@ def train(
         optimizer: what keeps states: ``adamw`` (default), ``adamw-8bit``, ``paged-adamw-8bit``,
             ``adamw-bf16`` (all in 16 bits; of the 8-bit ones ``adamw-8bit-bf16`` and its paged
             kin), ``adafactor``, ``muon``, ``sgd-momentum`` or ``sgd``.
-        loss: how the loss holds its logits: ``full`` (default: 16 bits and fp32 of every token),
-            ``chunked`` (fp32 of an eighth at a time) or ``fused`` (never as a whole).
+        in_backward: whether the optimizer steps with each gradient as it is made and frees it
+            (torchtune's ``optimizer_in_bwd``); False by default. One micro-batch an iteration.
+        loss: how the loss holds its logits: ``full`` (16 bits and fp32 of every token, and of their
+            gradients), ``16-bit`` (none in fp32), ``compiled`` (16 bits, and their gradients),
+            ``in-place`` (gradients in the place of logits: llm.c, Transformer Engine), ``chunked``
+            (fp32 of an eighth at a time) or ``fused`` (never as a whole: Liger, Unsloth). None:
+            ``compiled``; ``full`` of Megatron, and where nothing is compiled or tp divides it.
         lora: rank of adapters beside frozen weights, which are not trained. None: all weights are.
         lora_targets: the matrices with adapters: ``all-linear`` (default: all of the layers but
             routers), ``attention``, ``mlp``, or names such as ``q,v``.
@@ -221,7 +229,7 @@ def train(
          "tensor_overlap": tensor_overlap, "padded": padded, "recomputed": recomputed}
     )  # fmt: skip
     plan = _training_plan(devices, tp, pp, dp, ep, cp, sequence=sequence_parallel)
-    trainer = profile or "default"
+    trainer, is_compiled = profile or "default", compiled and profile not in EAGER
     hidden = overlap_of(trainer) if overlap is None else overlap
     plan = replace(plan, overlap=hidden, node_size=device.network.node_size)
     to_experts, to_stages, to_parts = (
@@ -235,11 +243,12 @@ def train(
     iteration = Iteration(
         trainer, known, device, plan, precision, float(global_batch),
         float(micro_batch), length, virtual, again, flash, zero, share,
-        optimizer=optimizer_named(optimizer), loss=loss, shard=shard,
+        optimizer=optimizer_named(optimizer), in_backward=in_backward, shard=shard,
+        loss=loss or usual_loss(trainer, compiled=is_compiled, divided=plan.tp > 1),
         lora=_adapters(known, device, lora, lora_targets, base_dtype),
         document=document_of(lengths, length), padded=padded,
         offload=choose_offload(device, offload, host_gb_s, zero, plan.devices),
-        compiled=compiled and profile not in EAGER, by_operator=by_operator,
+        compiled=is_compiled, by_operator=by_operator,
         source=source_of(known, encoder, length),
         expert_overlap=to_experts if expert_overlap is None else expert_overlap,
         stage_overlap=to_stages if stage_overlap is None or virtual == 1 else stage_overlap,
@@ -247,6 +256,7 @@ def train(
         kept_dtype=kept_dtype,
     )  # fmt: skip
     check_source(iteration)
+    check_in_backward(iteration)
     return _estimated(iteration, attention, profile, total, price)
 
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from thermoflop.base.plain import is_number
 from thermoflop.base.progress import tracked
-from thermoflop.base.record import record
+from thermoflop.base.record import record, replace
 from thermoflop.base.units import table
 from thermoflop.cost.catalogue.devices import find_device
 from thermoflop.cost.data import published
@@ -189,15 +189,16 @@ def _training(raw: dict[str, Any]) -> TrainingMemory:
     )  # fmt: skip
 
 
-def _trained(raw: dict[str, Any]) -> float:
+def _trained(raw: dict[str, Any]) -> Predicted:
     """Everything that ``tf.train`` counts for a run that was measured."""
     timed = {**raw, "metric": "iteration_time_s", "value": 1.0}
     iteration = training_row(timed).question
     assert isinstance(iteration, Iteration)  # noqa: S101 - what a row of training asks about
-    return training_memory(iteration).total_bytes
+    memory = training_memory(iteration)
+    return Predicted(memory.total_bytes, memory.low_bytes, memory.high_bytes)
 
 
-def _adapted(raw: dict[str, Any]) -> float:
+def _adapted(raw: dict[str, Any]) -> Predicted:
     """What ``tf.train`` says of adapters on one device; of what is allocated, without a reserve."""
     micro, base = int(raw["micro_batch"]), str(raw["base"])
     memory = train(
@@ -207,7 +208,9 @@ def _adapted(raw: dict[str, Any]) -> float:
         recompute=str(raw.get("activation_recompute", "none")),
         optimizer=str(raw.get("optimizer", "adamw")),
     ).memory  # fmt: skip
-    return memory.total_bytes - (memory.reserve_bytes if raw.get("allocated") else 0.0)
+    if raw.get("allocated"):
+        memory = replace(memory, reserve_bytes=0.0)
+    return Predicted(memory.total_bytes, memory.low_bytes, memory.high_bytes)
 
 
 _PREDICTED: dict[str, Callable[[dict[str, Any]], float | Predicted]] = {
