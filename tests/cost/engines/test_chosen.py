@@ -8,6 +8,7 @@ import thermoflop as tf
 from thermoflop.base.record import replace
 from thermoflop.cost.catalogue.devices import find_device
 from thermoflop.cost.catalogue.profiles import find_profile
+from thermoflop.cost.catalogue.seen import kind_of_model
 from thermoflop.cost.engines.chosen import PADDING, PREPARING, keys_chosen
 from thermoflop.cost.hardware.precision import choose_precision
 from thermoflop.cost.inference.setting import Setting
@@ -131,3 +132,19 @@ def test_formulas_of_a_prompt_are_those_of_the_form_that_runs():
     assert lines[0] == "FLOP = 2·b·s·d_c·n·r"
     lines, _ = derived(found.setting, part, at["attention"])
     assert "as its kernels run it" in " ".join(lines)
+
+
+@pytest.mark.parametrize(
+    ("model", "kind"),
+    [
+        ("glm-5", "experts with latent attention to chosen keys"),
+        ("deepseek-v3", "experts with latent attention"),
+        ("minimax-m3", "experts with attention to chosen keys"),
+        ("llama-3-8b", "dense"),
+    ],
+)
+def test_attention_to_chosen_keys_is_a_kind_of_its_own_that_no_fitted_row_is(model, kind):
+    found, profile = load_model(model), find_profile("vllm")
+    assert kind_of_model(found) == kind
+    unseen = profile.unseen(find_device("h200"), choose_precision("fp8"), found)
+    assert ("kind" in unseen) == ("chosen" in kind)

@@ -136,8 +136,12 @@ def kind_of_model(model: Model) -> str:
 
     mixers = model.description.mixers
     names = ["experts" if has_experts(model.description) else "dense"]
-    if any(isinstance(mixer, LatentAttention) for mixer in mixers):
-        names.append("latent attention")
+    latent = any(isinstance(mixer, LatentAttention) for mixer in mixers)
+    attention = "latent attention" if latent else "attention"
+    if any(getattr(mixer, "indexer", None) is not None for mixer in mixers):
+        names.append(f"{attention} to chosen keys")
+    elif latent:
+        names.append(attention)
     if any("Attention" not in type(mixer).__name__ for mixer in mixers):
         names.append("recurrent layers")
     return " with ".join(names)
