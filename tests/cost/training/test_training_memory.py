@@ -117,6 +117,16 @@ def test_an_interval_of_memory_is_of_what_is_not_states() -> None:
     assert memory().high_bytes > found.high_bytes  # no trainer named
 
 
+def test_a_loss_that_nobody_said_may_hold_no_logits() -> None:
+    """The low end is that of a fused loss; of a trainer that is named, its own."""
+    unsaid, fused, full = (memory(compiled=False, loss=loss) for loss in (None, "fused", "full"))
+    assert unsaid.low_bytes == exactly(fused.low_bytes)
+    assert (unsaid.total_bytes, unsaid.high_bytes) == (full.total_bytes, full.high_bytes)
+    assert full.low_bytes > fused.low_bytes
+    named, said = (memory(profile="torchtitan", loss=loss) for loss in (None, "compiled"))
+    assert named.low_bytes == said.low_bytes
+
+
 def test_what_may_fit_is_not_said_to_do_not() -> None:
     """A capacity within the interval, and one below it."""
     held = tf.train(decoder(), DEVICE, global_batch=1).memory

@@ -35,7 +35,7 @@ from thermoflop.cost.training.iteration import (
 )
 from thermoflop.cost.training.lora import ALL, Lora, choose_lora
 from thermoflop.cost.training.loss import usual_loss
-from thermoflop.cost.training.memory import kept_by_a_micro_batch, training_memory
+from thermoflop.cost.training.memory import kept_by_a_micro_batch
 from thermoflop.cost.training.offload import choose_offload
 from thermoflop.cost.training.overlap import (
     expert_overlap_of,
@@ -48,7 +48,12 @@ from thermoflop.cost.training.replicas import held_parameters, owned_parameters
 from thermoflop.cost.training.result import TrainingEstimate
 from thermoflop.cost.training.source import check_source, hears, six_n, source_of, text_of
 from thermoflop.cost.training.states import optimizer_named
-from thermoflop.cost.training.unseen import interval_of_training, unmeasured, unseen_in_training
+from thermoflop.cost.training.unseen import (
+    interval_of_training,
+    memory_of,
+    unmeasured,
+    unseen_in_training,
+)
 from thermoflop.cost.training.work import bound_training_s, rates_for, share_of, trained
 from thermoflop.cost.work.share import Layout, choose_layout
 from thermoflop.cost.work.weights import is_mix, layers_of, stage_share
@@ -257,12 +262,12 @@ def train(
     )  # fmt: skip
     check_source(iteration)
     check_in_backward(iteration)
-    return _estimated(iteration, attention, profile, total, price)
+    return _estimated(iteration, attention, profile, total, price, loss)
 
 
 def _estimated(
     iteration: Iteration, attention: str, profile: str | None, tokens: float | None,
-    price: float | None,
+    price: float | None, loss: str | None,
 ) -> TrainingEstimate:  # fmt: skip
     """The estimate that answers an iteration."""
     model, plan, sequence = iteration.model, iteration.plan, iteration.sequence
@@ -277,7 +282,7 @@ def _estimated(
         model.name, model.params, iteration.device, plan, iteration.precision, batch, micro,
         sequence, recompute, attention, of_model, computed,
         without_padding(six_n(iteration), iteration.padded), span, bubble,
-        training_memory(iteration),
+        memory_of(iteration, loss),
         provenance, tokens, price, iteration, profile,
         model.params if lora is None else int(lora.parameters(model.description)),
         None if lora is None else lora.record(model.description), iteration.document,

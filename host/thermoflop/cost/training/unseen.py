@@ -1,4 +1,5 @@
-"""What of an iteration no fitted run had, and how much wider its interval is for it."""
+"""What of an iteration no fitted run had, or nobody said, and how much wider that makes its
+intervals."""
 
 from __future__ import annotations
 
@@ -7,6 +8,7 @@ from typing import TYPE_CHECKING
 from thermoflop.base.record import replace
 from thermoflop.cost.catalogue.seen import architecture_named, tells_format
 from thermoflop.cost.training.iteration import EAGER
+from thermoflop.cost.training.memory import TrainingMemory, training_memory
 
 if TYPE_CHECKING:
     from thermoflop.cost.catalogue.profiles import Profile, Spread
@@ -14,6 +16,7 @@ if TYPE_CHECKING:
     from thermoflop.cost.training.iteration import Iteration
 
 KINDS = {"experts": "a mixture of experts", "stateful": "layers with a state"}
+POOLED = "default"
 OF_DEVICE = ("device", "architecture")
 
 
@@ -56,6 +59,17 @@ def interval_of_training(profile: Profile, device: Device, unseen: tuple[str, ..
     low, high = min(elsewhere.low, here.low), max(elsewhere.high, here.high)
     widest = replace(elsewhere, low=low, high=high) if of_device else elsewhere
     return widest.wider(tuple(name for name in unseen if name not in OF_DEVICE))
+
+
+def memory_of(iteration: Iteration, loss: str | None) -> TrainingMemory:
+    """The memory of an iteration. Where neither its loss nor its trainer was said, the low end of
+    the interval is that of a loss which holds no logits (Liger, Unsloth)."""
+    memory = training_memory(iteration)
+    if loss is not None or iteration.engine != POOLED:
+        return memory
+    least = training_memory(replace(iteration, loss="fused"))
+    share = (least.low_bytes - memory.state_bytes) / (memory.total_bytes - memory.state_bytes)
+    return replace(memory, spread=(min(share, memory.spread[0]), memory.spread[1]))
 
 
 def unmeasured(iteration: Iteration, profile: Profile, unseen: tuple[str, ...]) -> list[str]:
