@@ -121,6 +121,8 @@ def test_vllms_groups_hold_buffers_of_their_own_and_stages_capture_their_layers(
     """2.1 GiB from 0.17 on, 0.55 before; a communicator of 1.02 with links, 0.15 without."""
     two = share(Layout(tp=2))
     assert footprint("vllm", part=two).overhead_bytes == exactly(2.1 * GIB)
+    assert footprint("vllm", part=two).group_bytes == exactly(1.4 * GIB)
+    assert footprint("vllm").group_bytes == 0
     assert footprint("vllm", part=two, version="0.16").overhead_bytes == exactly(0.55 * GIB)
     assert footprint("vllm", part=two).outside_bytes == exactly((0.51 + 1.02) * GIB)
     apart = replace(CARD, link_bytes_s=None)
@@ -227,12 +229,12 @@ def made(**changes: Any) -> EngineMemory:
 
 def test_a_budget_is_its_footprint_with_an_interval_of_what_is_left(monkeypatch):
     """Work of 7 + 3 + 11 GB within factors of 0.95 and 1.07, 0.6 % of weights, and of the device
-    0.65 GiB besides, by their squares."""
+    0.9 GiB besides, by their squares."""
     found = Footprint(90e9, 20e9, 7e9, 3e9, 11e9, 64, 100, 5e9, {"max_num_seqs": 64})
     pool = Pool(1e6, 16, 2.0, 400.0)
     monkeypatch.setattr(EngineMemory, "divide", lambda *_: (found, pool))
     budget = made().budget(share(), LOAD)
-    left, parts = 49e9, (0.006 * 20e9, 0.65 * GIB)
+    left, parts = 49e9, (0.006 * 20e9, 0.9 * GIB)
     more, less = hypot(0.07 * 21e9, *parts), hypot(0.05 * 21e9, *parts)
     assert budget.cache_bytes == exactly(left)
     assert budget.cache_low_bytes == exactly(left - more)

@@ -22,15 +22,17 @@ GIB = 2.0**30
 
 @pytest.mark.parametrize(
     ("name", "version", "gib"),
-    [("H100", "0.19", 0.25), ("H200", "0.6", 0.25), ("H100", "0.20", 0.65), ("H100", None, 0.65),
-     ("RTX 5090", "0.19", 0.65), ("RTX 5090", "0.31", 0.65), ("H100", "0.32", 1.0),
-     ("RTX 5090", "1.0", 1.0)],
+    [("H100", "0.19", 0.25), ("H200", "0.6", 0.25), ("H100", "0.20", 0.9), ("H100", None, 0.9),
+     ("RTX 5090", "0.19", 0.9), ("RTX 5090", "0.31", 0.9), ("H100", "0.32", 1.3),
+     ("RTX 5090", "1.0", 1.3)],
 )  # fmt: skip
 def test_vllms_interval_is_as_wide_as_its_device_and_version_are_unread(name, version, gib):
     """And as if the work of experts may be twice as much."""
     memory = EngineMemory("vllm", {"version": version}, replace(DEVICE, name=name))
     parts = 0.018e9, gib * GIB
     assert memory.doubt(FOOTPRINT) == pytest.approx((hypot(0.05e9, *parts), hypot(0.07e9, *parts)))
+    group = memory.doubt(replace(FOOTPRINT, group_bytes=2e9))
+    assert group == pytest.approx((hypot(0.05e9, 2e9, *parts), hypot(0.07e9, 2e9, *parts)))
     twice = memory.doubt(replace(FOOTPRINT, doubt_bytes=3e9))
     assert twice == pytest.approx((hypot(0.05e9, *parts), hypot(0.07e9, 3e9, *parts)))
 
@@ -59,7 +61,7 @@ def divided(monkeypatch):
 
 @pytest.mark.parametrize(
     ("engine", "of_device"),
-    [("vllm", 0.65 * GIB), ("sglang", 0.08e9), ("tensorrt-llm", 0.12e9), ("llama.cpp", 0),
+    [("vllm", 0.9 * GIB), ("sglang", 0.08e9), ("tensorrt-llm", 0.12e9), ("llama.cpp", 0),
      ("ollama", 0)],
 )  # fmt: skip
 def test_a_budget_is_what_is_left_of_what_may_be_used(divided, engine, of_device):
