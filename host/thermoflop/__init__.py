@@ -26,12 +26,12 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from thermoflop.cost.catalogue.devices import find_device as find_device
     from thermoflop.cost.hardware.device import Device as Device
-    from thermoflop.cost.inference.capacity import Fit as Fit
     from thermoflop.cost.inference.capacity import fit as fit
     from thermoflop.cost.inference.compare import compare as compare
     from thermoflop.cost.inference.estimate import estimate as estimate
     from thermoflop.cost.inference.result import Estimate as Estimate
     from thermoflop.cost.inference.speculative import speculate as speculate
+    from thermoflop.cost.inference.what_fits import Fit as Fit
     from thermoflop.cost.plan.pick import pick as pick
     from thermoflop.cost.plan.plan import plan as plan
     from thermoflop.cost.plan.result import PlanResult as PlanResult
@@ -56,7 +56,7 @@ _PUBLIC = {
     "estimate": "thermoflop.cost.inference.estimate",
     "Estimate": "thermoflop.cost.inference.result",
     "fit": "thermoflop.cost.inference.capacity",
-    "Fit": "thermoflop.cost.inference.capacity",
+    "Fit": "thermoflop.cost.inference.what_fits",
     "train": "thermoflop.cost.training.train",
     "speculate": "thermoflop.cost.inference.speculative",
     "TrainingEstimate": "thermoflop.cost.training.result",

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import thermoflop as tf
 from thermoflop.base.sheet import COLUMNS, Figure, Row, column, figure, figures_of
-from thermoflop.cost.inference.capacity import fit_sheet
 from thermoflop.cost.inference.result import estimate_json, estimate_sheet
+from thermoflop.cost.inference.what_fits import fit_sheet
 from thermoflop.runs.predict import Wish, predict
 
 

@@ -51,7 +51,8 @@ def run(args: argparse.Namespace) -> int:
     """Print what fits; 1 when the run of these sizes does not."""
     from thermoflop.cost.engines.options import parse_options
     from thermoflop.cost.engines.raised import SHARES
-    from thermoflop.cost.inference.capacity import fit, fit_json, fit_text
+    from thermoflop.cost.inference.capacity import fit
+    from thermoflop.cost.inference.what_fits import fit_json, fit_text
 
     model, given = load(args), parse_options(args.engine_option)
     if args.profile is None:  # the option of one engine alone

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import thermoflop as tf
-from thermoflop.cost.inference.capacity import fit_json
 from thermoflop.cost.inference.result import estimate_json
+from thermoflop.cost.inference.what_fits import fit_json
 
 UNLIKE = "rtx-4090 + rtx-3060-12gb"
 ASKED = {"prompt": 4096, "generate": 512, "dtype": "bf16"}

@@ -8,15 +8,15 @@ from kit.made_up import DEVICE, decoder
 from thermoflop.base.record import replace
 from thermoflop.base.sheet import figures_of
 from thermoflop.cost.engines.footprint import Load
-from thermoflop.cost.inference.capacity import (
-    _over_cards,
+from thermoflop.cost.inference.capacity import _over_cards
+from thermoflop.cost.inference.room import LARGEST, room_of
+from thermoflop.cost.inference.unequal import Card, Split
+from thermoflop.cost.inference.what_fits import (
     fit_json,
     fit_sheet,
     fit_text,
     missing_text,
 )
-from thermoflop.cost.inference.room import LARGEST, room_of
-from thermoflop.cost.inference.unequal import Card, Split
 from thermoflop.cost.memory import Memory
 from thermoflop.cost.work.share import Layout
 

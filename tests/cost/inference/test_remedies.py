@@ -9,7 +9,8 @@ import thermoflop as tf
 from kit.made_up import DEVICE, decoder
 from thermoflop.base.record import replace
 from thermoflop.cost.engines.footprint import Load
-from thermoflop.cost.inference.remedies import _GGUF, _SERVED, _whole_s
+from thermoflop.cost.inference.hosted import whole_s
+from thermoflop.cost.inference.remedies import _GGUF, _SERVED
 from thermoflop.cost.inference.room import room_of
 
 # 40 layers of 25.6 MB in bf16, and 1.02 GB of them all, on a device of 1.2 GB with a reserve
@@ -70,8 +71,9 @@ def test_fewer_sequences_or_tokens_are_as_many_as_fit(dense):
 @pytest.mark.parametrize("sparse", [False, True])
 @pytest.mark.parametrize("host", [None, 50.0])
 def test_as_few_layers_as_do_not_fit_go_to_the_host(dense, sparse, host):
-    """Of a mixture the experts of as few; each token reads the host's memory at two fifths of its
-    bandwidth, 89.6 GB/s where none is given, behind what the device has."""
+    """Of a mixture the experts of as few; each token reads the host's memory at four fifths of its
+    bandwidth, 89.6 GB/s where none is given, behind what the device has, and waits 0.28 ms at every
+    layer."""
     model = tf.load_model(MIXTURE) if sparse else dense
     asked = {"prompt": 500, "generate": 11, "profile": "llama.cpp", "dtype": "bf16"}
     found = by_kind(tf.fit(model, SMALL, host_bandwidth=host, **asked))
@@ -87,6 +89,12 @@ def test_as_few_layers_as_do_not_fit_go_to_the_host(dense, sparse, host):
         assert fits(value)
         assert not fits(value + less)
         assert f" at {host or 89.6:g} GB/s): " in found[kind].text
+        made = tf.fit(model, SMALL, host_bandwidth=host, engine_options={name: value}, **asked)
+        assert made.hosted.tokens_per_s[1] == found[kind].tokens_per_s
+        size, speed = made.hosted.size, made.hosted.speed
+        assert f"{size} in the computer's memory: decoding {speed}" in str(made)
+        low, expected, high = made.hosted.tokens_per_s
+        assert (low * 1.4, high / 1.4) == pytest.approx((expected, expected))
     speeds = [found[kind].tokens_per_s for kind in kinds]
     whole = tf.estimate(model, SMALL, **asked).per_token.expected_s
     assert all(0 < speed < 1 / whole for speed in speeds)
@@ -96,7 +104,7 @@ def test_as_few_layers_as_do_not_fit_go_to_the_host(dense, sparse, host):
     if not sparse:
         # a layer's share of what a token reads, on the host and on the device
         share = 25_560_064 / (40 * 25_560_064 + 2 * 256 * 1000)
-        read = int(gone) * 25_560_064 / (0.4e9 * (host or 89.6))
+        read = int(gone) * (25_560_064 / (0.8e9 * (host or 89.6)) + 0.28e-3)
         slow = 1 / (whole * (1 - int(gone) * share) + read)
         assert speeds[0] == pytest.approx(slow, rel=0.02)
 
@@ -120,7 +128,7 @@ def test_a_step_on_the_device_is_one_after_the_prompt_where_nothing_is_generated
     run = tf.estimate(
         dense, DEVICE, batch=2, prompt=100, generate=timed, dtype="bf16", profile="llama.cpp"
     )
-    assert _whole_s(room, Load(2, 100, 100 + generate)) == run.per_token.expected_s
+    assert whole_s(room, Load(2, 100, 100 + generate)) == run.per_token.expected_s
 
 
 def test_the_rate_behind_the_host_is_said_to_be_of_each_sequence_where_there_are_several(dense):
@@ -129,5 +137,17 @@ def test_the_rate_behind_the_host_is_said_to_be_of_each_sequence_where_there_are
         by_kind(tf.fit(dense, SMALL, batch=batch, **asked))["layers on the host"].text
         for batch in (1, 3)
     )
-    assert one.endswith("tokens/s")
-    assert three.endswith("tokens/s each")
+    assert " tokens/s (" in one
+    assert " tokens/s each (" in three
+
+
+def test_what_is_all_on_the_device_has_no_speed_with_the_host():
+    """The table of tokens, which llama.cpp leaves to the host, is no layer."""
+    asked = {"prompt": 500, "generate": 11, "dtype": "bf16"}
+    large = replace(DEVICE, memory_bytes=9e9)
+    model = tf.load_model(MIXTURE)
+    assert tf.fit(model, large, profile="llama.cpp", **asked).hosted is None
+    assert tf.fit(model, large, profile="vllm", **asked).hosted is None
+    some = {"profile": "llama.cpp", "engine_options": {"n_cpu_moe": 1}}
+    assert tf.fit(model, large, **some, **asked).hosted is not None
+    assert tf.fit(model, large, devices=2, **some, **asked).hosted is None

@@ -15,7 +15,8 @@ from thermoflop.cost.hardware.precision import choose_precision
 from thermoflop.cost.inference import setting as setting_module
 from thermoflop.cost.inference.arguments import default_format, default_sizes, in_16_bits, written
 from thermoflop.cost.inference.formats import choose_formats, stored_checkpoint
-from thermoflop.cost.inference.remedies import _goes_to_host, hosted_tokens_per_s
+from thermoflop.cost.inference.hosted import hosted_s
+from thermoflop.cost.inference.remedies import _goes_to_host
 from thermoflop.cost.inference.room import room_of
 from thermoflop.cost.inference.setting import Setting
 from thermoflop.cost.inference.steady import InFlight, chunk_of, steady_steps
@@ -81,12 +82,12 @@ def test_a_page_has_up_to_two_to_the_twentieth_tokens():
     assert (written("prompt", "2k"), written("batch", "2k")) == (2048, 2000)
 
 
-def test_layers_on_the_host_are_read_at_two_fifths_of_its_bandwidth_after_the_device():
-    """Three of four GB on the host, and one of cache, at 40 of 100 GB/s: a tenth of a second; a
-    quarter of 40 ms on the device."""
-    placed = SimpleNamespace(host_active_bytes=3e9, active_bytes=4e9)
-    assert hosted_tokens_per_s(placed, 0.04, 100, 1e9) == pytest.approx(1 / (0.01 + 0.1))
-    assert hosted_tokens_per_s(placed, 0.04, 100) == pytest.approx(1 / (0.01 + 0.075))
+def test_layers_on_the_host_are_read_at_four_fifths_of_its_bandwidth_after_the_device():
+    """Three of four GB on the host, and one of cache, at 80 of 100 GB/s: a twentieth of a second; a
+    quarter of 40 ms on the device; 0.28 ms at each of ten layers."""
+    placed = SimpleNamespace(host_active_bytes=3e9, active_bytes=4e9, host_layers=10)
+    assert hosted_s(placed, 0.04, 100, 1e9) == pytest.approx(0.01 + 0.05 + 0.0028)
+    assert hosted_s(placed, 0.04, 100) == pytest.approx(0.01 + 0.0375 + 0.0028)
 
 
 def test_what_prompts_bring_is_brought_by_each_sequence():

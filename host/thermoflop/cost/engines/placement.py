@@ -41,7 +41,8 @@ class PlacedLayer:
 class Placement:
     """What is on the device (the fullest of several) and on the host, in bytes.
 
-    ``host_active_bytes`` are read for every token from the host, ``active_bytes`` in all.
+    ``host_active_bytes`` are read for every token from the host, ``active_bytes`` in all;
+    ``host_layers`` have a part there.
     """
 
     device_bytes: float
@@ -50,6 +51,7 @@ class Placement:
     active_bytes: float
     layers: int
     caches: tuple[LayerCache, ...]
+    host_layers: int
 
 
 def placed_layers(share: Share) -> list[PlacedLayer]:
@@ -128,6 +130,7 @@ def place(
     tables, output, tower = outside_bytes(share)
     with_output = gpu_layers is None or gpu_layers > len(layers)
     kept, host, host_active, active = [], tables, 0.0, output
+    host_layers = first
     for index, layer in enumerate(layers):
         dense = layer.weight_bytes - layer.expert_bytes
         busy = layer.expert_bytes * (1 - (1 - layer.active) ** batch)
@@ -136,6 +139,7 @@ def place(
             host, host_active = host + layer.weight_bytes, host_active + dense + busy
         elif index < cpu_experts:
             host, host_active = host + layer.expert_bytes, host_active + busy
+            host_layers += layer.expert_bytes > 0
             kept.append(dense)
         else:
             kept.append(layer.weight_bytes)
@@ -146,7 +150,7 @@ def place(
     last = output if with_output else 0.0
     fullest = max(max(stages) + last, stages[0] + tower + (last if devices == 1 else 0.0))
     caches = tuple(cache for layer in layers[first:][:each] for cache in layer.caches)
-    return Placement(fullest, host, host_active, active, count, caches)
+    return Placement(fullest, host, host_active, active, count, caches, host_layers)
 
 
 def cells_of(context: int, window: float | None, ubatch: int) -> int:

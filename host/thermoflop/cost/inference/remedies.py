@@ -11,12 +11,13 @@ from thermoflop.base.units import gigabytes
 from thermoflop.cost.engines.budget import EngineMemory, engine_memory
 from thermoflop.cost.engines.footprint import Load, placement_of
 from thermoflop.cost.engines.raised import raised
+from thermoflop.cost.inference.hosted import Hosted, hosted_of, whole_s
 from thermoflop.cost.work.share import Layout, Share
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from thermoflop.cost.engines.placement import PlacedLayer, Placement
+    from thermoflop.cost.engines.placement import PlacedLayer
     from thermoflop.cost.inference.room import Room
     from thermoflop.cost.inference.unequal import Split
 
@@ -30,12 +31,6 @@ _GGUF = (
 _SERVED = ("fp8", "int4")
 _NARROWER = _GGUF[_GGUF.index("q3_k_m") :]  # than int4's 4.16 bits
 _CACHES = {"layers": ("q8_0", "q4_0"), "heads": ("fp8", "nvfp4")}
-# Bytes a second of two channels of DDR5-5600, a desktop's.
-HOST_BANDWIDTH_GB_S = 89.6
-# The share of that which llama.cpp's decoding reaches on the host, waiting for the device between:
-# 36.7 tokens/s of Qwen3-30B-A3B in Q4_K_M with the experts of 36 of 48 layers on a host whose
-# memory was measured at 102 GB/s (llmfit pull request 755).
-HOST_SHARE = 0.4
 MOST_HOST_BYTES = 8e12  # more than a server's sockets take: that is no remedy
 
 
@@ -140,7 +135,7 @@ def _hosted(room: Room, share: Share, load: Load, host_gb_s: float | None) -> It
 
     engine = room.engine or engine_memory("llama.cpp", room.device, None)[0]
     layers = placed_layers(share)
-    options, whole_s = engine.options, cache(lambda: _whole_s(room, load))
+    options, on_device_s = engine.options, cache(lambda: whole_s(room, load))
     trials = []
     if any(layer.expert_bytes for layer in layers) and not options["cpu_moe"]:
         trials.append(("experts on the host", "n_cpu_moe", range(1, len(layers) + 1)))
@@ -154,24 +149,18 @@ def _hosted(room: Room, share: Share, load: Load, host_gb_s: float | None) -> It
         place = bisect_left(values, True, key=lambda value: tried(value).memory(share, load).fits)
         if place < len(values):
             placed = placement_of(share, tried(values[place]).options, load.sequences)
-            found = _remedy(
-                room, kind, values[place], layers, placed, load, share, host_gb_s, whole_s
-            )
+            hosted = hosted_of(room, share, load, placed, host_gb_s, on_device_s())
+            found = _remedy(kind, values[place], layers, room, hosted)
             yield from () if found is None else (found,)
 
 
 def _remedy(
-    room: Room, kind: str, value: int, every: Sequence[PlacedLayer], placed: Placement,
-    load: Load, share: Share, host_gb_s: float | None, whole_s: Callable[[], float],
-) -> Remedy | None:  # fmt: skip
+    kind: str, value: int, every: Sequence[PlacedLayer], room: Room, hosted: Hosted
+) -> Remedy | None:
     """None where no host has so much memory."""
-    host_gb_s = HOST_BANDWIDTH_GB_S if host_gb_s is None else host_gb_s
-    layers = len(every)
-    # a layer's cache lies where the layer does
-    cached = float(room.memory(share, load).kv_bytes) * (layers - placed.layers) / layers
-    if placed.host_bytes + cached > MOST_HOST_BYTES:
+    if hosted.host_bytes > MOST_HOST_BYTES:
         return None
-    speed = hosted_tokens_per_s(placed, whole_s(), host_gb_s, cached)
+    layers = len(every)
     flag, many = f"-ngl {value}", f"{layers - value} of {layers} layers"
     if kind.startswith("experts"):
         flag, expert = f"-ncmoe {value}", [layer.expert_bytes > 0 for layer in every]
@@ -181,35 +170,5 @@ def _remedy(
     elif value == layers:
         many = "the output layer"
     whose = "llama.cpp's " if room.engine is None else ""
-    each = " each" if load.sequences > 1 else ""
-    text = (
-        f"{many} in the computer's memory ({whose}{flag}: "
-        f"{gigabytes(placed.host_bytes + cached)} at {host_gb_s:g} GB/s): "
-        f"{speed:.2g} tokens/s{each}"
-    )
-    return Remedy(kind, value, text, speed)
-
-
-def _whole_s(room: Room, load: Load) -> float:
-    """Seconds of a decode step as llama.cpp is expected to run it, if the device held it all."""
-    from thermoflop.cost.inference.estimate import estimate
-
-    return float(
-        estimate(
-            room.model, room.device, batch=load.sequences, prompt=load.prompt,
-            generate=max(2, load.context - load.prompt), dtype=room.dtype, kv_dtype=room.kv_dtype,
-            profile="llama.cpp",
-        ).per_token.expected_s
-    )  # fmt: skip
-
-
-def hosted_tokens_per_s(
-    placed: Placement, whole_s: float, host_gb_s: float, cached: float = 0.0
-) -> float:
-    """Tokens a second of each sequence: the device's part of a decode step that takes ``whole_s``
-    there, and what the host reads of its memory in the meantime, one after the other; ``cached``
-    are bytes of the cache that it holds.
-    """
-    on_device = 1 - placed.host_active_bytes / placed.active_bytes
-    host_s = (placed.host_active_bytes + cached) / (HOST_SHARE * host_gb_s * 1e9)
-    return float(1 / (whole_s * on_device + host_s))
+    text = f"{many} in the computer's memory ({whose}{flag}: {hosted.size}): {hosted.speed}"
+    return Remedy(kind, value, text, hosted.tokens_per_s[1])

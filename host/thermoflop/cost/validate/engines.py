@@ -15,7 +15,8 @@ from thermoflop.base.record import record
 from thermoflop.cost.catalogue.devices import find_device
 from thermoflop.cost.engines.budget import SPREAD, Budget, engine_memory
 from thermoflop.cost.engines.footprint import MIB, Load
-from thermoflop.cost.inference.capacity import Fit, fit
+from thermoflop.cost.inference.capacity import fit
+from thermoflop.cost.inference.what_fits import Fit
 from thermoflop.cost.published.row import Skipped
 from thermoflop.cost.work.share import Share
 from thermoflop.errors import ThermoflopError

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from thermoflop.base.explanation import Explanation
 from thermoflop.base.units import digits, gigabytes, scaled, seconds, table, wrapped
-from thermoflop.cost.inference.capacity import Fit, describe_devices
+from thermoflop.cost.inference.what_fits import Fit, describe_devices
 from thermoflop.cost.memory import (
     RESERVE_BYTES,
     RESERVE_SHARE,

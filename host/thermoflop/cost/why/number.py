@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from thermoflop.base.number import Number
-    from thermoflop.cost.inference.capacity import Fit
     from thermoflop.cost.inference.result import Estimate
     from thermoflop.cost.inference.setting import Setting
+    from thermoflop.cost.inference.what_fits import Fit
     from thermoflop.cost.roofline.span import Span
     from thermoflop.cost.work.work import Work
 

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 from thermoflop.base.record import record, replace
 from thermoflop.cost.catalogue.devices import find_device
 from thermoflop.cost.catalogue.profiles import Profile, custom_profile
-from thermoflop.cost.inference.capacity import Fit, fit
+from thermoflop.cost.inference.capacity import fit
 from thermoflop.cost.inference.compare import Variant, forms_of, variant_of
 from thermoflop.cost.inference.estimate import estimate
 from thermoflop.cost.inference.held_to import rates_on
+from thermoflop.cost.inference.what_fits import Fit
 from thermoflop.cost.mqa_page.page import Page
 from thermoflop.cost.reports.saturation import BATCHES
 from thermoflop.errors import ThermoflopError

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 from thermoflop.base.record import replace
 from thermoflop.base.sheet import Figure, Grid, Row, column, figure, figures_of
 from thermoflop.base.units import digits, gigabytes, scaled, seconds
-from thermoflop.cost.inference.capacity import fit_sheet
 from thermoflop.cost.inference.compare import Variant, token_bytes, variant_figures
 from thermoflop.cost.inference.result import Estimate, estimate_sheet, first_of
+from thermoflop.cost.inference.what_fits import fit_sheet
 from thermoflop.cost.memory import memory_sheet
 from thermoflop.cost.roofline.rates import peak_said
 from thermoflop.cost.why.labels import labels
