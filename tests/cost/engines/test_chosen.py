@@ -22,9 +22,9 @@ WIDTHS = 576 + 512  # of a latent as key and as value (DeepSeek-V2, section 2.1)
 LAYERS, HEADS, KEYS = 61, 128, 2048  # of DeepSeek-V3.2
 
 
-def setting(profile, gpu="h200", tp=8, model="deepseek-v3.2"):
+def setting(profile, gpu="h200", tp=8, model="deepseek-v3.2", kv="bf16"):
     found = load_model(model)
-    device, precision = find_device(gpu), choose_precision("fp8")
+    device, precision = find_device(gpu), choose_precision("fp8", kv_dtype=kv)
     return Setting(found, device, Layout(tp=tp), precision, find_profile(profile))
 
 
@@ -93,6 +93,23 @@ def test_vllm_decodes_a_sequence_on_one_core_of_hopper(sequences, cores):
     works = setting("vllm").works(decode_step(4000, sequences))
     needed = LAYERS * sequences * KEYS * 64 * 2 * WIDTHS
     assert attended_flops(works) == pytest.approx(needed * cores)
+
+
+@pytest.mark.parametrize(
+    ("step", "tp", "times"),
+    [
+        (decode_step(4000, 1), 8, 640 / 250), (decode_step(4000, 500), 8, 640 / 250),
+        (prefill_step(4000, 1), 8, 640 / 250),
+        (prefill_step(4000, 1), 4, 1),  # 32 heads a device: its cache is written in 16 bits first
+    ],
+)  # fmt: skip
+def test_vllm_widens_a_cache_of_8_bits_in_a_kernel_that_divides_the_keys(step, tp, times):
+    """Of 64 heads, at 250 TFLOP/s where 16 bits run at 640 (FlashMLA)."""
+    places = LAYERS * step.batch * step.new * KEYS * 64 * 2 * WIDTHS
+    works = setting("vllm", tp=tp, kv="fp8").works(step)
+    assert attended_flops(works) == pytest.approx(places * times)
+    sixteen = setting("sglang", tp=tp, kv="fp8").works(prefill_step(4000, 1))
+    assert attended_flops(sixteen) == pytest.approx(LAYERS * 4000 * KEYS * 64 * 2 * WIDTHS)
 
 
 def test_others_decode_unpadded():

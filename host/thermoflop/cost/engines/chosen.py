@@ -19,7 +19,10 @@ decodes, empty places are cheaper: a token of GLM-5.1 lost 4.6 ms by padding at 
 and 11.7 at 4,096 to 4,608 (vllm pull 46189).
 
 vLLM decodes on Hopper by the same kernel, which gives a block of 64 heads one core
-(``dim3((params.h_q/B_H)*params.s_q)``, phase1.cuh): few sequences leave the others idle.
+(``dim3((params.h_q/B_H)*params.s_q)``, phase1.cuh): few sequences leave the others idle. With a
+cache of 8 bits, and fewer than 32 heads on a device in prompts too, it takes FlashMLA's kernel for
+decoding (``MIN_HEADS_FOR_BF16_PREFILL``), which divides the keys, and makes 16 bits of them first:
+250 TFLOP/s where two blocks of heads do not share that work (FlashMLA's deep dive of 2025-09-29).
 """
 
 from __future__ import annotations
@@ -46,6 +49,8 @@ TILES = {"hopper": 64, "blackwell": 128}  # query heads that a kernel of FlashML
 PREPARING = 8
 # Queries are copied into a larger matrix of zeros (flashmla_sparse.py of vLLM).
 PADDING = 2
+# How many times as long as 640 TFLOP/s an attention takes that widens its keys.
+WIDENING, FEW_HEADS = 640 / 250, 32
 SCORES = "index scores"
 CHOOSING = (SCORES, "index_q", "index_weights")  # needless where all keys are attended
 # A score is written in 32 bits and read by the kernel that chooses (``top_k_per_row`` of vLLM).
@@ -78,18 +83,30 @@ def forms_of(step: Step, keys: int, engine: Engine) -> list[tuple[Number, Step]]
 
 
 def as_gathered(
-    works: list[Work], step: Step, engine: Engine, device: Device, keys: int
+    works: list[Work], step: Step, engine: Engine, device: Device, keys: int, cache_bytes: float = 2
 ) -> list[Work]:
-    """The operators of a step as kernels run it that gather ``keys`` that an indexer chose."""
+    """The operators of a step as kernels run it that gather ``keys`` that an indexer chose, from a
+    cache of so many bytes a number."""
     reading = step.encode is not False
     if reading and step.mla != "absorbed":
         return [replace(work, times=0.0) if work.name in CHOOSING else work for work in works]
     works = [_selecting(work) if work.name == SCORES else work for work in works]
     tile = TILES.get(architecture_of(device), 0)
-    if not tile or not (reading or (engine.one_core and tile == TILES["hopper"])):
+    hopper = tile == TILES["hopper"]
+    if not tile or not (reading or (engine.one_core and hopper)):
         return works
-    places = keys if tile == TILES["hopper"] else 0
-    return [_padded(work, tile, device, places, reading=reading) for work in works]
+    widens = engine.one_core and hopper and cache_bytes < 2
+    found: list[Work] = []
+    for work in works:
+        if isinstance(work.operator, Attend) and work.operator.kv_heads == 1:
+            factor = _places(work.operator, keys) if reading and hopper else 1.0
+            if widens and not (reading and work.operator.heads >= FEW_HEADS):
+                factor = factor * WIDENING
+            elif not reading:
+                factor = _idle(work.operator, tile, device)
+            work = _padded(work, work.operator, tile, factor)
+        found.append(work)
+    return found
 
 
 def _selecting(work: Work) -> Work:
@@ -103,20 +120,23 @@ def _selecting(work: Work) -> Work:
     )
 
 
-def _padded(work: Work, tile: int, device: Device, places: int, *, reading: bool) -> Work:
-    """Attention of whole tiles of heads, which is two products of 16 bits: in a prompt of so many
-    ``places`` for a query (0: of what is there), else of one query a sequence, a tile on a core."""
-    operator = work.operator
-    if work.kind != "attention" or not isinstance(operator, Attend) or operator.kv_heads != 1:
-        return work
-    tiles = ceil_div(operator.heads, tile)
-    flops = work.flops * (tiles * tile / operator.heads)
-    if not reading:
-        flops = flops * maximum(1.0, (device.cores or 1) / (operator.sequences * tiles))
-    elif places:
-        flops = flops * (operator.queries * places / operator.pairs)
-    more = PADDING if tiles * tile > operator.heads else 0
+def _places(operator: Attend, keys: int) -> Number:
+    """How many times the pairs of a prompt the places are that its queries have."""
+    return operator.queries * keys / operator.pairs
+
+
+def _idle(operator: Attend, tile: int, device: Device) -> Number:
+    """All cores for each that has a tile of heads of a sequence."""
+    tiles = operator.sequences * ceil_div(operator.heads, tile)
+    return maximum(1.0, (device.cores or 1) / tiles)
+
+
+def _padded(work: Work, operator: Attend, tile: int, factor: Number) -> Work:
+    """Attention of whole tiles of heads, which is two products of 16 bits, of ``factor`` times its
+    pairs."""
+    heads = ceil_div(operator.heads, tile) * tile
+    more = PADDING if heads > operator.heads else 0
     return replace(
-        work, flops=flops, row_flops=0.0, wide=True,
+        work, flops=work.flops * (factor * heads / operator.heads), row_flops=0.0, wide=True,
         launches=work.launches + more, followers=work.followers + more,
     )  # fmt: skip

@@ -143,7 +143,8 @@ class Setting:
             works = as_tiled(works, engine, self.device)
         if not (self.keys_chosen and engine.narrows):
             return works
-        return as_gathered(works, step, engine, self.device, self.keys_chosen)
+        cache_bytes = self.precision.kv_bytes
+        return as_gathered(works, step, engine, self.device, self.keys_chosen, cache_bytes)
 
     def _has_sinks(self) -> bool:
         return has_sinks(self.model.description)
