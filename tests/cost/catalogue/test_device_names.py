@@ -23,6 +23,7 @@ from thermoflop.errors import InputError
         ("rtx 3080 10gb", "RTX 3080"),
         ("GeForce RTX 3080 Ti 12GB", "RTX 3080 Ti"),
         ("jetson orin", "Jetson AGX Orin 64GB"),
+        ("w7800", "Radeon PRO W7800"),  # as the one name ends
         ("amd 7900 xtx", "RX 7900 XTX"),
         ("gtx 1650", "GTX 1650"),
         ("NVIDIA GeForce GTX 1660 Ti", "GTX 1660 Ti"),

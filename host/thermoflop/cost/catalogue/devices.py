@@ -133,6 +133,7 @@ def find_device(name: str) -> Device:
         return typed[0]
     start = _plain(name)
     begin = {names[0] for key, names in plain_names().items() if key.startswith(start)}
+    begin = begin or {names[0] for key, names in plain_names().items() if key.endswith(start)}
     if len(begin) == 1 and len(start) >= SHORTEST_START:
         return device_from(sheet(begin.pop()))
     raise _unknown(name)

@@ -169,12 +169,16 @@ def _parsed(key: str, shown: object) -> tuple[float, float, float, str, str]:
 
 
 COMMON = ("bf16", "fp8", "awq", "q8_0", "q4_k_m")  # what is said where nothing is like a name
+_UNSLOTH = re.compile(r"(?:ud-)?(i?q\d(?:_k)?)_(?:xl|m|s|xxs)")
 _BITS = re.compile(r"(?:u?int|fp|float|[wq])?[-_ ]?(\d{1,2})[-_ ]?(?:bits?|b)?")
 
 
 def asked_for(name: str, known: Sequence[str]) -> str:
     """What belongs in the place of a name that is no format: where it says only how many bits,
     the formats of so many."""
+    if mix := _UNSLOTH.fullmatch(name.lower()):
+        near = f"{mix[1]}_m" if f"{mix[1]}_m" in known else "q8_0"
+        return f"Unsloth's mixes differ from model to model: expected the file, or {near}"
     said = _BITS.fullmatch(name.lower())
     bits = "" if said is None else said[1]
     named = [each for each in known if bits and re.search(r"(?<!exl)\d+|$", each)[0] == bits]  # type: ignore[index]
