@@ -201,7 +201,7 @@ def training_text(estimate: TrainingEstimate) -> str:
         ),
         f"  activations {gigabytes(memory.activation_bytes)} ({_kept(memory.form, estimate)})",
         (
-            f"  logits {gigabytes(memory.logit_bytes)}, "
+            f"  logits {gigabytes(memory.logit_bytes)}{_loss(estimate)}, "
             f"while working {gigabytes(memory.working_bytes)}, "
             f"reserve {gigabytes(memory.reserve_bytes)} assumed"
         ),
@@ -211,6 +211,11 @@ def training_text(estimate: TrainingEstimate) -> str:
         wrapped(estimate.provenance),
     ]
     return "\n".join(lines)
+
+
+def _loss(estimate: TrainingEstimate) -> str:
+    """How the loss holds them."""
+    return "" if estimate.question is None else f" (loss {estimate.question.loss})"
 
 
 def _surely(memory: TrainingMemory) -> bool:
