@@ -89,7 +89,7 @@ def test_a_report_carries_every_figure_of_its_record(found: tf.TrainingEstimate)
         ),
         f"activations {gigabytes(memory.activation_bytes)} (",
         (
-            f"logits {gigabytes(memory.logit_bytes)} (loss compiled), while working "
+            f"logits {gigabytes(memory.logit_bytes)} (loss full), while working "
             f"{gigabytes(memory.working_bytes)}, reserve {gigabytes(memory.reserve_bytes)} assumed"
         ),
         f"memory a device: {gigabytes(memory.total_bytes)} of {gigabytes(10e9)}, fits",
