@@ -131,6 +131,7 @@ def test_a_file_that_is_no_config_is_called_what_it_is_and_an_option_stands_once
     [
         ("fit gpt2 --dtype q4km", "did you mean q4_k_m?"),
         ("fit gpt2 --dtype UD-Q4_K_XL", "differ from model to model: expected the file, or q4_k_m"),
+        ("fit gpt2 --dtype Q4_K", "did you mean q4_k_m?"),
         ("fit gpt2 --dtype q8_k_xl", "expected the file, or q8_0"),
         ("fit gpt2 --dtype 4bit", "one of 4 bits, such as q4_k_m, awq, gptq, int4, mxfp4"),
         ("fit gpt2 --dtype q4", "one of 4 bits, such as q4_k_m, awq, gptq"),

@@ -206,7 +206,6 @@ def test_every_question_refuses_a_publication_that_its_engine_does_not_read(ask)
         ask(PUBLISHED["exl2"])
 
 
-@pytest.mark.parametrize("name", PUBLISHED)
 @pytest.mark.parametrize("name", ["lmstudio", "LM Studio", "koboldcpp", "llamafile"])
 def test_what_runs_llama_cpp_is_called_by_its_own_name_too(name):
     own, plain = (tf.estimate("gpt2", "rtx 4090", profile=each) for each in (name, "llama.cpp"))
@@ -214,6 +213,7 @@ def test_what_runs_llama_cpp_is_called_by_its_own_name_too(name):
     assert own.memory.total_bytes == plain.memory.total_bytes
 
 
+@pytest.mark.parametrize("name", PUBLISHED)
 @pytest.mark.parametrize("profile", ["llama.cpp", "ollama"])
 def test_what_gguf_files_have_no_format_of_is_counted_in_one_about_as_wide(name, profile):
     """Ollama's downloads are q4_k_m, whatever was published."""

@@ -177,8 +177,10 @@ def asked_for(name: str, known: Sequence[str]) -> str:
     """What belongs in the place of a name that is no format: where it says only how many bits,
     the formats of so many."""
     if mix := _UNSLOTH.fullmatch(name.lower()):
-        near = f"{mix[1]}_m" if f"{mix[1]}_m" in known else "q8_0"
-        return f"Unsloth's mixes differ from model to model: expected the file, or {near}"
+        plain = f"{mix[1]}_m" if f"{mix[1]}_m" in known else "q8_0"
+        return f"Unsloth's mixes differ from model to model: expected the file, or {plain}"
+    if f"{name.lower()}_m" in known:  # llama-quantize's q4_k is its q4_k_m
+        return f"did you mean {name.lower()}_m?"
     said = _BITS.fullmatch(name.lower())
     bits = "" if said is None else said[1]
     named = [each for each in known if bits and re.search(r"(?<!exl)\d+|$", each)[0] == bits]  # type: ignore[index]

@@ -78,13 +78,11 @@ USUAL = {
 # What torch and people call them.
 _SPELLED = {
     "bfloat16": "bf16", "float16": "fp16", "half": "fp16", "float32": "fp32", "float": "fp32",
-    # aliases of llama-quantize (llama.cpp, tools/quantize)
-    "q3_k": "q3_k_m", "q4_k": "q4_k_m", "q5_k": "q5_k_m",
 }  # fmt: skip
 
 
 def spelled(name: str) -> str:
-    """A format's name in lower case, torch's names (``torch.bfloat16``) and short ones as ours."""
+    """A format's name in lower case, torch's names (``torch.bfloat16``) as ours."""
     key = name.strip().lower().removeprefix("torch.")
     return _SPELLED.get(key, key)
 
