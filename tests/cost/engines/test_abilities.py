@@ -208,9 +208,11 @@ def test_every_question_refuses_a_publication_that_its_engine_does_not_read(ask)
 
 @pytest.mark.parametrize("name", ["lmstudio", "LM Studio", "koboldcpp", "llamafile"])
 def test_what_runs_llama_cpp_is_called_by_its_own_name_too(name):
-    own, plain = (tf.estimate("gpt2", "rtx 4090", profile=each) for each in (name, "llama.cpp"))
-    assert own.per_token == plain.per_token
-    assert own.memory.total_bytes == plain.memory.total_bytes
+    own, other = (
+        tf.estimate("gpt2", "rtx 4090", dtype="bf16", profile=each) for each in (name, "ollama")
+    )
+    assert own.per_token == other.per_token
+    assert own.memory.total_bytes == other.memory.total_bytes
 
 
 @pytest.mark.parametrize("name", PUBLISHED)
