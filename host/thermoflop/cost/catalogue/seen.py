@@ -36,12 +36,12 @@ the larger. Whatever else is unseen, one thing more never makes an interval narr
 from __future__ import annotations
 
 from thermoflop.base.record import record, replace
+from thermoflop.cost.hardware.device import Device, architecture_named
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from thermoflop.cost.hardware.device import Device
     from thermoflop.cost.hardware.precision import Precision
     from thermoflop.model.model import Model
 
@@ -74,20 +74,6 @@ SAID = {
 }
 # The normal quantile at the ends of an 80 % interval.
 END = 1.2815515655446004
-# By NVIDIA's names of products (developer.nvidia.com/cuda-gpus and cuda-legacy-gpus); the names of
-# Ada's workstation cards begin as those of others: RTX 2000 Ada, RTX 3500 Ada, RTX 5000 Ada.
-ARCHITECTURES = (
-    ("blackwell", ("B100", "B200", "B300", "GB200", "GB300")),
-    ("hopper", ("H100", "H200", "H800", "H20-", "GH200")),
-    ("ampere", ("A100", "A800", "A30")),
-    ("ada", ("L40", "L4", "L20", "L2", "RTX 40", "RTX 2000 Ada", "RTX 3500 Ada", "RTX 4500 Ada",
-             "RTX 5000 Ada", "RTX 5880 Ada", "RTX 6000 Ada")),
-    ("consumer ampere", ("RTX 30", "A10", "A16", "A2", "A40", "RTX A")),
-    ("consumer blackwell", ("RTX 50", "RTX PRO", "RTX 6000 Pro", "RTX 6000D", "DGX Spark")),
-    ("turing", ("T4", "RTX 20", "GTX 16", "Quadro RTX", "TITAN RTX")),
-    ("volta", ("V100", "TITAN V")),
-    ("pascal", ("P40", "P100", "GTX 10")),
-)  # fmt: skip
 
 
 @record
@@ -104,11 +90,6 @@ def architecture_of(device: Device) -> str:
     return architecture_named(device.name) or device.vendor or device.name
 
 
-def architecture_named(name: str) -> str | None:
-    """The architecture that the name of a device tells; None where it tells none."""
-    return next((kind for kind, starts in ARCHITECTURES if name.startswith(starts)), None)
-
-
 def unseen_of_device(device: Device, seen: Seen) -> tuple[str, ...]:
     """What of a device that was never measured is new. Of makers but NVIDIA the vendor stands for
     the architecture: where none of it was seen and others were, its maker is new as well."""
@@ -121,7 +102,7 @@ def unseen_of_device(device: Device, seen: Seen) -> tuple[str, ...]:
 
 def nothing_like(device: Device, unseen: tuple[str, ...]) -> str:
     """A device that was never measured, and those of its architecture where they were not either,
-    in words. ``ARCHITECTURES`` has not NVIDIA's Jetson."""
+    in words."""
     kind = architecture_of(device)
     kin = "known to be of its architecture" if kind == "NVIDIA" else kind
     return ", nor any ".join(

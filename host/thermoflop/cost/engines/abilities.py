@@ -8,11 +8,11 @@ device that a profile was fitted to runs its engine.
 from __future__ import annotations
 
 from thermoflop.cost.engines.engine import ENGINES, Engine
+from thermoflop.cost.hardware.device import Device, architecture_named
 from thermoflop.model.architecture.formats import spelled
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from thermoflop.cost.hardware.device import Device
     from thermoflop.cost.work.share import Layout
 
 _WIDELY = "llama.cpp"  # runs on nearly everything
@@ -25,13 +25,8 @@ _KINDS = (
     ("quark", "Quark"), ("gguf", "GGUF"), ("q", "GGUF"), ("iq", "GGUF"), ("tq", "GGUF"),
     ("bitnet", "GGUF"), ("ternary", "GGUF"),  # llama.cpp's converter writes tq2_0 of it
 )  # fmt: skip
-# Compute capabilities of NVIDIA's devices before Ampere (8.0), by how their names start
-# (developer.nvidia.com/cuda-legacy-gpus and cuda-gpus): Pascal, Volta, Turing.
-_CAPABILITIES = (
-    ("p100", 6.0), ("p40", 6.1), ("gtx 10", 6.1), ("v100", 7.0), ("titan v", 7.0), ("t4", 7.5),
-    ("gtx 16", 7.5), ("rtx 206", 7.5), ("rtx 207", 7.5), ("rtx 208", 7.5), ("titan rtx", 7.5),
-    ("quadro rtx", 7.5),
-)  # fmt: skip
+# Compute capabilities of NVIDIA's devices before Ampere (8.0); of Pascal's, P100 has 6.0.
+_CAPABILITIES = {"pascal": 6.1, "volta": 7.0, "turing": 7.5}
 _WORDS = {"ep": "expert parallel", "cp": "context parallel"}
 _FORMATS = {"GGUF": "a format of GGUF files, such as q4_k_m, q8_0 or bf16"}
 # What its name says is in such files too, or is the width alone. What is published as the first is
@@ -82,8 +77,8 @@ def capability_of(device: Device) -> float | None:
     """The compute capability of an NVIDIA device before Ampere; None of all others."""
     if device.vendor != "NVIDIA":
         return None
-    name = device.name.lower()
-    return next((number for start, number in _CAPABILITIES if name.startswith(start)), None)
+    early = device.name.startswith("P100")
+    return 6.0 if early else _CAPABILITIES.get(architecture_named(device.name) or "")
 
 
 def no_layout(engine: Engine, layout: Layout, device: Device | None = None) -> str:

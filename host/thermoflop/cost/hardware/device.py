@@ -50,6 +50,20 @@ _NUMBERS = frozenset({
 _WORDS = frozenset({
     "name", "vendor", "memory_kind", "link", "pcie", "note", "source", "confidence",
 })  # fmt: skip
+# By NVIDIA's names of products (developer.nvidia.com/cuda-gpus and cuda-legacy-gpus); the names of
+# Ada's workstation cards begin as those of others: RTX 2000 Ada, RTX 3500 Ada, RTX 5000 Ada.
+ARCHITECTURES = (
+    ("blackwell", ("B100", "B200", "B300", "GB200", "GB300")),
+    ("hopper", ("H100", "H200", "H800", "H20-", "GH200")),
+    ("ampere", ("A100", "A800", "A30")),
+    ("ada", ("L40", "L4", "L20", "L2", "RTX 40", "RTX 2000 Ada", "RTX 3500 Ada", "RTX 4500 Ada",
+             "RTX 5000 Ada", "RTX 5880 Ada", "RTX 6000 Ada")),
+    ("consumer ampere", ("RTX 30", "A10", "A16", "A2", "A40", "RTX A")),
+    ("consumer blackwell", ("RTX 50", "RTX PRO", "RTX 6000 Pro", "RTX 6000D", "DGX Spark")),
+    ("turing", ("T4", "RTX 20", "GTX 16", "Quadro RTX", "TITAN RTX")),
+    ("volta", ("V100", "TITAN V")),
+    ("pascal", ("P40", "P100", "GTX 10")),
+)  # fmt: skip
 
 
 @record
@@ -213,6 +227,11 @@ class Device:
         if rate is None:
             rate, what = usual.bytes_s, usual.what
         return Network(self.node_devices or usual.node_size, rate, what)
+
+
+def architecture_named(name: str) -> str | None:
+    """The architecture that the name of a device tells; None where it tells none."""
+    return next((kind for kind, starts in ARCHITECTURES if name.startswith(starts)), None)
 
 
 def format_in_4_bits(device: Device) -> str:

@@ -4,20 +4,11 @@ from __future__ import annotations
 
 from math import hypot
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from thermoflop.cost.hardware.device import Device
+from thermoflop.cost.hardware.device import Device, architecture_named
 
-# By NVIDIA's names of products; longer beginnings first. The RTX PRO of Blackwell and the RTX 50
-# have other tensor cores than B200 (compute capability 12.0 against 10.0).
-_ARCHITECTURES = {
-    "blackwell": ("b100", "b200", "b300", "gb200", "gb300"),
-    "hopper": ("h100", "h200", "h20", "h800", "gh200"),
-    "ada": ("l40", "l4", "l20", "l2", "rtx 40", "rtx 2000 ada", "rtx 3500 ada", "rtx 4500 ada",
-            "rtx 5000 ada", "rtx 5880 ada", "rtx 6000 ada"),
-    "ampere": ("a100", "a800", "a10", "a30", "a40", "a16", "a2", "rtx 30", "rtx a"),
-    "blackwell-rtx": ("rtx 50", "rtx pro", "rtx 6000 pro", "rtx 6000d", "dgx spark"),
-}  # fmt: skip
+# What measured kernels call an architecture; others as they are. The RTX PRO of Blackwell and the
+# RTX 50 have other tensor cores than B200 (compute capability 12.0 against 10.0).
+_CALLED = {"consumer ampere": "ampere", "consumer blackwell": "blackwell-rtx"}
 CLOCK_HZ = 1.9e9  # where a sheet has none
 EXP_PER_CYCLE = 16.0  # exponentials a core and cycle (CUDA C++ Programming Guide, throughput table)
 DOUBLED_EXP = ("b300", "gb300")  # NVIDIA: Blackwell Ultra doubles the rate for attention
@@ -26,11 +17,8 @@ PAIR_FLOPS = 4 * 128.0  # of a query and a key of 128 dimensions, for one expone
 
 def architecture_of(device: Device) -> str:
     """The architecture of a device by its name; its own name where that is not known."""
-    name = device.name.lower()
-    for architecture, beginnings in _ARCHITECTURES.items():
-        if name.startswith(beginnings):
-            return architecture
-    return device.name
+    name = architecture_named(device.name) or device.name
+    return _CALLED.get(name, name)
 
 
 def sheet_of(device: Device) -> dict[str, float]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from thermoflop.base.record import record, replace
 
 if TYPE_CHECKING:
@@ -92,8 +94,6 @@ def best_load(unit: Unit, targets: Targets) -> Found | None:
 
 def _last_within(loads: Loads, targets: Targets) -> int | None:
     """The place of the load with the highest rate that keeps both targets."""
-    import numpy as np
-
     within = loads.token_s <= (targets.token_s or np.inf)
     within &= loads.first_s <= (targets.first_s or np.inf)
     if not within.any():
@@ -103,8 +103,6 @@ def _last_within(loads: Loads, targets: Targets) -> int | None:
 
 def _refined(unit: Unit, loads: Loads, index: int) -> Loads:
     """Loads from one of the table to the next."""
-    import numpy as np
-
     known = loads.sequences
     first, last = known[index], known[min(index + 1, len(known) - 1)]
     points = np.append(np.rint(np.linspace(first, last, REFINED)), last)
@@ -145,8 +143,6 @@ def replicated(found: Found, question: Question) -> Found | None:
 
 def at_load(found: Found, question: Question, count: int) -> Found:
     """So many replicas under the load that is asked for, which may be less than they can bear."""
-    import numpy as np
-
     if found.pools is not None:
         return replace(found, replicas=count, rate=found.rate * count, users=found.users * count)
     loads = found.unit.loads()

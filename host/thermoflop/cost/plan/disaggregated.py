@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from thermoflop.cost.memory import kv_bytes
 from thermoflop.cost.plan.choice import Found, Pools, Question
 from thermoflop.cost.serving.times import StepTimes
@@ -71,8 +73,6 @@ def _per_device(entry: tuple[float, Unit]) -> float:
 def _decoding(unit: Unit, targets: Targets) -> tuple[float, float] | None:
     """Sequences of a group and their step, at the highest load within the target, without
     prompts."""
-    import numpy as np
-
     known = np.append(unit.mixing.sequences[unit.mixing.sequences < unit.slots], unit.slots)
     step = np.interp(known, unit.mixing.sequences, unit.mixing.decode)
     within = step <= (targets.token_s or np.inf)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from math import ceil, floor, inf, sqrt
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from thermoflop.base.record import record, replace
 from thermoflop.cost.plan.choice import Found, Question, at_load
 from thermoflop.cost.plan.launch import launch
@@ -156,8 +158,6 @@ def _joules(found: Found) -> float | None:
 
 def frontier_of(units: list[Unit], question: Question) -> tuple[Point, ...]:
     """Loads that no other one beats in both speeds, by device, slow tokens first."""
-    import numpy as np
-
     points = []
     for name in dict.fromkeys(unit.setting.device.name for unit in units):
         here = [unit for unit in units if unit.setting.device.name == name]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from thermoflop.base.record import fields_of, record
 from thermoflop.cost.inference.setting import Setting
 from thermoflop.cost.memory import memory_of
@@ -62,8 +64,6 @@ class Unit:
     def loads(self, sequences: Any = None) -> Loads:
         """The steady states of so many sequences a group; those of the table without, up to the
         load at which every slot is taken: a prompt that is read has one, too."""
-        import numpy as np
-
         mixing = self.mixing
         if sequences is not None:
             return self._at(between(mixing, sequences), sequences)
@@ -80,8 +80,6 @@ class Unit:
 
 def up_to(loads: Loads, users: float) -> Loads:
     """The loads of at most so many users, the last one of as many."""
-    import numpy as np
-
     if loads.users[-1] <= users:
         return loads
     kept = loads.users < users
@@ -98,8 +96,6 @@ def largest_batch(room: Room, share: Share, lengths: Lengths, grid: Any) -> int:
 
     Without an engine's own rule, bytes grow evenly between the points of the grid.
     """
-    import numpy as np
-
     if room.engine is not None:
         held = room.engine.budget(share, load_of(lengths)).sequences
         return MOST if held is None else int(min(held, MOST))
@@ -111,8 +107,6 @@ def largest_batch(room: Room, share: Share, lengths: Lengths, grid: Any) -> int:
 
 def grid() -> Any:
     """The numbers of sequences that are tried."""
-    import numpy as np
-
     return np.unique(np.rint(np.geomspace(1, MOST, POINTS)))
 
 

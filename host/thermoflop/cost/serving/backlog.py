@@ -11,6 +11,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from thermoflop.base.record import record
 
 if TYPE_CHECKING:
@@ -43,8 +45,6 @@ class Prompts:
     step's own time."""
 
     def __init__(self, table: StepTable, lengths: Lengths, rate: float, prefix: float) -> None:
-        import numpy as np
-
         shares, prompts = np.array(lengths.prompts).T
         self.shares, self.new = shares, np.maximum(1.0, prompts * (1 - prefix))
         self.rate, self.mean = rate, float((self.shares * self.new).sum())
@@ -58,8 +58,6 @@ class Prompts:
     def sizes(self, unit: float) -> Any:
         """How often a prompt has so many units of tokens, of as many as may wait; between two, it
         is either."""
-        import numpy as np
-
         met = float((self.shares * self.work**2).sum() / (self.shares * self.work).sum())
         states = int(min(max(STATES, DEEP * met / unit), MOST_STATES))
         at = np.clip(self.work / unit, 1.0, states - 2.0)
@@ -75,8 +73,6 @@ def waiting(
 ) -> Waiting:
     """The stationary state beside so many sequences of a mean context, which have this place in the
     table; beside none, that of a server without them."""
-    import numpy as np
-
     apart = policy.name == "passes"
     room = float(policy.budget if apart else max(1, policy.budget - sequences))
     most = max(1 if prompts.mean > DEEP * room else 2, int(np.ceil(UNITS * room / prompts.mean)))
@@ -95,8 +91,6 @@ class _Chain:
     """``steps``: seconds of a step that reads 0, 1, ... units; ``sizes`` of prompts in units."""
 
     def __init__(self, steps: Any, sizes: Any, rate: float, idle: bool, apart: bool) -> None:
-        import numpy as np
-
         self.steps, self.sizes, self.rate, self.idle, self.apart = steps, sizes, rate, idle, apart
         self.most, self.count = len(steps) - 1, len(sizes)
         states = np.arange(self.count)
@@ -118,8 +112,6 @@ class _Chain:
 
 def _solved(chain: _Chain) -> Waiting:
     """The figures of a chain."""
-    import numpy as np
-
     inverse = np.linalg.inv(np.eye(chain.count) - chain.moves + 1.0 / chain.count)
     often = np.maximum(inverse.sum(axis=0) / chain.count, 0.0)
     often /= often.sum()
@@ -146,8 +138,6 @@ def _read_times(chain: _Chain, time: Any) -> tuple[float, Any]:
     Others who came in the same step are ahead of it or behind it, half and half. Those behind it
     are read with it as far as there is room.
     """
-    import numpy as np
-
     states, seen = np.arange(chain.count), chain.moves.copy()
     came = chain.units * chain.seconds
     if chain.idle:  # who wakes the server finds nobody
@@ -170,8 +160,6 @@ def _read_times(chain: _Chain, time: Any) -> tuple[float, Any]:
 
 def _ahead(chain: _Chain, weights: Any, short: Any) -> Any:
     """How often so many units are ahead of a request and its own, but where all fit in a step."""
-    import numpy as np
-
     left = np.bincount(chain.left, weights, chain.count)
     every = np.convolve(left, chain.sizes)[: chain.count]
     fit = float(weights[chain.left == 0].sum())
@@ -181,8 +169,6 @@ def _ahead(chain: _Chain, weights: Any, short: Any) -> Any:
 def _until_read(chain: _Chain, ahead: Any, more: Any, units: Any) -> tuple[Any, Any]:
     """Seconds until what is ahead, the own prompt included, is read, and what then waits or is in
     the last step; full steps first, while ``units`` a second come besides those ``more``."""
-    import numpy as np
-
     most, full_s = chain.most, float(chain.steps[-1])
     full = np.maximum((ahead - 1) // most, 0)
     final = ahead + more - full * most + units * full_s * full

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from thermoflop.base.messages import check_word
 from thermoflop.base.record import record, replace
 
@@ -60,8 +62,6 @@ def lengths_of(prompt: float, generate: float, shape: str = "fixed") -> Lengths:
     ``fixed``: all alike; ``uniform``: between 0.8 and 1.2 of the mean, as benchmarks draw them;
     ``lognormal``: with the spread of chat traces.
     """
-    import numpy as np
-
     check_word("lengths", shape, SHAPES, "is no distribution")
     points, shares, spread = np.ones(1), np.ones(1), 1.0
     if shape == "uniform":
@@ -84,8 +84,6 @@ def in_steps(lengths: Lengths, step_tokens: float) -> Lengths:
 
 def draw_lengths(lengths: Lengths, count: int, seed: int) -> tuple[list[int], list[int]]:
     """Prompt and output lengths of so many requests, whole tokens of at least 1."""
-    import numpy as np
-
     random = np.random.default_rng(seed)
     drawn = []
     for mean in (lengths.prompt, lengths.generate):
@@ -101,8 +99,6 @@ def draw_lengths(lengths: Lengths, count: int, seed: int) -> tuple[list[int], li
 
 def lengths_of_trace(trace: Trace) -> Lengths:
     """The moments of a trace, and the means of eighths of its prompts in order of length."""
-    import numpy as np
-
     prompts, outputs = np.array(trace.prompts, float), np.array(trace.outputs, float)
     ratios = outputs / outputs.mean()
     parts = [part for part in np.array_split(np.sort(prompts), 8) if len(part)]

@@ -14,6 +14,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from thermoflop.base.record import record, replace
 
 if TYPE_CHECKING:
@@ -52,16 +54,12 @@ class Mixing:
 
     def added(self, prompts: Any) -> Any:
         """What so many prompts a step add to a mean step."""
-        import numpy as np
-
         short, lone, more = self.short()
         together = (1 - np.exp(-prompts * short)) * (lone - more) + prompts * short * more
         return together + prompts * self.mean(lambda each: each.lone, long=True)
 
     def short(self) -> tuple[Any, Any, Any]:
         """Of the prompts that fit in a step: their share, and their mean ``lone`` and ``more``."""
-        import numpy as np
-
         share = self.mean(lambda _: 1.0, long=False)
         each = np.maximum(share, 1e-12)
         lone = self.mean(lambda stream: stream.lone, long=False) / each
@@ -69,8 +67,6 @@ class Mixing:
 
     def mean(self, of: Callable[[Stream], Any], *, long: bool | None = None) -> Any:
         """A mean over all prompts, of the long or the short ones alone where ``long`` says so."""
-        import numpy as np
-
         total: Any = 0.0
         for stream in self.streams:
             value = stream.share * of(stream)
@@ -90,8 +86,6 @@ def mixing_of(
 
     ``growth`` tokens of each sequence are in a decode step and taken from the budget.
     """
-    import numpy as np
-
     decode = steps.decode_s(sequences, lengths.context)
     apart = policy.name != "mixed"
     if apart:
@@ -118,8 +112,6 @@ def mixing_of(
 
 def between(mixing: Mixing, sequences: Any) -> Mixing:
     """The same at other numbers of sequences, between which times grow evenly."""
-    import numpy as np
-
     known = mixing.sequences
 
     def at(values: Any) -> Any:

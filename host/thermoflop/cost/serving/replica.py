@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from thermoflop.cost.energy import power_w
 from thermoflop.cost.engines.footprint import Load
 from thermoflop.cost.inference.speculative import tokens_per_check
@@ -84,8 +86,6 @@ class Replica:
 
     def mixing(self) -> Mixing:
         """Step times of a group by its number of sequences, with and without prompts."""
-        import numpy as np
-
         if self._mixing is None:
             known = np.arange(1.0, self.group_slots + 1)
             if len(known) > TABLED:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from os import PathLike
 from typing import Any
 
+import numpy as np
+
 from thermoflop.base.plain import checked_between, is_between, is_number
 from thermoflop.base.record import replace
 from thermoflop.base.units import digits
@@ -370,8 +372,6 @@ def _limit(
     full: bool = False,
 ) -> str:  # fmt: skip
     """What keeps the server from answering more, the first that is hit: see ``LIMITS``."""
-    import numpy as np
-
     shape, mixing = replica.lengths, replica.mixing()
     known = np.asarray(mixing.sequences, float)
     steps = shape.generate - 1

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from thermoflop.base.record import record
 from thermoflop.cost.serving.lengths import Lengths, draw_lengths
 from thermoflop.cost.serving.loop import Requests, Timings, run_loop
@@ -115,8 +117,6 @@ def _requests(
     users: int | None,
 ) -> Requests:  # fmt: skip
     """Lengths and arrival times, drawn or recorded."""
-    import numpy as np
-
     trace, per_step = arrivals.trace, replica.lengths.step_tokens
     if trace is None:
         prompts, outputs = draw_lengths(lengths, count, seed)
@@ -144,8 +144,6 @@ def _requests(
 def cut_short(outputs: list[int], seed: int) -> list[int]:
     """The first outputs of users who are met in the midst of them. Users who all begin one at once
     end together for ever after, where outputs are alike; those of a steady state do not."""
-    import numpy as np
-
     left = np.random.default_rng(seed + 2).uniform(0, 1, len(outputs))
     return [max(1, round(output * share)) for output, share in zip(outputs, left, strict=True)]
 
@@ -153,8 +151,6 @@ def cut_short(outputs: list[int], seed: int) -> list[int]:
 def _repeated(trace: Trace, count: int, rate: float | None, shares: int) -> list[float]:
     """Recorded arrivals, end to end, at the recorded rate or sped up to ``rate``, thinned to the
     share of one group."""
-    import numpy as np
-
     once = np.array(trace.arrivals_s)
     span = float(once[-1]) * len(once) / (len(once) - 1)
     again = -(-count // len(once))
@@ -177,8 +173,6 @@ class _Part:
 
 
 def _part(timings: Timings, requests: Requests, groups: int, users: int) -> _Part:
-    import numpy as np
-
     count = len(requests.prompts)
     warm = slice(min(max(int(WARM * count), users), count // 2), count)
     started, ended = np.array(timings.first_s)[warm], np.array(timings.last_s)[warm]
@@ -193,8 +187,6 @@ def _summary(
     parts: list[_Part], count: int, arrivals: Arrivals, seed: int,
     targets: tuple[float | None, float | None],
 ) -> Simulation:  # fmt: skip
-    import numpy as np
-
     first, decoding, tokens = (
         np.concatenate([getattr(part, name) for part in parts])
         for name in ("first_s", "decoding_s", "tokens")
@@ -215,6 +207,4 @@ def _summary(
 
 
 def _quantiles(values: Any) -> tuple[float, ...]:
-    import numpy as np
-
     return tuple(float(value) for value in np.quantile(values, QUANTILES))

@@ -16,6 +16,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from thermoflop.base.record import record, replace
 from thermoflop.cost.serving.backlog import Prompts, waiting
 from thermoflop.cost.serving.mixing import Mixing, between
@@ -57,8 +59,6 @@ class Steady:
 
 def closed_loop(mixing: Mixing, lengths: Lengths, users: Any, slots: Any, policy: Policy) -> Steady:
     """Users in flight: ``mixing`` is tabled by sequences, in rising order, from 1 on."""
-    import numpy as np
-
     if policy.name == "static":
         return _static(mixing, lengths, users, slots)
     users, beside = np.asarray(users, float), policy.name != "passes"
@@ -82,8 +82,6 @@ def closed_loop(mixing: Mixing, lengths: Lengths, users: Any, slots: Any, policy
 
 def _static(mixing: Mixing, lengths: Lengths, users: Any, slots: Any) -> Steady:
     """Batches of all users that fit: their prompts are read at once, then all are generated."""
-    import numpy as np
-
     users, steps = np.asarray(users, float), lengths.generate - 1
     batch = np.minimum(users, slots)
     at = between(mixing, batch)
@@ -123,8 +121,6 @@ def at_sequences(mixing: Mixing, lengths: Lengths, sequences: Any, beside: bool)
     served a step's room at a time: counted in steps, whatever those last, its wait is Pollaczek's
     and Khinchine's. Apart from decoding they meet only those that ended with the same step.
     """
-    import numpy as np
-
     steps, at = lengths.generate - 1, between(mixing, sequences)
     prompts, users = sequences / steps, sequences
     short, _, more = at.short()
@@ -150,8 +146,6 @@ def _behind(at: Mixing, lengths: Lengths, others: Any) -> tuple[Any, Any]:
     Those that take less than a step wait only where several fill one. Equal outputs keep their
     distance once they have it: nobody waits for long.
     """
-    import numpy as np
-
     free = np.maximum(1 - others * at.mean(lambda each: each.fill), 1e-3)
     spread = max(lengths.generate_square - lengths.generate**2, 0.0)
 
@@ -166,8 +160,6 @@ def _behind(at: Mixing, lengths: Lengths, others: Any) -> tuple[Any, Any]:
 
 def _together(at: Mixing, others: Any) -> Any:
     """Seconds that each of the prompts adds which are read together with the own one."""
-    import numpy as np
-
     passes = np.maximum((1 + others) * at.mean(lambda each: each.fill), 1.0)
 
     def each_s(each: Any) -> Any:
@@ -192,8 +184,6 @@ def capacity(mixing: Mixing, lengths: Lengths, slots: Any, policy: Policy) -> An
 
     Where prompts crowd decoding out before the slots are full, the best number of sequences.
     """
-    import numpy as np
-
     beside = policy.name != "passes"
     # fewer than one decode where the only slot is read into for a part of the time
     known = np.array([0.25, 0.5, 0.7, 0.85, *np.asarray(mixing.sequences, float)])
@@ -212,8 +202,6 @@ def open_loop(
 ) -> Steady | None:  # fmt: skip
     """Requests that arrive at a rate, of whose prompts a share ``prefix`` is cached; ``mixing`` is
     made of the same ``times``. None where requests pile up."""
-    import numpy as np
-
     most = float(capacity(mixing, lengths, slots, policy))
     if rate >= most:
         return None
@@ -255,8 +243,6 @@ def open_loop(
 def _occupied(step: Any, offered: float, load: float) -> tuple[Any, float]:
     """How often 0, 1, ... sequences decode where ``offered`` is the rate of their steps, and how
     often more would: a geometric tail, since then all go at the highest rate."""
-    import numpy as np
-
     logs = np.cumsum(np.log(offered * step / np.arange(1, len(step) + 1)))
     weights = np.exp(np.append(0.0, logs) - max(0.0, float(logs.max())))
     beyond = weights[-1] * load / (1 - load)

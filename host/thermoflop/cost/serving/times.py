@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from thermoflop.base.record import record, replace
 from thermoflop.cost.work.mixed import Mixed
 from thermoflop.cost.work.steps import decode_step, prefill_step
@@ -90,8 +92,6 @@ class StepTable:
 def step_table(steps: StepTimes, lengths: Lengths, policy: Policy, sequences: Any) -> StepTable:
     """The table of a replica for none and each of these numbers of sequences, in rising order; an
     integer stands for 1 to so many."""
-    import numpy as np
-
     counts = np.arange(1, sequences + 1) if isinstance(sequences, int) else sequences
     counts = np.asarray(counts, float)
     near, far = lengths.prompt, lengths.prompt + lengths.generate_square / lengths.generate
@@ -119,8 +119,6 @@ def _rows(
     steps: StepTimes, lengths: Lengths, policy: Policy, every: Any, square: float, columns: Any
 ) -> list[list[float]]:
     """Chunk times beside none and each of these numbers of sequences."""
-    import numpy as np
-
     most = float(policy.budget)
     longer = np.geomspace(SHORT[-1], max(most, SHORT[-1]), 10)
     tokens = np.unique(np.array([*SHORT, *longer, most]))

@@ -6,7 +6,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from thermoflop.base.record import replace
-from thermoflop.cost.catalogue.seen import architecture_named, tells_format
+from thermoflop.cost.catalogue.seen import tells_format
+from thermoflop.cost.hardware.device import architecture_named
 from thermoflop.cost.training.iteration import EAGER
 from thermoflop.cost.training.memory import TrainingMemory, training_memory
 

@@ -12,6 +12,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from thermoflop.runs.analysis.energy import Meter
 from thermoflop.runs.analysis.throughput import Step, steps
 
@@ -64,8 +66,6 @@ class Stretch:
         self, analysis: Analysis, windows: Sequence[Window], length_s: float, blocks: int
     ) -> None:
         """``windows`` are of one run, with times, in order."""
-        import numpy as np
-
         self._data: RunData = analysis.data
         self.own_temps = analysis.data.own_temps
         self._blocks, self._length_s = blocks, length_s
@@ -115,8 +115,6 @@ class Stretch:
     def peak(self, *, of_gpus: bool) -> tuple[float, float] | None:
         """The highest temperature of the command's own GPUs, or of the board, and what it is
         rounded to: within one repetition that which its report has."""
-        import numpy as np
-
         board = self._columns("board_c")
         peaks = []
         for t_s, temp_c in self.own_temps if of_gpus else [] if board is None else [board]:
@@ -127,8 +125,6 @@ class Stretch:
 
     def curve(self, key: str) -> tuple[Column, Column] | None:
         """What was read of a figure, at seconds of the phase; None where it was not."""
-        import numpy as np
-
         columns = self._columns(key)
         if key == "tokens_per_s":
             made = [step for step in self._steps() if step.tokens > 0]
@@ -174,8 +170,6 @@ class Stretch:
 
     def places(self, t_s: Column) -> Column:
         """Where moments of the run lie within the phase, in its seconds; -1 outside."""
-        import numpy as np
-
         places = np.full(len(t_s), -1.0)
         for window, offset_s, end_s in self._windows:
             first, last = np.searchsorted(t_s, [window.start_s, end_s])
@@ -184,8 +178,6 @@ class Stretch:
 
     def _hottest(self) -> tuple[Column, Column] | None:
         """Of the command's own GPU that was hottest over the phase."""
-        import numpy as np
-
         means = []
         for gpu, (t_s, temp_c) in enumerate(self.own_temps):
             inside = np.isfinite(temp_c) & (self.places(t_s) >= 0)
@@ -194,8 +186,6 @@ class Stretch:
         return self.own_temps[max(means)[1]] if means else None
 
     def _readings(self, key: str, t_s: Column, values: Column) -> dict[str, Sums]:
-        import numpy as np
-
         places = self.places(t_s)
         inside = np.isfinite(values) & (places >= 0)
         if not inside.any():
@@ -210,14 +200,10 @@ class Stretch:
         return self._summed(self._ends_s - self._starts_s)
 
     def _summed(self, amounts: Column) -> Column:
-        import numpy as np
-
         return np.bincount(self._cells, amounts, self._blocks).astype(float)
 
     def _between(self, at_s: Sequence[float], reached: Sequence[float]) -> Column:
         """Of what has grown to ``reached`` at these moments, the part that each block has."""
-        import numpy as np
-
         ends, starts = (np.interp(t_s, at_s, reached) for t_s in (self._ends_s, self._starts_s))
         return self._summed(ends - starts)
 
@@ -257,8 +243,6 @@ class Stretch:
 
 def _total(own: Sequence[dict[str, Column]], name: str) -> Column:
     """The sum over GPUs, at the moments at which the first was read."""
-    import numpy as np
-
     total: Column = own[0][name].copy()
     for columns in own[1:]:
         total += np.interp(own[0]["t_s"], columns["t_s"], columns[name])
@@ -267,6 +251,4 @@ def _total(own: Sequence[dict[str, Column]], name: str) -> Column:
 
 def _step(values: Column) -> float:
     """1 where all are whole, as a GPU's degrees are."""
-    import numpy as np
-
     return 1.0 if (values == np.round(values)).all() else 0.0
