@@ -19,7 +19,7 @@ from thermoflop.bench.suite import (
     check_profile,
     run_suite,
 )
-from thermoflop.cost.catalogue.profiles import Profile
+from thermoflop.cost.catalogue.profiles import Profile, find_profile
 from thermoflop.errors import UsageError
 
 NAME = "mine"
@@ -35,7 +35,6 @@ def run_bench(
     ``on_row`` gets rows as they come, ``notify`` sentences for people. UsageError and InputError
     for options that make no sense, before anything runs.
     """
-    from thermoflop.cost.catalogue.profiles import find_profile
 
     cases = cases_of(options)
     check_cases(cases)

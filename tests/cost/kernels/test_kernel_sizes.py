@@ -8,7 +8,7 @@ from thermoflop.base.record import replace
 from thermoflop.cost.catalogue.devices import find_device
 from thermoflop.cost.kernels.columns import sizes_of
 from thermoflop.cost.kernels.form import norm
-from thermoflop.cost.kernels.forms import FORMS, TABLES
+from thermoflop.cost.kernels.forms import FORMS
 from thermoflop.cost.kernels.rates import kernel_rates
 from thermoflop.cost.kernels.rows import group_names, kernels_of
 from thermoflop.cost.kernels.sheet import attention_flops_s, sheet_of
@@ -230,7 +230,7 @@ def rows_of_gemm(**changes):
     row = {"gpu_key": "H100", "backend": "sglang", "version": "1", "dtype": "bfloat16", "m": 1,
            "n": 1024, "k": 1024, "us": 100.0, "kernel": "linear", **changes}  # fmt: skip
     columns = {name: [value] for name, value in row.items()}
-    return kernels_of(FORMS["gemm"], TABLES["gemm"], columns, {"H100": find_device("h100")})
+    return kernels_of(FORMS["gemm"], columns, {"H100": find_device("h100")})
 
 
 @pytest.mark.parametrize(

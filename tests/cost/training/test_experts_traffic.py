@@ -11,7 +11,7 @@ from thermoflop.cost.hardware.precision import choose_precision
 from thermoflop.cost.roofline.formula import Efficiency
 from thermoflop.cost.roofline.rates import rates_of
 from thermoflop.cost.training.iteration import Iteration
-from thermoflop.cost.training.overlap import expert_overlap_of
+from thermoflop.cost.training.overlap import overlaps_of
 from thermoflop.cost.training.train import train
 from thermoflop.cost.training.why import training_reasons
 from thermoflop.cost.training.work import permuted_works, trained
@@ -59,7 +59,9 @@ def test_tokens_are_laid_out_by_expert_and_back(changes, passes):
 def test_sending_to_experts_of_other_nodes_hides_unless_the_trainer_shows_none(
     trainer, ep, node_size, share
 ):
-    assert expert_overlap_of(trainer, Layout(dp=16, ep=ep, node_size=node_size)) == share
+    plan = Layout(dp=16, ep=ep, node_size=node_size)
+    found = overlaps_of(trainer, plan, 1, choose_precision("bf16"))
+    assert found["expert_overlap"] == share
 
 
 def test_a_share_of_what_tokens_send_hides_but_never_more_than_computing_takes():

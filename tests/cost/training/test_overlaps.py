@@ -10,7 +10,7 @@ from kit.made_up import DEVICE, LAYERS, LINK, WIDTH, decoder
 from thermoflop.cost.hardware.precision import choose_precision
 from thermoflop.cost.roofline.formula import Efficiency
 from thermoflop.cost.roofline.rates import rates_of
-from thermoflop.cost.training.overlap import stage_overlap_of, tensor_overlap_of, warm_up_share
+from thermoflop.cost.training.overlap import overlaps_of, warm_up_share
 from thermoflop.cost.training.why import training_reasons
 from thermoflop.cost.training.work import trained
 from thermoflop.cost.work.share import Layout
@@ -52,7 +52,8 @@ def test_forward_and_backward_alternate_once_the_first_stage_has_warmed_up(
      ("megatron-lm", 2, 0.0), ("torchtitan", 2, 0.0)],
 )  # fmt: skip
 def test_sends_of_interleaved_stages_hide_where_the_trainer_does_not_wait(trainer, virtual, share):
-    assert stage_overlap_of(trainer, Layout(pp=2), virtual) == share
+    found = overlaps_of(trainer, Layout(pp=2), virtual, choose_precision("bf16"))
+    assert found["stage_overlap"] == share
 
 
 @pytest.mark.parametrize(
@@ -65,7 +66,8 @@ def test_what_tensor_parallel_devices_send_hides_where_a_recipe_asks_for_it(
     trainer, dtype, sequence, share
 ):
     plan = Layout(tp=2, sequence=sequence)
-    assert tensor_overlap_of(trainer, plan, choose_precision(dtype)) == share
+    found = overlaps_of(trainer, plan, 1, choose_precision(dtype))
+    assert found["tensor_overlap"] == share
 
 
 def test_a_share_of_what_interleaved_stages_send_hides_but_for_the_warm_up():

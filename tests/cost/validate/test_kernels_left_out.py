@@ -12,7 +12,7 @@ from thermoflop.cost.catalogue.devices import find_device
 from thermoflop.cost.catalogue.profiles import find_profile
 from thermoflop.cost.fitting.kernels import predicted_s
 from thermoflop.cost.fitting.own import _replaced as fitted_class
-from thermoflop.cost.kernels.forms import FORMS, TABLES
+from thermoflop.cost.kernels.forms import FORMS
 from thermoflop.cost.kernels.rates import KernelRates, kernel_rates, value_of
 from thermoflop.cost.kernels.rows import ON_CHIP, Kernels, _family, kernels_of
 from thermoflop.cost.kernels.sheet import architecture_of, sheet_of
@@ -39,7 +39,7 @@ def all_reduces(counts: dict[str, int], slower: dict[str, float]) -> Kernels:
         "kernel": ["mine"] * len(rows), "gpus": [2 << place % 3 for _, place in rows],
         "elements": [1000 * 3**place for _, place in rows], "us": [1.0] * len(rows),
     }  # fmt: skip
-    kernels = kernels_of(FORMS["all-reduce"], TABLES["all-reduce"], columns, DEVICES)
+    kernels = kernels_of(FORMS["all-reduce"], columns, DEVICES)
     factor = np.array([slower[name] for name, _ in rows])
     return replace(kernels, measured_s=factor * predicted_s(RATES, kernels))
 
@@ -130,14 +130,14 @@ def test_rows_are_read_with_what_a_switch_adds_and_in_seconds():
         "kernel": {"names": ["a_eager", "b"], "of": [1, 0]}, "gpus": [2, 4],
         "elements": [1, 1], "us": [3.0, 5.0],
     }  # fmt: skip
-    found = kernels_of(FORMS["all-reduce"], TABLES["all-reduce"], raw, DEVICES)
+    found = kernels_of(FORMS["all-reduce"], raw, DEVICES)
     assert list(found.measured_s) == [3e-6]
     assert found.left_out == {"time of the host": 1}
     bare = {"h100": replace(DEVICES["h100"], link_bytes_s=None)}
-    found = kernels_of(FORMS["all-reduce"], TABLES["all-reduce"], raw, bare)
+    found = kernels_of(FORMS["all-reduce"], raw, bare)
     assert found.left_out == {"time of the host": 1, "no links but PCIe": 1}
     gather = {**raw, "kernel": ["b", "b"]}
-    found = kernels_of(FORMS["NCCL all-gather"], TABLES["NCCL all-gather"], gather, DEVICES)
+    found = kernels_of(FORMS["NCCL all-gather"], gather, DEVICES)
     assert list(found.sizes["switched"]) == [0, 0]  # a switch adds, and a gather adds nothing up
 
 
@@ -157,7 +157,7 @@ def test_formats_of_a_cache_that_is_in_8_bits_may_be_multiplied_in_8_bits():
         "batch": [1, 1], "new": [1, 1], "context": [10**6] * 2, "heads": [8, 8],
         "kv_heads": [8, 8], "head_dim": [128, 128], "us": [1e6, 1e6],
     }  # fmt: skip
-    found = kernels_of(FORMS["decode attention"], TABLES["decode attention"], raw, DEVICES)
+    found = kernels_of(FORMS["decode attention"], raw, DEVICES)
     peaks = DEVICES["h100"].peaks
     assert list(found.sizes["peak"]) == [peaks["bf16"]] * 2
     assert list(found.sizes["peak_best"]) == [peaks["fp8"], peaks["bf16"]]
@@ -204,7 +204,7 @@ def test_what_rates_of_ones_own_miss_is_the_median_of_their_errors():
         "us": [1e6 * (5e-6 + 2 * m * n * k / (0.5 * 989e12) + 2 * n * k / (0.7 * 3.35e12))
                * (1.0 if place < 10 else 1.1) for place, (m, n, k) in enumerate(sizes)],
     }  # fmt: skip
-    kernels = kernels_of(FORMS["gemm"], TABLES["gemm"], columns, DEVICES)
+    kernels = kernels_of(FORMS["gemm"], columns, DEVICES)
     found = fitted_class(kernels, "16", DEVICES["h100"], find_profile("vllm"))
     assert 0.03 < found["missed"] < 0.12
     assert (found["kernels"], found["number"], found["alike"]) == (20, "bfloat16", "16")
@@ -221,7 +221,7 @@ def test_rates_of_a_cache_are_named_by_its_format_and_of_other_classes_by_the_pr
         "us": [1e6 * (5e-6 + 2 * 8 * (10_000 + 5000 * each) * 8 * 128 / (0.6 * 3.35e12))
                for each in places],
     }  # fmt: skip
-    kernels = kernels_of(FORMS["decode attention"], TABLES["decode attention"], columns, DEVICES)
+    kernels = kernels_of(FORMS["decode attention"], columns, DEVICES)
     found = fitted_class(kernels, 1.0, DEVICES["h100"], find_profile("vllm"))
     assert (found["number"], found["alike"]) == ("fp8", 1.0)
     assert found["rates"]["cache"] == pytest.approx(0.6, rel=0.05)

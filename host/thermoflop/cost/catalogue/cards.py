@@ -7,6 +7,8 @@ their mean speeds; where every card does the same share of each step, one of the
 
 from __future__ import annotations
 
+from collections import Counter
+
 from thermoflop.base.record import replace
 from thermoflop.cost.catalogue.devices import as_device, counted, find_device, is_known
 from thermoflop.cost.engines.abilities import engine_on
@@ -162,7 +164,5 @@ def _of(
 
 def _names(cards: Sequence[Device]) -> str:
     """``2 RTX 3060 + RTX 4090``."""
-    counts: dict[str, int] = {}
-    for card in cards:
-        counts[card.name] = counts.get(card.name, 0) + 1
+    counts = Counter(card.name for card in cards)
     return " + ".join(name if count == 1 else f"{count} {name}" for name, count in counts.items())

@@ -8,7 +8,7 @@ from thermoflop.base.record import record
 from thermoflop.cost.catalogue.devices import find_device
 from thermoflop.cost.catalogue.sheets import sheet
 from thermoflop.cost.hardware.device import device_from
-from thermoflop.cost.kernels.forms import FORMS, TABLES
+from thermoflop.cost.kernels.forms import FORMS
 from thermoflop.cost.kernels.rows import Kernels, kernels_of
 from thermoflop.errors import InputError
 
@@ -54,9 +54,9 @@ def kernels_from(raw: Any, path: str) -> KernelFile:
         devices = {name: device_from(sheet) for name, sheet in known.items()}
         return KernelFile(
             {
-                form: kernels_of(FORMS[form], table, tables[table], devices)
-                for form, table in TABLES.items()
-                if table in tables
+                name: kernels_of(form, tables[form.table], devices)
+                for name, form in FORMS.items()
+                if form.table in tables
             },
             {devices[name].name: sheet for name, sheet in known.items()},
             dict(raw.get("made", {})),

@@ -61,16 +61,10 @@ def limits_of(form: Form) -> Array:
     return np.array([each.limit for each in form.parameters.values() if each.limit is not None])
 
 
-def posed(kernels: Kernels, kinds: Sequence[str] | None = None) -> tuple[Problem, list[str]]:
-    """The posterior over the points of a form, then of each group's moves, and these groups;
-    ``kinds`` of groups that may move, those of the form by default."""
+def posed(kernels: Kernels) -> tuple[Problem, list[str]]:
+    """The posterior over the points of a form, then of each group's moves, and these groups."""
     form, count = kernels.form, len(kernels.form.parameters)
-    kinds = form.offsets if kinds is None else kinds
-    rows = [
-        tuple(name for name in groups if name.partition(":")[0] in kinds)
-        for groups in kernels.groups()
-    ]
-    chosen, member = _membership(rows)
+    chosen, member = _membership(kernels.groups())
     columns = np.tile(np.arange(count), len(chosen) + 1)
     starts = np.array([each.start for each in form.parameters.values()])
     prior = np.concatenate([points_of(starts, limits_of(form)), np.zeros(count * len(chosen))])
@@ -87,9 +81,9 @@ def posed(kernels: Kernels, kinds: Sequence[str] | None = None) -> tuple[Problem
     return problem, chosen
 
 
-def fit_kernels(kernels: Kernels, kinds: Sequence[str] | None = None) -> KernelRates:
-    """The rates of one class; ``kinds`` as in ``posed``."""
-    problem, chosen = posed(kernels, kinds)
+def fit_kernels(kernels: Kernels) -> KernelRates:
+    """The rates of one class."""
+    problem, chosen = posed(kernels)
     form, names = kernels.form, list(kernels.form.parameters)
     point = solve(problem, problem.prior.copy()).reshape(-1, len(names))
     offsets = {

@@ -257,8 +257,6 @@ def main(arguments: list[str]) -> None:
         write_own(*arguments)
         return
 
-    from thermoflop.cost import data
-
     made = {
         "profiles": build_profiles(carried_rows()),
         "training_profiles": build_training_profiles(data.published("training")),

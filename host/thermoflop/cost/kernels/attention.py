@@ -70,6 +70,7 @@ def prompt_bound_s(kernel: Values) -> Number:
 DECODE = Form(
     "decode attention",
     "attention, decoding",
+    "attention_decode",
     {
         "cache": Parameter(0.81, 0.5, 1.0),
         "compute": Parameter(0.126, 0.7, 1.0),
@@ -90,5 +91,6 @@ _PROMPT = {
     "cycles_per_query": Parameter(43.0),
     "fixed_s": Parameter(1e-5),
 }
-PROMPT = Form("prompt attention", "attention, prompts", _PROMPT, prompt_s, prompt_bound_s)
-LATENT_PROMPT = Form("latent prompt attention", "MLA, prompts", _PROMPT, prompt_s, prompt_bound_s)
+_OF_PROMPT = (_PROMPT, prompt_s, prompt_bound_s)
+PROMPT = Form("prompt attention", "attention, prompts", "attention_context", *_OF_PROMPT)
+LATENT_PROMPT = Form("latent prompt attention", "MLA, prompts", "mla_context", *_OF_PROMPT)

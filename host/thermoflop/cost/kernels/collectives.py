@@ -28,10 +28,11 @@ def bound_s(kernel: Values) -> Number:
     return (devices - 1.0) / devices * kernel["message_bytes"] / kernel["link"]
 
 
-def _form(name: str, label: str, fixed_s: float, device_s: float, link: float) -> Form:
+def _form(name: str, label: str, table: str, fixed_s: float, device_s: float, link: float) -> Form:
     return Form(
         name,
         label,
+        table,
         {
             "link": Parameter(link, 0.3, 1.0),
             "switch": Parameter(1.1, 0.1),
@@ -46,8 +47,13 @@ def _form(name: str, label: str, fixed_s: float, device_s: float, link: float) -
     )
 
 
-ALL_REDUCE = _form("all-reduce", "all-reduce of engines, NVLink", 3.5e-6, 2.4e-7, 0.687)
-NCCL = tuple(
-    _form(f"NCCL {name}", f"{name} of NCCL, NVLink", 8.3e-6, 1.5e-6, 0.7)
-    for name in ("all-reduce", "all-gather", "reduce-scatter", "all-to-all")
+ALL_REDUCE = _form(
+    "all-reduce", "all-reduce of engines, NVLink", "all_reduce", 3.5e-6, 2.4e-7, 0.687
 )
+NCCL = tuple(
+    _form(f"NCCL {name}", f"{name} of NCCL, NVLink", f"nccl_{table}", 8.3e-6, 1.5e-6, 0.7)
+    for name, table in (
+        ("all-reduce", "all_reduce"), ("all-gather", "all_gather"),
+        ("reduce-scatter", "reduce_scatter"), ("all-to-all", "alltoall"),
+    )
+)  # fmt: skip

@@ -43,6 +43,7 @@ def bound_s(kernel: Values) -> Number:
 FORM = Form(
     "experts",
     "experts",
+    "moe",
     {
         "compute": Parameter(0.364, 0.7, 1.0),
         "weights": Parameter(0.718, 0.5, 1.0),

@@ -32,15 +32,16 @@ class Parameter:
 class Form:
     """A class of kernels: ``seconds(sizes, parameters)``, and what it reads.
 
-    ``sizes`` are those of ``seconds``' first argument that a row brings; ``parameters`` lists those
-    with a limit first. ``offsets`` are the groups whose rates may differ from all others'.
-    ``elsewhere`` are those that hold on an architecture that was not measured.
+    ``sizes`` are those of ``seconds``' first argument that a row of its ``table`` brings;
+    ``parameters`` lists those with a limit first. ``offsets`` are the groups whose rates may differ
+    from all others'. ``elsewhere`` are those that hold on an architecture that was not measured.
     ``bound_s`` is what no kernel beats: FLOPs at the highest peak that the formats allow, bytes at
     the bandwidth.
     """
 
     name: str
     label: str
+    table: str
     parameters: dict[str, Parameter]
     seconds: Callable[[Values, Values], Number]
     bound_s: Callable[[Values], Number]

@@ -1,4 +1,4 @@
-"""Every class of kernels by name, and the table of measured rows that speaks for it."""
+"""Every class of kernels by name."""
 
 from __future__ import annotations
 
@@ -18,14 +18,3 @@ FORMS: dict[str, Form] = {
         *collectives.NCCL,
     )
 }
-TABLES = dict(
-    zip(
-        FORMS,
-        (
-            "gemm", "attention_decode", "attention_context", "mla_decode", "mla_context", "moe",
-            "all_reduce", "nccl_all_reduce", "nccl_all_gather", "nccl_reduce_scatter",
-            "nccl_alltoall",
-        ),
-        strict=True,
-    )
-)  # fmt: skip

@@ -35,6 +35,7 @@ def bound_s(kernel: Values) -> Number:
 FORM = Form(
     "gemm",
     "products",
+    "gemm",
     {
         "compute": Parameter(0.67, 0.5, 1.0),
         "weights": Parameter(0.84, 0.5, 1.0),

@@ -38,6 +38,7 @@ def bound_s(kernel: Values) -> Number:
 FORM = Form(
     "latent decode attention",
     "MLA, decoding",
+    "mla_decode",
     {
         "cache": Parameter(0.7, 0.7, 1.0),
         "compute": Parameter(0.4, 0.7, 1.0),

@@ -18,7 +18,7 @@ from thermoflop.cost.data import read_data
 from thermoflop.cost.hardware.device import Device, is_switched
 from thermoflop.cost.kernels.columns import FORMATS, sizes_of
 from thermoflop.cost.kernels.form import Form
-from thermoflop.cost.kernels.forms import FORMS, TABLES
+from thermoflop.cost.kernels.forms import FORMS
 from thermoflop.cost.kernels.sheet import architecture_of, sheet_of
 
 # A row faster than its bytes come from memory read them on the chip, if they are about that many.
@@ -81,15 +81,10 @@ def group_names(
 def carried_kernels(devices: Mapping[str, Device]) -> dict[str, Kernels]:
     """Every class of the carried rows; ``devices`` by the name that the rows have."""
     tables = read_data("kernels")["tables"]
-    return {
-        form: kernels_of(FORMS[form], table, tables[table], devices)
-        for form, table in TABLES.items()
-    }
+    return {name: kernels_of(form, tables[form.table], devices) for name, form in FORMS.items()}
 
 
-def kernels_of(
-    form: Form, table: str, columns: Mapping[str, Any], devices: Mapping[str, Device]
-) -> Kernels:
+def kernels_of(form: Form, columns: Mapping[str, Any], devices: Mapping[str, Device]) -> Kernels:
     """The rows of one table, those left out taken away.
 
     A column is a list; one of words may be kept as its different ``names`` and the number ``of``
@@ -117,7 +112,7 @@ def kernels_of(
     narrow = np.char.find(formats, "fp8") >= 0
     best = np.array([device.peaks.get("fp8", 0.0) for device in used])
     sizes["peak_best"] = np.maximum(sizes["peak"], narrow * best)
-    sizes |= sizes_of(table, numbers, words)
+    sizes |= sizes_of(form.table, numbers, words)
     if "devices" in sizes:
         # a switch adds up all-reduces alone, of engines and of NCCL, among more than two
         adds = np.array([is_switched(device) for device in used]) & (sizes["devices"] > 2)

@@ -13,6 +13,7 @@ from thermoflop.cost.catalogue.devices import as_devices
 from thermoflop.cost.inference.arguments import as_model, checked_whole, written
 from thermoflop.cost.plan.layouts import powers
 from thermoflop.cost.training.remedies import RANK
+from thermoflop.cost.training.result import TrainingEstimate, training_json
 from thermoflop.cost.training.train import train
 from thermoflop.cost.work.weights import has_experts
 from thermoflop.errors import UsageError
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from os import PathLike
 
     from thermoflop.cost.hardware.device import Device
-    from thermoflop.cost.training.result import TrainingEstimate
     from thermoflop.model.model import Model
 
     Degrees = dict[str, Any]
@@ -287,7 +287,6 @@ def training_plan_text(found: TrainingPlan) -> str:
 
 def training_plan_json(found: TrainingPlan) -> dict[str, Any]:
     """A plan as one object; its choices as ``train --json`` prints them."""
-    from thermoflop.cost.training.result import training_json
 
     return {
         "question": found.question, "choices": [training_json(each) for each in found.choices],

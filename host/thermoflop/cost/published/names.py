@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
+from thermoflop.base.record import replace
+from thermoflop.cost.hardware.precision import Precision, choose_precision
 from thermoflop.cost.published.row import Skipped
 
 if TYPE_CHECKING:
-    from thermoflop.cost.hardware.precision import Precision
     from thermoflop.model.model import Model
 
 # What an engine calls its formats; the first that the label starts with or contains.
@@ -41,8 +42,6 @@ def precision_of(
     label: str, kv_label: str | None, weights_gib: float | None, params: float
 ) -> Precision:
     """The widths behind a published label; a stated file size gives the mean width."""
-    from thermoflop.base.record import replace
-    from thermoflop.cost.hardware.precision import choose_precision
 
     low = label.lower()
     name = low
@@ -138,7 +137,6 @@ IN_4_BITS = {
 def published_in_4_bits(row: dict[str, Any]) -> Model | None:
     """The model of a row in the formats that it is published in where those are of 4 bits: as
     ``IN_4_BITS`` says, or as gpt-oss is for a format called ``fp4`` or ``mxfp4``; else None."""
-    from thermoflop.base.record import replace
 
     name, label = (str(row.get(key)).lower() for key in ("model", "precision"))
     if (name, label) in IN_4_BITS:

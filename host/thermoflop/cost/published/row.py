@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from thermoflop.base.record import record, replace
@@ -72,7 +73,4 @@ def rows_of(
 
 def by_reason(skipped: Iterable[tuple[str, str]]) -> dict[str, int]:
     """How many rows were left out for each reason."""
-    counts: dict[str, int] = {}
-    for _, reason in skipped:
-        counts[reason] = counts.get(reason, 0) + 1
-    return counts
+    return Counter(reason for _, reason in skipped)

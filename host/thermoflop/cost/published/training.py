@@ -17,13 +17,7 @@ from thermoflop.cost.hardware.precision import Precision, choose_precision
 from thermoflop.cost.published.names import config_of, model_of
 from thermoflop.cost.published.row import Row, Skipped
 from thermoflop.cost.training.iteration import EAGER, HALF, Iteration
-from thermoflop.cost.training.overlap import (
-    USUAL_OVERLAP,
-    expert_overlap_of,
-    overlap_of,
-    stage_overlap_of,
-    tensor_overlap_of,
-)
+from thermoflop.cost.training.overlap import USUAL_OVERLAP, overlap_of, overlaps_of
 from thermoflop.cost.training.power import speed_of
 from thermoflop.cost.work.share import Layout
 from thermoflop.errors import ThermoflopError
@@ -114,12 +108,10 @@ def training_row(raw: dict[str, Any]) -> Row:
         min(micro, batch / plan.dp), sequence, virtual,
         "none" if half else recompute, fused, _zero(raw, trainer), HALF if half else 0.0,
         compiled=bool(raw.get("compiled", trainer not in EAGER)), by_operator=half,
-        expert_overlap=expert_overlap_of(trainer, plan),
-        stage_overlap=stage_overlap_of(trainer, plan, virtual),
-        tensor_overlap=USUAL_OVERLAP if raw.get("async_tp") else tensor_overlap_of(
-            trainer, plan, precision
-        ),
     )  # fmt: skip
+    hidden = overlaps_of(trainer, plan, virtual, precision)
+    hidden |= {"tensor_overlap": USUAL_OVERLAP} if raw.get("async_tp") else {}
+    iteration = replace(iteration, **hidden)
     if not known:
         iteration = replace(iteration, recomputed=_recomputed(iteration))
     return Row(

@@ -42,24 +42,21 @@ def overlap_of(trainer: str) -> float:
     return OVERLAP.get(trainer, USUAL_OVERLAP)
 
 
-def expert_overlap_of(trainer: str, plan: Layout) -> float:
-    """The share of what tokens send to experts that a trainer hides behind computing."""
+def overlaps_of(trainer: str, plan: Layout, virtual: int, precision: Precision) -> dict[str, float]:
+    """The shares of all else that a trainer hides, by the names of ``Iteration``.
+
+    Of what tokens send to experts, on other nodes alone; of what stages send each other, which
+    without interleaving wait; of what tensor-parallel devices tell each other, where norms are
+    divided and products are not in 4 bits. 0 where nothing of it is sent.
+    """
     far = 0 < plan.node_size < plan.ep
-    return EXPERT_OVERLAP.get(trainer, USUAL_OVERLAP) if far else 0.0
-
-
-def stage_overlap_of(trainer: str, plan: Layout, virtual: int) -> float:
-    """The share of what interleaved stages send each other that a trainer hides behind computing
-    while forward and backward alternate."""
     interleaved = plan.pp > 1 and virtual > 1
-    return STAGE_OVERLAP.get(trainer, USUAL_OVERLAP) if interleaved else 0.0
-
-
-def tensor_overlap_of(trainer: str, plan: Layout, precision: Precision) -> float:
-    """The share of what tensor-parallel devices tell each other that a trainer hides behind their
-    products."""
-    hides = plan.tp > 1 and plan.sequence and precision.family != "4"
-    return TENSOR_OVERLAP.get(trainer, 0.0) if hides else 0.0
+    in_parts = plan.tp > 1 and plan.sequence and precision.family != "4"
+    return {
+        "expert_overlap": EXPERT_OVERLAP.get(trainer, USUAL_OVERLAP) if far else 0.0,
+        "stage_overlap": STAGE_OVERLAP.get(trainer, USUAL_OVERLAP) if interleaved else 0.0,
+        "tensor_overlap": TENSOR_OVERLAP.get(trainer, 0.0) if in_parts else 0.0,
+    }
 
 
 def warm_up_share(pp: int, micro_batches: float, virtual: int) -> float:

@@ -37,13 +37,7 @@ from thermoflop.cost.training.lora import ALL, Lora, choose_lora
 from thermoflop.cost.training.loss import usual_loss
 from thermoflop.cost.training.memory import kept_by_a_micro_batch
 from thermoflop.cost.training.offload import choose_offload
-from thermoflop.cost.training.overlap import (
-    expert_overlap_of,
-    hidden_text,
-    overlap_of,
-    stage_overlap_of,
-    tensor_overlap_of,
-)
+from thermoflop.cost.training.overlap import hidden_text, overlap_of, overlaps_of
 from thermoflop.cost.training.replicas import held_parameters, owned_parameters
 from thermoflop.cost.training.result import TrainingEstimate
 from thermoflop.cost.training.source import check_source, hears, six_n, source_of, text_of
@@ -237,10 +231,12 @@ def train(
     trainer, is_compiled = profile or "default", compiled and profile not in EAGER
     hidden = overlap_of(trainer) if overlap is None else overlap
     plan = replace(plan, overlap=hidden, node_size=device.network.node_size)
-    to_experts, to_stages, to_parts = (
-        expert_overlap_of(trainer, plan), stage_overlap_of(trainer, plan, virtual),
-        tensor_overlap_of(trainer, plan, precision),
-    )  # fmt: skip
+    asked = {
+        "expert_overlap": expert_overlap,
+        "stage_overlap": None if virtual == 1 else stage_overlap,
+        "tensor_overlap": None if plan.tp == 1 else tensor_overlap,
+    }
+    usual = overlaps_of(trainer, plan, virtual, precision)
     check_replicas(global_batch, plan.dp * micro_batch)
     check_shard(shard, plan.dp * plan.cp)
     check_interleaved(layers_of(known.description), plan.pp, virtual)
@@ -255,10 +251,8 @@ def train(
         offload=choose_offload(device, offload, host_gb_s, zero, plan.devices),
         compiled=is_compiled, by_operator=by_operator,
         source=source_of(known, encoder, length),
-        expert_overlap=to_experts if expert_overlap is None else expert_overlap,
-        stage_overlap=to_stages if stage_overlap is None or virtual == 1 else stage_overlap,
-        tensor_overlap=to_parts if tensor_overlap is None or plan.tp == 1 else tensor_overlap,
         kept_dtype=kept_dtype,
+        **{**usual, **{name: each for name, each in asked.items() if each is not None}},
     )  # fmt: skip
     check_source(iteration)
     check_in_backward(iteration)

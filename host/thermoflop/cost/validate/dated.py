@@ -43,13 +43,13 @@ def _date(row: Row) -> str:
     return str(getattr(row.question, "date", ""))[:7]
 
 
-def predicted_later(together: Together, border: str = BORDER) -> list[tuple[Row, Span]]:
-    """The rows from ``border`` on, each by the fit to those before it.
+def predicted_later(together: Together) -> list[tuple[Row, Span]]:
+    """The rows from ``BORDER`` on, each by the fit to those before it.
 
     The interval is what those rows show when each of their models is left out, wider for a version
     that none of them ran.
     """
-    before = np.array([month < border for month in months_of(together.rows)])
+    before = np.array([month < BORDER for month in months_of(together.rows)])
     later = np.flatnonzero(~before)
     if not len(later) or not before.any():
         return []

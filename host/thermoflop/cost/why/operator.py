@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 from thermoflop.base.explanation import Explanation
 from thermoflop.base.record import replace
 from thermoflop.base.units import digits, scaled, seconds
-from thermoflop.cost.engines.overheads import DEQUANTIZE
+from thermoflop.cost.engines.overheads import DEQUANTIZE, apply_engine_to
 from thermoflop.cost.roofline.formula import COMPUTE, GAP, MEMORY, NETWORK, TERMS, Term
 from thermoflop.cost.work.steps import decode_step, prefill_step
+from thermoflop.cost.work.work import Work, works
 from thermoflop.errors import MissingExtra, UsageError
 
 if TYPE_CHECKING:
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from thermoflop.cost.inference.setting import Setting
     from thermoflop.cost.roofline.rates import Rates
     from thermoflop.cost.why.steps import Part
-    from thermoflop.cost.work.work import Work
 
 
 # What is derived of a work, by its names.
@@ -157,8 +157,6 @@ def derived(setting: Setting, part: Part, index: int) -> tuple[tuple[str, ...], 
 
 def symbolic_work(setting: Setting, part: Part, index: int) -> tuple[Work, dict[Any, Number]]:
     """The same operator built of symbols, and the value of each. MissingExtra without sympy."""
-    from thermoflop.cost.engines.overheads import apply_engine_to
-    from thermoflop.cost.work.work import works
     from thermoflop.model.formulas.explain import step_symbols
     from thermoflop.model.formulas.symbolic import symbolize
 

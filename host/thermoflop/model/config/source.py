@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from thermoflop.base.files import read_json
+from thermoflop.base.files import open_reading, read_json
 from thermoflop.base.record import record, replace
 from thermoflop.errors import InputError, UnknownModel
 
@@ -124,7 +124,6 @@ def _begins_as_gguf(path: str) -> bool:
     """Whether a file is GGUF whatever it is called, as Ollama's blobs are."""
     if path.endswith((".json", ".safetensors")):
         return False
-    from thermoflop.base.files import open_reading
 
     with open_reading(path, "a config.json") as file:
         return file.read(4) == b"GGUF"

@@ -204,7 +204,6 @@ def benchmark(threads: int, *options: str) -> list[str]:
 
 def this_machine(threads: int) -> Device:
     """This machine as a device, by the best rates it shows now; ThermoflopError says why not."""
-    from thermoflop.cost.hardware.device import Device
 
     try:
         done = subprocess.run(

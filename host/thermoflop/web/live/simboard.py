@@ -13,7 +13,7 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
-from thermoflop.errors import BoardError
+from thermoflop.errors import BoardError, ThermoflopError
 
 if TYPE_CHECKING:
     from thermoflop.pico.simulated.board import SimulatedBoard
@@ -81,7 +81,6 @@ def main(url: str) -> int:
     """Serve the board of this URL; reads orders from standard input."""
     import signal
 
-    from thermoflop.errors import ThermoflopError
     from thermoflop.pico.simulated.board import SimulatedBoard
     from thermoflop.pico.simulated.options import parse_url
     from thermoflop.pico.simulated.tcpport import LOOPBACK, serve_tcp

@@ -29,7 +29,7 @@ from thermoflop.model.config.family import (
     spaced,
     use,
 )
-from thermoflop.model.config.keys import Config, is_factor
+from thermoflop.model.config.keys import Config, Traits, is_factor
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -213,7 +213,6 @@ family(
 def _falcon_h1_mixer(config: Config) -> dict[str, Any]:
     """Attention and a state space beside each other in every layer."""
     from thermoflop.model.config.decoder import DEFAULTS, attention_of
-    from thermoflop.model.config.keys import Traits
 
     state = _mamba2(
         config,
