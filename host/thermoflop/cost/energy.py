@@ -11,11 +11,8 @@ from __future__ import annotations
 
 from thermoflop.base.number import Number, minimum
 from thermoflop.base.record import record
+from thermoflop.cost.hardware.device import Device
 from thermoflop.errors import UsageError
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from thermoflop.cost.hardware.device import Device
 
 # Fractions of the design power, and the 80 % interval of measured over expected power.
 # Least squares in relative error over the rows of data/times.json that state a power; models held

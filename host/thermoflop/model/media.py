@@ -6,10 +6,7 @@ from math import prod
 
 from thermoflop.base.record import record, replace
 from thermoflop.errors import UsageError
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from thermoflop.model.architecture.description import Description, Stack
+from thermoflop.model.architecture.description import Description, Stack
 
 LARGEST_SIDE = 100_000
 LARGEST_COUNT = 100_000

@@ -7,23 +7,20 @@ Rows that a constant was fitted to and rows that judge it are told apart in ``da
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import Any
 
 from thermoflop.base.record import record
 from thermoflop.cost.engines.options import version_numbers
 from thermoflop.cost.engines.placement import Placement, place
+from thermoflop.cost.hardware.device import Device
 from thermoflop.cost.memory import kv_bytes, weight_bytes
+from thermoflop.cost.work.share import Share
 from thermoflop.cost.work.weights import layer_matrices, layers_of
+from thermoflop.model.architecture.description import Layer
 from thermoflop.model.architecture.feedforward import Moe
 from thermoflop.model.architecture.grid import see
 from thermoflop.model.architecture.mixers import Attention
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from thermoflop.cost.hardware.device import Device
-    from thermoflop.cost.work.share import Share
-    from thermoflop.model.architecture.description import Layer
 
 GIB = float(2**30)
 MIB = float(2**20)

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from typing import TYPE_CHECKING
 
 from thermoflop.base.record import record, replace
 from thermoflop.cost.engines.budget import SPREAD, EngineMemory
 from thermoflop.cost.engines.footprint import Load, visible_bytes
-
-if TYPE_CHECKING:
-    from thermoflop.cost.work.share import Share
+from thermoflop.cost.work.share import Share
 
 # The option of each engine, and how its own command line spells it.
 SHARES = {

@@ -8,27 +8,23 @@ every fit is pooled over *other* engines.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
+from thermoflop.base.number import Array, Flags, Indices, Words
 from thermoflop.base.progress import tracked
 from thermoflop.base.record import record, replace
 from thermoflop.cost.catalogue.profiles import Profile, Spread
 from thermoflop.cost.catalogue.seen import group_names
 from thermoflop.cost.catalogue.trainers import widened_for_kind
 from thermoflop.cost.engines.generation import age_of
+from thermoflop.cost.fitting.design_matrix import DesignMatrix
 from thermoflop.cost.fitting.regression import START, Regression, fit, fits_without, start
 from thermoflop.cost.fitting.rows import engine_name, matrix_of
+from thermoflop.cost.published.row import Row
 from thermoflop.cost.roofline.formula import PARAMETERS, TIED
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-
-    from thermoflop.base.number import Array, Flags, Indices, Words
-    from thermoflop.cost.fitting.design_matrix import DesignMatrix
-    from thermoflop.cost.published.row import Row
-    from thermoflop.cost.roofline.span import Span
+from thermoflop.cost.roofline.span import Span
 
 # The groups whose offsets all engines share; of trainers, which have a device or two each, also the
 # device's and the trainer's own: without them, what is common to all would be what the trainer with

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 
 from thermoflop.base.record import replace
 from thermoflop.cost.catalogue.profiles import find_profile
@@ -11,16 +11,12 @@ from thermoflop.cost.engines.engine import find_engine
 from thermoflop.cost.engines.generation import profile_name
 from thermoflop.cost.fitting.design_matrix import DesignMatrix
 from thermoflop.cost.inference.question import Question, answer
+from thermoflop.cost.published.row import Row
 from thermoflop.cost.roofline.formula import Efficiency
 from thermoflop.cost.roofline.rates import rates_of
+from thermoflop.cost.training.iteration import Iteration
 from thermoflop.cost.training.power import at_power
 from thermoflop.cost.training.work import bound_training_s, trained
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from thermoflop.cost.published.row import Row
-    from thermoflop.cost.training.iteration import Iteration
 
 
 def asked(row: Row) -> Question:

@@ -9,11 +9,12 @@ the interval, since no engine has models enough to tell its own.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING
 
 import numpy as np
 
+from thermoflop.base.number import Array, Flags, Indices, Words
 from thermoflop.base.progress import tracked
 from thermoflop.base.record import replace
 from thermoflop.cost.catalogue.profiles import Profile, Spread, find_profile
@@ -23,15 +24,10 @@ from thermoflop.cost.fitting.crossval import TAIL, Measured, weighted_quantile
 from thermoflop.cost.fitting.regression import START, Regression, fit, start
 from thermoflop.cost.fitting.rows import asked
 from thermoflop.cost.fitting.waiting import fitted_waiting
+from thermoflop.cost.published.row import Row
 from thermoflop.cost.roofline.bound import bound_step_s
 from thermoflop.cost.roofline.formula import PARAMETERS
 from thermoflop.cost.roofline.span import Span
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from thermoflop.base.number import Array, Flags, Indices, Words
-    from thermoflop.cost.published.row import Row
 
 # How far the base may leave what is known before, and an engine the base, as fractions of the
 # prior's own width; a factor 1, and that of versions of before 2026. Chosen where each model, each

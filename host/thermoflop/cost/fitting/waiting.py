@@ -7,22 +7,18 @@ logarithms have a normal prior, and the fit is the mode of the posterior under a
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 
 import numpy as np
 
+from thermoflop.base.number import Array
 from thermoflop.base.record import replace
+from thermoflop.cost.catalogue.profiles import Profile
 from thermoflop.cost.engines.generation import profile_name
 from thermoflop.cost.fitting.regression import HUBER
 from thermoflop.cost.fitting.rows import asked
 from thermoflop.cost.inference.steady import UNMEASURED, WAITING, waiting_parts
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from thermoflop.base.number import Array
-    from thermoflop.cost.catalogue.profiles import Profile
-    from thermoflop.cost.published.row import Row
+from thermoflop.cost.published.row import Row
 
 # Of widths from 0.15 to 0.5 this one misses least both where a model is left out (24 % at the
 # median, 57 % at p90, for 25 and 67) and where rows after 2026-03 are (25 and 48 for 26 and 66).

@@ -2,31 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from os import PathLike
+from typing import Any
 
 from thermoflop.base.record import fields_of, record, replace
 from thermoflop.base.sheet import Figure, figure, figures_of
 from thermoflop.base.units import gigabytes, table, wrapped
+from thermoflop.cost.hardware.device import Device
 from thermoflop.cost.inference.arguments import as_model
 from thermoflop.cost.inference.capacity import fit
 from thermoflop.cost.inference.estimate import estimate
 from thermoflop.cost.inference.result import Estimate, estimate_json, estimate_sheet
+from thermoflop.cost.work.share import Share
 from thermoflop.cost.work.steps import decode_step, middle_context
 from thermoflop.cost.work.weights import stage_share
 from thermoflop.cost.work.work import weights_of
 from thermoflop.errors import UsageError
 from thermoflop.model.architecture.cache import cache_elements
 from thermoflop.model.architecture.mixers import Attention, LatentAttention, Mixer
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from os import PathLike
-
-    from thermoflop.cost.hardware.device import Device
-    from thermoflop.cost.work.share import Share
-    from thermoflop.model.model import Model
-    from thermoflop.model.operators.step import Step
+from thermoflop.model.model import Model
+from thermoflop.model.operators.step import Step
 
 
 @record

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from thermoflop.base.record import replace
+from thermoflop.cost.engines.engine import Engine
 from thermoflop.cost.hardware.device import Device, format_in_4_bits, other_4_bits
+from thermoflop.cost.hardware.precision import Precision
 from thermoflop.errors import UsageError
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from thermoflop.cost.engines.engine import Engine
-    from thermoflop.cost.hardware.precision import Precision
-    from thermoflop.model.architecture.quantization import Quantization, Stored
+from thermoflop.model.architecture.quantization import Quantization, Stored
 
 # A name's format as a form, so that a device that lacks its products multiplies in 16 bits.
 FORMS = {"fp8": "fp8-tensor", "nvfp4": "modelopt-nvfp4"}

@@ -6,24 +6,20 @@ profiles are fitted and validated through the same functions that ``tf.estimate`
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+from thermoflop.base.number import Number
 from thermoflop.base.record import record, replace
+from thermoflop.cost.catalogue.profiles import Profile
+from thermoflop.cost.hardware.device import Device
+from thermoflop.cost.hardware.precision import Precision
+from thermoflop.cost.inference.arguments import Workload
 from thermoflop.cost.inference.estimate import decoding_s, one, prompt_s, read_at_once
 from thermoflop.cost.inference.setting import Setting
 from thermoflop.cost.inference.steady import AnyStep, InFlight, client_s, steady_s, steady_steps
+from thermoflop.cost.roofline.span import Span
+from thermoflop.cost.work.share import Layout, Share
 from thermoflop.cost.work.steps import decode_step, generation_steps, middle_context
-
-if TYPE_CHECKING:
-    from thermoflop.base.number import Number
-    from thermoflop.cost.catalogue.profiles import Profile
-    from thermoflop.cost.hardware.device import Device
-    from thermoflop.cost.hardware.precision import Precision
-    from thermoflop.cost.inference.arguments import Workload
-    from thermoflop.cost.roofline.span import Span
-    from thermoflop.cost.work.share import Layout, Share
-    from thermoflop.cost.work.weights import Checkpoint
-    from thermoflop.model.model import Model
+from thermoflop.cost.work.weights import Checkpoint
+from thermoflop.model.model import Model
 
 # Many rows ask about the same part of the same model, whose operators are counted once. The model
 # is kept with its part, so that no other one gets its identity.

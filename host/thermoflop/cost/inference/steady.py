@@ -15,18 +15,16 @@ reads anyway, which measured servers do not show.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TypeAlias
 
 from thermoflop.base.number import Number, maximum, minimum
 from thermoflop.base.record import record, replace
+from thermoflop.cost.engines.engine import Engine
+from thermoflop.cost.inference.setting import Setting
 from thermoflop.cost.roofline.bound import Sums, bound_s, sums_of
 from thermoflop.cost.work.mixed import Mixed
 from thermoflop.cost.work.steps import decode_step, prefill_step
-
-if TYPE_CHECKING:
-    from thermoflop.cost.engines.engine import Engine
-    from thermoflop.cost.inference.setting import Setting
-    from thermoflop.model.operators.step import Step
+from thermoflop.model.operators.step import Step
 
 AnyStep: TypeAlias = "Step | Mixed"
 

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 from thermoflop.base.record import record
 from thermoflop.base.units import seconds
 from thermoflop.cost.plan.choice import Found, Question, nearest
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
-
-    from thermoflop.cost.plan.result import Choice
-    from thermoflop.cost.plan.unit import Unit
-    from thermoflop.cost.serving.targets import Targets
+from thermoflop.cost.plan.result import Choice
+from thermoflop.cost.plan.unit import Unit
+from thermoflop.cost.serving.targets import Targets
 
 REPLICA = 64  # devices of one replica at most where more devices than asked for are tried
 MOST = 4096  # devices in all, as ``plan`` takes at most

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from thermoflop.base.record import record, replace
-
-if TYPE_CHECKING:
-    from thermoflop.cost.plan.unit import Loads, Unit
-    from thermoflop.cost.serving.targets import Targets
+from thermoflop.cost.plan.unit import Loads, Unit
+from thermoflop.cost.serving.targets import Targets
 
 REFINED = 33  # points between two of the grid
 # What stages have to be worth before they come before a layout without, which answers sooner and

@@ -7,17 +7,13 @@ prompts a second are answers a second. Nothing of this was measured: no publishe
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
 from thermoflop.cost.memory import kv_bytes
 from thermoflop.cost.plan.choice import Found, Pools, Question
+from thermoflop.cost.plan.unit import Unit
+from thermoflop.cost.serving.targets import Targets
 from thermoflop.cost.serving.times import StepTimes
-
-if TYPE_CHECKING:
-    from thermoflop.cost.plan.unit import Unit
-    from thermoflop.cost.serving.targets import Targets
 
 BUSY = 0.8  # of the time a prefill replica reads; beyond, prompts wait for each other
 MOST_POOL = 64  # replicas of a pool that are tried

@@ -6,12 +6,10 @@ from __future__ import annotations
 import os
 import shlex
 from math import ceil
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from thermoflop.cost.hardware.precision import Precision
-    from thermoflop.cost.plan.unit import Unit
-    from thermoflop.model.model import Model
+from thermoflop.cost.hardware.precision import Precision
+from thermoflop.cost.plan.unit import Unit
+from thermoflop.model.model import Model
 
 # What engines call the formats of a checkpoint that is quantized as it is loaded; what they read
 # from a checkpoint's own configuration needs no flag.

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import Any
 
 from thermoflop.base.paper import command
 from thermoflop.base.record import plain, record
 from thermoflop.base.units import digits, seconds, table, wrapped
 from thermoflop.cost.serving.result import LIMITS
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from thermoflop.cost.work.share import Layout
+from thermoflop.cost.work.share import Layout
 
 COLUMNS = (
     "model", "device", "dtype", "devices", "replicas", "layout", "disaggregated", "users",

@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from thermoflop.base.record import fields_of, record
+from thermoflop.cost.catalogue.profiles import Profile
+from thermoflop.cost.inference.room import Room
 from thermoflop.cost.inference.setting import Setting
 from thermoflop.cost.memory import memory_of
+from thermoflop.cost.serving.lengths import Lengths
 from thermoflop.cost.serving.mixing import Mixing, between, mixing_of
+from thermoflop.cost.serving.policy import Policy
 from thermoflop.cost.serving.replica import load_of
 from thermoflop.cost.serving.steady import at_sequences
 from thermoflop.cost.serving.times import StepTimes
+from thermoflop.cost.work.share import Layout, Share
 from thermoflop.errors import UsageError
-
-if TYPE_CHECKING:
-    from thermoflop.cost.catalogue.profiles import Profile
-    from thermoflop.cost.inference.room import Room
-    from thermoflop.cost.serving.lengths import Lengths
-    from thermoflop.cost.serving.policy import Policy
-    from thermoflop.cost.work.share import Layout, Share
 
 # Sequences of a group that are tried; the same everywhere, so that a layout's operators are built
 # once for all devices.

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from thermoflop.base.record import replace
 from thermoflop.cost.hardware.precision import Precision, choose_precision
 from thermoflop.cost.published.row import Skipped
-
-if TYPE_CHECKING:
-    from thermoflop.model.model import Model
+from thermoflop.model.model import Model
 
 # What an engine calls its formats; the first that the label starts with or contains.
 LABELS = (

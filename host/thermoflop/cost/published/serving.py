@@ -7,11 +7,13 @@ A raw row is a JSON object with ``engine``, ``gpu_key`` or ``gpu``, ``precision`
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from thermoflop.base.plain import is_between
 from thermoflop.cost.catalogue.devices import find_device
 from thermoflop.cost.engines.engine import find_engine
+from thermoflop.cost.hardware.device import Device
+from thermoflop.cost.hardware.precision import Precision
 from thermoflop.cost.inference.arguments import Workload
 from thermoflop.cost.inference.formats import choose_formats
 from thermoflop.cost.inference.question import Question
@@ -25,13 +27,9 @@ from thermoflop.cost.published.names import (
 from thermoflop.cost.published.row import Row, Skipped
 from thermoflop.cost.work.shard import shard
 from thermoflop.cost.work.share import Layout
+from thermoflop.cost.work.weights import Checkpoint
 from thermoflop.errors import ThermoflopError
-
-if TYPE_CHECKING:
-    from thermoflop.cost.hardware.device import Device
-    from thermoflop.cost.hardware.precision import Precision
-    from thermoflop.cost.work.weights import Checkpoint
-    from thermoflop.model.model import Model
+from thermoflop.model.model import Model
 
 # Names of the same quantity, all in milliseconds.
 TOKEN_METRICS = frozenset({

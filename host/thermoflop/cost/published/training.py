@@ -7,11 +7,12 @@ the layers in their FLOPs (eq. 3: 96 B s L h^2 (1 + s/6h + V/16Lh)).
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from thermoflop.base.plain import is_number
 from thermoflop.base.record import replace
 from thermoflop.cost.catalogue.devices import find_device
+from thermoflop.cost.hardware.device import Device
 from thermoflop.cost.hardware.nodes import with_network
 from thermoflop.cost.hardware.precision import Precision, choose_precision
 from thermoflop.cost.published.names import config_of, model_of
@@ -21,10 +22,7 @@ from thermoflop.cost.training.overlap import USUAL_OVERLAP, overlap_of, overlaps
 from thermoflop.cost.training.power import speed_of
 from thermoflop.cost.work.share import Layout
 from thermoflop.errors import ThermoflopError
-
-if TYPE_CHECKING:
-    from thermoflop.cost.hardware.device import Device
-    from thermoflop.model.model import Model
+from thermoflop.model.model import Model
 
 # What is in a source's name -> the trainer, and whether its attention keeps scores on the chip.
 TRAINERS = (

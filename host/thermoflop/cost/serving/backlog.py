@@ -9,16 +9,14 @@ a chain of its own.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from thermoflop.base.record import record
-
-if TYPE_CHECKING:
-    from thermoflop.cost.serving.lengths import Lengths
-    from thermoflop.cost.serving.policy import Policy
-    from thermoflop.cost.serving.times import StepTable
+from thermoflop.cost.serving.lengths import Lengths
+from thermoflop.cost.serving.policy import Policy
+from thermoflop.cost.serving.times import StepTable
 
 STATES = 160  # of a chain: units that may wait; more where prompts fill many steps
 MOST_STATES = 640

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from thermoflop.base.record import replace
+from thermoflop.cost.catalogue.profiles import Profile
+from thermoflop.cost.hardware.device import Device
+from thermoflop.cost.hardware.precision import Precision
 from thermoflop.cost.inference.arguments import as_model, checked_whole
 from thermoflop.cost.inference.setting import Setting
 from thermoflop.cost.work.share import Layout
 from thermoflop.errors import UsageError
 from thermoflop.model.architecture.description import draft_of, without_ahead
 from thermoflop.model.load import load_model
-
-if TYPE_CHECKING:
-    from thermoflop.cost.catalogue.profiles import Profile
-    from thermoflop.cost.hardware.device import Device
-    from thermoflop.cost.hardware.precision import Precision
-    from thermoflop.model.model import Model
+from thermoflop.model.model import Model
 
 
 def drafting_of(

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
 from thermoflop.base.messages import check_word
 from thermoflop.base.record import record, replace
-
-if TYPE_CHECKING:
-    from thermoflop.cost.serving.trace import Trace
+from thermoflop.cost.serving.trace import Trace
 
 # Spread of the logarithm: chat traces are near 1 (Azure's of 2023: 0.9 of prompts, 0.8 of outputs).
 SIGMA = 0.8

@@ -10,12 +10,9 @@ from __future__ import annotations
 
 from heapq import heappop, heappush
 from math import ceil, sqrt
-from typing import TYPE_CHECKING
 
 from thermoflop.base.record import record
-
-if TYPE_CHECKING:
-    from thermoflop.cost.serving.times import StepTable
+from thermoflop.cost.serving.times import StepTable
 
 
 @record

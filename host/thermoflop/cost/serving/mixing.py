@@ -12,18 +12,15 @@ each adds ``lone``, its share of full steps. Prompts of several lengths are seve
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
 from thermoflop.base.record import record, replace
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from thermoflop.cost.serving.lengths import Lengths
-    from thermoflop.cost.serving.policy import Policy
-    from thermoflop.cost.serving.times import StepTimes
+from thermoflop.cost.serving.lengths import Lengths
+from thermoflop.cost.serving.policy import Policy
+from thermoflop.cost.serving.times import StepTimes
 
 
 @record

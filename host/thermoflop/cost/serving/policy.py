@@ -7,13 +7,9 @@ step of their own, while decoding waits. ``static``: a batch is read, then gener
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from thermoflop.base.record import record, replace
-
-if TYPE_CHECKING:
-    from thermoflop.cost.engines.engine import Engine
-    from thermoflop.cost.hardware.device import Device
+from thermoflop.cost.engines.engine import Engine
+from thermoflop.cost.hardware.device import Device
 
 # vLLM's EngineArgs.get_batch_defaults: a server has 8192 tokens and 1024 sequences on devices of
 # 70 GiB and more (but for the A100), 2048 and 256 on others.

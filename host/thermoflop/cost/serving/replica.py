@@ -7,24 +7,22 @@ evenly, also where their attention is apart and experts are shared.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from thermoflop.cost.energy import power_w
 from thermoflop.cost.engines.footprint import Load
+from thermoflop.cost.inference.room import Room
+from thermoflop.cost.inference.setting import Setting
 from thermoflop.cost.inference.speculative import tokens_per_check
 from thermoflop.cost.roofline.bound import sums_of
 from thermoflop.cost.serving.lengths import Lengths, in_steps
 from thermoflop.cost.serving.mixing import Mixing, mixing_of
+from thermoflop.cost.serving.policy import Policy
 from thermoflop.cost.serving.steady import Steady, closed_loop, open_loop
 from thermoflop.cost.serving.times import StepTimes
 from thermoflop.cost.work.steps import decode_step, prefill_step
-
-if TYPE_CHECKING:
-    from thermoflop.cost.inference.room import Room
-    from thermoflop.cost.inference.setting import Setting
-    from thermoflop.cost.serving.policy import Policy
 
 MOST_SEQUENCES = 2**20
 TABLED = 48  # numbers of sequences that step times are computed at, where more may be in flight

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from thermoflop.base.paper import hanging
 from thermoflop.base.record import plain, record
 from thermoflop.base.units import counted, digits, kwh_per_million, seconds, wrapped
-
-if TYPE_CHECKING:
-    from thermoflop.cost.hardware.device import Device
-    from thermoflop.cost.hardware.precision import Precision
-    from thermoflop.cost.serving.simulation import Simulation
-    from thermoflop.cost.work.share import Layout
+from thermoflop.cost.hardware.device import Device
+from thermoflop.cost.hardware.precision import Precision
+from thermoflop.cost.serving.simulation import Simulation
+from thermoflop.cost.work.share import Layout
 
 # What keeps a server from answering more requests a second.
 LIMITS = {

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from thermoflop.base.record import record
 from thermoflop.cost.serving.lengths import Lengths, draw_lengths
 from thermoflop.cost.serving.loop import Requests, Timings, run_loop
+from thermoflop.cost.serving.replica import Replica
 from thermoflop.cost.serving.times import step_table
+from thermoflop.cost.serving.trace import Trace
 from thermoflop.errors import UsageError
-
-if TYPE_CHECKING:
-    from thermoflop.cost.serving.replica import Replica
-    from thermoflop.cost.serving.trace import Trace
 
 WARM = 0.1  # of the requests, which find the server emptier than later ones do
 QUANTILES = (0.5, 0.9, 0.99)

@@ -14,18 +14,16 @@ with a geometric tail beyond the slots. What prompts do beside n sequences is th
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from thermoflop.base.record import record, replace
 from thermoflop.cost.serving.backlog import Prompts, waiting
+from thermoflop.cost.serving.lengths import Lengths
 from thermoflop.cost.serving.mixing import Mixing, between
+from thermoflop.cost.serving.policy import Policy
 from thermoflop.cost.serving.times import StepTimes, step_table
-
-if TYPE_CHECKING:
-    from thermoflop.cost.serving.lengths import Lengths
-    from thermoflop.cost.serving.policy import Policy
 
 GRID = 9  # numbers of sequences that a chain of prompts is solved for
 # Rounds of the closed loop's fixed point; its map contracts, and 40 halve 1 to 1e-12.

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from math import inf
-from typing import TYPE_CHECKING
 
 from thermoflop.base.record import record
+from thermoflop.cost.serving.replica import Replica
 from thermoflop.cost.serving.simulation import Arrivals
-
-if TYPE_CHECKING:
-    from thermoflop.cost.serving.replica import Replica
 
 HALVINGS = 11  # of a rate that misses its target, to a part in 2,048
 

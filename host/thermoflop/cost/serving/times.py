@@ -7,20 +7,18 @@ broadcast to.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
+from thermoflop.base.number import Number
 from thermoflop.base.record import record, replace
+from thermoflop.cost.inference.setting import Setting
+from thermoflop.cost.serving.lengths import Lengths
+from thermoflop.cost.serving.policy import Policy
 from thermoflop.cost.work.mixed import Mixed
 from thermoflop.cost.work.steps import decode_step, prefill_step
-
-if TYPE_CHECKING:
-    from thermoflop.base.number import Number
-    from thermoflop.cost.inference.setting import Setting
-    from thermoflop.cost.serving.lengths import Lengths
-    from thermoflop.cost.serving.policy import Policy
-    from thermoflop.model.operators.step import Step
+from thermoflop.model.operators.step import Step
 
 COLUMNS = 256  # of a row of chunk times, evenly over the budget
 GRID = 14  # numbers of sequences at which chunks are computed; between them times grow evenly

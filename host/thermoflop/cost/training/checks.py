@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 
 from thermoflop.base.messages import check_word
+from thermoflop.cost.hardware.precision import Precision
 from thermoflop.cost.inference.arguments import BEYOND, checked_whole
 from thermoflop.cost.training.counts import document_tokens
 from thermoflop.cost.training.memory import KEPT_BYTES
 from thermoflop.cost.training.narrow import NARROW
 from thermoflop.errors import UsageError
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from thermoflop.cost.hardware.precision import Precision
-    from thermoflop.model.model import Model
+from thermoflop.model.model import Model
 
 CONVENTIONS = ("windowed", "full", "causal")
 

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 
+from thermoflop.cost.training.iteration import Iteration
 from thermoflop.model.operators.kinds import MatMul
 from thermoflop.model.operators.training import in_layers
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from thermoflop.cost.training.iteration import Iteration
 
 
 def document_tokens(lengths: Sequence[int]) -> int:

@@ -8,15 +8,11 @@ heads share, output gates, and what the heads come to, which the output projecti
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+from thermoflop.cost.work.share import Layout
+from thermoflop.model.architecture.description import Layer
 from thermoflop.model.architecture.feedforward import FeedForward, Moe
 from thermoflop.model.architecture.mixers import LatentAttention
 from thermoflop.model.operators.again import norms_of_stream
-
-if TYPE_CHECKING:
-    from thermoflop.cost.work.share import Layout
-    from thermoflop.model.architecture.description import Layer
 
 BLOCKS = 2  # attention and feed-forward; a decoder's cross attention is a third
 

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from thermoflop.base.record import record
+from thermoflop.cost.training.iteration import Iteration
 from thermoflop.cost.training.states import MOMENTS
 from thermoflop.cost.work.weights import layers_of
-
-if TYPE_CHECKING:
-    from thermoflop.cost.training.iteration import Iteration
 
 # What the optimizer of a host reads and writes a second, of all devices of a node together: two
 # sockets of 6 channels of DDR4-2933 have 282 GB/s, of which a stream of both gets some 70 %. An

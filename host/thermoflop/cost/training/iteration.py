@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from thermoflop.base.messages import check_word
 from thermoflop.base.record import record
+from thermoflop.cost.hardware.device import Device
+from thermoflop.cost.hardware.precision import Precision
+from thermoflop.cost.training.lora import Lora
+from thermoflop.cost.training.offload import Offload
 from thermoflop.cost.training.states import Recipe, recipe_of
+from thermoflop.cost.work.share import Layout
 from thermoflop.cost.work.weights import has_experts
 from thermoflop.errors import UsageError
 from thermoflop.model.architecture.linear import GatedDelta, KimiDelta, Lightning
 from thermoflop.model.architecture.recurrences import GatedRecurrence, Mamba, Mamba2, TimeMix
+from thermoflop.model.model import Model
 from thermoflop.model.operators.again import FINE_GRAINED
 from thermoflop.model.operators.training import RECOMPUTE
-
-if TYPE_CHECKING:
-    from thermoflop.cost.hardware.device import Device
-    from thermoflop.cost.hardware.precision import Precision
-    from thermoflop.cost.training.lora import Lora
-    from thermoflop.cost.training.offload import Offload
-    from thermoflop.cost.work.share import Layout
-    from thermoflop.model.model import Model
 
 STATEFUL = (Mamba, Mamba2, GatedDelta, KimiDelta, Lightning, GatedRecurrence, TimeMix)
 # Trainers whose recomputation of a layer ends with what its backward pass needs last: PyTorch's

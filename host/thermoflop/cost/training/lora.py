@@ -9,23 +9,20 @@ kept for it. A frozen matrix in a narrow format is written out in 16 bits for ev
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeGuard
+from collections.abc import Iterator
+from typing import TypeGuard
 
 from thermoflop.base.record import record, replace
+from thermoflop.cost.hardware.precision import Precision
 from thermoflop.cost.training.discarded import neurons
 from thermoflop.cost.training.states import ADAPTER_RECIPE
+from thermoflop.cost.work.share import Share
 from thermoflop.cost.work.weights import Checkpoint, Uniform, layer_matrices, weights_on_fullest
 from thermoflop.cost.work.work import Work, pass_work
 from thermoflop.errors import UsageError
+from thermoflop.model.architecture.description import Description, Layer
 from thermoflop.model.architecture.parameters import mixtures
 from thermoflop.model.architecture.parts import Linear, Part
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from thermoflop.cost.hardware.precision import Precision
-    from thermoflop.cost.work.share import Share
-    from thermoflop.model.architecture.description import Description, Layer
 
 ALL = "all-linear"
 ADAPTERS = "adapters"  # the part of the model that their works belong to

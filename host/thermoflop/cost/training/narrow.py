@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from thermoflop.base.record import replace
+from thermoflop.cost.training.iteration import Iteration
 from thermoflop.cost.training.stream import stream_works
 from thermoflop.cost.work.work import Work, pass_work
+from thermoflop.model.architecture.description import Description
 from thermoflop.model.operators.kinds import MatMul
-
-if TYPE_CHECKING:
-    from thermoflop.cost.training.iteration import Iteration
-    from thermoflop.model.architecture.description import Description
 
 NARROW = ("8", "4")  # families of formats that products are computed in
 CAST_BYTES = 5.0  # that casting an element moves

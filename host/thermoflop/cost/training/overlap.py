@@ -6,12 +6,9 @@ communication kernels take of the device.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from thermoflop.cost.hardware.precision import Precision
-    from thermoflop.cost.training.iteration import Iteration
-    from thermoflop.cost.work.share import Layout
+from thermoflop.cost.hardware.precision import Precision
+from thermoflop.cost.training.iteration import Iteration
+from thermoflop.cost.work.share import Layout
 
 USUAL_OVERLAP = 0.9
 # What replicas send: nothing where gradients are summed when the last micro-batch is done

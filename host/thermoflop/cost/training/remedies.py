@@ -9,13 +9,13 @@ adapters beside frozen weights, which train something else.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING
 
 from thermoflop.base.record import record, replace
 from thermoflop.base.units import gigabytes
 from thermoflop.cost.inference.formats import choose_formats, is_understood
 from thermoflop.cost.inference.remedies import Remedy
 from thermoflop.cost.inference.room import MOST_DEVICES
+from thermoflop.cost.training.iteration import Iteration
 from thermoflop.cost.training.lora import ALL, choose_lora
 from thermoflop.cost.training.memory import training_memory
 from thermoflop.cost.training.offload import choose_offload
@@ -23,9 +23,6 @@ from thermoflop.cost.work.weights import is_mix
 from thermoflop.errors import UsageError
 from thermoflop.model.operators.again import FINE_GRAINED
 from thermoflop.model.operators.training import RECOMPUTE
-
-if TYPE_CHECKING:
-    from thermoflop.cost.training.iteration import Iteration
 
 RANK = 16  # what PEFT's and unsloth's examples take
 IN_8_BITS = ("adamw-8bit", "adamw-8bit-bf16", "paged-adamw-8bit-bf16")

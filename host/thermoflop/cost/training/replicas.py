@@ -12,20 +12,17 @@ from __future__ import annotations
 
 from functools import partial
 from math import ceil, log2
-from typing import TYPE_CHECKING
 
 from thermoflop.cost.memory import parameters_held
+from thermoflop.cost.training.iteration import Iteration
+from thermoflop.cost.training.lora import Lora
 from thermoflop.cost.training.states import ADAPTER_RECIPE, optimizer_bytes
 from thermoflop.cost.work.network import collective_work
+from thermoflop.cost.work.share import Share
 from thermoflop.cost.work.weights import layer_matrices, layers_of, stage_share
 from thermoflop.cost.work.work import Work, pass_work
+from thermoflop.model.architecture.description import Description
 from thermoflop.model.architecture.parameters import expert_parameters, mixtures
-
-if TYPE_CHECKING:
-    from thermoflop.cost.training.iteration import Iteration
-    from thermoflop.cost.training.lora import Lora
-    from thermoflop.cost.work.share import Share
-    from thermoflop.model.architecture.description import Description
 
 
 def optimizer_work(iteration: Iteration, share: Share) -> Work:

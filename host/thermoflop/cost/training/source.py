@@ -6,18 +6,14 @@ made of the source. Keys and values of that attention are products of source pos
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from thermoflop.base.record import replace
 from thermoflop.cost.inference.arguments import checked_whole
 from thermoflop.cost.inference.source import check_positions
+from thermoflop.cost.training.iteration import Iteration
 from thermoflop.errors import UsageError
+from thermoflop.model.architecture.description import Layer, Stack
 from thermoflop.model.architecture.parts import Convolution
-
-if TYPE_CHECKING:
-    from thermoflop.cost.training.iteration import Iteration
-    from thermoflop.model.architecture.description import Layer, Stack
-    from thermoflop.model.model import Model
+from thermoflop.model.model import Model
 
 
 def text_of(model: Model) -> Model:

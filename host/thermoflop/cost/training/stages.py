@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from thermoflop.base.record import replace
+from thermoflop.cost.training.iteration import Iteration
 from thermoflop.cost.work.network import network_work
+from thermoflop.cost.work.share import Share
 from thermoflop.cost.work.weights import layers_of, stage_share
-
-if TYPE_CHECKING:
-    from thermoflop.cost.training.iteration import Iteration
-    from thermoflop.cost.work.share import Share
-    from thermoflop.cost.work.work import Work
+from thermoflop.cost.work.work import Work
 
 TO_STAGES = "send"
 

@@ -12,14 +12,11 @@ moments in fp32, 16/n in all (PyTorch, ``MixedPrecision``).
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
 
 from thermoflop.base.messages import check_word
 from thermoflop.base.record import record
+from thermoflop.cost.hardware.precision import Precision
 from thermoflop.errors import UsageError
-
-if TYPE_CHECKING:
-    from thermoflop.cost.hardware.precision import Precision
 
 # Bytes of moments for an element of the layers' matrices, and for one of all else.
 #   8-bit moments have a scale of 4 bytes for each block of 256 (bitsandbytes, blockwise

@@ -6,14 +6,10 @@ Between the blocks of a tensor-parallel group each device has the stream of its 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from thermoflop.base.record import replace
-
-if TYPE_CHECKING:
-    from thermoflop.cost.training.iteration import Iteration
-    from thermoflop.cost.work.work import Work
-    from thermoflop.model.architecture.description import Description
+from thermoflop.cost.training.iteration import Iteration
+from thermoflop.cost.work.work import Work
+from thermoflop.model.architecture.description import Description
 
 
 def stream_works(works: list[Work], description: Description) -> list[bool]:

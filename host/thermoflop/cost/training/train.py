@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from os import PathLike
+from typing import Any
 
 from thermoflop.base.record import replace
 from thermoflop.cost.catalogue.cards import pooled
 from thermoflop.cost.catalogue.devices import as_device
+from thermoflop.cost.catalogue.profiles import Profile
 from thermoflop.cost.catalogue.trainers import find_training_profile
 from thermoflop.cost.hardware.device import Device, check_4_bits
 from thermoflop.cost.hardware.nodes import network_text, with_network
@@ -53,13 +56,7 @@ from thermoflop.cost.work.share import Layout, choose_layout
 from thermoflop.cost.work.weights import is_mix, layers_of, stage_share
 from thermoflop.errors import UsageError
 from thermoflop.model.architecture.parts import Convolution
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from os import PathLike
-
-    from thermoflop.cost.catalogue.profiles import Profile
-    from thermoflop.model.model import Model
+from thermoflop.model.model import Model
 
 SEQUENCE = 2048  # tokens, where nothing is said
 # Families of formats that products of a training step are computed in.

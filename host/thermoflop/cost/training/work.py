@@ -9,9 +9,9 @@ behind computing.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+from thermoflop.base.number import Number
 from thermoflop.base.record import record, replace
+from thermoflop.cost.catalogue.profiles import Profile
 from thermoflop.cost.engines.engine import find_engine
 from thermoflop.cost.roofline.bound import bound_step_s, limits_of
 from thermoflop.cost.roofline.rates import Rates, rates_of
@@ -30,10 +30,6 @@ from thermoflop.model.architecture.feedforward import Moe
 from thermoflop.model.operators.again import made_again, products
 from thermoflop.model.operators.kinds import MatMul, Pass
 from thermoflop.model.operators.step import Step
-
-if TYPE_CHECKING:
-    from thermoflop.base.number import Number
-    from thermoflop.cost.catalogue.profiles import Profile
 
 # What the loss moves of an element of the logits. One kernel each way reads 16 bits for the sum,
 # and for the gradient that it writes. PyTorch casts to 32 bits (2 + 4 bytes), makes logarithms

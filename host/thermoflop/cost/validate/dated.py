@@ -6,7 +6,7 @@ dates counts as before.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -14,12 +14,8 @@ from thermoflop.base.record import replace
 from thermoflop.cost.engines.engine import find_engine
 from thermoflop.cost.engines.generation import version_of
 from thermoflop.cost.fitting.together import Together, name_of, spanned
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from thermoflop.cost.published.row import Row
-    from thermoflop.cost.roofline.span import Span
+from thermoflop.cost.published.row import Row
+from thermoflop.cost.roofline.span import Span
 
 BORDER = "2026-03"
 

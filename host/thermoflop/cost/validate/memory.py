@@ -10,8 +10,9 @@ give, which leave embeddings out; all are held against what ``train`` prints.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from statistics import median
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from thermoflop.base.plain import is_number
 from thermoflop.base.progress import tracked
@@ -39,11 +40,7 @@ from thermoflop.cost.validate.engines import (
 )
 from thermoflop.cost.work.share import Layout, Share
 from thermoflop.errors import ThermoflopError
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
-    from thermoflop.model.model import Model
+from thermoflop.model.model import Model
 
 GIB = float(2**30)
 MEASURED_TRAINING = "training_total_gib"

@@ -15,16 +15,12 @@ from __future__ import annotations
 
 from math import ceil, comb, log2
 
+from thermoflop.base.number import Number
 from thermoflop.cost.work.work import Work
+from thermoflop.model.architecture.description import Description, Stack
 from thermoflop.model.architecture.feedforward import Moe
 from thermoflop.model.architecture.mixers import LatentAttention
 from thermoflop.model.architecture.sparse import CompressedAttention
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from thermoflop.base.number import Number
-    from thermoflop.model.architecture.description import Description, Stack
-
 
 NORM_BYTES = 2 * 4  # of a token: sums of squares of its queries and keys, in 32 bits
 

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
+from thermoflop.base.number import Number
 from thermoflop.base.record import record
 from thermoflop.model.architecture.parts import Linear, Norm, Part, Vector, in_groups
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from thermoflop.base.number import Number
 
 # Element-wise operations per element, one for each arithmetic operation or special function: relu
 # takes a maximum, and relu2 squares it; silu is x / (1 + exp(-x)); gelu by its tanh form is 8 in

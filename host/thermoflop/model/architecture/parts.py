@@ -8,11 +8,8 @@ array or a sympy symbol. ``group`` names the row of ``Model.params_by_group``, `
 
 from __future__ import annotations
 
+from thermoflop.base.number import Number
 from thermoflop.base.record import record, replace
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from thermoflop.base.number import Number
 
 
 @record

@@ -5,11 +5,8 @@ from __future__ import annotations
 from math import ceil, isqrt
 
 from thermoflop.base.record import replace
+from thermoflop.model.architecture.description import Stack
 from thermoflop.model.architecture.grid import RESIZED, near_pairs, see
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from thermoflop.model.architecture.description import Stack
 
 # Mel frames a second: a hop of 160 samples of 16,000 (Radford et al. 2022, section 2.2).
 FRAMES_PER_S = 100

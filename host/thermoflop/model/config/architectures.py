@@ -9,11 +9,8 @@ from __future__ import annotations
 
 from thermoflop.base.messages import quote_value
 from thermoflop.errors import InputError
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from thermoflop.model.architecture.description import Description
-    from thermoflop.model.config.keys import Config
+from thermoflop.model.architecture.description import Description
+from thermoflop.model.config.keys import Config
 
 # ending of a class's name -> the kind of head or half; the longest one that fits decides
 ENDINGS = {

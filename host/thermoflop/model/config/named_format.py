@@ -4,15 +4,12 @@ Ollama's library that says none means the format of its download."""
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from typing import Any
 
 from thermoflop.errors import InputError
 from thermoflop.model.architecture.formats import USUAL
 from thermoflop.model.config.gguf_formats import FILE_TYPES
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from typing import Any
 
 _GGUF = re.compile(r"[-_.:](?:ud[-_])?((?:i|t)?q\d(?:_[a-z0-9]+)*|mxfp4_moe)$")
 # Words of a name, the first that is there, and the format that they mean. The groups and scales are

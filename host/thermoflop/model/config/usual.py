@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from thermoflop.model.config.keys import Config
+from thermoflop.model.config.keys import Config
 
 _EXPERTS = ("num_experts", "num_local_experts", "n_routed_experts", "moe_num_experts")
 _ACTIVATIONS = ("hidden_act", "hidden_activation", "activation_function")

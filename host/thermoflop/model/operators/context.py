@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
+from thermoflop.base.number import Number
 from thermoflop.base.record import record, replace
+from thermoflop.model.architecture.parts import Linear, Norm
 from thermoflop.model.operators.kinds import MatMul, Pass
 from thermoflop.model.operators.operator import Operator
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from thermoflop.base.number import Number
-    from thermoflop.model.architecture.parts import Linear, Norm
-    from thermoflop.model.operators.step import Step
+from thermoflop.model.operators.step import Step
 
 
 @record

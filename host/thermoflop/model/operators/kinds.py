@@ -12,12 +12,9 @@ element-wise, gather.
 
 from __future__ import annotations
 
+from thermoflop.base.number import Number
 from thermoflop.base.record import record
 from thermoflop.model.operators.operator import Elementwise, Moved, Operator
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from thermoflop.base.number import Number
 
 # Softmax, per score: scale, subtract the maximum, exponential, add, divide; as many as ELECTRA's
 # flops_computation.py counts (github.com/google-research/electra).

@@ -9,16 +9,13 @@ the up-projections of latent attention (Megatron-Core: ``operators.again``), ``n
 
 from __future__ import annotations
 
+from thermoflop.base.number import Number
 from thermoflop.base.record import record
 from thermoflop.errors import UsageError
 from thermoflop.model.operators.again import FINE_GRAINED
 from thermoflop.model.operators.kinds import Attend, Softmax
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from thermoflop.base.number import Number
-    from thermoflop.model.operators.operator import Operator
-    from thermoflop.model.operators.table import OperatorTable
+from thermoflop.model.operators.operator import Operator
+from thermoflop.model.operators.table import OperatorTable
 
 RECOMPUTE = ("none", FINE_GRAINED, "selective", "full")
 

@@ -9,10 +9,7 @@ from thermoflop.base.messages import quote_value
 from thermoflop.errors import InputError, UnknownModel
 from thermoflop.model.config.families.classic import ALL_BIASES, LAYER_NORM, four_times
 from thermoflop.model.config.family import called, family, mapping, sizes, use
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from thermoflop.model.config.keys import Config
+from thermoflop.model.config.keys import Config
 
 family(
     "bloom",

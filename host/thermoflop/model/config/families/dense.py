@@ -22,11 +22,7 @@ from thermoflop.model.config.family import (
     spaced,
     use,
 )
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from thermoflop.model.config.keys import Config
-
+from thermoflop.model.config.keys import Config
 
 family(
     "llama",

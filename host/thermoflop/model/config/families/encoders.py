@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 from thermoflop.model.config.family import at_least_zero, called, family, sizes, spaced, use
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from thermoflop.model.config.keys import Config
+from thermoflop.model.config.keys import Config
 
 BERT = {
     **sizes(vocab=30522, hidden=768, layers=12, heads=12, inner=3072),
