@@ -17,6 +17,7 @@ from thermoflop.cost.work.network import network_work
 from thermoflop.cost.work.share import Layout
 from thermoflop.cost.work.work import Work, launches_of
 from thermoflop.model.load import load_model
+from thermoflop.model.operators.step import Step
 
 
 @pytest.mark.parametrize(("dtype", "bytes_sent"), [("bf16", 4.0), ("fp8", 3 + 4 / 128), ("awq", 4)])
@@ -249,3 +250,25 @@ def test_an_encoder_of_fastertransformer_has_one_kernel_for_attention_in_16_bits
     attention = [work.name for work in layer if work.kind == "attention"]
     assert attention == (["scores", "values"] if products == 8 else ["attention"])
     assert all(work.launches == 1 for work in layer)
+
+
+@pytest.mark.parametrize(
+    ("name", "profile", "tp", "steps"),
+    [
+        ("RTX PRO 6000 Blackwell Server", "vllm", 4, 3),  # r - 1 hops of NCCL's ring
+        ("RTX PRO 6000 Blackwell Server", "sglang", 8, 7),
+        ("RTX PRO 6000 Blackwell Server", "vllm", 2, 1),  # the engine's own, from card to card
+        ("RTX 3090", "vllm", 4, 3),  # whose bridge joins two
+        ("h100", "vllm", 8, 3),  # log2 of 8
+        ("RTX PRO 6000 Blackwell Server", "vllm@0.11", 4, 2),  # as its rows were fitted
+        ("Radeon AI PRO R9700", "vllm", 4, 2),
+    ],
+)
+def test_more_than_two_cards_without_links_sum_over_a_ring(name, profile, tp, steps):
+    model = load_model("llama-3-70b")
+    setting = Setting(
+        model, find_device(name), Layout(tp), choose_precision("bf16"), find_profile(profile)
+    )
+    works = setting.works(Step(1, 1, 100))
+    (sums,) = (work for work in works if work.kind == "network")
+    assert (sums.name, sums.collective_steps) == ("all-reduce", steps)

@@ -82,6 +82,22 @@ def apply_engine(
     return works if engine.vectors is None else [_of_vectors(work, engine) for work in works]
 
 
+def over_ring(works: list[Work], ranks: int) -> list[Work]:
+    """The steps of all-reduces between devices that PCIe alone joins: those of NCCL's ring, r - 1
+    of which follow one another.
+
+    Serving engines' own all-reduce asks for links among more than two devices ("not supported on
+    more than two PCIe-only GPUs", ``custom_all_reduce.py`` of vLLM and SGLang). Of up to 32 kB NCCL
+    takes 13.2 to 15.6 us on 4 RTX PRO 6000 and 24.1 to 26.2 on 8, 48 where it does not know the
+    host (voipmonitor/rtx6kpro, ``pcie-oneshot-allreduce.md``, ``pcie-bandwidth.md`` and
+    ``nccl-tuning.md``); a step of these engines is 4.1.
+    """
+    return [
+        replace(work, flops=ranks - 1.0) if work.name.startswith("all-reduce") else work
+        for work in works
+    ]
+
+
 def as_sent(works: list[Work], precision: Precision) -> list[Work]:
     """The operators of a step where tokens go to experts that multiply in 8 or 4 bits."""
     if precision.family not in ("8", "4"):

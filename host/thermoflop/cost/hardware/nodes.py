@@ -25,10 +25,16 @@ def with_network(device: Device, node_size: int | None, network_gb_s: float | No
 def joining_bytes_s(device: Device, devices: int | None) -> float:
     """Bytes a second between as many devices of a node; PCIe's where a bridge joins fewer. None: as
     many as are joined."""
+    if are_linked(device, devices):
+        return device.fabric_bytes_s
+    return pcie_bytes_s(device.pcie) or UNKNOWN_BYTES_S
+
+
+def are_linked(device: Device, devices: int | None) -> bool:
+    """Whether links of their own join as many devices of a node; a bridge joins few."""
     most = bridged(device.link)
     joined = most is None or devices is None or devices <= most
-    linked = device.link_bytes_s is not None and joined
-    return device.fabric_bytes_s if linked else pcie_bytes_s(device.pcie) or UNKNOWN_BYTES_S
+    return device.link_bytes_s is not None and joined
 
 
 def network_text(device: Device, devices: int, link_bytes_s: float) -> str:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from thermoflop.base.record import replace
 from thermoflop.cost.engines.chosen import as_gathered, forms_of, keys_chosen
 from thermoflop.cost.engines.engine import engine_on
-from thermoflop.cost.engines.overheads import apply_engine, as_sent
+from thermoflop.cost.engines.overheads import apply_engine, as_sent, over_ring
 from thermoflop.cost.engines.sinks import as_tiled, has_sinks
+from thermoflop.cost.hardware.nodes import are_linked
 from thermoflop.cost.inference.products import check_products
 from thermoflop.cost.roofline.bound import limits_of
 from thermoflop.cost.roofline.rates import fastest_peak, rates_of
@@ -52,6 +53,7 @@ class Setting:
         rates: what is expected of the device, in seconds for each kind of work.
         limits: what the bound is made with.
         engine: the engine, as it runs on the device.
+        ring: whether all-reduces run over NCCL's ring: see ``overheads.over_ring``.
         ends: cached lengths between which every time grows evenly.
     """
 
@@ -84,6 +86,8 @@ class Setting:
         group = max(plan.tp * plan.cp, plan.ep)  # who send each other the most
         self.engine = engine_on(profile.engine, device)
         self.rates = rates_of(device, precision, efficiency, self.engine, curves, group)
+        self.ring = self.engine.narrows and device.vendor == "NVIDIA" and plan.tp > 2
+        self.ring = self.ring and not are_linked(device, plan.tp)
         self.limits = limits_of(device, fastest_peak(device, precision), plan.pp)
         self.ends = window_ends(model.description)
         if profile.engine.kernels != "fused":
@@ -139,6 +143,8 @@ class Setting:
         works = apply_engine(
             works, engine, self.precision, share.experts_held, self.plan.ep, share.chosen
         )
+        if self.ring:
+            works = over_ring(works, self.plan.tp)
         if step.encode is not False and share.fact("sinks", self._has_sinks):
             works = as_tiled(works, engine, self.device)
         if not (self.keys_chosen and engine.narrows):
