@@ -7,21 +7,18 @@ has; Gemma 3, Gemma 2 and gpt-oss come out to the block (logs of vLLM 0.19).
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from math import ceil
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from thermoflop.base.record import record
+from thermoflop.cost.engines.footprint import Load
 from thermoflop.cost.engines.options import version_numbers
 from thermoflop.cost.engines.placement import cache_bytes, place
 from thermoflop.cost.memory import STATE_BYTES, kv_bytes
+from thermoflop.cost.work.share import Share
 from thermoflop.cost.work.weights import stage_share
 from thermoflop.model.architecture.cache import layer_caches
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-
-    from thermoflop.cost.engines.footprint import Load
-    from thermoflop.cost.work.share import Share
 
 # vLLM's versions. From 0.21 on its "GPU KV cache size" is its "Maximum concurrency" times
 # max_model_len (pull request 40694, issue 43308: 55,000 tokens of Gemma 4 31B become 525,000 in the

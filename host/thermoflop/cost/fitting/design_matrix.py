@@ -7,19 +7,15 @@ derivative of its logarithm, so the Jacobian costs nothing more.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from copy import copy
-from typing import TYPE_CHECKING
 
 import numpy as np
 
+from thermoflop.base.number import Array, Flags, Indices
 from thermoflop.cost.roofline.formula import COMPUTE, EXPERTS, GAP, MEMORY, PARAMETERS, TERMS, TIED
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from thermoflop.base.number import Array, Flags, Indices
-    from thermoflop.cost.roofline.rates import Rates
-    from thermoflop.cost.work.work import Work
+from thermoflop.cost.roofline.rates import Rates
+from thermoflop.cost.work.work import Work
 
 _AT = {name: place for place, name in enumerate(PARAMETERS)}
 _PLACES = [_AT[term.parameter] for term in TERMS]

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from os import PathLike
+from typing import Any
 
 from thermoflop.base.plain import checked_between
 from thermoflop.base.record import replace
 from thermoflop.cost.catalogue.cards import alike, named_cards
+from thermoflop.cost.catalogue.profiles import Profile
 from thermoflop.cost.engines.footprint import Load
+from thermoflop.cost.hardware.device import Device
 from thermoflop.cost.inference.arguments import (
     check_replicas,
     checked_whole,
@@ -22,13 +25,7 @@ from thermoflop.cost.inference.what_fits import Fit
 from thermoflop.cost.memory import copies_of_cache
 from thermoflop.cost.work.share import Layout, check_degrees
 from thermoflop.errors import UsageError
-
-if TYPE_CHECKING:
-    from os import PathLike
-
-    from thermoflop.cost.catalogue.profiles import Profile
-    from thermoflop.cost.hardware.device import Device
-    from thermoflop.model.model import Model
+from thermoflop.model.model import Model
 
 
 def fit(

@@ -9,18 +9,15 @@ from thermoflop.base.units import gigabytes
 from thermoflop.cost.engines.abilities import no_device, no_layout
 from thermoflop.cost.engines.budget import EngineMemory, engine_memory, has_options
 from thermoflop.cost.engines.engine import ENGINES, Engine
+from thermoflop.cost.engines.footprint import Load
+from thermoflop.cost.hardware.device import Device
 from thermoflop.cost.inference.formats import lacking, unread
 from thermoflop.cost.inference.room import LARGEST, Room, largest
+from thermoflop.cost.work.share import Share
+from thermoflop.model.model import Model
 
 # Below this share of what is added up it is said how many sequences an engine holds.
 NEARLY = 0.9
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from thermoflop.cost.engines.footprint import Load
-    from thermoflop.cost.hardware.device import Device
-    from thermoflop.cost.work.share import Share
-    from thermoflop.model.model import Model
 
 
 def not_started(model: Model, device: Device, share: Share, load: Load) -> str:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from thermoflop.base.record import fields_of, plain, record
 from thermoflop.base.sheet import Grid, Row, column, figure, figures_of
 from thermoflop.base.units import gigabytes, wrapped
 from thermoflop.cost.engines.budget import Budget, budget_text
 from thermoflop.cost.engines.footprint import Load, placement_of
+from thermoflop.cost.hardware.device import Device
+from thermoflop.cost.hardware.precision import Precision
 from thermoflop.cost.inference.arguments import unread_source
 from thermoflop.cost.inference.formats import formats_line
 from thermoflop.cost.inference.hosted import Hosted, hosted_of, whole_s
@@ -19,10 +21,6 @@ from thermoflop.cost.inference.started import not_started, would_hold
 from thermoflop.cost.inference.unequal import Card, Split
 from thermoflop.cost.memory import Memory, memory_json, memory_sheet
 from thermoflop.cost.work.share import Layout
-
-if TYPE_CHECKING:
-    from thermoflop.cost.hardware.device import Device
-    from thermoflop.cost.hardware.precision import Precision
 
 # What an engine that reads a chunk at a time keeps of an encoder's sequences: nothing.
 NO_LIMIT = "no limit: read in chunks, nothing kept"

@@ -8,19 +8,14 @@ prompts are split over ``cp`` devices besides.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
 
 from thermoflop.cost.engines.abilities import no_layout, no_weights, plugin_of
 from thermoflop.cost.engines.engine import DEFAULT, Engine, named_engine
 from thermoflop.cost.hardware.device import Device, format_in_4_bits
 from thermoflop.cost.work.share import Layout
 from thermoflop.cost.work.weights import has_experts
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from thermoflop.model.model import Model
-
+from thermoflop.model.model import Model
 
 # Tokens of a prompt from which context parallel is tried: below, its parts are small for a device.
 LONG = 16_384

@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 from math import ceil, floor, inf, sqrt
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from thermoflop.base.record import record, replace
+from thermoflop.cost.catalogue.profiles import Spread
 from thermoflop.cost.plan.choice import Found, Question, at_load
 from thermoflop.cost.plan.launch import launch
+from thermoflop.cost.plan.prices import Price
 from thermoflop.cost.plan.result import Choice, Point
+from thermoflop.cost.plan.unit import Unit
 from thermoflop.cost.serving.replica import joules_of
 from thermoflop.cost.serving.steady import TRUSTED_LOAD, Steady, open_loop
 from thermoflop.cost.serving.times import StepTimes
-
-if TYPE_CHECKING:
-    from thermoflop.cost.catalogue.profiles import Spread
-    from thermoflop.cost.plan.prices import Price
-    from thermoflop.cost.plan.unit import Unit
-    from thermoflop.model.model import Model
+from thermoflop.model.model import Model
 
 MORE = 1.5  # times the replicas of the mean load that are tried for requests at random
 

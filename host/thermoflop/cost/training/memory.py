@@ -23,8 +23,7 @@ recomputation discards the results; of the 24 the result of the activation.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+from thermoflop.base.number import Number
 from thermoflop.base.record import record, replace
 from thermoflop.cost.memory import RESERVE_BYTES, RESERVE_SHARE, parameters_held, shared_bytes
 from thermoflop.cost.training.discarded import (
@@ -40,6 +39,7 @@ from thermoflop.cost.training.discarded import (
     whole_attention,
 )
 from thermoflop.cost.training.host import left_on_device
+from thermoflop.cost.training.iteration import Iteration
 from thermoflop.cost.training.lora import Lora, is_on_source
 from thermoflop.cost.training.loss import gathered_elements, loss_bytes
 from thermoflop.cost.training.replicas import adapters_held, experts_shared_by, in_experts
@@ -47,15 +47,11 @@ from thermoflop.cost.training.source import cross_elements, encoder_bytes
 from thermoflop.cost.training.states import ADAPTER_RECIPE, state_bytes
 from thermoflop.cost.work.share import Layout, Share
 from thermoflop.cost.work.weights import layer_matrices, stage_share
+from thermoflop.model.architecture.description import Description, Layer
 from thermoflop.model.architecture.feedforward import Moe
 from thermoflop.model.architecture.mixers import Attention
 from thermoflop.model.architecture.parts import Linear, Norm
 from thermoflop.model.operators.again import FINE_GRAINED
-
-if TYPE_CHECKING:
-    from thermoflop.base.number import Number
-    from thermoflop.cost.training.iteration import Iteration
-    from thermoflop.model.architecture.description import Description, Layer
 
 # Bytes of an element that is kept for the backward pass in another format: what products in 8 bits
 # read, which has been cast for them (Transformer Engine keeps that), and what activations read

@@ -3,12 +3,9 @@ operator stands for."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from thermoflop.cost.work.work import Work
+from thermoflop.cost.work.work import Work
 
 # Whose products a pass follows where both kinds of experts have one of its name.
 _EXPERTS = {"experts": "expert", "shared_experts": "shared"}

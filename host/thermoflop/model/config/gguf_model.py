@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+from typing import Any
+
 from thermoflop.base.messages import nearest
 from thermoflop.errors import InputError, UnknownModel
 from thermoflop.model.config.families import find_family
@@ -18,12 +21,6 @@ from thermoflop.model.config.gguf_layers import SPECIAL, sliding_layers
 from thermoflop.model.config.gguf_metadata import Metadata
 from thermoflop.model.config.gguf_others import OTHERS
 from thermoflop.model.config.stored_files import StoredTensor, StoredWeights, summed
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-    from typing import Any
-
 
 # Beyond this share, the tensors are those of another model than the metadata says.
 CLOSE = 0.02

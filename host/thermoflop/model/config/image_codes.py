@@ -5,18 +5,14 @@ Their work is not counted where they only draw images; their parameters are part
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from itertools import pairwise
 
 from thermoflop.errors import InputError
 from thermoflop.model.architecture.parts import Convolution, Norm, Part, Table
 from thermoflop.model.config.blocks import layer_norm
+from thermoflop.model.config.keys import Config
 from thermoflop.model.config.projectors import linear
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from thermoflop.model.config.keys import Config
 
 _GROUP = "image_codes"
 

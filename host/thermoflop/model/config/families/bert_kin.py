@@ -16,10 +16,7 @@ from thermoflop.model.config.family import (
     spaced,
     use,
 )
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from thermoflop.model.config.keys import Config
+from thermoflop.model.config.keys import Config
 
 _PRE_NORM = {"embed_norm": False, "final_norm": True}
 _ALWAYS_POOLED = ("masked", "causal", "token", "pre-training", "sequence", "choice", "bare")

@@ -5,9 +5,12 @@ Defaults and structure are those of the classes of transformers 5.24.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from thermoflop.base.record import replace
 from thermoflop.errors import InputError, UnknownModel
 from thermoflop.model.architecture.linear import GatedDelta, KimiDelta
+from thermoflop.model.architecture.mixers import LatentAttention
 from thermoflop.model.architecture.sparse import Compressor
 from thermoflop.model.config.families import linear
 from thermoflop.model.config.families.latent import (
@@ -19,13 +22,7 @@ from thermoflop.model.config.families.latent import (
 from thermoflop.model.config.families.patterns import by_words, every, sparse_by_mlp_types
 from thermoflop.model.config.families.sparse import mixed_streams
 from thermoflop.model.config.family import at_least_zero, family, mapping, names, sizes, spaced
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from thermoflop.model.architecture.mixers import LatentAttention
-    from thermoflop.model.config.keys import Config
+from thermoflop.model.config.keys import Config
 
 
 def _bailing_kinds(config: Config) -> Sequence[str]:
