@@ -54,6 +54,9 @@ class Setting:
         limits: what the bound is made with.
         engine: the engine, as it runs on the device.
         ring: whether all-reduces run over NCCL's ring: see ``overheads.over_ring``.
+        keys_chosen: keys that attention meets at most, by the choice of an indexer, where the
+            engine has kernels for that; else 0.
+        has_sinks: whether the engine runs attention with sinks by kernels of its own.
         ends: cached lengths between which every time grows evenly.
     """
 
@@ -88,6 +91,8 @@ class Setting:
         self.rates = rates_of(device, precision, efficiency, self.engine, curves, group)
         self.ring = self.engine.narrows and device.vendor == "NVIDIA" and plan.tp > 2
         self.ring = self.ring and not are_linked(device, plan.tp)
+        self.keys_chosen = keys_chosen(model.description) if self.engine.narrows else 0
+        self.has_sinks = self.engine.triton_sinks and has_sinks(model.description)
         self.limits = limits_of(device, fastest_peak(device, precision), plan.pp)
         self.ends = window_ends(model.description)
         if profile.engine.kernels != "fused":
@@ -145,25 +150,17 @@ class Setting:
         )
         if self.ring:
             works = over_ring(works, self.plan.tp)
-        if step.encode is not False and share.fact("sinks", self._has_sinks):
+        if step.encode is not False and self.has_sinks:
             works = as_tiled(works, engine, self.device)
-        if not (self.keys_chosen and engine.narrows):
+        if not self.keys_chosen:
             return works
         cache_bytes = self.precision.kv_bytes
         return as_gathered(works, step, engine, self.device, self.keys_chosen, cache_bytes)
-
-    def _has_sinks(self) -> bool:
-        return has_sinks(self.model.description)
 
     def form(self, new: float, batch: float, cached: float) -> str:
         """The form of latent attention in which the engine reads a prompt."""
         step = prefill_step(new, batch, cached, self.logits)
         return forms_of(step, self.keys_chosen, self.profile.engine)[0][1].mla
-
-    @property
-    def keys_chosen(self) -> int:
-        """The keys that attention meets at most, by the choice of an indexer; 0 without."""
-        return self.share.fact("keys chosen", lambda: keys_chosen(self.model.description))
 
     def plain_works(self, step: Step) -> list[Work]:
         """The operators of a step where nothing is wasted: what energy is counted by."""
