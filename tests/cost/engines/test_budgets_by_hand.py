@@ -216,9 +216,10 @@ def test_llama_cpps_footprint_is_its_layers_one_buffer_and_a_backend():
         assert found.overhead_bytes == backend
         assert found.weight_bytes == exactly(weight_bytes(share()) - table)
         assert (found.host_bytes, found.sequences) == (table, 3)
-        assert found.activation_bytes == 4 * 512 * (TOKENS + WIDTH)
+        # a mask of 1,280 cells; three states, gate, up and their product
+        assert found.activation_bytes == 2 * 512 * 1280 + 4 * 512 * 3 * (WIDTH + INNER)
     eager = footprint("llama.cpp", flash_attn=False, ubatch_size=2048)
-    assert eager.activation_bytes == 4 * 2048 * max(TOKENS + WIDTH, 1100 * (HEADS + 1))
+    assert eager.activation_bytes == 4 * 2048 * 1100 * (HEADS + 1)
 
 
 def made(**changes: Any) -> EngineMemory:
@@ -312,7 +313,7 @@ DEFAULTS: dict[str, dict[str, Any]] = {
     "tensorrt-llm": {"free_gpu_memory_fraction": 0.9, "max_batch_size": 2048,
                      "max_num_tokens": 8192, "tokens_per_block": 32, "backend": "pytorch"},
     "llama.cpp": {"ubatch_size": 512, "batch_size": 2048, "flash_attn": True, "swa_full": False,
-                  "n_cpu_moe": 0, "cpu_moe": False},
+                  "n_cpu_moe": 0, "cpu_moe": False, "mmproj": False},
     "ollama": {"num_batch": 512, "flash_attention": True},
     "transformers": {"attn_implementation": "sdpa"}, "autoawq": {},
 }  # fmt: skip

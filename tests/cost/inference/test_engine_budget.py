@@ -85,9 +85,10 @@ def test_sglangs_share_is_its_own_rule():
 
 
 def test_llama_cpp_lays_its_cache_and_its_buffer_out():
-    """Qwen3-30B-A3B, 32,768 cells: 3072 MiB of cache, 304.75 of buffer with two hidden states."""
+    """Qwen3-30B-A3B, 32,768 cells: 3072 MiB of cache; of builds before May 2026 304.75 of buffer
+    with two hidden states."""
     found = tf.fit("qwen3-30b-a3b", "rtx 3090", prompt=32_767, generate=1, dtype="q4_k_m",
-                   profile="llama.cpp")  # fmt: skip
+                   profile="llama.cpp", engine_options={"build": 5000})  # fmt: skip
     assert found.memory.kv_bytes == 3072 * MIB
     assert found.budget.activation_bytes == 4 * 512 * (151_936 + 2048)
     assert found.budget.host_bytes == 151_936 * 2048 * 4.5 / 8
@@ -241,11 +242,17 @@ def test_a_list_of_cards_that_names_none_is_refused(text):
 
 
 def test_the_tower_of_a_model_that_sees_is_no_layer_of_llama_cpp():
-    """Qwen2.5-VL-7B: 28 layers of text; the 676,550,144 weights of what sees are on the device."""
+    """Qwen2.5-VL-7B: 28 layers of text; the 676,550,144 weights of what sees are on the device
+    where their file is given."""
     options = {"n_gpu_layers": 0}
+    text = tf.fit("qwen2.5-vl-7b", "rtx 3090", profile="llama.cpp", engine_options=options)
+    assert text.memory.weight_bytes == 0
+    assert any("mmproj=true, 1.35 GB" in note for note in text.budget.notes)
+    options = {"n_gpu_layers": 0, "mmproj": True}
     nothing = tf.fit("qwen2.5-vl-7b", "rtx 3090", profile="llama.cpp", engine_options=options)
     assert nothing.memory.weight_bytes == pytest.approx(2 * 676_550_144, rel=1e-6)
     assert nothing.memory.kv_bytes == 0
+    assert not nothing.budget.notes
     two = tf.fit("qwen2.5-vl-7b", "rtx 3060", devices=2, profile="llama.cpp")
     # 14 layers a card, 4 KV heads of 128 for keys and values in 2 bytes, 1,152 in cells of 256
     assert two.fits
@@ -253,7 +260,8 @@ def test_the_tower_of_a_model_that_sees_is_no_layer_of_llama_cpp():
     unlike = tf.fit("qwen2.5-vl-7b", "rtx 3060 + rtx 3090", profile="llama.cpp")
     assert sum(card.layers for card in unlike.cards) == 28
     weights = sum(card.memory.weight_bytes for card in unlike.cards)
-    assert weights == pytest.approx(two.budget.host_bytes * -1 + 2 * 8_292_166_656, rel=1e-6)
+    text = 2 * (8_292_166_656 - 676_550_144) - two.budget.host_bytes
+    assert weights == pytest.approx(text, rel=1e-6)
 
 
 def test_as_many_layers_of_a_model_that_sees_as_the_remedy_says_fit_and_no_more():

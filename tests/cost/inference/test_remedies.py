@@ -110,10 +110,11 @@ def test_as_few_layers_as_do_not_fit_go_to_the_host(dense, sparse, host):
 
 
 def test_a_mixture_whose_experts_all_have_to_go_says_so():
-    """The engine takes half a GB of 0.53, and a layer's experts are 50 MB."""
+    """The engine takes half a GB of 0.58 and its buffer for 256 tokens 52 MB (256 x 4 bytes of 3
+    states and of 2 experts' 3 x 8,192 and result), and a layer's experts are 50 MB."""
     model = tf.load_model({**MIXTURE, "num_hidden_layers": 8, "intermediate_size": 8192})
     asked = {"prompt": 50, "generate": 11, "profile": "llama.cpp", "dtype": "bf16"}
-    found = by_kind(tf.fit(model, replace(DEVICE, memory_bytes=0.53e9), **asked))
+    found = by_kind(tf.fit(model, replace(DEVICE, memory_bytes=0.58e9), **asked))
     assert found["experts on the host"].value == 8
     assert found["experts on the host"].text.startswith(
         "experts of 8 of 8 layers in the computer's"

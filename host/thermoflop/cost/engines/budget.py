@@ -18,6 +18,7 @@ from thermoflop.cost.engines.footprint import (
 )
 from thermoflop.cost.engines.generation import text_of
 from thermoflop.cost.engines.options import OPTIONS, read_options, version_numbers
+from thermoflop.cost.engines.placement import outside_bytes
 from thermoflop.cost.engines.pools import LAYOUTS, Layout
 from thermoflop.cost.memory import Memory
 from thermoflop.errors import UsageError
@@ -37,6 +38,10 @@ SPREAD = {
     "autoawq": (0.8, 1.25),
 }  # fmt: skip
 WEIGHTS_SLACK, DEVICE_SLACK = 0.006, {"sglang": 0.008, "tensorrt-llm": 0.012}
+# GGUF files of one name mix their formats differently (q4_k_m of two makers: 2 %); and what a
+# driver, a context and other programs hold beside llama.cpp's buffers is 0.07 to 0.75 GiB where no
+# screen is driven (its "unaccounted" on Quadro P1000, RTX 4090 and RTX PRO 6000).
+GGUF_SLACK, GGML_DOUBT = 0.015, 0.35e9
 # vLLM on a Hopper until 0.19, of which there are logs by the dozen, on other devices and since, and
 # beyond the newest version of which a log was read. So wide 8 in 10 of what other systems printed
 # lies in it.
@@ -147,6 +152,8 @@ class EngineMemory:
         device = DEVICE_SLACK.get(self.engine, 0.0) * self.device.memory_bytes
         if self.key == "vllm":
             device = self._unseen_bytes()
+        elif self.key == "llama.cpp":
+            weights, device = GGUF_SLACK * footprint.weight_bytes, GGML_DOUBT
         both = hypot(weights, device, footprint.group_bytes)
         return hypot((1 - low) * work, both), hypot((high - 1) * work, both, footprint.doubt_bytes)
 
@@ -170,6 +177,13 @@ class EngineMemory:
             return ()
         newest, asked = text_of(NEWEST_READ), self.options["version"]
         return (f"{asked} is taken as {newest}, the newest that was read: wider interval",)
+
+    def _unseen(self, share: Share) -> tuple[str, ...]:
+        """What of a model that sees or hears is in a file of its own, and not counted."""
+        tower = 0.0 if self.options.get("mmproj", True) else outside_bytes(share)[2]
+        if not tower:
+            return ()
+        return (f"without what sees or hears, a file of its own: mmproj=true, {gigabytes(tower)}",)
 
     def _metal(self) -> str:
         """How much of an Apple's memory its GPU may take, as a phrase."""
@@ -209,7 +223,8 @@ class EngineMemory:
             max(0.0, pool - more), pool + less,
             layout.tokens(pool),
             layout.block_size, load.context, layout.sequences(pool), footprint.sequences,
-            footprint.host_bytes, (*self._later(), *_notes(layout, pool, load.context)),
+            footprint.host_bytes,
+            (*self._later(), *self._unseen(share), *_notes(layout, pool, load.context)),
         )  # fmt: skip
 
 
@@ -258,7 +273,8 @@ def engine_memory(
     options.pop("kv_cache_type", None)
     if engine == "ollama":
         renamed = {_OLLAMA[name]: value for name, value in options.items()}
-        options = {**read_options("llama.cpp", None), **renamed}
+        # what sees is a part of Ollama's models
+        options = {**read_options("llama.cpp", None), "mmproj": True, **renamed}
         if options["ctx_size"]:  # Ollama's num_ctx is that of one slot
             options["ctx_size"] *= options["parallel"] or 1
     keys, values = options.pop("cache_type_k", None), options.pop("cache_type_v", None)
@@ -284,7 +300,7 @@ def budget_text(budget: Budget) -> list[str]:
         )
         if budget.host_bytes:
             words += f"; {budget.host_bytes / MIB:,.0f} MiB stay on the host"
-        return [words]
+        return [words, *map(wrapped, budget.notes)]
     if budget.engine in ("transformers", "autoawq"):
         attention = budget.options.get("attn_implementation", "eager")
         return [f"{budget.engine}: the whole prompt at once, {attention} attention"]

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from thermoflop.base.record import record
+from thermoflop.cost.engines.graphs import compute_buffer
 from thermoflop.cost.engines.options import version_numbers
 from thermoflop.cost.engines.placement import Placement, place
 from thermoflop.cost.hardware.device import Device
@@ -312,25 +313,20 @@ def _tensorrt(share: Share, device: Device, options: Mapping[str, Any], _load: L
     )  # fmt: skip
 
 
-def compute_buffer(share: Share, ubatch: int, context: int, flash: bool = True) -> float:
-    """llama.cpp's compute buffer: logits and hidden states of a micro-batch in fp32 (304.75 MiB of
-    Qwen3-30B and 258.5 of Llama 3 8B for 512 tokens), or without flash attention the scores of all
-    heads with their mask."""
-    buffer = 4.0 * ubatch * (_vocabulary(share) + _hidden(share))
-    if flash:
-        return buffer
-    return max(buffer, 4.0 * ubatch * context * (_heads(share) + 1))
-
-
 def placement_of(share: Share, options: Mapping[str, Any], batch: int = 1) -> Placement:
     """Where llama.cpp puts the model under its options."""
     experts = ALL_LAYERS if options["cpu_moe"] else options["n_cpu_moe"]
-    return place(share, options["n_gpu_layers"], experts, share.plan.pp, batch)
+    return place(
+        share, options["n_gpu_layers"], experts, share.plan.pp, batch, sees=options["mmproj"]
+    )
 
 
 def _llama(share: Share, device: Device, options: Mapping[str, Any], load: Load) -> Footprint:
     """llama.cpp: layers on the device, the table of tokens on the host, one compute buffer."""
-    buffer = compute_buffer(share, options["ubatch_size"], load.context, options["flash_attn"])
+    slots = options["parallel"] or load.sequences
+    context = -(-options["ctx_size"] // slots) if options["ctx_size"] else load.context
+    cuda = device.vendor in ("NVIDIA", "AMD")
+    buffer = compute_buffer(share, options, context, slots, cuda)
     placed = placement_of(share, options)
     return Footprint(
         visible_bytes(device), placed.device_bytes, buffer,

@@ -68,6 +68,9 @@ _LLAMA = (
     Option("swa_full", "flag", False),
     Option("n_cpu_moe", "whole", 0, ("ncmoe",), 0),
     Option("cpu_moe", "flag", False, ("cmoe",)),
+    Option("mmproj", "flag", False),
+    Option("n_outputs_max", "whole", None, unset="one a slot, of llama-bench all of a batch"),
+    Option("build", "whole", None, unset="the newest"),
 )
 OPTIONS: Mapping[str, tuple[Option, ...]] = {
     "vllm": (

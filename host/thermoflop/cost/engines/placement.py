@@ -3,7 +3,8 @@
 ``-ngl`` leaves the first layers to the host, and the output too where not even it is asked for;
 ``--n-cpu-moe`` the experts of the first layers; the table of tokens always stays there
 (``load_tensors`` of llama.cpp's ``llama-model.cpp``). What sees or hears is a file of its own
-(``--mmproj``): none of these layers, and whole on the first device (``clip.cpp``).
+(``--mmproj``): none of these layers, and where it is given whole on the first device
+(``clip.cpp``).
 """
 
 from __future__ import annotations
@@ -121,9 +122,11 @@ def place(
     cpu_experts: float = 0,
     devices: int = 1,
     batch: int = 1,
+    sees: bool = False,
 ) -> Placement:
     """The last ``gpu_layers`` on the devices (None: all, and the output), the experts of the first
-    ``cpu_experts`` layers on the host; ``batch`` tokens choose experts in a step."""
+    ``cpu_experts`` layers on the host; ``batch`` tokens choose experts in a step. ``sees``: with
+    what sees or hears, on the first device."""
     layers = placed_layers(share)
     count = len(layers) if gpu_layers is None else min(gpu_layers, len(layers))
     first = len(layers) - count
@@ -148,7 +151,8 @@ def place(
     each = -(-len(kept) // devices)
     stages = [sum(kept[at : at + each]) for at in range(0, len(kept), max(each, 1))] or [0.0]
     last = output if with_output else 0.0
-    fullest = max(max(stages) + last, stages[0] + tower + (last if devices == 1 else 0.0))
+    beside = tower if sees else 0.0
+    fullest = max(max(stages) + last, stages[0] + beside + (last if devices == 1 else 0.0))
     caches = tuple(cache for layer in layers[first:][:each] for cache in layer.caches)
     return Placement(fullest, host, host_active, active, count, caches, host_layers)
 

@@ -55,7 +55,9 @@ class Split:
     def place(self, load: Load) -> tuple[Card, ...]:
         """Each card with its layers and memory, by llama.cpp's own split or one that holds."""
         parts = self._parts(load)
-        tower = outside_bytes(self.share)[2]  # on the first card, whatever layers it has
+        # on the first card, whatever layers it has
+        seen = bool(self._engine(self.cards[0]).options.get("mmproj"))
+        tower = outside_bytes(self.share)[2] if seen else 0.0
         memories = [
             replace(self._engine(card).memory(self.share, load), kv_bytes=0.0,
                     weight_bytes=0.0 if index else tower)
