@@ -112,9 +112,10 @@ def test_the_fullest_card_has_the_largest_layers_with_the_output_or_what_sees() 
     tables, head, tower = outside_bytes(seen)
     layers = sum(each.weight_bytes for each in placed_layers(seen))
     assert tower > head / 2 > 0 < tables
-    assert place(seen).device_bytes == exactly(layers + head + tower)
+    assert place(seen, sees=True).device_bytes == exactly(layers + head + tower)
+    assert place(seen).device_bytes == exactly(layers + head)  # its file is not given
     half = layers / 2
-    assert place(seen, devices=2).device_bytes == exactly(half + max(head, tower))
+    assert place(seen, devices=2, sees=True).device_bytes == exactly(half + max(head, tower))
 
 
 def test_a_checkpoint_holds_its_matrices_in_their_formats_and_biases_and_norms_wide() -> None:

@@ -322,7 +322,8 @@ def placement_of(share: Share, options: Mapping[str, Any], batch: int = 1) -> Pl
 
 
 def _llama(share: Share, device: Device, options: Mapping[str, Any], load: Load) -> Footprint:
-    """llama.cpp: layers on the device, the table of tokens on the host, one compute buffer."""
+    """llama.cpp: layers on the device, the table of tokens on the host, one compute buffer;
+    ROCm's kernels are CUDA's."""
     slots = options["parallel"] or load.sequences
     context = -(-options["ctx_size"] // slots) if options["ctx_size"] else load.context
     cuda = device.vendor in ("NVIDIA", "AMD")

@@ -71,6 +71,13 @@ class Room:
             self, precision=precision, checkpoint=checkpoint, dtype=dtype, kv_dtype=kv_dtype
         )
 
+    def seeing(self) -> Room:
+        """The same with what sees or hears, where an engine has that in a file of its own."""
+        if self.engine is None or "mmproj" not in self.engine.options:
+            return self
+        options = {**self.engine.options, "mmproj": True}
+        return replace(self, engine=replace(self.engine, options=options))
+
     def plan(
         self, devices: int | None, tp: int | None, pp: int, dp: int, ep: int, cp: int
     ) -> Layout:

@@ -287,7 +287,7 @@ def _first_that_runs(
     for name in kept:
         try:
             held = as_downloaded(model, profile, name)
-            room = room_of(held, device, name, None, None, profile, None)
+            room = room_of(held, device, name, None, None, profile, None).seeing()
             plan = room.plan(count, None, 1, 1, 1, 1)
             share = room.share(plan)
             load = Load(1, wanted - 1, wanted)
