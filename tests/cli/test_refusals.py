@@ -66,6 +66,11 @@ def test_a_refused_number_comes_with_what_was_expected(
         ("train gpt2 --gpu 1024", "--gpu '1024' is no device; did you mean --devices 1024?"),
         ("ESTIMATE gpt2", "'ESTIMATE' is no command; did you mean estimate?"),
         ("pick --vram 24GB", "no option --vram: the device says its memory: --gpu rtx-4090"),
+        (
+            "estimate gpt2 --gpu h100 --n-cpu-moe 12",
+            "what stays in the computer's memory",
+        ),
+        ("serving gpt2 --gpu h100 --host-bandwidth 90", "--engine-option n_cpu_moe=36"),
         ("serving gpt2 --slo=100ms", "no option --slo: targets are --ttft"),
         ("serving gpt2 --slo 100ms", "no option --slo: targets are --ttft"),
         ("ops gpt2 --prompt 1024", "there is no option --prompt; did you mean --prefill?"),

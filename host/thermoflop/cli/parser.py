@@ -46,7 +46,15 @@ _ELSEWHERE = {
 # What no command has under any name, and what says the same.
 _OF_DEVICE = "the device says its memory: --gpu rtx-4090, or a TOML file (`gpus --help` has one)"
 _OF_NODES = "--devices counts those of all nodes: eight nodes of eight are --devices 64"
+_ON_HOST = (
+    "`fit` says what stays in the computer's memory, and how fast it decodes: --profile llama.cpp "
+    "--engine-option n_cpu_moe=36 (or n_gpu_layers=20) --host-bandwidth 90"
+)
 _INSTEAD = {
+    **dict.fromkeys(
+        ("host-bandwidth", "n-cpu-moe", "ncmoe", "cpu-moe", "n-gpu-layers", "ngl", "cpu-offload"),
+        _ON_HOST,
+    ),
     "vram": _OF_DEVICE, "memory": _OF_DEVICE, "ram": _OF_DEVICE,
     "full-finetune": "all weights are trained where no --lora is given",
     "fsdp": "it is --zero 3",

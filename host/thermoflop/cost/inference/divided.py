@@ -159,4 +159,6 @@ def divided_line(own: Divided | None, memory: Memory) -> list[str]:
     if differs(own, memory):
         missing = gigabytes(own.memory.shortfall_bytes)
         took += ", fits" if own.memory.fits else f", DOES NOT FIT, {missing} missing"
+    if own.name == "llama.cpp" and not own.memory.fits:
+        took += "; how fast with a part on the host"
     return [f"  as {own.name} divides it {took}: `{own.ask}`"]
