@@ -38,7 +38,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="step with each gradient as it is made, and free it")  # fmt: skip
     add("--loss", metavar="HOW",
         help="logits: full (fp32 too), 16-bit, compiled, in-place, chunked or fused (Liger, "
-             "Unsloth); default compiled, but full of Megatron, with --eager and tp")  # fmt: skip
+             "Unsloth); default compiled; full of Megatron, with --eager or --tp")  # fmt: skip
     add("--recompute", choices=("none", "fine-grained", "selective", "operators", "full"),
         default="none", help="fine-grained: norms, activations, MLA's up-projections; operators: "
                              "every other product, as torchtitan")  # fmt: skip

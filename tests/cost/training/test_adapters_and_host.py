@@ -155,6 +155,13 @@ def test_what_makes_no_sense_is_named(options, says):
         train(**options)
 
 
+@pytest.mark.parametrize("gpu", ["m4 max", "jetson agx orin 64gb", "ryzen ai max+ 395", "mi300a"])
+@pytest.mark.parametrize("options", [{"offload": "optimizer"}, {"optimizer": "paged-adamw-8bit"}])
+def test_nothing_is_left_to_a_host_whose_memory_is_the_devices(gpu, options):
+    with pytest.raises(UsageError, match=r"the memory of .* is the host's own"):
+        tf.train("gpt2", gpu, sequence=64, global_batch=1, **options)
+
+
 def test_attention_stays_within_documents_and_all_else_does_not_change():
     """Four of 250 tokens: a quarter of the pairs. 100, 300 and 600 of a thousand: as documents of
     (100^2 + 300^2 + 600^2) / 1000 = 460 tokens each."""

@@ -25,10 +25,10 @@ from thermoflop.cost.training.remedies import (
 )
 
 
-def asked(**options):
+def asked(gpu=DEVICE, **options):
     """An iteration of 24 sequences over two replicas, four at once."""
     sizes = {"devices": 2, "global_batch": 24, "micro_batch": 4, "sequence": 1000, **options}
-    return tf.train(decoder(), DEVICE, **sizes).question
+    return tf.train(decoder(), gpu, **sizes).question
 
 
 PAGED = "paged-adamw-8bit-bf16"
@@ -53,8 +53,9 @@ ADAPTED = asked(lora=4)
         (_zero, PLAIN, [2, 3]), (_zero, asked(zero=0), [1, 2, 3]), (_zero, asked(zero=3), []),
         (_zero, asked(devices=1), []), (_zero, asked(tp=2), []),
         (_offload, PLAIN, ["optimizer", "activations"]), (_offload, ADAPTED, ["activations"]),
-        (_offload, asked(offload="activations"), []),
+        (_offload, asked(offload="activations"), []), (_offload, asked(gpu="dgx spark"), []),
         (_optimizer, PLAIN, ["adamw-8bit", "adamw-8bit-bf16", PAGED]), (_optimizer, ADAPTED, []),
+        (_optimizer, asked(gpu="m4 max"), ["adamw-8bit", "adamw-8bit-bf16"]),
         (_optimizer, asked(optimizer="adamw-8bit"), ["adamw-8bit-bf16", PAGED]),
         (_optimizer, asked(optimizer="adamw-bf16"), ["adamw-8bit", "adamw-8bit-bf16", PAGED]),
         (_in_backward, PLAIN, ["True"]), (_in_backward, asked(pp=2), []),

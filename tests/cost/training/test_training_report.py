@@ -74,7 +74,7 @@ def test_a_report_carries_every_figure_of_its_record(found: tf.TrainingEstimate)
         f"throughput {digits(found.tokens_per_s)} tokens/s, {digits(found.tokens_per_s / 4)} a",
         (
             f"MFU {100 * found.mfu:.1f} %, HFU {100 * found.hfu:.1f} % of 100 TFLOP/s "
-            "bf16 (attention windowed)"
+            "bf16 (attention windowed, masked keys too)"
         ),
         f"pipeline bubble {100 * found.bubble:.1f} % of the time without it",
         (

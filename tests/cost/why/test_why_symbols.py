@@ -41,7 +41,7 @@ def test_the_formulas_of_operators_come_to_their_counts(name, options):
 )
 def test_a_count_below_one_has_three_digits_and_others_are_whole(count, said):
     x = sympy.Symbol("b")
-    assert _formula("FLOP", x / 2, count, {x: 2 * count}, set())[1].endswith(f" = {said}")
+    assert _formula("FLOP", x / 2, count, {x: 2 * count}, set(), "")[1].endswith(f" = {said}")
 
 
 def test_weights_of_experts_that_are_not_chosen_alike_are_derived_from_those_that_are():

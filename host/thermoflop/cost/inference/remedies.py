@@ -11,6 +11,7 @@ from thermoflop.base.units import gigabytes
 from thermoflop.cost.engines.budget import EngineMemory, engine_memory
 from thermoflop.cost.engines.footprint import Load, placement_of
 from thermoflop.cost.engines.raised import raised
+from thermoflop.cost.hardware.device import is_its_hosts
 from thermoflop.cost.inference.hosted import Hosted, hosted_of, whole_s
 from thermoflop.cost.work.share import Layout, Share
 
@@ -124,9 +125,9 @@ def _formats(
 
 def _goes_to_host(room: Room) -> bool:
     """Whether the engine leaves weights to the host: llama.cpp does, which also stands in where
-    no engine is named; where memory is shared there is no other."""
-    unified = room.device.vendor == "Apple"
-    return not unified and (room.engine is None or room.engine.key == "llama.cpp")
+    no engine is named; where memory is the host's there is no other."""
+    leaves = room.engine is None or room.engine.key == "llama.cpp"
+    return leaves and not is_its_hosts(room.device)
 
 
 def _hosted(room: Room, share: Share, load: Load, host_gb_s: float | None) -> Iterator[Remedy]:

@@ -17,7 +17,12 @@ import re
 
 from thermoflop.base.plain import checked_between
 from thermoflop.base.record import record
-from thermoflop.cost.hardware.device import PCIE_3_LANE_BYTES_S, UNKNOWN_BYTES_S, Device
+from thermoflop.cost.hardware.device import (
+    PCIE_3_LANE_BYTES_S,
+    UNKNOWN_BYTES_S,
+    Device,
+    is_its_hosts,
+)
 from thermoflop.errors import UsageError
 
 C2C_BYTES_S = 450e9  # Grace to its GPU, in one direction (NVIDIA, GH200 data sheet: 900 of both)
@@ -45,8 +50,17 @@ def choose_offload(
         raise UsageError(f"offload={offload!r:.60}: expected some of {','.join(PARTS)}")
     if "parameters" in parts and zero != 3:
         raise UsageError(f"offload of parameters needs zero=3, which shares them out: zero={zero}")
+    check_host(device, f"offload={offload!r:.60}")
     rate = host_link_bytes_s(device) if host_gb_s is None else host_gb_s * 1e9
     return Offload(frozenset(parts), rate, min(devices, device.network.node_size))
+
+
+def check_host(device: Device, asked: str) -> None:
+    """UsageError where the host, which is asked to keep something, has no memory of its own."""
+    if is_its_hosts(device):
+        raise UsageError(
+            f"{asked} leaves nothing to the host: the memory of {device.name} is the host's own"
+        )
 
 
 def host_link_bytes_s(device: Device) -> float:

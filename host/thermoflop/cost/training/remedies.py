@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 
 from thermoflop.base.record import record, replace
 from thermoflop.base.units import gigabytes
+from thermoflop.cost.hardware.device import is_its_hosts
 from thermoflop.cost.inference.formats import choose_formats, is_understood
 from thermoflop.cost.inference.remedies import Remedy
 from thermoflop.cost.inference.room import MOST_DEVICES
@@ -19,6 +20,7 @@ from thermoflop.cost.training.iteration import Iteration
 from thermoflop.cost.training.lora import ALL, choose_lora
 from thermoflop.cost.training.memory import training_memory
 from thermoflop.cost.training.offload import choose_offload
+from thermoflop.cost.training.states import PAGED
 from thermoflop.cost.work.weights import is_mix
 from thermoflop.errors import UsageError
 from thermoflop.model.operators.again import FINE_GRAINED
@@ -47,25 +49,24 @@ def training_remedies(iteration: Iteration) -> tuple[Remedy, ...]:
     """Every change by which an iteration fits, the least first; () where it fits."""
     if training_memory(iteration).fits:
         return ()
-    found = [change for kind in KINDS if (change := _first(kind(iteration)))]
-    if not found:
-        found = _joined(iteration)
-    found += [change for more in (_devices, _adapters) if (change := _first(more(iteration)))]
-    if not found:
+    alone = [_first(kind(iteration)) for kind in KINDS]
+    found = alone if any(alone) else [_joined(iteration)]
+    found += [_first(_devices(iteration)), adapters := _first(_adapters(iteration))]
+    if not any(found):
         lean = _together(iteration)
-        found += [change for change in [_first(_devices(lean.iteration, lean.text))] if change]
-    if not any(change.kind in (*ALONE, "lora") for change in found):
+        found.append(_first(_devices(lean.iteration, lean.text)))
+    if not any(alone) and adapters is None:
         saved = _together(iteration, JOINED[:-1])
-        found += [change for change in [_first(_adapters(saved.iteration, saved.text))] if change]
-    return tuple(_remedy(change) for change in found)
+        found.append(_first(_adapters(saved.iteration, saved.text)))
+    return tuple(_remedy(change) for change in found if change is not None)
 
 
-def _joined(iteration: Iteration) -> list[Change]:
-    """All kinds together, those that cannot be done without; none where they do not fit."""
+def _joined(iteration: Iteration) -> Change | None:
+    """All kinds together, those that cannot be done without; None where they do not fit."""
     for kinds in (JOINED, (*JOINED, _in_backward)):
         if _fits(_together(iteration, kinds)):
-            return [_needed(iteration, kinds)]
-    return []
+            return _needed(iteration, kinds)
+    return None
 
 
 def _first(changes: Iterator[Change]) -> Change | None:
@@ -121,7 +122,9 @@ def _zero(iteration: Iteration) -> Iterator[Change]:
 
 
 def _offload(iteration: Iteration) -> Iterator[Change]:
-    for part in ("optimizer", "activations") if iteration.offload is None else ():
+    if iteration.offload is not None or is_its_hosts(iteration.device):
+        return
+    for part in ("optimizer", "activations"):
         if part == "optimizer" and iteration.lora is not None:
             continue
         kept = choose_offload(iteration.device, part, None, iteration.zero, iteration.plan.devices)
@@ -132,7 +135,7 @@ def _offload(iteration: Iteration) -> Iterator[Change]:
 def _optimizer(iteration: Iteration) -> Iterator[Change]:
     known = iteration.optimizer in ("adamw", "adamw-bf16", *IN_8_BITS) and iteration.lora is None
     for name in IN_8_BITS if known else ():
-        if name != iteration.optimizer:
+        if name != iteration.optimizer and not (name in PAGED and is_its_hosts(iteration.device)):
             narrow = replace(iteration, optimizer=name)
             yield Change("optimizer", name, f"--optimizer {name}", narrow)
 
@@ -152,8 +155,6 @@ Kinds = tuple[Callable[["Iteration"], "Iterator[Change]"], ...]
 KINDS: Kinds = (_micro_batch, _loss, _recompute, _zero, _offload, _optimizer)
 # What goes together: a host that keeps states, and moments in 8 bits, are two ways to one end.
 JOINED: Kinds = (_micro_batch, _loss, _recompute, _zero, _optimizer)
-# What each of KINDS is called, where one alone does it.
-ALONE = ("micro_batch", "loss", "recompute", "zero", "offload", "optimizer")
 
 
 def _together(iteration: Iteration, kinds: Kinds = JOINED) -> Change:

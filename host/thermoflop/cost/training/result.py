@@ -9,6 +9,7 @@ from thermoflop.base.units import digits, gigabytes, scaled, seconds, wrapped
 from thermoflop.cost.hardware.device import Device
 from thermoflop.cost.hardware.precision import Precision
 from thermoflop.cost.memory import memory_json, occupied_text, too_little
+from thermoflop.cost.training.counts import training_flops
 from thermoflop.cost.training.host import HOST_MEMORY_BYTES_S, HostUse
 from thermoflop.cost.training.iteration import Iteration
 from thermoflop.cost.training.lora import Adapters
@@ -309,9 +310,7 @@ def _iteration(estimate: TrainingEstimate) -> list[str]:
     span, ratio = estimate.iteration, estimate.six_n_flops / estimate.model_flops
     computed = estimate.precision.compute
     peak = f"{scaled(estimate.device.peak(computed), 'FLOP/s')} {computed}"
-    # by such a convention the bound, which computes none of them, is above 100 %
-    beyond = estimate.mfu * span.expected_s > span.bound_s * (1 + 1e-9)
-    counted = ", masked keys too" if beyond else ""
+    counted = ", masked keys too" if _counts_masked(estimate) else ""
     return [
         (
             f"an iteration  {seconds(span.expected_s)} expected, {seconds(span.low_s)} .. "
@@ -332,6 +331,13 @@ def _iteration(estimate: TrainingEstimate) -> list[str]:
             f"6N is {100 * ratio:.1f} % of it"
         ),
     ]
+
+
+def _counts_masked(estimate: TrainingEstimate) -> bool:
+    """Whether MFU counts keys that no token attends to: at the bound, which computes none of them,
+    it may be above 100 %."""
+    asked = estimate.question
+    return asked is not None and training_flops(asked, "causal")[0] < estimate.model_flops
 
 
 def _run(estimate: TrainingEstimate) -> list[str]:

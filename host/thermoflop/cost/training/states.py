@@ -25,7 +25,7 @@ from thermoflop.errors import UsageError
 MOMENTS = {
     "adamw": (8.0, 8.0),
     "adamw-8bit": (2 + 2 * 4 / 256, 2 + 2 * 4 / 256),
-    "paged-adamw-8bit": (0.0, 0.0),  # in the host's memory where the device's is short
+    "paged-adamw-8bit": (0.0, 0.0),  # PAGED
     "adamw-bf16": (4.0, 4.0),
     "adamw-8bit-bf16": (2 + 2 * 4 / 256, 2 + 2 * 4 / 256),
     "paged-adamw-8bit-bf16": (0.0, 0.0),
@@ -34,6 +34,8 @@ MOMENTS = {
     "sgd-momentum": (4.0, 4.0),
     "sgd": (0.0, 0.0),
 }
+# Whose moments go to the host's memory where the device's is short.
+PAGED = frozenset({"paged-adamw-8bit", "paged-adamw-8bit-bf16"})
 # Weights and gradients in 16 bits, without a master weight (torchtune's single-device recipes).
 PURE = frozenset({"adamw-bf16", "adamw-8bit-bf16", "paged-adamw-8bit-bf16"})
 

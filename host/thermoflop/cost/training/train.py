@@ -39,12 +39,12 @@ from thermoflop.cost.training.iteration import (
 from thermoflop.cost.training.lora import ALL, Lora, choose_lora
 from thermoflop.cost.training.loss import usual_loss
 from thermoflop.cost.training.memory import kept_by_a_micro_batch
-from thermoflop.cost.training.offload import choose_offload
+from thermoflop.cost.training.offload import check_host, choose_offload
 from thermoflop.cost.training.overlap import hidden_text, overlap_of, overlaps_of
 from thermoflop.cost.training.replicas import held_parameters, owned_parameters
 from thermoflop.cost.training.result import TrainingEstimate
 from thermoflop.cost.training.source import check_source, hears, six_n, source_of, text_of
-from thermoflop.cost.training.states import optimizer_named
+from thermoflop.cost.training.states import PAGED, optimizer_named
 from thermoflop.cost.training.unseen import (
     interval_of_training,
     memory_of,
@@ -253,6 +253,8 @@ def train(
     )  # fmt: skip
     check_source(iteration)
     check_in_backward(iteration)
+    if iteration.optimizer in PAGED:
+        check_host(device, f"optimizer={optimizer!r:.60}")
     return _estimated(iteration, attention, profile, total, price, loss)
 
 

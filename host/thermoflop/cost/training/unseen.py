@@ -76,16 +76,19 @@ def memory_of(iteration: Iteration, loss: str | None) -> TrainingMemory:
 def unmeasured(iteration: Iteration, profile: Profile, unseen: tuple[str, ...]) -> list[str]:
     """What of it was not measured, in parts of a sentence, beyond what its profile says."""
     parts, kind = [], iteration.kind
-    if profile.devices and kind and "/" not in profile.name:
-        parts.append(f"none of them of {KINDS[kind]}: rates of other trainers, interval widened")
+    if kind and "/" not in profile.name:
+        whose = "none of them of {}: rates of other trainers, interval widened"
+        said = whose if profile.devices else "interval widened for {}"
+        parts.append(said.format(KINDS[kind]))
     if "device" in unseen and not profile.devices:
         parts.append(f"none of them on {iteration.device.name}: interval widened")
     if "format" in unseen:
         parts.append("interval widened for the format")
     if "adapters" in unseen:
-        parts.append("no run of adapters beside frozen weights (LoRA) was measured: widened")
+        beside = "no run of adapters beside frozen weights (LoRA) was measured"
+        parts.append(f"{beside}: interval widened")
     if "eager" in unseen:
-        parts.append(f"of runs that are not compiled {', '.join(EAGER)}'s alone: widened")
+        parts.append(f"the only runs not compiled are {', '.join(EAGER)}'s: interval widened")
     if iteration.source is not None:
         parts.append("no run of an encoder with a decoder was measured")
     return parts

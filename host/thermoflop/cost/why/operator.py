@@ -144,11 +144,11 @@ def derived(setting: Setting, part: Part, index: int) -> tuple[tuple[str, ...], 
         return counts, (str(error),)
     lines: list[str] = []
     used: set[Any] = set()
+    # some experts are chosen more than others; kernels of attention may pad heads
+    why = "experts are chosen" if work.group == "experts" else "its kernels run it"
     for name, field in COUNTS.items():
         if count := getattr(work, field):
-            lines += _formula(name, getattr(symbolic, field), count, values, used)
-            if work.group != "experts":
-                lines[-1] = lines[-1].replace("as experts are chosen", "as its kernels run it")
+            lines += _formula(name, getattr(symbolic, field), count, values, used, why)
     letters = [_letter(symbol, values) for symbol in values if symbol in used]
     if setting.plan.tp > 1 or setting.plan.ep > 1:
         letters.insert(0, "sizes are those of one device")
@@ -187,8 +187,9 @@ def _whole(size: float) -> Number:
 
 
 def _formula(
-    name: str, expression: Any, count: Number, values: dict[Any, Number], used: set[Any]
+    name: str, expression: Any, count: Number, values: dict[Any, Number], used: set[Any], why: str
 ) -> list[str]:
+    """A count as a formula, and with its values; ``why`` the count may be another."""
     from thermoflop.model.formulas.symbolic import require_sympy
     from thermoflop.model.formulas.text import written
 
@@ -196,9 +197,9 @@ def _formula(
     used |= exact.free_symbols
     lines = [f"{name} = {written(exact)}"]
     alike = float(exact.subs(values))
-    if not isclose(alike, float(count), rel_tol=1e-6):  # some experts are chosen more than others
+    if not isclose(alike, float(count), rel_tol=1e-6):
         share = float(count) / alike
-        return [*lines, f"  = {alike:,.0f}, x {share:.3f} as experts are chosen = {count:,.0f}"]
+        return [*lines, f"  = {alike:,.0f}, x {share:.3f} as {why} = {count:,.0f}"]
     plain = exact.is_number or exact.expand().is_rational_function()
     filled = written(exact, values) if plain and exact.free_symbols else ""
     value = digits(float(count)) if abs(count) < 1 else f"{float(count):,.0f}"
