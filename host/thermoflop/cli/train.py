@@ -32,7 +32,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("--dtype", default="bf16", metavar="F", help="bf16, fp16, fp8, nvfp4")
     add("--optimizer", default="adamw", metavar="NAME",
         help="adamw, adamw-8bit, adamw-bf16 (weights and gradients in 16 bits alone), "
-             "adamw-8bit-bf16, paged-adamw-8bit-bf16 (moments in the host where it is short), "
+             "adamw-8bit-bf16, paged-adamw-8bit-bf16 (moments go to the host if need be), "
              "adafactor, muon, sgd, sgd-momentum")  # fmt: skip
     add("--optimizer-in-backward", dest="in_backward", action="store_true",
         help="step with each gradient as it is made, and free it")  # fmt: skip
