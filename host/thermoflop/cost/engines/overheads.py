@@ -90,7 +90,8 @@ def over_ring(works: list[Work], ranks: int) -> list[Work]:
     more than two PCIe-only GPUs", ``custom_all_reduce.py`` of vLLM and SGLang). Of up to 32 kB NCCL
     takes 13.2 to 15.6 us on 4 RTX PRO 6000 and 24.1 to 26.2 on 8, 48 where it does not know the
     host (voipmonitor/rtx6kpro, ``pcie-oneshot-allreduce.md``, ``pcie-bandwidth.md`` and
-    ``nccl-tuning.md``); a step of these engines is 4.1.
+    ``nccl-tuning.md``), and a graph of SGLang or TensorRT-LLM of up to 4 kB 5.4, 12.2 to 15.0 and
+    21.7 to 27.6 on 2, 4 and 8 L40S (the published kernels); a step of these engines is 4.1.
     """
     return [
         replace(work, flops=ranks - 1.0) if work.name.startswith("all-reduce") else work
