@@ -138,6 +138,8 @@ def test_a_file_that_is_no_config_is_called_what_it_is_and_an_option_stands_once
         ("fit gpt2 --dtype UD-Q4_K_XL", "differ from model to model: expected the file, or q4_k_m"),
         ("fit gpt2 --dtype Q4_K", "did you mean q4_k_m?"),
         ("fit gpt2 --dtype q8_k_xl", "expected the file, or q8_0"),
+        ("fit gpt2 --dtype q6_k_xl", "expected the file, or q6_k"),
+        ("fit gpt2 --dtype ud-iq3_xxs", "expected the file, or iq3_xxs"),
         ("fit gpt2 --dtype 4bit", "one of 4 bits, such as q4_k_m, awq, gptq, int4, mxfp4"),
         ("fit gpt2 --dtype q4", "one of 4 bits, such as q4_k_m, awq, gptq"),
         ("fit gpt2 --dtype FP4", "one of 4 bits, such as q4_k_m, awq, gptq, int4, mxfp4"),

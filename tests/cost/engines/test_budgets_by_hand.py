@@ -369,7 +369,7 @@ def test_a_version_is_printed_as_it_was_asked_for():
 
 @pytest.mark.parametrize("text", ["1", "1000.1", "0.100", "newest", "", 0.2, 0.19, "0.19x", True])
 def test_what_is_no_version_is_refused(text):
-    with pytest.raises(UsageError, match=r"version=.* makes no sense: expected such as 0\.19, in"):
+    with pytest.raises(UsageError, match=r"makes no sense: expected a version such as '0\.19'$"):
         read_options("vllm", {"version": text})
 
 

@@ -6,7 +6,7 @@ import re
 
 import pytest
 import thermoflop as tf
-from kit.made_up import DEVICE, decoder
+from kit.made_up import DEVICE, KEY_WIDTH, decoder
 from thermoflop.base.record import replace
 from thermoflop.cost.engines.footprint import Load
 from thermoflop.cost.inference.hosted import whole_s
@@ -140,6 +140,27 @@ def test_the_rate_behind_the_host_is_said_to_be_of_each_sequence_where_there_are
     )
     assert " tokens/s (" in one
     assert " tokens/s each (" in three
+
+
+def test_a_context_that_no_sequence_fills_is_kept_on_the_host_and_not_read(dense):
+    """Of the 40 layers ten are there, with keys and values of 16 bits."""
+    asked = {"prompt": 500, "generate": 11, "profile": "llama.cpp", "dtype": "bf16"}
+    least, large = (
+        tf.fit(dense, SMALL, engine_options={"n_gpu_layers": 30, "ctx_size": size}, **asked).hosted
+        for size in (512, 102_400)
+    )
+    assert large.tokens_per_s == least.tokens_per_s
+    token = 10 * 2 * KEY_WIDTH * 2
+    assert large.host_bytes - least.host_bytes == token * (102_400 - 512)
+
+
+@pytest.mark.parametrize(
+    ("device", "rate"), [("rtx 4090", 89.6), ("m4 max", 546), ("ryzen ai max+ 395", 256)]
+)
+def test_what_options_leave_to_a_processor_that_shares_the_memory_is_read_as_fast(device, rate):
+    options = {"n_gpu_layers": 10}
+    made = tf.fit("llama-3-8b", device, profile="llama.cpp", engine_options=options)
+    assert made.hosted.host_gb_s == rate
 
 
 def test_what_is_all_on_the_device_has_no_speed_with_the_host():

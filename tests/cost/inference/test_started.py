@@ -51,6 +51,13 @@ def test_without_an_engine_fit_says_how_many_sequences_servers_would_hold() -> N
     assert SAID not in said_of(tf.fit("llama-3-8b", "m4 max"))  # as llama.cpp divides it
 
 
+def test_what_servers_would_hold_is_of_all_replicas_as_the_largest_batch_is() -> None:
+    one, eight = (tf.fit("llama-3-8b", "h100", batch=8, dp=dp) for dp in (1, 8))
+    assert eight.largest_batch == 8 * one.largest_batch
+    held = tf.fit("llama-3-8b", "h100", batch=8, dp=8, profile="vllm").largest_batch
+    assert f"{SAID}vllm {held:,}, " in said_of(eight)
+
+
 def test_serving_says_so_where_more_are_decoded_than_a_server_would_hold() -> None:
     asked = {"tp": 8, "prompt": 4000, "generate": 184}
     many, few = (tf.serving("qwen3-235b-a22b", "h100", users=users, **asked) for users in (64, 30))

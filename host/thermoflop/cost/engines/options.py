@@ -74,14 +74,14 @@ _LLAMA = (
 )
 OPTIONS: Mapping[str, tuple[Option, ...]] = {
     "vllm": (
-        Option("gpu_memory_utilization", "share", unset="0.92, before 0.21 0.9"),
+        Option("gpu_memory_utilization", "share", unset="0.92, 0.9 before 0.21"),
         Option("max_model_len", "whole", left=_FREE, unset="the model's"),
         Option("max_num_seqs", "whole", unset=_BY_CARD),
         Option("max_num_batched_tokens", "whole", unset=_BY_CARD),
         Option("block_size", "whole", 16),
         Option("enforce_eager", "flag", False),
         Option("enable_prefix_caching", "flag",
-               unset="true, of recurrent states since 0.28"),
+               unset="true, but of recurrent states only since 0.28"),
         Option("kv_cache_dtype", "format", values=_CACHE, unset="auto"),
         Option("version", "version", unset="the newest"),
     ),
@@ -180,7 +180,7 @@ def _read(option: Option, value: Any) -> Any:
         return found
     expected = {
         "share": "a share above 0, up to 1", "flag": "true or false",
-        "version": "such as 0.19, in words", "whole": f"a whole number from {option.least}",
+        "version": "a version such as '0.19'", "whole": f"a whole number from {option.least}",
     }.get(option.kind, f"one of {', '.join(option.values)}")  # fmt: skip
     raise UsageError(f"{option.name}={value!s:.40} makes no sense: expected {expected}")
 

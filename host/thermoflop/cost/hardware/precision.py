@@ -177,7 +177,8 @@ def asked_for(name: str, known: Sequence[str]) -> str:
     """What belongs in the place of a name that is no format: where it says only how many bits,
     the formats of so many."""
     if mix := _UNSLOTH.fullmatch(name.lower()):
-        plain = f"{mix[1]}_m" if f"{mix[1]}_m" in known else "q8_0"
+        alike = name.lower().removeprefix("ud-"), f"{mix[1]}_m", mix[1]
+        plain = next((each for each in alike if each in known), "q8_0")
         return f"Unsloth's mixes differ from model to model: expected the file, or {plain}"
     if f"{name.lower()}_m" in known:  # llama-quantize's q4_k is its q4_k_m
         return f"did you mean {name.lower()}_m?"

@@ -89,7 +89,7 @@ def fit(
         engine_options: options of that engine which decide on memory, by its own names, such as
             ``{"gpu_memory_utilization": 0.85}``. None: its defaults.
         host_bandwidth: GB a second of the host's memory, for layers that are left there. None:
-            89.6, two channels of DDR5-5600.
+            89.6, two channels of DDR5-5600, or the device's where it shares the computer's memory.
         encoder: tokens that the encoder beside a decoder (T5, BART) reads for each sequence. None:
             what it always reads (Whisper), else it is not counted, which is said.
 

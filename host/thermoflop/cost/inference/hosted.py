@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from thermoflop.base.record import record, replace
 from thermoflop.base.units import digits, gigabytes
 from thermoflop.cost.engines.placement import Placement, placed_layers
+from thermoflop.cost.hardware.device import is_its_hosts
 
 if TYPE_CHECKING:
     from thermoflop.cost.engines.footprint import Load
@@ -72,16 +73,31 @@ def hosted_of(
     room: Room, share: Share, load: Load, placed: Placement, host_gb_s: float | None, whole_s: float
 ) -> Hosted:
     """The speed of a placement on one device, on which all of a decode step would take ``whole_s``;
-    ``host_gb_s`` None: a desktop's."""
-    host_gb_s = HOST_BANDWIDTH_GB_S if host_gb_s is None else host_gb_s
-    layers, whole = len(placed_layers(share)), room.engine
-    if whole is not None:
-        whole = replace(whole, options={**whole.options, "n_gpu_layers": None})
+    ``host_gb_s`` None: a desktop's, or the device's where it shares the computer's memory."""
+    if host_gb_s is None:
+        shared = is_its_hosts(room.device)
+        host_gb_s = room.device.bandwidth_bytes_s / 1e9 if shared else HOST_BANDWIDTH_GB_S
     # a layer's cache lies where the layer does
-    cached = float((whole or room).memory(share, load).kv_bytes) * (1 - placed.layers / layers)
-    speed = 1 / hosted_s(placed, whole_s, host_gb_s, cached)
+    away = 1 - placed.layers / len(placed_layers(share))
+    kept, read = (away * each for each in _caches(room, share, load))
+    speed = 1 / hosted_s(placed, whole_s, host_gb_s, read)
     ends = speed / HOST_SPREAD, speed, speed * HOST_SPREAD
-    return Hosted(placed.host_bytes + cached, host_gb_s, ends, load.sequences)
+    return Hosted(placed.host_bytes + kept, host_gb_s, ends, load.sequences)
+
+
+def _caches(room: Room, share: Share, load: Load) -> tuple[float, float]:
+    """Bytes of the cache of all layers as it is laid out, and what a step reads of it: an option
+    may ask for more room than sequences fill."""
+    if room.engine is None:
+        each = float(room.memory(share, load).kv_bytes)
+        return each, each
+    options = {**room.engine.options, "n_gpu_layers": None}
+    filled = {**options, "ctx_size": None, "parallel": None}
+    kept, read = (
+        float(replace(room.engine, options=each).memory(share, load).kv_bytes)
+        for each in (options, filled)
+    )
+    return kept, read
 
 
 def hosted_s(placed: Placement, whole_s: float, host_gb_s: float, cached: float = 0.0) -> float:

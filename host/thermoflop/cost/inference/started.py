@@ -37,8 +37,9 @@ def not_started(model: Model, device: Device, share: Share, load: Load) -> str:
 
 
 def would_hold(room: Room, share: Share, load: Load, held: int, asked: float = inf) -> str:
-    """A sentence on how many sequences the memory of servers would hold at once of which ``held``
-    are added up; "" where an engine is named, where all hold nearly as many, or as ``asked``."""
+    """A sentence on how many sequences the memory of servers would hold at once, in all replicas.
+    ``held`` and ``asked`` are those of one; "" where an engine is named, where all hold nearly as
+    many as ``held``, which are added up, or as ``asked``."""
     if room.engine is not None or room.asked is not None or held >= LARGEST:
         return ""
     servers = {}
@@ -46,7 +47,9 @@ def would_hold(room: Room, share: Share, load: Load, held: int, asked: float = i
         if _runs(engine, room.model, room.device, share):
             memory = engine_memory(engine.name, room.device, None)[0]
             servers[engine.name] = _most(memory, share, load)
-    fewer = [f"{name} {most:,}" for name, most in servers.items() if most < NEARLY * held]
+    fewer = [
+        f"{name} {share.plan.dp * most:,}" for name, most in servers.items() if most < NEARLY * held
+    ]
     if not fewer or asked <= min(servers.values()):
         return ""
     said = "no engine's memory is counted; sequences at once as engines divide it: "

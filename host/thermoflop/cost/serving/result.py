@@ -210,7 +210,8 @@ def _figures(served: Serving) -> list[tuple[str, str, str]]:
     """Name, value and what else to know of each figure."""
     low, token, high = served.token_s
     soon, first, late = served.first_s
-    between = "({} to {})".format(*map(digits, served.tokens_per_s_interval))
+    least, most = map(digits, served.tokens_per_s_interval)
+    between = "" if least == most else f" ({least} to {most})"  # alike: all that is asked for
     waiting = f"{seconds(served.queue_s)} of it waiting"
     waiting = "and a wait that grows" if served.saturated else waiting
     slots, fitting = f"{served.most_sequences:,}", f"{served.largest_batch:,}"
@@ -220,7 +221,7 @@ def _figures(served: Serving) -> list[tuple[str, str, str]]:
         ("first token", seconds(first),
          f"({seconds(soon)} to {seconds(late)}), {waiting}"),
         ("throughput", digits(served.tokens_per_s),
-         f"tokens/s {between}, {digits(served.tokens_per_s_device)} a device"),
+         f"tokens/s{between}, {digits(served.tokens_per_s_device)} a device"),
         ("decoding at once", digits(served.sequences),
          f"of {slots} sequences (memory holds {fitting})"),
         ("prompts take", f"{served.prompt_share:.0%}", "of the time"),
