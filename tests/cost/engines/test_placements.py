@@ -73,6 +73,17 @@ def test_experts_of_the_first_layers_stay_on_the_host_and_are_read_as_they_are_c
     assert both.host_active_bytes == pytest.approx(3 * (dense + met) + met + OUTPUT)
 
 
+def test_a_tied_output_is_the_table_of_tokens_again_and_no_other():
+    """Gemma 4 E2B in q4_0 (tables in q6_k): 2,152.5 MiB of two tables stay on the host, as it
+    prints, and the map of all layers; 1,341.76 on the device are layers and tokens' table."""
+    description = tf.load_model("gemma-4-e2b").description
+    part = Share(description, Spread(), choose_precision("q4_0", "fp16"))
+    tables, output, _ = outside_bytes(part)
+    assert tables / 2**20 == pytest.approx(2152.5, rel=0.01)
+    assert output == pytest.approx(262_144 * 1536 * 210 / 256, rel=0.001)
+    assert place(part).device_bytes / 2**20 == pytest.approx(1341.76, rel=0.02)
+
+
 @pytest.mark.parametrize(
     ("context", "window", "ubatch", "cells"),
     [(1, None, 512, 256), (256, None, 512, 256), (257, None, 512, 512), (9000, 1024, 512, 1536),

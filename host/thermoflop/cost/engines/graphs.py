@@ -15,6 +15,7 @@ from thermoflop.cost.engines.placement import cells_of, place
 from thermoflop.cost.work.weights import is_beside
 from thermoflop.model.architecture.feedforward import Moe
 from thermoflop.model.architecture.mixers import Attention
+from thermoflop.model.architecture.parts import Table
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -29,6 +30,8 @@ NARROWED = 9500
 # States as wide as the model that stay while feed-forward and attention are computed, and queries
 # of attention (queries, themselves turned, results; turned once more for a quantized cache).
 FEED_STATES, ATTENTION_STATES, QUERIES, QUERIES_TURNED = 3, 2, 3, 5
+# Rows that every layer reads a part of: as they were looked up, and with what tokens add.
+ROWS = 2
 
 
 def compute_buffer(
@@ -39,9 +42,10 @@ def compute_buffer(
     ubatch = _micro_batch(options, context, slots)
     newest = (options["build"] or NARROWED) >= NARROWED
     hidden, head = _hidden(share), share.whole.head
+    states = FEED_STATES * hidden + ROWS * _rows_width(share)
     rows = min(ubatch, options["n_outputs_max"] or (slots if newest else ubatch))
     last = WIDE * rows * ((0.0 if head is None else float(head.outputs)) + hidden)
-    feed = WIDE * ubatch * (FEED_STATES * hidden + max(map(_feed_width, _layers(share)), default=0))
+    feed = WIDE * ubatch * (states + max(map(_feed_width, _layers(share)), default=0.0))
     if not options["flash_attn"]:
         return max(last, feed, WIDE * ubatch * context * (_heads(share) + 1))
     quantized = share.precision.kv_bytes < HALF
@@ -83,6 +87,14 @@ def _layers(share: Share) -> list[Layer]:
         for run in stack.runs
         if not is_beside(description, stack.role)
     ]
+
+
+def _rows_width(share: Share) -> float:
+    """Elements of a token's rows in tables of what every layer reads (Gemma 3n and 4)."""
+    hidden = _hidden(share)
+    front = (placed.part for stack in share.description.stacks for placed in stack.front)
+    wide = (float(part.width) for part in front if isinstance(part, Table))
+    return sum(each for each in wide if each > hidden)
 
 
 def _hidden(share: Share) -> float:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from thermoflop.cost.work.share import Share
 
-EXPERTS = "experts"
+EXPERTS, TOKENS = "experts", "embed_tokens"
 
 
 @record
@@ -99,21 +99,22 @@ def _with_its_windows(layers: list[PlacedLayer]) -> list[PlacedLayer]:
 
 def outside_bytes(share: Share) -> tuple[float, float, float]:
     """Bytes of what lies outside the layers: tables, which stay on the host, the output, which for
-    a tied one is the table again, and towers with their connectors."""
+    a tied one is the table of tokens again, and towers with their connectors."""
     return share.fact("outside bytes", lambda: _outside_bytes(share))
 
 
 def _outside_bytes(share: Share) -> tuple[float, float, float]:
-    tables = output = tower = 0.0
+    tables = output = tower = again = 0.0
     for each in weights_held(share.description, share.checkpoint or uniform(share)):
         if held_beside(share.description, each):
             tower += each.sets * each.bytes_each
         elif not each.layers and each.where.endswith("front"):
             tables += each.sets * each.bytes_each
+            again += each.sets * each.bytes_each if each.part.name == TOKENS else 0.0
         elif not each.layers:
             output += each.sets * each.bytes_each
     head = share.description.head
-    return tables, output + (tables if head is not None and head.tied else 0.0), tower
+    return tables, output + (again if head is not None and head.tied else 0.0), tower
 
 
 def place(
