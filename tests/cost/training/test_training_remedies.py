@@ -16,13 +16,18 @@ ASKED = [
     ("t5-large", "rtx-3060", {}),
     ("mixtral-8x7b", "rtx-4090", {}),
     ("llama-3-8b", "rtx-4090", {"lora": 64, "micro_batch": 4, "sequence": 8192}),
-]
+    # one micro-batch an iteration, no adapters
+    ("llama-3-8b", "h100", {"global_batch": 8, "micro_batch": 8, "in_backward": True}),
+    ("llama-3-8b", "rtx-4090", {"global_batch": 8, "micro_batch": 8, "in_backward": True,
+                                "optimizer": "adamw-8bit-bf16", "recompute": "full"}),
+]  # fmt: skip
 
 
 def options(text: str) -> dict[str, object]:
     """The options of a remedy's text as keyword arguments."""
     words = text.rpartition(":")[0].partition(",")[0].split()
     freed = "--optimizer-in-backward" in words
+    kept = {"in_backward": False} if "without --optimizer-in-backward" in text else {}
     words = [word for word in words if word != "--optimizer-in-backward"]
     pairs = zip(words[::2], words[1::2], strict=True)
     names = {"base": "base_dtype"}
@@ -31,7 +36,7 @@ def options(text: str) -> dict[str, object]:
         names.get(name, name): int(value) if value.isdecimal() else value
         for name, value in read.items()
     }
-    return found | ({"in_backward": True} if freed else {})
+    return found | kept | ({"in_backward": True} if freed else {})
 
 
 @pytest.mark.parametrize(("model", "device", "asked"), ASKED)

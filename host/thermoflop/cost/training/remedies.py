@@ -26,6 +26,7 @@ from thermoflop.errors import UsageError
 from thermoflop.model.operators.again import FINE_GRAINED
 from thermoflop.model.operators.training import RECOMPUTE
 
+WITHOUT = ", without --optimizer-in-backward"  # in which adapters have no part
 RANK = 16  # what PEFT's and unsloth's examples take
 IN_8_BITS = ("adamw-8bit", "adamw-8bit-bf16", "paged-adamw-8bit-bf16")
 # Losses that hold less than another, the least change first.
@@ -89,9 +90,16 @@ def _fits(change: Change) -> bool:
 def _micro_batch(iteration: Iteration) -> Iterator[Change]:
     of_replica = int(iteration.global_batch) // iteration.plan.dp
     for size in range(int(iteration.micro_batch) - 1, 0, -1):
-        if of_replica % size == 0:
-            smaller = replace(iteration, micro_batch=float(size))
-            yield Change("micro_batch", size, f"--micro-batch {size}", smaller)
+        text, smaller = f"--micro-batch {size}", replace(iteration, micro_batch=float(size))
+        if iteration.in_backward:  # which sums none
+            at_once = iteration.plan.dp * size
+            text, smaller = (
+                f"--global-batch {at_once} {text}",
+                replace(smaller, global_batch=at_once),
+            )
+        elif of_replica % size:
+            continue
+        yield Change("micro_batch", size, text, smaller)
 
 
 def _loss(iteration: Iteration) -> Iterator[Change]:
@@ -196,4 +204,6 @@ def _adapters(iteration: Iteration, besides: str = "") -> Iterator[Change]:
         rank = RANK if iteration.lora is None else iteration.lora.rank
         lora = choose_lora(model.description, rank, ALL, *formats)
         text = f"--lora {rank}" + (f" --base {base} " if base else " ") + besides
-        yield Change("lora", base or rank, text.rstrip(), replace(iteration, lora=lora))
+        text = text.rstrip() + (WITHOUT if iteration.in_backward else "")
+        beside = replace(iteration, lora=lora, in_backward=False)
+        yield Change("lora", base or rank, text, beside)
