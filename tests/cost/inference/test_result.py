@@ -161,3 +161,18 @@ def test_an_estimate_says_what_fit_counts_for_its_engine() -> None:
     together = gigabytes(fit.memory.total_bytes)
     assert f"\n  as vllm divides it {together}: `fit --profile vllm`\n" in text
     assert "divides it" not in str(tf.estimate("llama-3.1-8b", "rtx-4090", dtype="awq"))
+
+
+@pytest.mark.parametrize(
+    ("device", "profile"),
+    [("rtx-4090", "llama.cpp"), ("rtx-4090", "vllm"), ("2x4090", "llama.cpp"),
+     ("rtx-4090 + rtx-3060-12gb", "llama.cpp"), ("m2-pro", "llama.cpp"),
+     ("dgx-spark", "llama.cpp")],
+)  # fmt: skip
+def test_an_estimate_points_to_fit_for_a_part_on_the_host_where_fit_has_one(device, profile):
+    """141 GB of weights."""
+    estimated = str(tf.estimate("llama-3-70b", device, profile=profile))
+    fitted = tf.fit("llama-3-70b", device, profile=profile)
+    hosted = any(each.kind == "layers on the host" for each in fitted.remedies)
+    assert ("how fast with a part on the host" in estimated) is hosted
+    assert hosted is ((device, profile) == ("rtx-4090", "llama.cpp"))

@@ -8,6 +8,7 @@ from thermoflop.base.number import Number, kind_of
 from thermoflop.base.record import record
 from thermoflop.base.units import gigabytes, wrapped
 from thermoflop.cost.engines.engine import DEFAULT
+from thermoflop.cost.hardware.device import is_its_hosts
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,7 +24,8 @@ if TYPE_CHECKING:
 @record
 class Divided:
     """``memory`` of the fullest device as an engine called ``name`` divides it; ``where`` says on
-    which of several cards, ``engine`` is None there; ``ask`` is the command that says more."""
+    which of several cards, ``engine`` is None there; ``ask`` is the command that says more,
+    ``hosted`` whether of a part on the host too."""
 
     name: str
     memory: Memory
@@ -31,6 +33,7 @@ class Divided:
     load: Load
     engine: EngineMemory | None = None
     where: str = "a device"
+    hosted: bool = False
 
     @property
     def sizes(self) -> str:
@@ -68,8 +71,11 @@ def _rule(setting: Setting, page: int | None) -> Callable[[Load], Divided] | Non
     engine = room.engine
     if engine is None:
         return None
-    ask = f"fit --profile {name}"
-    return lambda load: Divided(name, engine.memory(setting.share, load), ask, load, engine)
+    ask, alone = f"fit --profile {name}", setting.plan.devices == 1
+    hosted = alone and engine.key == "llama.cpp" and not is_its_hosts(setting.device)
+    return lambda load: Divided(
+        name, engine.memory(setting.share, load), ask, load, engine, hosted=hosted
+    )
 
 
 def _room(setting: Setting, page: int | None) -> Room:
@@ -159,6 +165,6 @@ def divided_line(own: Divided | None, memory: Memory) -> list[str]:
     if differs(own, memory):
         missing = gigabytes(own.memory.shortfall_bytes)
         took += ", fits" if own.memory.fits else f", DOES NOT FIT, {missing} missing"
-    if own.name == "llama.cpp" and not own.memory.fits:
+    if own.hosted and not own.memory.fits:
         took += "; how fast with a part on the host"
     return [f"  as {own.name} divides it {took}: `{own.ask}`"]
