@@ -178,6 +178,12 @@ def test_a_command_for_a_shell_is_broken_between_its_words() -> None:
     assert joined == line.strip()
 
 
+def test_a_line_of_a_command_whose_quote_the_next_one_closes_loses_nothing() -> None:
+    with paper(30):
+        said = command("  record -- sh -c 'serve model --port 80 && \\")
+    assert said == "  record -- sh -c 'serve \\\n    model --port 80 && \\"
+
+
 def test_the_help_of_every_command_fits_the_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     """A usage that argparse itself writes, and an example that must be whole, may pass 60."""
     parser = build_parser(everything=True)

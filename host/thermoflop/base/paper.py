@@ -147,7 +147,7 @@ def command(line: str) -> str:
     if page is None or len(line) <= page:
         return line
     indent = "  " + " " * (len(line) - len(line.lstrip()))
-    word = r"\s*(?:[^\s'\"]|'[^']*'|\"[^\"]*\")+"
+    word = r"\s*(?:'[^']*'|\"[^\"]*\"|\S)+"  # a quote that the next line closes is a letter
     option = rf"\s*--?[a-z][\w-]*(?=\s+[^\s-]){word}"
     return " \\\n".join(wrap(line, page - 2, indent, f"{option}|{word}"))
 

@@ -316,7 +316,6 @@ def _check_field(where: str, key: str, value: Any) -> None:
 
 def is_its_hosts(device: Device) -> bool:
     """Whether a device's memory is that of its host, so that nothing is gained by leaving to the
-    host what does not fit: processors, and chips that are both (Apple, Jetson, Ryzen AI, MI300A);
-    of some the data sheet does not say the kind of memory."""
-    kind, both = device.memory_kind, device.name.startswith(("Jetson", "MI300A"))
-    return both or device.vendor in ("Apple", "CPU") or "LPDDR" in kind or "unified" in kind
+    host what does not fit: processors, and chips that are both (Apple, Jetson, Ryzen AI, MI300A)."""
+    kind = device.memory_kind
+    return device.vendor in ("Apple", "CPU") or "LPDDR" in kind or "unified" in kind
