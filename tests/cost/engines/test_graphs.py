@@ -84,6 +84,8 @@ def test_without_flash_attention_it_has_the_scores_of_all_heads_with_their_mask(
         ("qwen3.5-27b", 196_608, {}, 314.02), ("qwen3.5-27b", 131_072, {"build": BEFORE}, 495.0),
         ("gemma-4-26b-a4b", 8192, {"ubatch_size": 2048}, 428.07),
         ("qwen3.5-9b", 8192, {"ubatch_size": 2048}, 416.44),
+        # of four experts with biases 5 x 2,880 and 3 results
+        ("gpt-oss-20b", 8192, {}, 216.92),
         # two rows of 35 x 256 for every token
         ("gemma-4-e2b", 8192, {"ubatch_size": 2048}, 560.07),
     ],

@@ -102,11 +102,14 @@ def _hidden(share: Share) -> float:
 
 
 def _feed_width(layer: Layer) -> float:
-    """Elements a token of a feed-forward: gate, up and their product, and results of experts."""
+    """Elements a token of a feed-forward: gate, up and their product, and results of experts; with
+    biases of each expert gate and up twice, and results thrice (gpt-oss: sums are not in place)."""
     feed = layer.feed
     if not isinstance(feed, Moe):
         return _mlp_width(feed)
     each = _mlp_width(feed.expert) + float(layer.hidden)
+    if feed.expert.up_bias:
+        each += 2.0 * float(feed.expert.inner) + 2.0 * float(layer.hidden)
     return float(feed.top_k) * each + _mlp_width(feed.shared)
 
 
