@@ -315,7 +315,7 @@ def _check_field(where: str, key: str, value: Any) -> None:
 
 
 def is_its_hosts(device: Device) -> bool:
-    """Whether a device's memory is that of its host, so that nothing is gained by leaving to the
-    host what does not fit: processors, and chips that are both (Apple, Jetson, Ryzen AI, MI300A)."""
+    """Whether a device's memory is that of its host, so nothing is gained by leaving to the host
+    what does not fit: processors, and chips that are both (Apple, Jetson, Ryzen AI, MI300A)."""
     kind = device.memory_kind
     return device.vendor in ("Apple", "CPU") or "LPDDR" in kind or "unified" in kind
