@@ -7,7 +7,7 @@ QUESTIONS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     (
         "70B on 2 x 24 GB?",
         "fit llama-3.3-70b --gpu rtx-3090 --devices 2 --dtype q4_k_m --profile llama.cpp",
-        ("longest context at this batch:    19,456",),
+        ("longest context at this batch:    19,712",),
     ),
     (
         "Qwen3-235B on a Mac of 128 GB?",
@@ -54,7 +54,7 @@ QUESTIONS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
         "A 3060 and a 3090 together?",
         'fit llama-3.3-70b --gpu "rtx-3060 + rtx-3090" --dtype q3_k_m --profile llama.cpp',
         (
-            "RTX 3060 12GB: 27 layers, 12.4 GB of 12.9 GB",
+            "RTX 3060 12GB: 27 layers, 12.3 GB of 12.9 GB",
             "RTX 3090: 53 layers and the output, 24.1 GB of 25.8 GB",
         ),
     ),
