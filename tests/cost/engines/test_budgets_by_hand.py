@@ -154,6 +154,10 @@ def test_a_profile_run_passes_the_largest_images_through_the_tower():
     assert kept == 16_384 * 2560 * 2
     assert seen_bytes(part, 3 * 16_384) == (3 * alive, 3 * kept)
     assert seen_bytes(share(), 2048) == (0, 0)
+    # Gemma 3n sees by convolutions, which have no such layers: 256 tokens of 2,048 of an image
+    described = tf.load_model("gemma-3n-e2b").description
+    convolved = Share(described, Layout(), choose_precision("bf16"))
+    assert seen_bytes(convolved, 2048) == (0, 8 * 256 * 2048 * 2)
     small, _ = engine_memory("vllm", SMALL, {"max_num_seqs": 8})
     assert small.divide(part, LOAD)[0].activation_bytes == alive
     large, _ = engine_memory("vllm", SMALL, {"max_num_batched_tokens": 65_536})

@@ -142,6 +142,13 @@ def test_devices_without_a_degree_go_to_what_the_engine_splits():
     assert room().plan(4, None, 1, 1, 1, 1) == Layout(4)
 
 
+@pytest.mark.parametrize("profile", ["exllama", "llama.cpp", "transformers", "vllm", None])
+def test_fit_spreads_devices_as_an_estimate_does(profile):
+    asked = {"devices": 2, "batch": 2, "dtype": "bf16", "profile": profile}
+    fitted, estimated = (ask(decoder(), DEVICE, **asked) for ask in (tf.fit, tf.estimate))
+    assert fitted.plan.label == estimated.plan.label
+
+
 def test_a_cache_is_as_an_engines_options_say():
     both = room(profile="llama.cpp", options={"ctk": "q8_0", "ctv": "q4_0"})
     assert both.precision.kv_bytes == (34 / 32 + 18 / 32) / 2

@@ -300,7 +300,7 @@ def budget_text(budget: Budget) -> list[str]:
         )
         if budget.host_bytes:
             words += f"; {budget.host_bytes / MIB:,.0f} MiB stay on the host"
-        return [words, *map(wrapped, budget.notes)]
+        return [wrapped(words), *map(wrapped, budget.notes)]
     if budget.engine in ("transformers", "autoawq"):
         attention = budget.options.get("attn_implementation", "eager")
         return [f"{budget.engine}: the whole prompt at once, {attention} attention"]
@@ -316,7 +316,7 @@ def budget_text(budget: Budget) -> list[str]:
     between = f"80 % interval {digits(low)} .. {digits(high)} tokens"
     if budget.most_sequences is not None and (room is None or room > budget.most_sequences):
         words += f" (it runs at most {budget.most_sequences:,})"
-    lines = [words, between]
+    lines = [wrapped(words), between]
     if budget.notes:
         return lines + [wrapped(note) for note in budget.notes]
     if room is not None and int(room) * budget.context > budget.cache_tokens:

@@ -173,7 +173,7 @@ def seen_bytes(share: Share, tokens: int) -> tuple[float, float]:
             patches = one.tiles * one.rows * one.columns
             left = patches * float(stack.pooled) / float(stack.patches)  # tokens of the text
             images = max(1, int(tokens / left))
-            widest = max(_layer_width(run.layer) for run in stack.runs)
+            widest = max((_layer_width(run.layer) for run in stack.runs), default=0.0)
             alive = max(alive, images * patches * widest * wide)
             kept = images * left * _hidden(share) * wide
     return alive, kept

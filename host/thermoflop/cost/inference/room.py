@@ -82,7 +82,7 @@ class Room:
         self, devices: int | None, tp: int | None, pp: int, dp: int, ep: int, cp: int
     ) -> Layout:
         """The layout of these degrees; devices without one go to what the engine splits."""
-        if devices is not None and tp is None and self.engine is not None:
+        if devices is not None and tp is None:
             others = dp * cp
             if self.splits == "layers" and pp == 1 and devices % others == 0:
                 tp, pp = 1, devices // others
