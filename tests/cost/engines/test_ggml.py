@@ -13,7 +13,7 @@ from thermoflop.base.record import replace
 from thermoflop.cost.catalogue.devices import find_device
 from thermoflop.cost.catalogue.profiles import find_profile
 from thermoflop.cost.catalogue.seen import EXTRA
-from thermoflop.cost.engines.engine import attention_peak_of, engine_on, find_engine, peak_of
+from thermoflop.cost.engines.engine import attention_peak_of, find_engine, peak_of, with_tiles
 from thermoflop.cost.engines.generation import renewed
 from thermoflop.cost.engines.overheads import apply_engine, apply_engine_to
 from thermoflop.cost.hardware.precision import choose_precision
@@ -53,7 +53,7 @@ def experts(tokens: float, met: float = HELD) -> Work:
     ],
 )  # fmt: skip
 def test_each_expert_fills_tiles_of_its_own(device: str, tokens: int, rows: float) -> None:
-    engine = engine_on(TODAY, find_device(device))
+    engine = with_tiles(TODAY, find_device(device))
     (made,) = apply_engine([experts(tokens)], engine, PLAIN, HELD, 1, CHOSEN)
     assert made.padding_flops == pytest.approx(HELD * (rows - tokens / 16))
     assert (made.flops, made.row_flops) == (8.0 * tokens, 0.0)
@@ -61,7 +61,7 @@ def test_each_expert_fills_tiles_of_its_own(device: str, tokens: int, rows: floa
 
 @pytest.mark.parametrize("tokens", [1, 8])
 def test_few_tokens_run_by_kernels_for_vectors_without_tiles(tokens: int) -> None:
-    engine = engine_on(TODAY, find_device("rtx 4090"))
+    engine = with_tiles(TODAY, find_device("rtx 4090"))
     met = min(8.0 * tokens, HELD)
     (made,) = apply_engine([experts(tokens, met)], engine, PLAIN, HELD, 1, CHOSEN)
     assert made.padding_flops == 0.0
@@ -74,17 +74,17 @@ def test_few_tokens_run_by_kernels_for_vectors_without_tiles(tokens: int) -> Non
 
 def test_dense_products_and_other_engines_fill_no_tiles_of_experts() -> None:
     for name in ("vllm", "sglang@0.4", "exllama", "transformers"):
-        engine = engine_on(find_profile(name).engine, find_device("rtx 4090"))
+        engine = with_tiles(find_profile(name).engine, find_device("rtx 4090"))
         made = apply_engine([experts(512)], engine, choose_precision("bf16"), HELD, 1, CHOSEN)
         assert [each.padding_flops for each in made] == [0.0] * len(made), name
     dense = replace(experts(512), group="mlp", name="up_proj")
-    engine = engine_on(TODAY, find_device("rtx 4090"))
+    engine = with_tiles(TODAY, find_device("rtx 4090"))
     (made,) = apply_engine([dense], engine, PLAIN, HELD, 1, CHOSEN)
     assert made.padding_flops == 0.0
 
 
 def test_a_step_that_decodes_and_reads_a_chunk_fills_the_tiles_of_the_chunk() -> None:
-    engine = engine_on(TODAY, find_device("rtx 4090"))
+    engine = with_tiles(TODAY, find_device("rtx 4090"))
     decode, chunk = (
         apply_engine([experts(tokens)], engine, PLAIN, HELD, 1, CHOSEN) for tokens in (4, 512)
     )

@@ -50,4 +50,4 @@ def test_decoding_and_models_without_sinks_are_left_alone():
 def test_products_are_left_alone():
     found = setting("gpt-oss-20b", "a100-80gb", "vllm")
     works = [work for work in found.works(prefill_step(64, 1)) if work.kind != "attention"]
-    assert as_tiled(works, found.profile.engine, found.device) == works
+    assert as_tiled(works, found.device) == works

@@ -73,7 +73,7 @@ def keys_chosen(description: Description) -> int:
 
 def forms_of(step: Step, keys: int, engine: Engine) -> list[tuple[Number, Step]]:
     """The forms in which an engine runs a step, each with its share of the step."""
-    if not (keys and engine.narrows) or step.encode is False:
+    if not keys or step.encode is False:
         return [(1.0, step)]
     absorbed = replace(step, mla="absorbed")
     short = one_where(step.new + step.cached <= keys) if engine.short_whole else 0

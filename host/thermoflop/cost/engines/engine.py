@@ -207,7 +207,7 @@ def is_ollama(profile: object) -> bool:
     return isinstance(profile, str) and profile.strip().lower().startswith("ollama")
 
 
-def engine_on(engine: Engine, device: Device) -> Engine:
+def with_tiles(engine: Engine, device: Device) -> Engine:
     """The engine with the tiles that its kernels have on a device."""
     return _tiled(engine, *tile_of(device)) if engine.ggml else engine
 

@@ -64,17 +64,17 @@ def attention_share(device: Device) -> float:
 def tile_of(device: Device) -> tuple[int, bool]:
     """The rows of an expert's tile at most, and whether it is no wider than its rows on average;
     processors fill none."""
-    if device.vendor == "CPU" or "EPYC" in device.name:
+    if device.vendor == "CPU":
         return 1, False
-    fits = device.name.startswith((*_RDNA_3, *_RDNA_4))
     if device.vendor == "Apple":
         return OF_METAL, False
+    fits = device.name.startswith((*_RDNA_3, *_RDNA_4))
     return (OF_VULKAN if device.name.startswith(_SHARED) else WIDEST), fits
 
 
 def by_backend(device: Device) -> bool:
     """Whether two backends run on a device, of which one figure speaks for both."""
-    return device.vendor == "AMD" and "EPYC" not in device.name
+    return device.vendor == "AMD"
 
 
 def scan_flops_s(device: Device) -> float:

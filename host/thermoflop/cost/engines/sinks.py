@@ -17,7 +17,6 @@ from thermoflop.model.architecture.mixers import Attention
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from thermoflop.cost.engines.engine import Engine
     from thermoflop.cost.hardware.device import Device
     from thermoflop.cost.work.work import Work
     from thermoflop.model.architecture.description import Description
@@ -36,9 +35,9 @@ def has_sinks(description: Description) -> bool:
     )
 
 
-def as_tiled(works: list[Work], engine: Engine, device: Device) -> list[Work]:
-    """The operators of a prompt of a model with sinks, as an engine runs them on a device."""
-    if not engine.triton_sinks or architecture_of(device) not in WITHOUT:
+def as_tiled(works: list[Work], device: Device) -> list[Work]:
+    """The operators of a prompt of a model with sinks, as vLLM runs them on a device."""
+    if architecture_of(device) not in WITHOUT:
         return works
     return [
         replace(work, flops=SLOWER * work.flops) if work.kind == "attention" else work

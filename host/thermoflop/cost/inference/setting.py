@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from thermoflop.base.record import replace
 from thermoflop.cost.engines.chosen import as_gathered, forms_of, keys_chosen
-from thermoflop.cost.engines.engine import engine_on
+from thermoflop.cost.engines.engine import with_tiles
 from thermoflop.cost.engines.overheads import apply_engine, as_sent, over_ring
 from thermoflop.cost.engines.sinks import as_tiled, has_sinks
 from thermoflop.cost.hardware.nodes import are_linked
@@ -87,7 +87,7 @@ class Setting:
         efficiency = profile.efficiency(device, precision)
         curves = profile.curves(device, precision)
         group = max(plan.tp * plan.cp, plan.ep)  # who send each other the most
-        self.engine = engine_on(profile.engine, device)
+        self.engine = with_tiles(profile.engine, device)
         self.rates = rates_of(device, precision, efficiency, self.engine, curves, group)
         self.ring = self.engine.narrows and device.vendor == "NVIDIA" and plan.tp > 2
         self.ring = self.ring and not are_linked(device, plan.tp)
@@ -151,7 +151,7 @@ class Setting:
         if self.ring:
             works = over_ring(works, self.plan.tp)
         if step.encode is not False and self.has_sinks:
-            works = as_tiled(works, engine, self.device)
+            works = as_tiled(works, self.device)
         if not self.keys_chosen:
             return works
         cache_bytes = self.precision.kv_bytes
@@ -160,7 +160,7 @@ class Setting:
     def form(self, new: float, batch: float, cached: float) -> str:
         """The form of latent attention in which the engine reads a prompt."""
         step = prefill_step(new, batch, cached, self.logits)
-        return forms_of(step, self.keys_chosen, self.profile.engine)[0][1].mla
+        return forms_of(step, self.keys_chosen, self.engine)[0][1].mla
 
     def plain_works(self, step: Step) -> list[Work]:
         """The operators of a step where nothing is wasted: what energy is counted by."""
