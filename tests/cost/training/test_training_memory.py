@@ -75,6 +75,15 @@ def test_an_optimizer_in_the_backward_pass_is_what_torchtune_states() -> None:
     assert found.gradient_bytes == 2 * 128256 * 4096
 
 
+def test_the_largest_gradient_of_a_mixture_is_that_of_a_matrix_of_all_experts() -> None:
+    """Mixtral: eight of 14,336 x 4,096 are one tensor, a gradient in fp32; over ep=8 one of them is
+    left, and 32,000 words in 4,096 elements are more."""
+    experts, words = 8 * 14336 * 4096, 32000 * 4096
+    for spread, most in (({}, experts), ({"ep": 8}, words)):
+        found = memory("mixtral-8x7b", devices=8, global_batch=8, in_backward=True, **spread)
+        assert found.gradient_bytes == 4 * most
+
+
 def test_a_compiled_loss_is_what_torchtitan_states() -> None:
     """Its benchmarks/llama3_8b_h200_2025-06: 47.96 GiB on 32 H200, 2 x 8192 tokens, fp8, operators
     recomputed; its loss was compiled by then."""

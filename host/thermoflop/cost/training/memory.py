@@ -252,8 +252,9 @@ def _states(iteration: Iteration, share: Share) -> tuple[float, float, float]:
 
 
 def _largest(description: Description) -> float:
-    """Parameters of the largest matrix: a layer's, or that of an embedding or a head."""
-    inside = [part.inputs * part.outputs for _, part in layer_matrices(description)]
+    """Parameters of the largest tensor: a layer's, an embedding's or a head's. Experts' matrices
+    are one (torchtune, ``GroupedExperts``)."""
+    inside = [part.matrix_parameters for _, part in layer_matrices(description)]
     stacks = description.stacks
     tables = (placed.part for stack in stacks for placed in (*stack.front, *stack.tail))
     outside = [] if description.head is None else [description.head.parameters]

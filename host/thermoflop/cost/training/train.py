@@ -159,7 +159,8 @@ def train(
         kept_dtype: how what products in 8 or 4 bits and activations read is kept for the backward
             pass: ``fp8`` (DeepSeek-V3, section 3.3.3). None: in 16 bits.
         offload: what the host keeps: some of ``optimizer``, ``parameters`` (with zero 3) and
-            ``activations``, with commas. None: nothing.
+            ``activations``, with commas; UsageError where its memory is the device's. None:
+            nothing.
         host_gb_s: GB/s between a device and its host, in one direction. None: its PCIe.
         lengths: tokens of the documents that are packed into sequences: one number for all, or
             their lengths; attention stays within a document. None: a sequence is one document.
