@@ -223,6 +223,9 @@ def test_as_many_stages_as_layers_are_the_most():
         Share(decoder().description, Layout(pp=3), BF16)
     with pytest.raises(UsageError, match="ep=2 makes no sense: the model has no experts"):
         Share(decoder().description, Layout(dp=2, ep=2), BF16)
+    # stages share the 32 layers of its text model, not the 24 that see
+    with pytest.raises(UsageError, match=r"pp=40 is more stages than there are layers \(32\)"):
+        Share(tf.load_model("llava-1.5-7b").description, Layout(pp=40), BF16)
 
 
 def test_experts_of_an_encoder_are_sent_the_share_of_the_source_that_a_device_has():

@@ -21,6 +21,7 @@ from thermoflop.cost.training.iteration import EAGER, HALF, Iteration
 from thermoflop.cost.training.overlap import USUAL_OVERLAP, overlap_of, overlaps_of
 from thermoflop.cost.training.power import speed_of
 from thermoflop.cost.work.share import Layout
+from thermoflop.cost.work.weights import layers_of
 from thermoflop.errors import ThermoflopError
 from thermoflop.model.model import Model
 
@@ -136,8 +137,7 @@ def _interleaved(raw: dict[str, Any], model: Model, plan: Layout) -> int:
     stated = raw.get("vp") or raw.get("interleave")
     if stated or plan.pp == 1 or "Narayanan" not in str(raw.get("source")):
         return int(stated or 1)
-    layers = sum(run.times for run in model.description.runs)
-    each = max(1, int(layers) // plan.pp)
+    each = max(1, layers_of(model.description) // plan.pp)
     return next((chunks for chunks in range(2, each) if each % chunks == 0), each)
 
 

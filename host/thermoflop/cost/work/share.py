@@ -15,7 +15,13 @@ from thermoflop.cost.work.network import (
     tensor_parallel_works,
 )
 from thermoflop.cost.work.shard import shard
-from thermoflop.cost.work.weights import Checkpoint, element_bytes, has_experts, mixed_rows
+from thermoflop.cost.work.weights import (
+    Checkpoint,
+    element_bytes,
+    has_experts,
+    layers_of,
+    mixed_rows,
+)
 from thermoflop.cost.work.work import Work, as_run, works_of
 from thermoflop.errors import UsageError
 from thermoflop.model.architecture.parameters import mixtures
@@ -134,7 +140,7 @@ class Share:
         precision: Precision,
         checkpoint: Checkpoint | None = None,
     ) -> None:
-        layers = sum(run.times for run in description.runs)
+        layers = layers_of(description)
         if plan.pp > layers:
             raise UsageError(f"pp={plan.pp} is more stages than there are layers ({layers})")
         if plan.ep > 1 and not has_experts(description):
