@@ -268,11 +268,12 @@ def _attention(letters: _Letters, attention: Attention, sizes: dict[Any, Any]) -
     def norm(plain: Norm | None) -> Norm | None:
         if plain is None:
             return None
+        # of a device's share of the heads the norm is of all: a number that has no letter
         return replace(
             plain,
-            width=known[plain.width],
-            vectors=counts[plain.vectors],
-            copies=counts[plain.copies],
+            width=known.get(plain.width, plain.width),
+            vectors=counts.get(plain.vectors, plain.vectors),
+            copies=counts.get(plain.copies, plain.copies),
         )
 
     relative = attention.relative
