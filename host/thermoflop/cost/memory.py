@@ -146,10 +146,10 @@ def memory_parts(memory: Memory) -> list[Figure]:
     return figures_of([memory_sheet(memory)])[:4]
 
 
-def occupied_text(total_bytes: float, capacity_bytes: float) -> str:
-    """How much of a device is taken, and whether that is too much."""
-    missing = total_bytes - capacity_bytes
-    fits = f"DOES NOT FIT: {gigabytes(missing)} missing" if missing > 0 else "fits"
+def occupied_text(total_bytes: float, capacity_bytes: float, *, surely: bool = True) -> str:
+    """How much of a device is taken, and whether that is too much, ``surely`` or perhaps."""
+    missing, verdict = total_bytes - capacity_bytes, "DOES NOT FIT" if surely else "may not fit"
+    fits = f"{verdict}: {gigabytes(missing)} missing" if missing > 0 else "fits"
     return f"memory a device: {gigabytes(total_bytes)} of {gigabytes(capacity_bytes)}, {fits}"
 
 

@@ -226,9 +226,7 @@ def _surely(memory: TrainingMemory) -> bool:
 
 def _occupied(memory: TrainingMemory) -> str:
     """How much of a device is taken, whether that is too much, and how sure that is."""
-    said = occupied_text(memory.total_bytes, memory.capacity_bytes)
-    if not memory.fits and not _surely(memory):
-        said = said.replace("DOES NOT FIT", "may not fit")
+    said = occupied_text(memory.total_bytes, memory.capacity_bytes, surely=_surely(memory))
     ends = f"{gigabytes(memory.low_bytes)} .. {gigabytes(memory.high_bytes)}"
     return f"{said}\n  80 % interval {ends}"
 
