@@ -22,6 +22,7 @@ from thermoflop.cost.inference.room import largest
 from thermoflop.cost.memory import occupied_text
 from thermoflop.cost.reports.estimate import ReportOptions, estimate_report
 from thermoflop.cost.work.share import Layout
+from thermoflop.errors import UsageError
 
 RESERVE = 0.7e9 + 0.02 * MEMORY
 WEIGHTS = 2 * (LAYERS * (MATRICES + NORMS) + WIDTH + 2 * HEAD_MATRIX)
@@ -241,3 +242,16 @@ def test_a_model_that_reads_nothing_but_images_has_their_tokens_for_a_prompt() -
     assert capacity.longest_context == 197
     assert capacity.memory.activation_bytes == 8 * 197 * (2 * 768 + 3072) * 2
     assert str(tf.estimate("vit-base-patch16-224", "l4", batch=8, prompt=1024)) == str(found)
+
+
+@pytest.mark.parametrize(
+    ("option", "refused"),
+    [({"n_cpu_moe": 20}, True), ({"ngl": 10}, True), ({"ngl": 99}, False), ({}, False)],
+)
+def test_a_part_on_the_host_is_refused_over_cards_that_are_not_alike(option, refused) -> None:
+    asked = {"dtype": "q4_k_m", "profile": "llama.cpp", "engine_options": option}
+    if not refused:
+        assert tf.fit("mixtral-8x7b", "rtx-3090 + rtx-3060-12gb", **asked).cards
+        return
+    with pytest.raises(UsageError, match="not counted over cards that are not alike"):
+        tf.fit("mixtral-8x7b", "rtx-3090 + rtx-3060-12gb", **asked)

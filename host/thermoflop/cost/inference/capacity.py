@@ -154,6 +154,7 @@ def _over_cards(split: Split, load: Load, degrees: tuple[int | None, ...]) -> Fi
     """What fits on cards that are not alike. UsageError for degrees of parallelism besides."""
     if degrees != (None, None, 1, 1, 1, 1):
         raise UsageError("cards that are not alike share layers: give no devices and no degrees")
+    split.check()
     room, cards = split.room, split.place(load)
     most_full = fullest(cards)
     plan, fewest = Layout(1, len(cards)), split.fewest(load)

@@ -13,12 +13,13 @@ from itertools import accumulate
 
 from thermoflop.base.record import record, replace
 from thermoflop.cost.engines.budget import EngineMemory, engine_memory
-from thermoflop.cost.engines.footprint import Load, visible_bytes
+from thermoflop.cost.engines.footprint import Load, placement_of, visible_bytes
 from thermoflop.cost.engines.placement import cache_bytes, outside_bytes, placed_layers
 from thermoflop.cost.hardware.device import Device
 from thermoflop.cost.inference.room import Room, largest
 from thermoflop.cost.memory import Memory
 from thermoflop.cost.work.share import Share
+from thermoflop.errors import UsageError
 
 
 @record
@@ -51,6 +52,17 @@ class Split:
     room: Room
     cards: tuple[Device, ...]
     share: Share
+
+    def check(self) -> None:
+        """UsageError where options leave a part to the host, which is not counted here."""
+        engine = self.room.engine
+        if engine is None or engine.key != "llama.cpp":
+            return
+        if placement_of(self.share, engine.options).host_active_bytes:
+            raise UsageError(
+                "what n_gpu_layers, n_cpu_moe or cpu_moe leave in the computer's memory is not "
+                "counted over cards that are not alike: expected one card, or alike ones (2x3090)"
+            )
 
     def place(self, load: Load) -> tuple[Card, ...]:
         """Each card with its layers and memory, by llama.cpp's own split or one that holds."""
