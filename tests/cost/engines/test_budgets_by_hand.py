@@ -226,6 +226,20 @@ def test_llama_cpps_footprint_is_its_layers_one_buffer_and_a_backend():
     assert eager.activation_bytes == 4 * 2048 * 1100 * (HEADS + 1)
 
 
+def test_what_llama_cpp_leaves_to_a_host_of_the_same_memory_is_taken_from_it():
+    """On a Mac first what Metal keeps back, a third: 0.3 of what weights take, of which 0.7 are
+    left."""
+    card = replace(CARD, vendor="AMD", memory_kind="LPDDR5X", memory_bytes=1e9)
+    host = weight_bytes(share())
+    for options in ({}, {"n_gpu_layers": 0}):
+        apart = footprint("llama.cpp", replace(card, memory_kind="GDDR7"), **options)
+        shared = footprint("llama.cpp", card, **options)
+        assert shared.overhead_bytes - apart.overhead_bytes == exactly(apart.host_bytes)
+    assert apart.host_bytes == exactly(host)
+    mac = replace(card, vendor="Apple", memory_bytes=0.9 * host)
+    assert footprint("llama.cpp", mac, n_gpu_layers=0).overhead_bytes == exactly(0.7 * host)
+
+
 def made(**changes: Any) -> EngineMemory:
     """An engine with a footprint and a pool of round numbers."""
     memory, _ = engine_memory("vllm", CARD, changes)

@@ -14,7 +14,7 @@ from thermoflop.base.record import record
 from thermoflop.cost.engines.graphs import compute_buffer
 from thermoflop.cost.engines.options import version_numbers
 from thermoflop.cost.engines.placement import Placement, place
-from thermoflop.cost.hardware.device import Device
+from thermoflop.cost.hardware.device import Device, is_its_hosts
 from thermoflop.cost.memory import kv_bytes, weight_bytes
 from thermoflop.cost.work.share import Share
 from thermoflop.cost.work.weights import layer_matrices, layers_of
@@ -329,10 +329,13 @@ def _llama(share: Share, device: Device, options: Mapping[str, Any], load: Load)
     cuda = device.vendor in ("NVIDIA", "AMD")
     buffer = compute_buffer(share, options, context, slots, cuda)
     placed = placement_of(share, options)
+    beside = 0.0 if device.vendor == "Apple" else GGML_BYTES
+    if is_its_hosts(device):  # whose part lies in the same memory, first in what no GPU may take
+        kept_back = device.memory_bytes - visible_bytes(device)
+        beside += max(0.0, placed.host_bytes - kept_back)
     return Footprint(
-        visible_bytes(device), placed.device_bytes, buffer,
-        0.0 if device.vendor == "Apple" else GGML_BYTES, sequences=options["parallel"],
-        host_bytes=placed.host_bytes,
+        visible_bytes(device), placed.device_bytes, buffer, beside,
+        sequences=options["parallel"], host_bytes=placed.host_bytes,
     )  # fmt: skip
 
 

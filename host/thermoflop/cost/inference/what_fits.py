@@ -99,8 +99,8 @@ class Fit:
     @property
     def hosted(self) -> Hosted | None:
         """How fast it decodes with what llama.cpp's options leave in the host's memory; None where
-        that is nothing of the layers, and over several devices."""
-        if self.room is None or self.plan.devices > 1 or self.cards:
+        that is nothing of the layers, where it does not fit, and over several devices."""
+        if self.room is None or self.plan.devices > 1 or self.cards or not self.fits:
             return None
         room, load, host_gb_s = self.room
         if room.engine is None or room.engine.key != "llama.cpp":
