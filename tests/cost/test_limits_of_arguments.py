@@ -123,7 +123,7 @@ ENDS = [
     (lambda value: train(padded=value), (-0.1, 1), (0, 0.99)),
     (lambda value: train(tokens=value), (0, 1e30), (1, 9.9e29)),
     (lambda value: train(price=value), (0, 1e30), (1e-3, 9.9e29)),
-    (lambda value: fit(host_bandwidth=value), (0, 1e6, True), (1e-3, 1e5)),
+    (lambda value: fit(host_bandwidth=value), (0.99, 100_001, True), (1, 1e5)),
     (field("memory_gb"), (0, 1e9, True, "80"), (1e-3, 9.9e8)),
     (lambda value: field("dense_tflops")({"bf16": value}), (0, 1e9), (1e-3, 9.9e8)),
     (lambda value: choose_precision(f"int4-g{value}"), (0, 1_000_000), (1, 999_999)),

@@ -40,6 +40,15 @@ def checked_between(
     return value
 
 
+def checked_within(
+    name: str, value: float | None, low: float, high: float, asked: str
+) -> float | None:
+    """The same, where each of the two others is allowed too."""
+    if value is not None and not (is_number(value) and low <= value <= high):
+        raise UsageError(f"{name}={value!r:.40} makes no sense: expected {asked}")
+    return value
+
+
 def finite(value: object) -> float | None:
     """A number as one; None for what is none, or has no end."""
     return float(value) if is_number(value) and math.isfinite(value) else None

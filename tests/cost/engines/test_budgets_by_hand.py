@@ -11,10 +11,12 @@ from kit.made_up import DEVICE, HEADS, INNER, KEY_WIDTH, LAYERS, MIXTURE, TOKENS
 from thermoflop.base.record import replace
 from thermoflop.cost.engines.budget import (
     DEVICE_SLACK,
+    MOST_AT_ONCE,
     SPREAD,
     WEIGHTS_SLACK,
     Budget,
     EngineMemory,
+    _notes,
     budget_text,
     engine_memory,
 )
@@ -385,10 +387,56 @@ def test_a_version_is_printed_as_it_was_asked_for():
         assert memory.memory(share(), LOAD).assumption.endswith("version=0.20")
 
 
-@pytest.mark.parametrize("text", ["1", "1000.1", "0.100", "newest", "", 0.2, 0.19, "0.19x", True])
+@pytest.mark.parametrize("text", ["1", "1000.1", "0.100", "banana", "", "0.19x"])
 def test_what_is_no_version_is_refused(text):
-    with pytest.raises(UsageError, match=r"makes no sense: expected a version such as '0\.19'$"):
+    with pytest.raises(UsageError, match=r"no sense: expected a release such as '0\.19', or 'new"):
         read_options("vllm", {"version": text})
+
+
+@pytest.mark.parametrize("number", [0.2, 0.19, 1, True])
+def test_a_version_that_is_a_number_is_asked_for_as_text(number):
+    with pytest.raises(UsageError, match=r"'newest', as text: as a number 0\.20 is 0\.2$"):
+        read_options("vllm", {"version": number})
+
+
+@pytest.mark.parametrize("text", ["newest", "Latest"])
+def test_the_newest_version_may_be_asked_for_by_that_word(text):
+    assert read_options("vllm", {"version": text}) == read_options("vllm", None)
+
+
+def test_the_longest_sequence_is_asked_for_where_others_have_room_and_it_has_none():
+    """70 blocks of 10 bytes for 1,105 tokens; with windows, what a sequence takes is told too."""
+    pool = Pool(10, 16, 1, 69, longest=1105, longest_units=70)
+    [said] = _notes(pool, 699, 1100)
+    assert said.startswith("not one sequence of max_model_len 1,105 has room, without which it ")
+    assert _notes(pool, 700, 1100) == ()
+    windows = replace(pool, window_units=3)
+    assert len(_notes(windows, 10, 1100)) == 3
+    for each in (pool, windows):
+        assert _notes(each, 9, 1100) == (), "no token has room, of whatever length"
+
+
+@pytest.mark.parametrize(
+    ("engine", "options", "most"),
+    [("vllm", {"max_num_seqs": 3}, 3), ("sglang", {"max_running_requests": 2}, 2),
+     ("tensorrt-llm", {"max_batch_size": 1}, 1), ("llama.cpp", {"parallel": 3}, 3),
+     ("ollama", {"num_parallel": 2}, 2)],
+)  # fmt: skip
+def test_of_a_batch_beyond_an_engines_limit_the_others_wait(engine, options, most):
+    """Of 4 a replica."""
+    [name] = options
+    memory, _ = engine_memory(engine, CARD, options)
+    assert memory.waiting(share(), LOAD) == (
+        f"{most} of the 4 run at once ({name}), the others wait"
+    )
+    assert memory.waiting(share(), LOAD, 3).startswith(f"{3 * most} of the 12 run")
+    assert memory.waiting(share(), replace(LOAD, sequences=most)) == ""
+    assert MOST_AT_ONCE[engine] == name
+
+
+def test_every_limit_of_sequences_at_once_is_an_option_of_its_engine():
+    for engine, name in MOST_AT_ONCE.items():
+        assert name in [option.name for option in OPTIONS[engine]]
 
 
 @pytest.mark.parametrize(

@@ -328,3 +328,17 @@ def test_vllm_takes_a_share_of_0_92_since_it_counts_its_graphs(profile, share):
     """Pull request 38284 of vLLM; its log since says "enabled (default since v0.21.0)"."""
     budget = tf.fit("llama-3.1-8b", "h100", profile=profile).budget
     assert budget.options["gpu_memory_utilization"] == share
+
+
+def test_a_fit_and_an_estimate_say_how_many_of_a_batch_run_at_once():
+    """vLLM's 1,024 on a card of 80 GB, in each of two replicas."""
+    two = {"devices": 2, "dp": 2, "prompt": 16, "generate": 4, "profile": "vllm"}
+    said = [
+        " ".join(str(ask("llama-3.1-8b", "h100", batch=4000, **two)).split())
+        for ask in (tf.fit, tf.estimate)
+    ]
+    for text in said:
+        assert "2,048 of the 4,000 run at once (max_num_seqs), the others wait" in text
+    assert ": it fits; 2,048 of" in said[0]
+    few = tf.fit("llama-3.1-8b", "h100", batch=2048, **two)
+    assert "the others wait" not in f"{few}"

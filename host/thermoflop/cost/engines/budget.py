@@ -47,6 +47,11 @@ GGUF_SLACK, GGML_DOUBT = 0.015, 0.35e9
 # lies in it.
 VLLM_SEEN, VLLM_UNSEEN, VLLM_LATER = 0.25 * GIB, 0.9 * GIB, 1.3 * GIB
 SEEN_BELOW, NEWEST_READ = (0, 20), (0, 31)
+# What engines call the most sequences that they run at once.
+MOST_AT_ONCE = {
+    "vllm": "max_num_seqs", "sglang": "max_running_requests", "tensorrt-llm": "max_batch_size",
+    "llama.cpp": "parallel", "ollama": "num_parallel",
+}  # fmt: skip
 
 
 @record
@@ -192,6 +197,15 @@ class EngineMemory:
         limit = gigabytes(visible_bytes(self.device))
         return f"; Metal lets a GPU take {limit} (sysctl iogpu.wired_limit_mb raises that)"
 
+    def waiting(self, share: Share, load: Load, replicas: int = 1) -> str:
+        """How many of a load run at once, where the others wait; "" where all do."""
+        most = self.divide(share, load)[0].sequences
+        if most is None or most >= load.sequences:
+            return ""
+        most, asked = replicas * most, replicas * load.sequences
+        name = MOST_AT_ONCE[self.engine]
+        return f"{most:,} of the {asked:,} run at once ({name}), the others wait"
+
     def check(self, load: Load) -> None:
         """UsageError where an option allows no sequence of so many tokens."""
         most = self.longest(load)
@@ -234,6 +248,8 @@ def _notes(layout: Layout, pool: float, context: int) -> tuple[str, ...]:
     found, longest = [], layout.longest or 0
     times = int(pool / layout.unit_bytes) / layout.longest_units if layout.longest_units else None
     windows, states = layout.window_units, layout.state_units
+    if pool < layout.unit_bytes:  # no token has room, of whatever length
+        return ()
     if windows or states:
         by_longest, by_block = (layout.counted(pool, by) for by in (True, False))
         if times is not None:
@@ -250,7 +266,10 @@ def _notes(layout: Layout, pool: float, context: int) -> tuple[str, ...]:
             f"a sequence of {context:,} takes {layout.sequence_units:,g} blocks of {size}: {held}"
         )
     if times is not None and times < 1:
-        found.append(f"none of max_model_len {longest:,} has room: give a smaller --max-model-len")
+        found.append(
+            f"not one sequence of max_model_len {longest:,} has room, without which it does not "
+            "start: give a smaller --max-model-len"
+        )
     return tuple(found)
 
 

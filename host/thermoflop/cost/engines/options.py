@@ -83,7 +83,7 @@ OPTIONS: Mapping[str, tuple[Option, ...]] = {
         Option("enable_prefix_caching", "flag",
                unset="true, but of recurrent states only since 0.28"),
         Option("kv_cache_dtype", "format", values=_CACHE, unset="auto"),
-        Option("version", "version", unset="the newest"),
+        Option("version", "version", left=("newest", "latest"), unset="the newest"),
     ),
     "sglang": (
         Option("mem_fraction_static", "share", unset=_BY_CARD),
@@ -174,13 +174,13 @@ def _read(option: Option, value: Any) -> Any:
     """The value of an option. UsageError, saying what was expected."""
     read = {"share": _share, "whole": _whole, "version": _version, "flag": _flag}.get(option.kind)
     found = _choice(option, value) if read is None else read(option, value)
-    words = option.left if option.kind in ("format", "whole") else ()
+    words = option.left if option.kind in ("format", "whole", "version") else ()
     left = option.default is None and str(value).strip().lower() in words  # to the engine
     if found is not None or left:
         return found
     expected = {
         "share": "a share above 0, up to 1", "flag": "true or false",
-        "version": "a version such as '0.19'", "whole": f"a whole number from {option.least}",
+        "version": _version_asked(value), "whole": f"a whole number from {option.least}",
     }.get(option.kind, f"one of {', '.join(option.values)}")  # fmt: skip
     raise UsageError(f"{option.name}={value!s:.40} makes no sense: expected {expected}")
 
@@ -189,6 +189,12 @@ def _version(_option: Option, value: Any) -> str | None:
     """A version in its own words: 0.20 and 0.2 are two. A number has lost which of them it was."""
     text = str(value).strip().lower().removeprefix("v")
     return text if isinstance(value, str) and re.fullmatch(_VERSION, text) else None
+
+
+def _version_asked(value: Any) -> str:
+    """What is expected in the place of a version, of a number that is none too."""
+    asked = "a release such as '0.19', or 'newest'"
+    return asked if isinstance(value, str) else f"{asked}, as text: as a number 0.20 is 0.2"
 
 
 def version_numbers(version: str | None) -> tuple[int, int]:

@@ -16,7 +16,9 @@ def with_network(device: Device, node_size: int | None, network_gb_s: float | No
         raise UsageError(
             f"node_size={node_size!r:.40} makes no sense: expected a whole number of devices >= 1"
         )
-    checked_between("network_gb_s", network_gb_s, 0, 1e6, "GB/s of a device, above 0")
+    checked_between(
+        "network_gb_s", network_gb_s, 0, 1e6, "GB/s of a device above 0, below 1,000,000"
+    )
     if node_size is not None:
         device = replace(device, node_devices=node_size)
     return device if network_gb_s is None else replace(device, network_bytes_s=network_gb_s * 1e9)

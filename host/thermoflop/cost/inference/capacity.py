@@ -5,7 +5,7 @@ from __future__ import annotations
 from os import PathLike
 from typing import Any
 
-from thermoflop.base.plain import checked_between
+from thermoflop.base.plain import checked_within
 from thermoflop.base.record import replace
 from thermoflop.cost.catalogue.cards import alike, named_cards
 from thermoflop.cost.catalogue.profiles import Profile
@@ -114,7 +114,7 @@ def fit(
     for name, size in {"batch": batch, "prompt": prompt, "generate": generate}.items():
         if size is not None or name == "batch":
             checked_whole(name, written(name, size), 0 if name == "generate" else 1)
-    checked_between("host_bandwidth", host_bandwidth, 0, 1e5 + 1, "GB a second above 0")
+    checked_within("host_bandwidth", host_bandwidth, 1, 1e5, "GB a second from 1 to 100,000")
     check_degrees(devices=devices, tp=tp, pp=pp, dp=dp, ep=ep, cp=cp)
     hardware, devices = alike(hardware, devices)
     cards = named_cards(hardware)

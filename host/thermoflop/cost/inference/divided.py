@@ -144,9 +144,10 @@ def differs(own: Divided | None, memory: Memory) -> bool:
 
 
 def differing(own: Divided | None, memory: Memory, setting: Setting) -> list[str]:
-    """What the engine's own rule says of the memory, where the sum says otherwise."""
+    """What the engine's own rule says of the memory, where the sum says otherwise, and of a batch
+    that it does not run at once."""
     if own is None or not differs(own, memory):
-        return []
+        return _waiting(own, setting)
     from thermoflop.cost.engines.raised import raised
 
     verdict = "it fits" if own.memory.fits else "DOES NOT FIT"
@@ -154,7 +155,15 @@ def differing(own: Divided | None, memory: Memory, setting: Setting) -> list[str
     if not own.memory.fits and own.engine is not None:
         more = raised(own.engine, setting.share, own.load)
         said += "" if more is None else f"; it would fit with {more.flag} {more.value:g}"
-    return [wrapped(said)]
+    return [wrapped(said), *_waiting(own, setting)]
+
+
+def _waiting(own: Divided | None, setting: Setting) -> list[str]:
+    """How many of a batch that fits run at once, where the engine lets the others wait."""
+    if own is None or own.engine is None or not own.memory.fits:
+        return []
+    waits = own.engine.waiting(setting.share, own.load, setting.plan.dp)
+    return [wrapped(f"{own.name}: {waits}; the times are of all at once")] if waits else []
 
 
 def divided_line(own: Divided | None, memory: Memory) -> list[str]:

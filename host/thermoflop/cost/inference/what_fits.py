@@ -135,7 +135,7 @@ def fit_sheet(capacity: Fit) -> Grid:
 def fit_text(capacity: Fit) -> str:
     """What fits, at most 100 columns wide."""
     memory = capacity.memory
-    verdict = "it fits" if capacity.fits else f"no: {missing_text(capacity)}"
+    verdict = _verdict(capacity)
     *parts, has = figures_of([memory_sheet(memory)])
     sizes = [f"  {part.label:<13}{part.text:>10}" for part in parts]
     batch, context, devices = fit_sheet(capacity).rows
@@ -179,6 +179,17 @@ def fit_text(capacity: Fit) -> str:
         ]
     said = _unstarted(capacity)
     return "\n".join([*lines, "", wrapped(memory.assumption), *([wrapped(said)] if said else [])])
+
+
+def _verdict(capacity: Fit) -> str:
+    """Whether it fits, and what of it waits."""
+    if not capacity.fits:
+        return f"no: {missing_text(capacity)}"
+    room, load, _ = capacity.room or (None, None, None)
+    if room is None or load is None or room.engine is None:
+        return "it fits"
+    waits = room.engine.waiting(room.share(capacity.plan), load, capacity.plan.dp)
+    return f"it fits; {waits}" if waits else "it fits"
 
 
 def _unstarted(capacity: Fit) -> str:

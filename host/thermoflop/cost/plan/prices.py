@@ -36,7 +36,7 @@ def prices_of(price: float | str | None, devices: list[Device]) -> dict[str, Pri
         if missing:
             raise InputError(f"{price} has no price of {missing[0]}: expected {ENTRIES}")
         return {device.name: listed[device.name] for device in devices}
-    checked_between("price", price, 0, 1e6, "dollars above 0, or a file")
+    checked_between("price", price, 0, 1e6, "dollars above 0, below 1,000,000, or a file")
     return {device.name: Price(float(price)) for device in devices}
 
 

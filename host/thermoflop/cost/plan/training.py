@@ -116,7 +116,7 @@ def plan_training(
     checked_whole("max_devices", max_devices, 1, 2**17)
     checked_whole("top", top, 1, 1000)
     checked_whole("global_batch", global_batch, 1)
-    checked_between("max_days", max_days, 0, 1e6, "days above 0")
+    checked_between("max_days", max_days, 0, 1e6, "days above 0, below 1,000,000")
     known, devices = as_model(model), as_devices(hardware)
     fixed: dict[str, Any] = {
         "global_batch": global_batch, "sequence": sequence, "dtype": dtype,

@@ -42,7 +42,7 @@ def choose_offload(
     device: Device, offload: str | None, host_gb_s: float | None, zero: int, devices: int
 ) -> Offload | None:
     """What is asked of the host; None for nothing. UsageError for what makes no sense."""
-    checked_between("host_gb_s", host_gb_s, 0, 1e6, "GB/s of a device, above 0")
+    checked_between("host_gb_s", host_gb_s, 0, 1e6, "GB/s of a device above 0, below 1,000,000")
     if offload is None:
         return None
     parts = {word.strip() for word in str(offload).lower().split(",")}
