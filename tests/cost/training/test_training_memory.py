@@ -145,6 +145,10 @@ def test_what_may_fit_is_not_said_to_do_not() -> None:
         assert said in text
         assert ("DOES NOT FIT" in text) == (said == "DOES NOT FIT")
         assert "  80 % interval " in text
+    for capacity, beyond in ((held.total_bytes, True), (held.high_bytes, False)):
+        text = str(tf.train(decoder(), replace(DEVICE, memory_bytes=capacity), global_batch=1))
+        assert ", fits\n" in text
+        assert (", more than the device has" in text) == beyond
 
 
 def test_logits_are_16_bits_and_fp32_of_every_token():

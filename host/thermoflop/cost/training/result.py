@@ -228,7 +228,8 @@ def _occupied(memory: TrainingMemory) -> str:
     """How much of a device is taken, whether that is too much, and how sure that is."""
     said = occupied_text(memory.total_bytes, memory.capacity_bytes, surely=_surely(memory))
     ends = f"{gigabytes(memory.low_bytes)} .. {gigabytes(memory.high_bytes)}"
-    return f"{said}\n  80 % interval {ends}"
+    beyond = memory.total_bytes <= memory.capacity_bytes < memory.high_bytes
+    return f"{said}\n  80 % interval {ends}{', more than the device has' if beyond else ''}"
 
 
 def _kept(form: str, estimate: TrainingEstimate) -> str:
