@@ -9,6 +9,7 @@ import pytest
 from thermoflop.cli import main
 from thermoflop.cli.parser import bandwidth
 from thermoflop.cli.serving import first_s, token_s
+from thermoflop.cost.catalogue.profiles import training_profiles
 
 
 @pytest.mark.parametrize(
@@ -362,6 +363,41 @@ def test_profiles_are_found_by_words(capsys: pytest.CaptureFixture[str]) -> None
     assert "\nmlc" not in said
     assert main(["profiles", "vlm"]) == 3
     assert "did you mean vllm?" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("asked", "speaks"),
+    [("vllm@0.6", "vllm@0.11"), ("VLLM 0.6", "vllm@0.11"), ("sglang@0.3", "sglang@0.4"),
+     ("ollama", "llama.cpp"), ("lmstudio", "llama.cpp"), ("vllm@0.13", "vllm")],
+)  # fmt: skip
+def test_a_name_that_profile_takes_is_told_the_profile_that_speaks_for_it(
+    asked: str, speaks: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["profiles", *asked.split()]) == 0
+    first, _, _, row = capsys.readouterr().out.splitlines()[:4]
+    assert first == f"{asked}: the profile {speaks} speaks for it"
+    assert row.split()[0] == speaks
+    assert main(["profiles", *asked.split(), "--json"]) == 0
+    assert [each["name"] for each in json.loads(capsys.readouterr().out)] == [speaks]
+
+
+def test_trainers_are_listed_and_answered(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["profiles"]) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "llm-foundry, maxtext, megatron-bridge" in said
+    for name, profile in training_profiles().items():
+        if name == "default":
+            continue
+        assert main(["profiles", name]) == 0
+        rows = {line.split()[0]: line for line in capsys.readouterr().out.splitlines() if line}
+        assert rows[name].split()[1:4] == [
+            f"{profile.rows:,}", str(profile.models), str(len(profile.devices)),
+        ]  # fmt: skip
+        assert main(["profiles", name, "--json"]) == 0
+        first = json.loads(capsys.readouterr().out)[0]
+        assert (first["name"], first["rows"]) == (name, profile.rows)
+    assert main(["profiles", "torchtitn"]) == 3
+    assert "did you mean torchtitan?" in capsys.readouterr().err
 
 
 def test_models_are_found_by_words(capsys: pytest.CaptureFixture[str]) -> None:

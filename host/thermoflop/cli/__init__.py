@@ -60,7 +60,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "compare": ("compare", "attention what-ifs: MHA, GQA, MQA and MLA of one model side by side"),
     "sweep": ("sweep", "estimates by the million into Parquet: models, devices, layouts, sizes"),
     "gpus": ("gpus", "the devices that are known: memory, bandwidth, peaks, power, source"),
-    "profiles": ("profiles", "the engines whose rates are known, by generation of versions"),
+    "profiles": ("profiles", "the engines and trainers whose rates are known, by generation"),
     "completion": ("completion", "the script that completes words in bash, zsh, tcsh or fish"),
     "validate": ("validate", "check counts, times and memory against what others found"),
 }

@@ -6,7 +6,12 @@ from collections.abc import Callable
 from typing import Any
 
 from thermoflop.base.units import shortened, table, wrapped
-from thermoflop.cost.catalogue.profiles import PHASES, Profile, profiles
+from thermoflop.cost.catalogue.profiles import (
+    PHASES,
+    Profile,
+    profiles,
+    training_profiles,
+)
 from thermoflop.cost.engines.options import option_defaults
 
 # Engines whose options are told below the table.
@@ -15,6 +20,7 @@ ELSEWHERE = (
     "`thermoflop profiles vllm` also lists the options that decide on its memory, for `fit "
     "--engine-option NAME=VALUE`; other engines likewise"
 )
+TRAINERS = "Trainers, for `train --profile` (`thermoflop profiles NAME` says more): {}"
 NOTE = (
     "An engine's own name means its newest generation; a version names the one that holds it "
     "(vllm@0.6). An interval holds 80 % of the measured times of models that a fit has not seen, "
@@ -66,12 +72,17 @@ def profiles_text(named: Callable[[str], bool] = bool) -> str:
     return "\n\n".join([shown, wrapped(NOTE), *map(wrapped, _options(rows[1:]))])
 
 
+def trainers() -> list[str]:
+    """The trainers that have a profile."""
+    return [name for name in training_profiles() if name != "default" and "/" not in name]
+
+
 def _options(rows: list[list[str]]) -> list[str]:
     """What options decide on the memory of the engines of a table, with what each is where nothing
     is said; of all engines where they are told."""
     engines = list(dict.fromkeys(name.partition("@")[0] for name, *_ in rows))
     if len(engines) > MOST_TOLD:
-        return [ELSEWHERE]
+        return [TRAINERS.format(", ".join(trainers())), ELSEWHERE]
     engines += ["ollama"] if "llama.cpp" in engines else []
     told = {name: option_defaults(name) for name in engines}
     return [
