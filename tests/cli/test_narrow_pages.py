@@ -197,6 +197,32 @@ def test_the_help_of_every_command_fits_the_terminal(monkeypatch: pytest.MonkeyP
                 assert len(line) <= columns or whole, (each.prog, line)
 
 
+def test_every_exit_code_has_a_line_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    for columns in (60, 80, 100):
+        monkeypatch.setenv("COLUMNS", str(columns))
+        listed = build_parser().format_help().partition("exit codes:\n")[2].partition("\n\n")[0]
+        codes = [line.split()[0] for line in listed.splitlines() if line[2] != " "]
+        assert codes == ["0", "1", "2", "3", "4", "5", "6", "7", "130"]
+        assert all(line.startswith(" " * 7) for line in listed.splitlines() if line[2] == " ")
+
+
+@pytest.mark.parametrize(
+    "typed",
+    ["fit gpt2 --gpu rtx-4090 --profile llama.cpp --batch 999999 --host-bandwidth 1.23457 "
+     + "--engine-option ngl=0", "estimate qwen2.5-7b --gpu mi300x --why",
+     "train mixtral-8x7b --gpu h100 --devices 16 --why", "pick --gpu rtx-4090 --at-least 1e9"],
+)  # fmt: skip
+def test_sentences_have_100_columns_where_the_page_is_not_known(
+    typed: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only rows of tables, whose columns are two blanks apart, are longer."""
+    monkeypatch.delenv("COLUMNS", raising=False)
+    main(typed.split())
+    printed = capsys.readouterr().out.splitlines()
+    assert printed
+    assert [line for line in printed if len(line) > 100 and "  " not in line.strip()] == []
+
+
 def test_what_a_group_of_options_is_stands_below_its_name_two_columns_in(
     capsys: pytest.CaptureFixture[str],
 ) -> None:

@@ -80,11 +80,17 @@ numbers: 1500, 1_500, 1.5k, 2e6, 300B, 15T; k is 1000, and 1024 in lengths in to
 named so: a prompt of 32k is 32,768 (32000 is 32,000, 128Ki always 131,072)
 
 exit codes:
-  0 done; 1 a check found a difference, or it failed; 2 usage: an option, or a value that it
-  cannot have; 3 bad input: a model, device, profile, engine or run that is not known, or a file;
-  4 no board at that port; 5 the board refused; 6 disk full or read-only;
-  7 an optional library is missing; 130 interrupted;
-  record passes the exit code of its command through
+  0    done
+  1    a check found a difference, or it failed
+  2    usage: an option, or a value that it cannot have
+  3    bad input: a model, device, profile, engine or run that is not known, or a file
+  4    no board at that port
+  5    the board refused
+  6    disk full or read-only
+  7    an optional library is missing
+  130  interrupted
+
+record passes the exit code of its command through
 """
 
 

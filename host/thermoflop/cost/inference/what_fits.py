@@ -163,7 +163,8 @@ def fit_text(capacity: Fit) -> str:
         lines += ["", *budget_text(capacity.budget)]
     if capacity.hosted is not None:
         hosted = capacity.hosted
-        lines += ["", f"{hosted.size} in the computer's memory: decoding {hosted.speed}"]
+        said = f"{hosted.size} in the computer's memory: decoding {hosted.speed}"
+        lines += ["", wrapped(said)]
     lines += [_card_text(card) for card in capacity.cards]
     if capacity.larger:
         names = " and ".join(dict.fromkeys(capacity.larger))

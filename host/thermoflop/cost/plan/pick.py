@@ -12,7 +12,7 @@ from typing import Any
 from thermoflop.base.messages import check_word
 from thermoflop.base.plain import is_number
 from thermoflop.base.record import plain, record, replace
-from thermoflop.base.units import digits, gigabytes, seconds, table
+from thermoflop.base.units import digits, gigabytes, seconds, table, wrapped
 from thermoflop.cost.catalogue.cards import pooled, splits_layers, unlike
 from thermoflop.cost.catalogue.devices import as_device
 from thermoflop.cost.catalogue.profiles import Profile, find_profile
@@ -348,7 +348,7 @@ def picks_text(found: Picks) -> str:
     head = f"{many}{device.name}, {gigabytes(device.memory_bytes)}{each_of}, {found.engine}: "
     if not found.picks:
         asked = f"holds {found.context:,} tokens and runs at {digits(found.at_least)} tokens/s"
-        return head + f"no model of the catalogue {asked}"
+        return wrapped(f"{head}no model of the catalogue {asked}")
     rows = [["model", "format", "params", "weights", "context", "tokens/s", "first", "prompt/s"]]
     for each in found.picks:
         low, expected, high = each.tokens_per_s
@@ -365,7 +365,7 @@ def picks_text(found: Picks) -> str:
     sizes = f"{read}; (+n): n more names of the same sizes"
     sizes += "; weights: of each device" if each_of else ""
     shown = table(rows, 2, least=LEAST, alike=("format",))
-    return "\n".join([f"{head}by {found.sort}{how}", "", shown, "", sizes])
+    return "\n".join([wrapped(f"{head}by {found.sort}{how}"), "", shown, "", wrapped(sizes)])
 
 
 def picks_json(found: Picks) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from thermoflop.base.record import replace
-from thermoflop.base.units import digits, scaled
+from thermoflop.base.units import digits, scaled, wrapped
 from thermoflop.cost.catalogue.trainers import find_training_profile
 from thermoflop.cost.roofline.formula import Efficiency
 from thermoflop.cost.roofline.rates import Rates
@@ -11,7 +11,7 @@ from thermoflop.cost.training.iteration import Iteration
 from thermoflop.cost.training.overlap import hidden_lines
 from thermoflop.cost.training.power import at_power
 from thermoflop.cost.training.work import rates_for, trained
-from thermoflop.cost.why.table import Reason, network_lines, reasons, reasons_text
+from thermoflop.cost.why.table import BELOW, Reason, network_lines, reasons, reasons_text
 
 
 def training_rates(iteration: Iteration, profile: str | None) -> Rates:
@@ -82,18 +82,18 @@ def training_why_text(iteration: Iteration, profile: str | None) -> str:
         ),
         "            x (1 forward + 2 backward, 2.5 in attention that keeps no scores,",
         "            + 1 where recomputed)",
-        (
+        wrapped(
             f"  compute = (FLOP + {e.m_half:.0f} rows of padding) / "
-            f"({scaled(rates.peak_flops_s, 'FLOP/s')} x e), e = {e.matmul:.2f} in products,"
-        ),
-        (
-            f"            {_in_experts(iteration, e)}{e.attention:.2f} in attention; "
-            f"sides that are no multiple of 64 cost {100 * e.tile_penalty:.0f} % more"
+            f"({scaled(rates.peak_flops_s, 'FLOP/s')} x e), e = {e.matmul:.2f} in products, "
+            f"{_in_experts(iteration, e)}{e.attention:.2f} in attention; "
+            f"sides that are no multiple of 64 cost {100 * e.tile_penalty:.0f} % more",
+            BELOW,
         ),
         *_power_lines(iteration),
-        (
+        wrapped(
             f"  memory  = bytes / ({scaled(rates.bandwidth_bytes_s, 'B/s')} x e), e = "
-            f"{e.weights:.2f} for weights, {e.activations:.2f} for activations"
+            f"{e.weights:.2f} for weights, {e.activations:.2f} for activations",
+            BELOW,
         ),
         *network_lines(iteration.device, plan, rates),
         *(f"            {line}" for line in hidden_lines(iteration)),

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from thermoflop.cost.work.share import Layout
     from thermoflop.cost.work.work import Work
 
+BELOW = " " * 12  # further lines of a formula stand below its right side
+
 
 @record
 class Reason:
@@ -122,22 +124,25 @@ def formula_text(setting: Setting) -> str:
     return "\n".join(
         [
             "time of a row = x times (kernels x gap + max(compute, memory)), 1 kernel if unsaid",
-            (
+            wrapped(
                 f"  compute = (FLOP + {efficiency.m_half:.0f} rows of padding) / ({peak} x e), "
-                f"e = {efficiency.matmul:.2f} in products, {efficiency.attention:.2f} in attention"
+                f"e = {efficiency.matmul:.2f} in products, {efficiency.attention:.2f} in attention",
+                BELOW,
             ),
             *([by_row] if few else []),
             *_in_tiles(setting),
             *_other_peaks(rates, setting.profile.engine),
-            (
+            wrapped(
                 f"  memory  = bytes / ({bandwidth} x e), e = {efficiency.weights:.2f} for weights, "
-                f"{efficiency.cache:.2f} cache, {efficiency.activations:.2f} activations"
+                f"{efficiency.cache:.2f} cache, {efficiency.activations:.2f} activations",
+                BELOW,
             ),
             f"            + bytes of weights / {scaled(taken_in, 'B/s')} that the cores take in",
-            (
+            wrapped(
                 f"  gap     = {seconds(efficiency.kernel_gap_s)}; a step "
                 f"{seconds(efficiency.step_s)}, a sequence {seconds(efficiency.sequence_s)}, a "
-                f"prompt {seconds(efficiency.prompt_s)}; ridge {digits(ridge)} FLOP/B"
+                f"prompt {seconds(efficiency.prompt_s)}; ridge {digits(ridge)} FLOP/B",
+                BELOW,
             ),
             _launching(rates),
             *network_lines(setting.device, setting.plan, rates),
