@@ -167,7 +167,10 @@ def test_a_file_that_is_no_config_is_called_what_it_is_and_an_option_stands_once
         ("estimate deepseek-v3 --gpu h100 --draft mtp", "further: load it with --mtp\n"),
         ("ops -", "'-' is a pipe, which is not read: save it and give its path"),
         ("train gpt2 --profile megatron", "did you mean megatron-lm?"),
-        ("serving gpt2 --gpu h100 --draft gpt2", ": --draft needs --draft-tokens: expected at"),
+        (
+            "serving gpt2 --gpu h100 --draft gpt2 --draft-tokens 0",
+            ": --draft needs --draft-tokens: expected at",
+        ),
         (
             "train gpt2 --recompute full --recompute-share 0.5",
             "--recompute-share 0.5 is a share of the layers, and full recomputes all of them",

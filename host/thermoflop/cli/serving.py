@@ -41,7 +41,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_shared(engine, "--budget")
     add("--slots", type=int, metavar="N", help="sequences at once in a replica (the engine's)")
     add("--draft", metavar="MODEL", help="a model that drafts, or mtp")
-    add_option(engine, "--draft-tokens", type=int, default=0, metavar="K", help="tokens drafted")
+    add_option(engine, "--draft-tokens", type=int, metavar="K", help="tokens a draft (4)")
     add("--acceptance", type=share, default=0.7, metavar="A", help="of them accepted (0.7)")
     add_targets(parser)
     simulation = parser.add_argument_group("simulation")

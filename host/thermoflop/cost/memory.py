@@ -208,6 +208,12 @@ def kv_bytes(share: Share, tokens: Number, batch: Number, page: int | None = Non
     return (cached + STATE_BYTES * states_kept(description)) * batch * on_stage / plan.cp
 
 
+def beside_bytes(share: Share, tokens: Number, batch: Number) -> tuple[float, Number]:
+    """Weights and cache of a draft model on the same device; 0 without one."""
+    draft = share.beside
+    return (0.0, 0.0) if draft is None else (weight_bytes(draft), kv_bytes(draft, tokens, batch))
+
+
 def copies_of_cache(share: Share) -> float:
     """How many times the devices together hold the cache."""
     plan = share.plan
@@ -264,9 +270,10 @@ def memory_of(
     page: int | None = None,
 ) -> Memory:
     """Memory of the fullest device while ``batch`` sequences of a replica are at their longest."""
+    weights, cache = beside_bytes(share, prompt + generate, batch)
     return Memory(
-        weight_bytes(share),
-        kv_bytes(share, prompt + generate, batch, page),
+        weight_bytes(share) + weights,
+        kv_bytes(share, prompt + generate, batch, page) + cache,
         activation_bytes(share, prompt, batch),
         RESERVE_BYTES + RESERVE_SHARE * shared_bytes(device.memory_bytes),
         device.memory_bytes,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from math import hypot
+from types import SimpleNamespace
 
 import pytest
 from kit.made_up import DEVICE
@@ -16,6 +17,7 @@ from thermoflop.cost.engines.pools import Layout
 FOOTPRINT = Footprint(9e9, 3e9, 0.7e9, 0.2e9, 0.1e9, 77, 512, 0.4e9, {"b": 2}, 0.05e9)
 # 1 MB for 16 tokens of each of two groups; a sequence takes seven such blocks.
 LAYOUT = Layout(1e6, 16, 2.0, 7.0)
+ALONE = SimpleNamespace(beside=None)  # a share of which no more is asked here
 LOAD = Load(4, 30, 50)
 GIB = 2.0**30
 
@@ -43,7 +45,7 @@ def test_vllms_interval_is_as_wide_as_its_device_and_version_are_unread(name, ve
      (None, ()), ("0.6", ())],
 )  # fmt: skip
 def test_a_version_beyond_all_that_were_read_says_what_stands_in_for_it(divided, version, said):
-    assert divided("vllm", version=version).budget(None, LOAD).notes == said
+    assert divided("vllm", version=version).budget(ALONE, LOAD).notes == said
 
 
 @pytest.fixture
@@ -69,7 +71,7 @@ def test_a_budget_is_what_is_left_of_what_may_be_used(divided, engine, of_device
     one name differ) and so much of the device, by their squares."""
     low, high = SPREAD[engine]
     more, less = (hypot(share * 1e9, of_weights, of_device) for share in (high - 1, 1 - low))
-    found = divided(engine).budget(None, LOAD)
+    found = divided(engine).budget(ALONE, LOAD)
     options = {"version": None} if engine == "vllm" else {}
     assert found == Budget(
         engine, {"a": 1, "b": 2, **options}, 9e9, 3e9, 0.7e9, 0.2e9, 0.1e9, pytest.approx(5e9),
@@ -82,7 +84,7 @@ def test_less_than_nothing_is_never_left_for_the_cache(divided, monkeypatch):
     full = replace(FOOTPRINT, weight_bytes=8.2e9)
     memory = divided("tensorrt-llm")
     monkeypatch.setitem(budgets.FOOTPRINTS, "tensorrt-llm", lambda *_: full)
-    found = memory.budget(None, LOAD)
+    found = memory.budget(ALONE, LOAD)
     assert (found.cache_bytes, found.cache_low_bytes, found.cache_tokens) == (0, 0, 0)
     assert found.cache_high_bytes > 0
 
@@ -95,7 +97,7 @@ def test_a_memory_has_slots_or_sequences_and_what_may_not_be_used_in_reserve(
 ):
     """A reserve of the 1 GB that may not be used, and 0.2 and 0.1 besides; the total is as wrong as
     what is left for the cache."""
-    found = divided("sglang", **options).memory(None, LOAD)
+    found = divided("sglang", **options).memory(ALONE, LOAD)
     assert found.kv_bytes == sequences * 7e6
     assert (found.weight_bytes, found.activation_bytes) == (3e9, 0.7e9)
     assert found.reserve_bytes == pytest.approx(1.3e9)

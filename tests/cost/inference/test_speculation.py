@@ -16,7 +16,13 @@ from kit.made_up import (
     rates,
 )
 from thermoflop.base.record import replace
-from thermoflop.cost.inference.speculative import Speculation, tokens_per_check
+from thermoflop.cost.inference.speculative import (
+    Speculation,
+    drafted_run,
+    plan_of_draft,
+    tokens_per_check,
+)
+from thermoflop.cost.work.share import Layout
 from thermoflop.errors import UsageError
 
 
@@ -76,3 +82,44 @@ def test_a_check_reads_the_weights_once_whatever_was_drafted():
 def test_a_draft_of_another_vocabulary_is_said_and_padding_is_none(sizes, said):
     found = Speculation("large", "small", 4, 0.75, 3.0, 0.002, 0.022, 0.02, sizes)
     assert ("vocabularies differ" in str(found)) is said
+
+
+@pytest.mark.parametrize("degrees", [{"tp": 2}, {"pp": 2}, {"dp": 2}, {"tp": 2, "dp": 2}, {}])
+def test_a_token_without_a_draft_is_that_of_the_estimate(degrees):
+    asked = {**degrees, "batch": 4, "prompt": 100, "generate": 9, "profile": rates()}
+    run = tf.estimate(decoder(), DEVICE, **asked)
+    found = tf.speculate(decoder(), decoder(), DEVICE, **asked)
+    assert found.plain_step_s == run.per_token.expected_s
+    spread = run.setting.spread("token")
+    assert found.interval_s == (
+        found.per_token_s * spread.low, found.per_token_s * spread.high,
+    )  # fmt: skip
+
+
+def test_a_draft_lies_on_the_devices_of_its_model():
+    """Half of its weights and of its cache on each of two devices, in 16 bits."""
+    run = tf.estimate(decoder(), DEVICE, tp=2, batch=3, prompt=100, generate=9)
+    small = decoder(num_hidden_layers=2 * LAYERS)
+    own = tf.estimate(small, DEVICE, tp=2, batch=3, prompt=100, generate=9).memory
+    found, held = drafted_run(run, small, 4, 0.7)
+    assert found.draft_bytes == (own.weight_bytes, own.kv_bytes)
+    assert held.memory.weight_bytes == run.memory.weight_bytes + own.weight_bytes
+    assert held.memory.kv_bytes == run.memory.kv_bytes + 3 * small.kv_bytes(109) / 2
+    assert run.setting.share.beside is None
+
+
+@pytest.mark.parametrize("profile", [None, "vllm", "llama.cpp"])
+def test_a_run_fits_where_its_draft_does_too(profile):
+    """Llama 3 8B is 16 GB in 16 bits, 70B 141 GB: one H100 has 80."""
+    run = tf.estimate("llama-3-8b", "h100", profile=profile)
+    fits = [drafted_run(run, each, 4, 0.7)[1].fits for each in ("llama-3-8b", "llama-3-70b")]
+    assert (run.fits, *fits) == (True, True, False)
+
+
+def test_heads_of_a_draft_that_do_not_divide_stay_on_one_device():
+    small = decoder(num_attention_heads=3, num_key_value_heads=1, hidden_size=48, head_dim=16)
+    assert plan_of_draft(Layout(2), small.description) == Layout()
+    assert plan_of_draft(Layout(2, 2, 3), decoder().description) == Layout(2, 2)
+    deep = LAYERS + 1
+    assert plan_of_draft(Layout(2, deep), decoder().description) == Layout(2)
+    assert plan_of_draft(Layout(2, deep, 3), decoder().description, whole=True) == Layout(2, 1, 3)

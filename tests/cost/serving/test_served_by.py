@@ -13,9 +13,10 @@ from thermoflop.cost.catalogue.profiles import find_profile
 from thermoflop.cost.inference.room import room_of
 from thermoflop.cost.inference.setting import Setting
 from thermoflop.cost.inference.steady import WAITING, InFlight, alone_s, client_s
+from thermoflop.cost.memory import parameters_held
 from thermoflop.cost.roofline.bound import sums_of
 from thermoflop.cost.serving import drafting
-from thermoflop.cost.serving.drafting import drafting_of
+from thermoflop.cost.serving.drafting import drafting_of, held_beside
 from thermoflop.cost.serving.lengths import lengths_of
 from thermoflop.cost.serving.policy import Policy
 from thermoflop.cost.serving.replica import Replica, joules_of
@@ -133,17 +134,14 @@ def test_a_single_user_of_a_group_waits_for_the_way_and_the_prompt_alone(weight)
     assert (one < half < two) if weight else (one == half == two)
 
 
-def test_a_draft_is_a_small_model_on_a_device_of_its_own_rates():
+def test_a_draft_is_a_small_model_whose_heads_are_split_as_those_of_the_large_one():
     large, small = decoder(num_hidden_layers=8), decoder()
     profile, precision = find_profile(None), replica_of().setting.precision
     known = large, small, 3, DEVICE, precision, profile, Layout(2)
     checks, drafts = drafting_of(*known)
-    assert (checks, drafts.model, drafts.plan) == (large, small, Layout())
+    assert (checks, drafts.model, drafts.plan) == (large, small, Layout(2))
     assert (drafts.device, drafts.precision) == (DEVICE, precision)
     assert drafting_of(large, None, 3, *known[3:]) == (large, None)
-    for drafted in (-1, 65):
-        with pytest.raises(UsageError, match="draft_tokens"):
-            drafting_of(large, None, drafted, *known[3:])
     assert drafting_of(large, None, 64, *known[3:]) == (large, None)
     with pytest.raises(UsageError, match="expected at least 1"):
         drafting_of(large, small, 0, *known[3:])
@@ -305,3 +303,12 @@ def test_users_are_no_limit_where_more_of_them_would_only_wait() -> None:
     assert found.users < found.most_sequences
     assert found.limit == "full"
     assert "limit: steps: more users would only make them longer" in str(found)
+
+
+def test_a_model_that_drafts_itself_holds_its_table_and_head_once():
+    """Of DeepSeek-V3's layer that predicts further all but the table and the head come on top."""
+    asked = 1, DEVICE, replica_of().setting.precision, find_profile(None), Layout()
+    plain, ahead = load_model("deepseek-v3"), load_model("deepseek-v3", mtp=True)
+    _, drafts = drafting_of(plain, "mtp", *asked)
+    held = parameters_held(held_beside(drafts))
+    assert held == ahead.params_by_group["mtp"]

@@ -113,7 +113,9 @@ def test_slots_that_never_fill_are_no_reason_to_disagree(load):
         ({"budget": 1}, "budget=1"),
         ({"lengths": "odd"}, "lengths='odd'"),
         ({"ttft_s": 0}, "ttft_s=0"),
-        ({"draft": "gpt2"}, "draft_tokens"),
+        ({"draft": "gpt2", "draft_tokens": 0}, "draft_tokens"),
+        ({"draft_tokens": -1}, "draft_tokens=-1"),
+        ({"draft_tokens": 65}, "draft_tokens=65"),
         ({"simulate": 3}, "simulate=3"),
         ({"burstiness": 0}, "burstiness=0"),
         ({"burstiness": None}, "burstiness=None"),
@@ -284,3 +286,24 @@ def test_a_server_that_is_nearly_always_full_gives_the_tokens_of_one_that_is_ful
     most = tf.serving(**server, rate=1).most_requests_per_s
     full, nearly = tf.serving(**server, users=slots), tf.serving(**server, rate=0.98 * most)
     assert nearly.token_s[1] == pytest.approx(full.token_s[1], rel=0.01)
+
+
+def test_four_tokens_are_drafted_where_nothing_is_said():
+    asked = {"users": 2, "draft": decoder()}
+    assert tf.serving(decoder(), DEVICE, **asked) == tf.serving(
+        decoder(), DEVICE, **asked, draft_tokens=4
+    )
+
+
+@pytest.mark.parametrize("profile", [None, "vllm"])
+def test_memory_holds_fewer_sequences_beside_a_draft(profile):
+    """Llama 3 70B keeps 320 KiB a token, 8B 128 KiB and weighs 4 GB on each of four devices: less
+    than 320 / 448 of the sequences are held. 405B, 203 GB on each, is refused."""
+    asked = {"tp": 4, "users": 4, "profile": profile}
+    alone, beside = (
+        tf.serving("llama-3.1-70b", "h100", draft=draft, **asked).largest_batch
+        for draft in (None, "llama-3.1-8b")
+    )
+    assert 0.8 * 320 / 448 * alone < beside < 320 / 448 * alone
+    with pytest.raises(UsageError, match="405b and one request"):
+        tf.serving("llama-3.1-70b", "h100", draft="llama-3.1-405b", **asked)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import hypot
 from typing import TYPE_CHECKING, Any
 
-from thermoflop.base.record import record
+from thermoflop.base.record import record, replace
 from thermoflop.base.units import digits, gigabytes, wrapped
 from thermoflop.cost.engines.footprint import (
     FOOTPRINTS,
@@ -20,7 +20,7 @@ from thermoflop.cost.engines.generation import text_of
 from thermoflop.cost.engines.options import OPTIONS, read_options, version_numbers
 from thermoflop.cost.engines.placement import outside_bytes
 from thermoflop.cost.engines.pools import LAYOUTS, Layout
-from thermoflop.cost.memory import Memory
+from thermoflop.cost.memory import Memory, beside_bytes
 from thermoflop.errors import UsageError
 
 if TYPE_CHECKING:
@@ -124,7 +124,12 @@ class EngineMemory:
         footprint = FOOTPRINTS[self.key](share, self.device, self.options, load)
         served = self.options.get("max_model_len") or self.positions
         options = {**self.options, "max_model_len": served}
-        return footprint, LAYOUTS[self.key](share, load, options, footprint.in_flight)
+        layout = LAYOUTS[self.key](share, load, options, footprint.in_flight)
+        if share.beside is None:
+            return footprint, layout
+        weights, cache = beside_bytes(share, load.context, 1)
+        held = footprint.weight_bytes + weights
+        return replace(footprint, weight_bytes=held), layout.with_beside(float(cache))
 
     def memory(self, share: Share, load: Load) -> Memory:
         """The memory of a load: the reserve is what the engine counts besides, and what it leaves
@@ -312,10 +317,11 @@ def budget_text(budget: Budget) -> list[str]:
     """The budget in the engine's own words."""
     room = budget.sequences
     at_once = "any number of" if room is None else f"{int(room):,}"
+    plural = "s" * (at_once != "1")
     if budget.engine in ("llama.cpp", "ollama"):
         words = (
             f"{budget.engine}: compute buffer {budget.activation_bytes / MIB:,.0f} MiB; room for "
-            f"{at_once} slots of {budget.context:,}"
+            f"{at_once} slot{plural} of {budget.context:,}"
         )
         if budget.host_bytes:
             words += f"; {budget.host_bytes / MIB:,.0f} MiB stay on the host"
@@ -327,8 +333,8 @@ def budget_text(budget: Budget) -> list[str]:
         most = "any number" if budget.most_sequences is None else f"{budget.most_sequences:,}"
         return [f"{budget.engine}: no cache to hold; it runs {most} at once"]
     words = (
-        f"{budget.engine}: KV cache {budget.cache_tokens:,} tokens; {at_once} sequences of "
-        f"{budget.context:,} at once"
+        f"{budget.engine}: KV cache {budget.cache_tokens:,} tokens; {at_once} sequence{plural} "
+        f"of {budget.context:,} at once"
     )
     each = budget.cache_tokens / budget.cache_bytes if budget.cache_bytes else 0.0
     low, high = each * budget.cache_low_bytes, each * budget.cache_high_bytes

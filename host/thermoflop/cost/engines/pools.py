@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from math import ceil
 from typing import Any
 
-from thermoflop.base.record import record
+from thermoflop.base.record import record, replace
 from thermoflop.cost.engines.footprint import Load
 from thermoflop.cost.engines.options import version_numbers
 from thermoflop.cost.engines.placement import cache_bytes, place
@@ -92,6 +92,11 @@ class Layout:
     def sequence_bytes(self) -> float:
         """Bytes of the pool that a sequence takes."""
         return self.unit_bytes * self.sequence_units
+
+    def with_beside(self, cache_bytes: float) -> Layout:
+        """The same where a sequence takes so many bytes more, of a draft model's cache."""
+        own = self.sequence_bytes
+        return replace(self, unit_bytes=self.unit_bytes * (1 + cache_bytes / own)) if own else self
 
     def tokens(self, pool_bytes: float) -> int:
         """Tokens for which a pool has room, as the engine prints it."""

@@ -97,7 +97,9 @@ def remedies_over_cards(split: Split, load: Load, batch: int, context: int) -> I
 def _less(batch: int, context: int) -> Iterator[Remedy]:
     """Fewer sequences, and fewer tokens of each, where any are held."""
     if batch:
-        yield Remedy("batch", batch, f"at most {batch:,} sequences at this context")
+        yield Remedy(
+            "batch", batch, f"at most {batch:,} sequence{'s' * (batch != 1)} at this context"
+        )
     if context:
         yield Remedy("context", context, f"at most {context:,} tokens at this batch")
 

@@ -53,9 +53,10 @@ class Room:
     page: int | None = None
     asked: str | Profile | None = None
 
-    def share(self, plan: Layout) -> Share:
-        """What one device of a layout holds."""
-        return Share(self.model.description, plan, self.precision, self.checkpoint)
+    def share(self, plan: Layout, model: Model | None = None, beside: Share | None = None) -> Share:
+        """What one device of a layout holds, of another form of the model, or beside a draft."""
+        whole = self.model if model is None else model
+        return Share(whole.description, plan, self.precision, self.checkpoint, beside)
 
     def memory(self, share: Share, load: Load) -> Memory:
         """Memory of the fullest device while a replica serves a load."""

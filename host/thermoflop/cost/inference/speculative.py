@@ -7,23 +7,30 @@ draft and one step of the large model on k + 1 tokens for each sequence.
 
 from __future__ import annotations
 
+from copy import copy
 from os import PathLike
 from typing import Any
 
 from thermoflop.base.record import record, replace
-from thermoflop.base.units import digits, seconds
-from thermoflop.cost.catalogue.cards import pooled, unlike
+from thermoflop.base.units import digits, gigabytes, seconds
 from thermoflop.cost.catalogue.profiles import Profile
 from thermoflop.cost.hardware.device import Device
 from thermoflop.cost.inference.arguments import checked_size, validate_arguments
-from thermoflop.cost.inference.held_to import check_cards, setting_of
-from thermoflop.cost.work.share import check_degrees, choose_layout
+from thermoflop.cost.inference.estimate import estimate
+from thermoflop.cost.inference.held_to import setting_of
+from thermoflop.cost.inference.result import Estimate
+from thermoflop.cost.inference.setting import Setting
+from thermoflop.cost.memory import beside_bytes, memory_of
+from thermoflop.cost.work.shard import shard
+from thermoflop.cost.work.share import Layout
 from thermoflop.cost.work.steps import decode_step, middle_context
+from thermoflop.cost.work.weights import layers_of
 from thermoflop.errors import UsageError
-from thermoflop.model.architecture.description import draft_of, without_ahead
+from thermoflop.model.architecture.description import Description, draft_of, without_ahead
 from thermoflop.model.load import load_model
 from thermoflop.model.model import Model
 
+DRAFTED = 4  # tokens for one check, where nothing is said
 PADDED = 1.01  # of a vocabulary's size, which makers round up
 
 
@@ -42,6 +49,10 @@ class Speculation:
         plain_step_s: expected seconds of a step of the large model without a draft.
         vocabularies: tokens that the large and the small model choose from; (), the default: not
             known.
+        spread: factors within which a token's time lies in 80 % of runs; (1.0, 1.0), the default:
+            not known.
+        draft_bytes: weights and cache of the small model on a device; (0.0, 0.0), the default:
+            none of its own, or not counted.
 
     Example:
         >>> import thermoflop as tf
@@ -61,6 +72,8 @@ class Speculation:
     check_s: float
     plain_step_s: float
     vocabularies: tuple[int, ...] = ()
+    spread: tuple[float, float] = (1.0, 1.0)
+    draft_bytes: tuple[float, float] = (0.0, 0.0)
 
     @property
     def per_token_s(self) -> float:
@@ -72,13 +85,27 @@ class Speculation:
         """How many times faster than without a draft; below 1 it is slower."""
         return self.plain_step_s / self.per_token_s
 
+    @property
+    def interval_s(self) -> tuple[float, float]:
+        """80 % interval of the seconds for each token, as wide as that of a plain one."""
+        return self.per_token_s * self.spread[0], self.per_token_s * self.spread[1]
+
     def __str__(self) -> str:
+        between = "\n  80 % interval {} .. {} a token, if as many are accepted".format(
+            *map(seconds, self.interval_s)
+        )
+        known = self.spread != (1.0, 1.0)
+        held = "\n  of a device the draft takes {} of weights and {} of cache".format(
+            *map(gigabytes, self.draft_bytes)
+        )
         return (
             f"drafting {self.drafted} tokens with {self.draft_name}, {self.acceptance:.0%} "
             f"accepted:\n  {seconds(self.per_token_s)} a token instead of "
-            f"{seconds(self.plain_step_s)}, {digits(self.speed_up)} times as fast\n"
+            f"{seconds(self.plain_step_s)}, {digits(self.speed_up)} times as fast"
+            f"{between * known}\n"
             f"  {digits(self.tokens_per_check)} tokens a check of {seconds(self.check_s)}, a draft "
             f"step {seconds(self.draft_step_s)}"
+            + held * any(self.draft_bytes)
             + (f"\n  {said}" if (said := apart(self.vocabularies)) else "")
         )
 
@@ -135,6 +162,12 @@ def speculate(
     dtype: str | None = None,
     devices: int | None = None,
     profile: str | Profile | None = None,
+    tp: int | None = None,
+    pp: int = 1,
+    dp: int = 1,
+    ep: int = 1,
+    cp: int = 1,
+    kv_dtype: str | None = None,
 ) -> Speculation:
     """What a draft model gains: it drafts tokens, and the large model checks them in one step.
 
@@ -143,8 +176,9 @@ def speculate(
 
     Args:
         model: the large model: a ``Model``, or what ``load_model`` takes.
-        draft: the small model, likewise; it runs on one of the devices. ``mtp``: the large model's
-            own layer that predicts a token further ahead, on all of its devices.
+        draft: the small model, likewise; it is split over the devices as the large one is, as
+            servers do it, or runs on one where its heads do not divide. ``mtp``: the large model's
+            own layer that predicts a token further ahead.
         hardware: a ``Device``, or what ``find_device`` takes: a name such as ``h100``, or the path
             of a TOML file; or several, as in ``estimate``.
         drafted: tokens drafted for one check, 4 by default.
@@ -156,8 +190,14 @@ def speculate(
         dtype: number format of both models, as in ``estimate``. None: bf16, or fp32 where the
             device does no other.
         devices: devices over which the large model is split: its layers where the profile's engine
-            does so, else its heads. None: as many as ``hardware`` names, or one.
+            does so, else its heads. None: as many as ``hardware`` names, or the degrees' product.
         profile: whose efficiency, as in ``estimate``. None: all engines pooled.
+        tp: tensor-parallel degree, as in ``estimate``. None: what ``devices`` leaves over.
+        pp: pipeline stages, 1 by default, as all degrees.
+        dp: data-parallel replicas, which share the batch.
+        ep: devices of a stage over which experts are spread.
+        cp: context-parallel degree.
+        kv_dtype: number format of both caches. None: as wide as the activations.
 
     Returns:
         Seconds for a token with and without the draft.
@@ -174,27 +214,71 @@ def speculate(
         >>> s.tokens_per_check == 1 + 1 / 2 + 1 / 4 + 1 / 8 + 1 / 16
         True
     """
-    ahead = draft == "mtp"
-    if ahead and not isinstance(model, Model):
+    if draft == "mtp" and not isinstance(model, Model):
         model = load_model(model, mtp=True)
-    check_degrees(devices=devices)
-    check_cards(profile, unlike(hardware))
-    hardware, devices, tp, pp = pooled(hardware, devices, None, 1, profile)
-    large, device, workload = validate_arguments(model, hardware, batch, prompt, generate)
-    large, own = _halves(large, ahead)
-    small, _, _ = validate_arguments(
-        own or draft, device, batch, workload.prompt, workload.generate
-    )
-    checked_size("drafted", drafted, 1)
-    big = setting_of(large, device, choose_layout(devices, tp, pp), dtype, None, profile)
-    layout = choose_layout(devices if ahead else 1)
-    little = setting_of(small, device, layout, dtype, None, profile)
-    middle = middle_context(workload.prompt, workload.generate)
-    check = big.works(big.check_step(drafted + 1, workload.batch, middle))
-    return Speculation(
-        large.name, small.name, drafted, acceptance, tokens_per_check(acceptance, drafted),
-        float(little.steps_s([(1.0, decode_step(middle, batch))])),
-        float(big.rates.step_s(check, batch, recorded=big.rates.graphs)),
-        float(big.steps_s([(1.0, decode_step(middle, batch))])),
-        vocabularies_of(large, small),
+    run = estimate(
+        model, hardware, devices=devices, tp=tp, pp=pp, dp=dp, ep=ep, cp=cp, batch=batch,
+        prompt=prompt, generate=generate, dtype=dtype, kv_dtype=kv_dtype, profile=profile,
     )  # fmt: skip
+    return drafted_run(run, draft, drafted, acceptance, dtype, kv_dtype)[0]
+
+
+def drafted_run(
+    run: Estimate, draft: Model | str | PathLike[str] | dict[str, Any], drafted: int,
+    acceptance: float, dtype: str | None = None, kv_dtype: str | None = None,
+) -> tuple[Speculation, Estimate]:  # fmt: skip
+    """What a draft gains in a run, whose formats were asked for so, and the run with the draft's
+    weights and cache in its memory. Of cards that are not alike these are not counted."""
+    checked_size("drafted", drafted, 1)
+    expected = tokens_per_check(acceptance, drafted)
+    plain, plan = run.setting, run.plan
+    large, own = _halves(plain.model, draft == "mtp")
+    big = plain
+    if large.description != plain.model.description:
+        big = setting_of(
+            large, plain.device, plan, dtype, kv_dtype, plain.asked, prefix=plain.prefix,
+            chunk=plain.chunk, media=plain.media, cards=plain.cards,
+        )  # fmt: skip
+    small, _, _ = validate_arguments(
+        own or draft, plain.device, run.batch, run.prompt, run.generate
+    )
+    layout = plan_of_draft(plan, small.description, whole=own is not None)
+    little = setting_of(small, plain.device, layout, dtype, kv_dtype, plain.asked)
+    middle = middle_context(run.prompt, run.generate)
+    step = decode_step(middle, run.batch / plan.dp)
+    check = big.check_step(drafted + 1, step.batch, middle)
+    is_table = big is plain and run.generate > 1
+    spread = big.spread("token")
+    with_draft = run if own or plain.cards else _holding(run, little)
+    held = beside_bytes(with_draft.setting.share, run.prompt + run.generate, step.batch)
+    return Speculation(
+        large.name, small.name, drafted, acceptance, expected,
+        float(little.steps_s([(1.0, step)])),
+        float(big.rates.step_s(big.works(check), step.batch, recorded=big.rates.graphs)),
+        float(run.per_token.expected_s if is_table else big.steps_s([(1.0, step)])),
+        vocabularies_of(large, small), (float(spread.low), float(spread.high)),
+        (float(held[0]), float(held[1])),
+    ), with_draft  # fmt: skip
+
+
+def plan_of_draft(plan: Layout, description: Description, *, whole: bool = False) -> Layout:
+    """How a draft is spread beside its model: vLLM, SGLang and TensorRT-LLM split its heads as
+    often, llama.cpp its layers; on one device where that does not go. A ``whole`` layer of the
+    model's own has all of its degrees but stages."""
+    if whole:
+        return replace(plan, pp=1)
+    pp = plan.pp if plan.pp <= layers_of(description) else 1
+    try:
+        shard(description, plan.tp, 1)
+    except UsageError:
+        return Layout(pp=pp, node_size=plan.node_size)
+    return Layout(plan.tp, pp, node_size=plan.node_size)
+
+
+def _holding(run: Estimate, little: Setting) -> Estimate:
+    """The run with a draft in the memory of its devices."""
+    setting = copy(run.setting)
+    setting.share = setting.share.with_beside(little.share)
+    sizes = run.prompt, run.generate, run.batch / run.plan.dp
+    memory = memory_of(setting.share, run.device, *sizes, run.memory.page_tokens)
+    return replace(run, memory=memory, setting=setting)

@@ -51,9 +51,15 @@ def estimate_report(
         )
     if extras.svg is not None or extras.roofline is not None:
         _draw(extras, estimated, rows)
-    drafted = _drafted(model, hardware, options, extras)
+    drafted, held = None, estimated
+    draft = extras.drafting[0]
+    if draft is not None:
+        from thermoflop.cost.inference.speculative import drafted_run
+
+        formats = options.get("dtype"), options.get("kv_dtype")
+        drafted, held = drafted_run(estimated, draft, *extras.drafting[1:], *formats)
     write = _as_json if extras.as_json else _as_text
-    return write(extras, estimated, rows, drafted), bool(estimated.fits)
+    return write(extras, (estimated, held), rows, drafted), bool(held.fits)
 
 
 def explain_step(model: Model, hardware: str | Device, batch: int, tokens: int | None) -> str:
@@ -77,25 +83,15 @@ def _draw(extras: ReportOptions, estimated: Estimate, rows: list[Saturation]) ->
         write_text(extras.roofline, roofline_picture(estimated))
 
 
-def _drafted(
-    model: Model, hardware: str, options: dict[str, Any], extras: ReportOptions
-) -> Speculation | None:
-    draft, drafted, acceptance = extras.drafting
-    if draft is None:
-        return None
-    from thermoflop.cost.inference.speculative import speculate
-
-    names = ("batch", "prompt", "generate", "dtype", "devices", "profile")
-    chosen = {name: options[name] for name in names if options.get(name) is not None}
-    return speculate(model, draft, hardware, drafted=drafted, acceptance=acceptance, **chosen)
-
-
 def _as_json(
-    extras: ReportOptions, estimated: Estimate, rows: list[Saturation], drafted: Speculation | None
-) -> str:
+    extras: ReportOptions, runs: tuple[Estimate, Estimate], rows: list[Saturation],
+    drafted: Speculation | None,
+) -> str:  # fmt: skip
+    """One object; of ``runs`` the first has no draft in its memory: that is explained."""
     import json
 
-    contents = estimate_json(estimated)
+    estimated, held = runs
+    contents = estimate_json(held)
     if extras.why:
         from thermoflop.cost.why.table import steps_of
 
@@ -104,18 +100,24 @@ def _as_json(
     if extras.saturation:
         contents["saturation"] = plain(rows)
     if drafted is not None:
-        more = {"per_token_s": drafted.per_token_s, "speed_up": drafted.speed_up}
+        names = ("per_token_s", "interval_s", "speed_up")
+        more = {name: plain(getattr(drafted, name)) for name in names}
         contents["speculation"] = {**plain(drafted), **more}
     return json.dumps(contents, ensure_ascii=False, indent=1)
 
 
 def _as_text(
-    extras: ReportOptions, estimated: Estimate, rows: list[Saturation], drafted: Speculation | None
-) -> str:
+    extras: ReportOptions, runs: tuple[Estimate, Estimate], rows: list[Saturation],
+    drafted: Speculation | None,
+) -> str:  # fmt: skip
+    estimated, held = runs
     counted = "" if extras.why else "\nhow operators are counted, and what binds each: --why"
-    blocks = [estimate_text(estimated) + counted]
+    blocks = [estimate_text(held) + counted]
     if drafted is not None:
-        blocks.append(str(drafted))
+        above = ", counted above" if any(drafted.draft_bytes) else ""
+        unlike = "\n  what the draft holds is not counted: the cards are not alike"
+        said = str(drafted) + unlike * bool(estimated.setting.cards)
+        blocks.append(said.replace(" of cache", f" of cache{above}"))
     if extras.why:
         from thermoflop.cost.why.table import why_text
 

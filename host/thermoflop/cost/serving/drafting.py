@@ -8,11 +8,15 @@ from thermoflop.cost.hardware.device import Device
 from thermoflop.cost.hardware.precision import Precision
 from thermoflop.cost.inference.arguments import as_model, checked_whole
 from thermoflop.cost.inference.setting import Setting
-from thermoflop.cost.work.share import Layout
+from thermoflop.cost.inference.speculative import DRAFTED, plan_of_draft
+from thermoflop.cost.work.share import Layout, Share
 from thermoflop.errors import UsageError
 from thermoflop.model.architecture.description import draft_of, without_ahead
+from thermoflop.model.architecture.parts import Table
 from thermoflop.model.load import load_model
 from thermoflop.model.model import Model
+
+MTP = "'s mtp"  # after the name of a model whose own layer drafts
 
 
 def drafting_of(
@@ -21,19 +25,42 @@ def drafting_of(
 ) -> tuple[Model, Setting | None]:  # fmt: skip
     """The model that checks, and the setting of what drafts; None where drafting costs nothing.
 
-    A draft model runs on each device group as the large one does; ``mtp`` is the large model's own
-    layer that predicts further.
+    A draft model is spread over each device group as ``plan_of_draft`` says; ``mtp`` is the large
+    model's own layer that predicts further.
     """
-    checked_whole("draft_tokens", drafted, 0, 64)
     if draft is None:
         return model, None
     if not drafted:
         raise UsageError("draft (--draft) needs draft_tokens (--draft-tokens): expected at least 1")
     if draft != "mtp":
-        return model, Setting(as_model(draft), device, Layout(), precision, profile)
+        small = as_model(draft)
+        plan = plan_of_draft(layout, small.description)
+        return model, Setting(small, device, plan, precision, profile)
     ahead = draft_of(model.description) or draft_of(load_model(model.name, mtp=True).description)
     if ahead is None:
         raise UsageError(f"{model.name} has no layers that predict further")
-    own = replace(model, name=f"{model.name}'s mtp", description=ahead)
+    own = replace(model, name=model.name + MTP, description=ahead)
     large = replace(model, description=without_ahead(model.description))
-    return large, Setting(own, device, layout, precision, profile)
+    whole = plan_of_draft(layout, ahead, whole=True)
+    return large, Setting(own, device, whole, precision, profile)
+
+
+def drafted_tokens(draft: str | Model | None, drafted: int | None) -> int:
+    """Tokens that are drafted for a step: 4 where a draft is named and nothing is said. UsageError
+    for what makes no sense."""
+    if drafted is None:
+        return DRAFTED if draft is not None else 0
+    return checked_whole("draft_tokens", drafted, 0, 64)
+
+
+def held_beside(drafting: Setting | None) -> Share | None:
+    """What a device holds of what drafts; the table and the head of the large model's own layer are
+    the large model's."""
+    if drafting is None:
+        return None
+    if not drafting.model.name.endswith(MTP):
+        return drafting.share
+    (stack,) = drafting.model.description.stacks
+    front = tuple(placed for placed in stack.front if not isinstance(placed.part, Table))
+    alone = replace(drafting.model.description, stacks=(replace(stack, front=front),), head=None)
+    return Share(alone, drafting.plan, drafting.precision)

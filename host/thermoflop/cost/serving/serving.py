@@ -20,7 +20,7 @@ from thermoflop.cost.inference.setting import Setting
 from thermoflop.cost.inference.speculative import apart, vocabularies_of
 from thermoflop.cost.inference.started import would_hold
 from thermoflop.cost.inference.steady import InFlight, client_s, lone_client_s
-from thermoflop.cost.serving.drafting import drafting_of
+from thermoflop.cost.serving.drafting import drafted_tokens, drafting_of, held_beside
 from thermoflop.cost.serving.lengths import lengths_of, lengths_of_trace
 from thermoflop.cost.serving.policy import policy_of, with_policy
 from thermoflop.cost.serving.replica import Replica, joules_of, load_of
@@ -68,7 +68,7 @@ def serving(
     ttft_s: float | None = None,
     tpot_s: float | None = None,
     draft: str | Model | None = None,
-    draft_tokens: int = 0,
+    draft_tokens: int | None = None,
     acceptance: float = 0.7,
     simulate: int = 0,
     burstiness: float = 1.0,
@@ -116,7 +116,7 @@ def serving(
         tpot_s: target of the time between tokens in seconds. None: any.
         draft: what drafts tokens: a model that ``load_model`` takes, or ``mtp``. None: what
             ``draft_tokens`` costs is left out, as with a lookup in the prompt.
-        draft_tokens: tokens drafted for each step, 0 by default.
+        draft_tokens: tokens drafted for each step. None: 4 with a draft, else 0.
         acceptance: probability that a drafted token is accepted, 0.7 by default.
         simulate: requests to run through an event loop besides, 10 to 10,000,000; 0 by default.
         burstiness: shape of the gaps between simulated arrivals: 1.0 (default) is Poisson, below 1
@@ -161,18 +161,21 @@ def serving(
     check_layout(profile, layout, device)
     bounds = _count("budget", budget, 16, 2**20), _count("slots", slots, 1, 2**20)
     policy = with_policy(policy_of(chosen.engine, device), *bounds)
-    known, drafting = drafting_of(known, draft, draft_tokens, device, precision, chosen, layout)
+    drafted = drafted_tokens(draft, draft_tokens)
+    known, drafting = drafting_of(known, draft, drafted, device, precision, chosen, layout)
     setting = Setting(
-        known, device, layout, precision, chosen, room.checkpoint, asked=profile, cards=cards
-    )
+        known, device, layout, precision, chosen, room.checkpoint, asked=profile, cards=cards,
+        share=room.share(layout, known, held_beside(drafting)),
+    )  # fmt: skip
     replica = Replica(
-        setting, room, shape, policy, prefix=prefix_hit, drafted=draft_tokens,
+        setting, room, shape, policy, prefix=prefix_hit, drafted=drafted,
         acceptance=acceptance, drafting=drafting,
     )  # fmt: skip
     if replica.largest_batch < layout.pp:
         raise UsageError(
             f"{known.name} in {precision.name} does not fit {layout.devices} x {device.name} "
-            f"({layout.label}) with one request of {shape.prompt:.0f} + {shape.tokens:.0f} tokens: "
+            f"({layout.label}) with {f'{drafting.model.name} and ' if drafting else ''}"
+            f"one request of {shape.prompt:.0f} + {shape.tokens:.0f} tokens: "
             "`thermoflop fit` says what would"
         )
     targets = Targets(checked_target("ttft_s", ttft_s), checked_target("tpot_s", tpot_s))
@@ -311,11 +314,13 @@ def busy(rate: float) -> list[str]:
 
 def _beyond_engines(replica: Replica) -> list[str]:
     """A sentence each where a trace holds requests that an engine would refuse, and where what
-    drafts has another vocabulary."""
+    drafts has another vocabulary, or memory that is not counted."""
     model, longest = replica.setting.model, replica.lengths.longest
     drafting, said = replica.steps.drafting, []
     if drafting is not None:
         said.append(apart(vocabularies_of(model, drafting.setting.model)))
+        if replica.setting.cards:
+            said.append("memory of the draft is not counted: the cards are not alike")
     if model.max_positions is not None and longest > model.max_positions:
         most = f"{model.max_positions:,} positions of {model.name}"
         said.append(

@@ -130,7 +130,8 @@ def choose_layout(
 class Share:
     """What one device of a plan does in a step: its operators, and the collectives between.
 
-    With a ``checkpoint`` every matrix has the format that it is published in.
+    With a ``checkpoint`` every matrix has the format that it is published in. ``beside`` is what
+    the device holds of a draft model; it takes memory, and no part in a step.
     """
 
     def __init__(
@@ -139,6 +140,7 @@ class Share:
         plan: Layout,
         precision: Precision,
         checkpoint: Checkpoint | None = None,
+        beside: Share | None = None,
     ) -> None:
         layers = layers_of(description)
         if plan.pp > layers:
@@ -147,7 +149,7 @@ class Share:
             raise UsageError(f"ep={plan.ep} makes no sense: the model has no experts")
         self.description = shard(description, plan.tp, plan.ep)
         self.whole, self.plan, self.precision = description, plan, precision
-        self.checkpoint = checkpoint
+        self.checkpoint, self.beside = checkpoint, beside
         self.element_bytes = None
         if checkpoint is not None:
             self.element_bytes = element_bytes(self.description, checkpoint)
@@ -155,6 +157,10 @@ class Share:
             self.element_bytes = element_bytes(description, mix)
         self._built: dict[tuple[object, ...], list[Any]] = {}
         self._facts: dict[str, Any] = {}
+
+    def with_beside(self, beside: Share | None) -> Share:
+        """The same with a draft model beside it."""
+        return Share(self.whole, self.plan, self.precision, self.checkpoint, beside)
 
     def works(self, step: Step, kernels: str = "fused") -> list[Work]:
         """Operators and collectives of one step, in one list; ``kernels`` as in ``Engine``.
