@@ -118,3 +118,19 @@ def test_a_memory_has_slots_or_sequences_and_what_may_not_be_used_in_reserve(
 )  # fmt: skip
 def test_a_sequence_is_as_long_as_its_part_of_a_context_or_the_limit(options, most):
     assert EngineMemory("llama.cpp", options, DEVICE).longest(LOAD) == most
+
+
+@pytest.mark.parametrize(
+    ("pool", "said"), [(7.5e6, "; 1 sequence of 50 "), (2e7, "; 2 sequences of 50 ")]
+)
+def test_one_sequence_is_said_as_one(pool, said):
+    budget = Budget("vllm", {}, 9e9, 3e9, 0.0, 0.0, 0.0, pool, pool, pool, LAYOUT.tokens(pool), 16,
+                    50, LAYOUT.sequences(pool), None)  # fmt: skip
+    assert said in " ".join(budgets.budget_text(budget))
+
+
+def test_a_sequence_takes_what_a_draft_keeps_of_it_too():
+    """Seven blocks of 1 MB, and 3.5 MB of the draft's: a pool of 21 MB has room for two, not 3."""
+    beside = LAYOUT.with_beside(3.5e6)
+    assert beside.sequence_bytes == 10.5e6
+    assert (LAYOUT.sequences(21e6), beside.sequences(21e6)) == (3, 2)
