@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from types import SimpleNamespace
 
 import numpy as np
@@ -312,3 +313,10 @@ def test_a_model_that_drafts_itself_holds_its_table_and_head_once():
     _, drafts = drafting_of(plain, "mtp", *asked)
     held = parameters_held(held_beside(drafts))
     assert held == ahead.params_by_group["mtp"]
+
+
+def test_a_draft_beside_cards_that_are_not_alike_is_said_not_to_be_counted():
+    setting = copy(replica_of().setting)
+    assert drafting.notes_on(decoder(), setting) == ["", ""]
+    setting.cards = (DEVICE, DEVICE)
+    assert "not counted" in drafting.notes_on(decoder(), setting)[1]

@@ -8,7 +8,7 @@ from thermoflop.cost.hardware.device import Device
 from thermoflop.cost.hardware.precision import Precision
 from thermoflop.cost.inference.arguments import as_model, checked_whole
 from thermoflop.cost.inference.setting import Setting
-from thermoflop.cost.inference.speculative import DRAFTED, plan_of_draft
+from thermoflop.cost.inference.speculative import DRAFTED, apart, plan_of_draft, vocabularies_of
 from thermoflop.cost.work.share import Layout, Share
 from thermoflop.errors import UsageError
 from thermoflop.model.architecture.description import draft_of, without_ahead
@@ -51,6 +51,13 @@ def drafted_tokens(draft: str | Model | None, drafted: int | None) -> int:
     if drafted is None:
         return DRAFTED if draft is not None else 0
     return checked_whole("draft_tokens", drafted, 0, 64)
+
+
+def notes_on(small: Model, setting: Setting) -> list[str]:
+    """A sentence each, or "", where a draft has another vocabulary than the model of a setting, or
+    memory that is not counted."""
+    unlike = "what the draft holds is not counted: the cards are not alike"
+    return [apart(vocabularies_of(setting.model, small)), unlike if setting.cards else ""]
 
 
 def held_beside(drafting: Setting | None) -> Share | None:

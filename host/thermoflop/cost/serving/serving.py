@@ -17,10 +17,9 @@ from thermoflop.cost.inference.arguments import as_model, checked_whole, validat
 from thermoflop.cost.inference.held_to import as_run, check_cards, check_layout, rates_on
 from thermoflop.cost.inference.room import Room, room_of
 from thermoflop.cost.inference.setting import Setting
-from thermoflop.cost.inference.speculative import apart, vocabularies_of
 from thermoflop.cost.inference.started import would_hold
 from thermoflop.cost.inference.steady import InFlight, client_s, lone_client_s
-from thermoflop.cost.serving.drafting import drafted_tokens, drafting_of, held_beside
+from thermoflop.cost.serving.drafting import drafted_tokens, drafting_of, held_beside, notes_on
 from thermoflop.cost.serving.lengths import lengths_of, lengths_of_trace
 from thermoflop.cost.serving.policy import policy_of, with_policy
 from thermoflop.cost.serving.replica import Replica, joules_of, load_of
@@ -318,9 +317,7 @@ def _beyond_engines(replica: Replica) -> list[str]:
     model, longest = replica.setting.model, replica.lengths.longest
     drafting, said = replica.steps.drafting, []
     if drafting is not None:
-        said.append(apart(vocabularies_of(model, drafting.setting.model)))
-        if replica.setting.cards:
-            said.append("memory of the draft is not counted: the cards are not alike")
+        said += notes_on(drafting.setting.model, replica.setting)
     if model.max_positions is not None and longest > model.max_positions:
         most = f"{model.max_positions:,} positions of {model.name}"
         said.append(
