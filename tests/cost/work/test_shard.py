@@ -29,6 +29,16 @@ def test_heads_neurons_and_rows_are_divided_and_a_key_head_is_copied(tp, heads, 
     assert found["norm"] == 7 * 256
 
 
+def test_a_norm_of_each_head_is_of_those_on_the_device():
+    """Qwen3-32B: 64 heads over 8 keys', of 128 each; over 16 devices a key head is copied."""
+    model = tf.load_model("qwen3-32b").description
+    for tp, counts in ((1, (64, 8)), (4, (16, 2)), (16, (4, 1))):
+        (run,) = shard(model, tp, 1).stacks[0].runs
+        q_norm, k_norm = run.layer.mixer.q_norm, run.layer.mixer.k_norm
+        assert (q_norm.vectors, k_norm.vectors) == counts
+        assert (q_norm.width, q_norm.copies, k_norm.width) == (128, 1, 128)
+
+
 def test_whole_experts_are_divided_and_then_their_neurons():
     """Mixtral: 32 layers of 8 experts of 3 x 4096 x 14336."""
     expert = 3 * 4096 * 14336 * 32

@@ -18,7 +18,7 @@ from thermoflop.model.architecture.description import Description, Layer, Placed
 from thermoflop.model.architecture.feedforward import FeedForward, Mlp
 from thermoflop.model.architecture.linear import GatedDelta, KimiDelta, Lightning
 from thermoflop.model.architecture.mixers import Attention, LatentAttention, Mixer, SideBySide
-from thermoflop.model.architecture.parts import Linear, Part, Table
+from thermoflop.model.architecture.parts import Linear, Norm, Part, Table
 from thermoflop.model.architecture.recurrences import (
     GatedRecurrence,
     Mamba,
@@ -138,8 +138,24 @@ def _attention(attention: Attention, tp: int) -> Attention:
     relative = attention.relative
     if relative is not None:
         relative = replace(relative, width=divided(relative.width, tp, "the attention heads"))
-    changes = {"heads": heads, "kv_heads": kv_heads, "extras": extras, "relative": relative}
-    return replace(attention, **changes)
+    norms = {
+        name: _norm_of_heads(getattr(attention, name), *counts)
+        for name, counts in (
+            ("q_norm", (attention.heads, heads)),
+            ("k_norm", (attention.kv_heads, kv_heads)),
+            ("v_norm", (attention.kv_heads, kv_heads)),
+        )
+    }
+    return replace(
+        attention, heads=heads, kv_heads=kv_heads, extras=extras, relative=relative, **norms
+    )
+
+
+def _norm_of_heads(norm: Norm | None, heads: int, held: int) -> Norm | None:
+    """A norm of each head on a device that holds some of them; one over all heads is as wide."""
+    if norm is None or norm.vectors != heads:
+        return norm
+    return replace(norm, vectors=held, copies=held if norm.copies == heads else norm.copies)
 
 
 def _feed(feed: FeedForward, tp: int, ep: int) -> FeedForward:
