@@ -15,6 +15,10 @@ from thermoflop.cli import COMMANDS, build_parser, main
 from thermoflop.report.html import predicted
 from thermoflop.runs.analysis.analyze import analyze
 
+HOSTED = (
+    "fit gpt2 --gpu rtx-4090 --profile llama.cpp --batch 999999 --host-bandwidth 1.23457 "
+    "--engine-option n_gpu_layers=0"
+)
 BEFORE = Path(__file__).parents[1] / "data" / "before" / "run"
 
 # what is typed, and the words that the narrowest page must have
@@ -208,8 +212,7 @@ def test_every_exit_code_has_a_line_of_its_own(monkeypatch: pytest.MonkeyPatch) 
 
 @pytest.mark.parametrize(
     "typed",
-    [("fit gpt2 --gpu rtx-4090 --profile llama.cpp --batch 999999 --host-bandwidth 1.23457 "
-      "--engine-option ngl=0"), "estimate qwen2.5-7b --gpu mi300x --why",
+    [HOSTED, "estimate qwen2.5-7b --gpu mi300x --why",
      "train mixtral-8x7b --gpu h100 --devices 16 --why", "pick --gpu rtx-4090 --at-least 1e9"],
 )  # fmt: skip
 def test_sentences_have_100_columns_where_the_page_is_not_known(

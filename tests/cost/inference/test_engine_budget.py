@@ -342,3 +342,10 @@ def test_a_fit_and_an_estimate_say_how_many_of_a_batch_run_at_once():
     assert ": it fits; 2,048 of" in said[0]
     few = tf.fit("llama-3.1-8b", "h100", batch=2048, **two)
     assert "the others wait" not in f"{few}"
+
+
+def test_a_state_that_does_not_grow_and_a_model_on_the_host_have_no_limit():
+    assert "longest context at this batch:    no limit\n" in f"{tf.fit('falcon-mamba-7b', 'h100')}"
+    options = {"n_gpu_layers": 0}
+    found = f"{tf.fit('gpt2', 'rtx 4090', profile='llama.cpp', engine_options=options)}"
+    assert "largest batch at this context:    no limit on the device: the host keeps all\n" in found

@@ -54,6 +54,11 @@ def test_every_figure_stands_beside_its_name(fitted):
     assert "the cache is kept 2 times over the devices" in lines(replace(fitted, cache_copies=2.0))
     none = replace(fitted, fewest_devices=None, fewest_plan=None)
     assert "fewest devices for this: more than 1,024" in lines(none)
+    any_length = replace(fitted, longest_context=LARGEST)
+    assert "longest context at this batch: no limit" in lines(any_length)
+    assert "longest context at this batch: 1,099,511,627,775" in lines(
+        replace(fitted, longest_context=2**40 - 1)
+    )
     unlimited = replace(fitted, largest_batch=LARGEST)
     assert any(line.startswith("largest batch at this context: no limit") for line in
                lines(unlimited))  # fmt: skip

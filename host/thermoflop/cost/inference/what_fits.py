@@ -24,6 +24,8 @@ from thermoflop.cost.work.share import Layout
 
 # What an engine that reads a chunk at a time keeps of an encoder's sequences: nothing.
 NO_LIMIT = "no limit: read in chunks, nothing kept"
+# Of llama.cpp with no layer on the device; of a state that does not grow with what was read.
+NO_LIMIT_THERE, NO_LONGEST = "no limit on the device: the host keeps all", "no limit"
 
 
 @record
@@ -119,9 +121,9 @@ def fit_sheet(capacity: Fit) -> Grid:
     """The largest batch, the longest context and the fewest devices."""
     batch, context = capacity.largest_batch, capacity.longest_context
     devices = describe_devices(capacity)
-    held = NO_LIMIT if batch >= LARGEST else f"{batch:,}"
+    held = _no_limit(capacity) if batch >= LARGEST else f"{batch:,}"
     batches = figure("fit.batch", "largest batch", batch, "sequences", held)
-    tokens = figure("fit.context", "longest context", context, "tokens", f"{context:,} tokens")
+    tokens = figure("fit.context", "longest context", context, "tokens", context_text(capacity))
     number = capacity.fewest_devices
     lines = (
         Row("largest batch at this context", (batches,)),
@@ -130,6 +132,19 @@ def fit_sheet(capacity: Fit) -> Grid:
             (figure("fit.devices", "fewest devices", number, "devices", devices),)),
     )  # fmt: skip
     return column("fit", "What fits", lines)
+
+
+def context_text(capacity: Fit) -> str:
+    """The longest context in words."""
+    tokens = capacity.longest_context
+    return NO_LONGEST if tokens >= LARGEST else f"{tokens:,} tokens"
+
+
+def _no_limit(capacity: Fit) -> str:
+    """Why any number of sequences fits."""
+    engine = None if capacity.room is None else capacity.room[0].engine
+    on_host = engine is not None and engine.options.get("n_gpu_layers") == 0
+    return NO_LIMIT_THERE if on_host else NO_LIMIT
 
 
 def fit_text(capacity: Fit) -> str:
@@ -154,7 +169,7 @@ def fit_text(capacity: Fit) -> str:
         f"  80 % interval {low} .. {high}",
         "",
         f"{batch.label + ':':<34}{batch.cells[0].text}",
-        f"{context.label + ':':<34}{capacity.longest_context:,}",
+        f"{context.label + ':':<34}{context.cells[0].text.removesuffix(' tokens')}",
         f"{devices.label + ':':<34}{describe_devices(capacity)}",
     ]
     if capacity.cache_copies > 1:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from thermoflop.base.explanation import Explanation
 from thermoflop.base.units import digits, gigabytes, scaled, seconds, table, wrapped
-from thermoflop.cost.inference.what_fits import Fit, describe_devices
+from thermoflop.cost.inference.what_fits import Fit, context_text, describe_devices
 from thermoflop.cost.memory import (
     RESERVE_BYTES,
     RESERVE_SHARE,
@@ -243,7 +243,7 @@ def _fit(capacity: Fit, key: str) -> Explanation:
     rule = f"weights + cache + activations + reserve <= {memory} on the fullest device"
     known = {
         "fit.batch": ("largest batch at this context", f"{capacity.largest_batch:,}", ()),
-        "fit.context": ("longest context at this batch", f"{capacity.longest_context:,} tokens",
+        "fit.context": ("longest context at this batch", context_text(capacity),
                         ("never longer than the positions that the model has",)),
         "fit.devices": ("fewest devices for this", describe_devices(capacity),
                         ("heads are divided over up to 8 devices, layers beyond",)),
