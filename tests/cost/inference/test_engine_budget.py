@@ -349,3 +349,44 @@ def test_a_state_that_does_not_grow_and_a_model_on_the_host_have_no_limit():
     options = {"n_gpu_layers": 0}
     found = f"{tf.fit('gpt2', 'rtx 4090', profile='llama.cpp', engine_options=options)}"
     assert "largest batch at this context:    no limit on the device: the host keeps all\n" in found
+
+
+@pytest.mark.parametrize(
+    ("model", "options", "said"),
+    [
+        ("gpt2", {"n_cpu_moe": 4}, ["n_cpu_moe=4 changes nothing: gpt2 has no experts"]),
+        ("gpt2", {"cpu_moe": "true"}, ["cpu_moe=true changes nothing: gpt2 has no experts"]),
+        ("gpt2", {"cmoe": True, "ncmoe": 2},
+         ["n_cpu_moe=2 and cpu_moe=true change nothing: gpt2 has no experts"]),
+        ("gpt2", {"n_cpu_moe": 0, "cpu_moe": False}, []),
+        ("gpt-oss-20b", {"n_cpu_moe": 4}, []),
+    ],
+)  # fmt: skip
+def test_options_for_experts_are_said_to_change_nothing_where_there_are_none(model, options, said):
+    found = f"{tf.fit(model, 'h100', profile='llama.cpp', engine_options=options)}".splitlines()
+    assert [line for line in found if "nothing: " in line] == said
+
+
+@pytest.mark.parametrize(
+    ("device", "profile", "options", "reason"),
+    [
+        ("h100", "vllm", None, "llama.cpp and Ollama alone leave layers in the computer's memory"),
+        ("h100", "mlc", None, "llama.cpp and Ollama alone leave layers in the computer's memory"),
+        ("h100", None, None, "no layer is left in the computer's memory"),
+        ("h100", "llama.cpp", None, "no layer is left in the computer's memory"),
+        ("2xh100", "llama.cpp", {"n_gpu_layers": 3}, "how fast several devices decode with layers"),
+        ("2xh100", "llama.cpp", None, "no layer is left in the computer's memory"),
+        ("rtx 3090 + rtx 4090", "ollama", None, "no layer is left in the computer's memory"),
+        ("h100", "llama.cpp", {"n_gpu_layers": 3}, None),
+    ],
+)  # fmt: skip
+def test_a_bandwidth_of_the_host_is_said_to_change_nothing(device, profile, options, reason):
+    said = tf.fit("gpt2", device, profile=profile, engine_options=options, host_bandwidth=80)
+    words, begun = " ".join(f"{said}".split()), "the host's bandwidth changes nothing: "
+    assert words.partition(begun)[2].startswith(reason) if reason else begun not in words
+
+
+def test_a_bandwidth_of_the_host_that_a_remedy_reads_is_not_said_to_change_nothing():
+    found = tf.fit("llama-3-70b", "rtx 4090", host_bandwidth=80)
+    assert not found.fits
+    assert "changes nothing" not in f"{found}"

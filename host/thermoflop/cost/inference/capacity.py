@@ -133,8 +133,9 @@ def fit(
         room.engine.check(load)
     if cards and (room.splits == "layers" or profile is None):
         return _over_cards(
-            Split(room, tuple(cards), room.share(Layout())), load, (devices, tp, pp, dp, ep, cp)
-        )
+            Split(room, tuple(cards), room.share(Layout())), load, (devices, tp, pp, dp, ep, cp),
+            host_bandwidth,
+        )  # fmt: skip
     devices = len(cards) if cards and devices is None else devices
     plan = room.plan(devices, tp, pp, dp, ep, cp)
     check_layout(profile, plan, device)
@@ -150,7 +151,9 @@ def fit(
     )  # fmt: skip
 
 
-def _over_cards(split: Split, load: Load, degrees: tuple[int | None, ...]) -> Fit:
+def _over_cards(
+    split: Split, load: Load, degrees: tuple[int | None, ...], host_gb_s: float | None = None
+) -> Fit:
     """What fits on cards that are not alike. UsageError for degrees of parallelism besides."""
     if degrees != (None, None, 1, 1, 1, 1):
         raise UsageError("cards that are not alike share layers: give no devices and no degrees")
@@ -168,5 +171,5 @@ def _over_cards(split: Split, load: Load, degrees: tuple[int | None, ...]) -> Fi
         load.context - load.prompt, most_full.memory,
         split.most(load), min(most, largest(holds, most)), fewest,
         None if fewest is None else Layout(1, fewest), 1.0, None, cards,
-        room=(room, load, None),
+        room=(room, load, host_gb_s),
     )  # fmt: skip

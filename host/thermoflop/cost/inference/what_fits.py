@@ -14,6 +14,7 @@ from thermoflop.cost.hardware.precision import Precision
 from thermoflop.cost.inference.arguments import unread_source
 from thermoflop.cost.inference.formats import formats_line
 from thermoflop.cost.inference.hosted import Hosted, hosted_of, whole_s
+from thermoflop.cost.inference.idle import idle_options
 from thermoflop.cost.inference.remedies import Remedy, remedies_of, remedies_over_cards
 from thermoflop.cost.inference.room import LARGEST, MOST_DEVICES, Room
 from thermoflop.cost.inference.source import source_said
@@ -178,8 +179,8 @@ def fit_text(capacity: Fit) -> str:
         lines += ["", *budget_text(capacity.budget)]
     if capacity.hosted is not None:
         hosted = capacity.hosted
-        said = f"{hosted.size} in the computer's memory: decoding {hosted.speed}"
-        lines += ["", wrapped(said)]
+        where = f"{hosted.size} in the computer's memory"
+        lines += ["", wrapped(f"{where}: decoding {hosted.speed}")]
     lines += [_card_text(card) for card in capacity.cards]
     if capacity.larger:
         names = " and ".join(dict.fromkeys(capacity.larger))
@@ -193,8 +194,18 @@ def fit_text(capacity: Fit) -> str:
             "it would fit with",
             *(wrapped(f"  {each.text}", "    ") for each in remedies),
         ]
-    said = _unstarted(capacity)
-    return "\n".join([*lines, "", wrapped(memory.assumption), *([wrapped(said)] if said else [])])
+    said = [memory.assumption, *_idle(capacity, remedies), _unstarted(capacity)]
+    return "\n".join([*lines, "", *(wrapped(each) for each in said if each)])
+
+
+def _idle(capacity: Fit, remedies: tuple[Remedy, ...]) -> list[str]:
+    """What was asked for and changes nothing."""
+    if capacity.room is None:
+        return []
+    room, _, host_gb_s = capacity.room
+    speeds = capacity.hosted, *(each.tokens_per_s for each in remedies)
+    hosted = any(each is not None for each in speeds)
+    return idle_options(room, host_gb_s, capacity.plan.devices, hosted=hosted)
 
 
 def _verdict(capacity: Fit) -> str:
