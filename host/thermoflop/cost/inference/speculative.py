@@ -193,10 +193,10 @@ def speculate(
             does so, else its heads. None: as many as ``hardware`` names, or the degrees' product.
         profile: whose efficiency, as in ``estimate``. None: all engines pooled.
         tp: tensor-parallel degree, as in ``estimate``. None: what ``devices`` leaves over.
-        pp: pipeline stages, 1 by default, as all degrees.
-        dp: data-parallel replicas, which share the batch.
-        ep: devices of a stage over which experts are spread.
-        cp: context-parallel degree.
+        pp: pipeline stages, 1 by default.
+        dp: data-parallel replicas, 1 by default, which share the batch.
+        ep: expert-parallel degree, 1 by default: devices of a stage over which experts are spread.
+        cp: context-parallel degree, 1 by default.
         kv_dtype: number format of both caches. None: as wide as the activations.
 
     Returns:
