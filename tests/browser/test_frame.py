@@ -55,6 +55,7 @@ def test_colours_follow_the_system_until_one_is_chosen_and_the_choice_is_remembe
     button = page.get_by_role("button", name="Theme")
     button.click()
     page.locator("body.body--light").wait_for()
+    page.wait_for_function("document.cookie.includes('=light')")  # sent after the colours
     page.goto("/runs")
     page.get_by_role("button", name="Theme: light").wait_for()
     assert page.locator("body.body--dark").count() == 0
