@@ -6,7 +6,7 @@ host's bandwidth and ``LAYER_S`` are what published runs ask for whose memory is
 tokens/s of Qwen3-30B-A3B in Q4_K_M with the experts of 36 of 48 layers at a measured 102 GB/s
 (llmfit, pull request 755), 25.6 of gpt-oss-120b with those of all 36 beside a 14900K, and 6.17 of
 GLM-4.7 in MXFP4 beside a 9950X, both with two channels of DDR5-6000 (gokawiil.com/article/74814,
-postl.ai/?p=53). These are 39.7, 24.0 and 7.09 here, and three whose memory was not said 62.8, 69.5
+postl.ai/?p=53). These are 39.7, 23.9 and 7.09 here, and three whose memory was not said 57.3, 68.5
 and 32.2 at a desktop's (52 of Qwen3.5-35B-A3B, ik_llama.cpp's pull request 1593; 64 of gpt-oss-20b,
 smeltcore.com; 32.3 of gpt-oss-120b, ai-maestro.online).
 """
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 # Bytes a second of two channels of DDR5-5600, a desktop's.
 HOST_BANDWIDTH_GB_S = 89.6
 HOST_SHARE, LAYER_S = 0.8, 0.28e-3
-# Ends of an 80 % interval: those six are missed by up to a fifth, three of them chose the two
+# Ends of an 80 % interval: those six are missed by up to 15 %, three of them chose the two
 # figures above, and cores that are few, or of two sockets, reach less of their memory.
 HOST_SPREAD = 1.4
 
