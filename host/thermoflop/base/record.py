@@ -109,7 +109,10 @@ else:
 
 def replace(instance: T, **changes: object) -> T:
     """A copy of a record with some fields changed; TypeError for a name that is no field."""
-    return type(instance)(**{**instance.__dict__, **changes})
+    filled = {**instance.__dict__, **changes}
+    if len(filled) > len(instance.__dict__):
+        return type(instance)(**filled)  # which says what is no field
+    return type(instance)(*filled.values())  # they stand in order, and names would have to be found
 
 
 def fields_of(instance: object) -> dict[str, Any]:

@@ -20,8 +20,9 @@ SLOW = rates(matmul=0.2, weights=0.3, cache=0.3, activations=0.3, step_s=1e-4, l
 SPANS = ("first_token", "per_token", "total")
 
 
-def estimated(**asked):
-    return tf.estimate(decoder(num_key_value_heads=4), DEVICE, profile=SLOW, **asked)
+def estimated(model=None, **asked):
+    model = model or decoder(num_key_value_heads=4)
+    return tf.estimate(model, DEVICE, profile=SLOW, **asked)
 
 
 @pytest.mark.parametrize("layout", [{}, {"tp": 2}, {"pp": 2}, {"cp": 2}], ids=str)
@@ -38,12 +39,16 @@ def test_replicas_have_the_times_and_memory_of_one_with_its_part_of_the_sequence
         assert getattr(three, name) == pytest.approx(3 * getattr(one, name))
 
 
+WINDOW = decoder(model_type="mistral", num_key_value_heads=4, sliding_window=55)
+
+
+@pytest.mark.parametrize("model", [None, WINDOW], ids=["full", "window"])
 @pytest.mark.parametrize("layout", [{}, {"tp": 2}, {"pp": 2}, {"dp": 2, "pp": 2}], ids=str)
 @pytest.mark.parametrize(("batch", "prompt", "generate"), [(2, 700, 9), (32, 40, 30), (2, 50, 0)])
-def test_the_energy_of_a_run_is_that_of_all_its_steps(layout, batch, prompt, generate):
+def test_the_energy_of_a_run_is_that_of_all_its_steps(model, layout, batch, prompt, generate):
     """0.516 + 1.514 f + 0.272 b of the design power, f and b the mean shares of the peaks; of
-    stages a device does its own part."""
-    made = estimated(batch=batch, prompt=prompt, generate=generate, **layout)
+    stages a device does its own part. The window is full before the last step of 40 + 30."""
+    made = estimated(model, batch=batch, prompt=prompt, generate=generate, **layout)
     each, setting = batch / layout.get("dp", 1), made.setting
     steps = [prefill_step(prompt, each)]
     steps += [decode_step(prompt + at, each) for at in range(generate - 1)]

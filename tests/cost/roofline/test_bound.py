@@ -9,7 +9,16 @@ from thermoflop.cost.catalogue.devices import find_device
 from thermoflop.cost.hardware.precision import choose_precision
 from thermoflop.cost.inference.arguments import Workload
 from thermoflop.cost.inference.question import Question, answer
-from thermoflop.cost.roofline.bound import Limits, Sums, bound_decode_s, bound_s, limits_of, sums_of
+from thermoflop.cost.roofline.bound import (
+    Limits,
+    Piece,
+    Sums,
+    bound_decode_s,
+    bound_s,
+    limits_of,
+    sums_of,
+)
+from thermoflop.cost.roofline.decode import segments
 from thermoflop.cost.work.network import collective_work
 from thermoflop.cost.work.share import Layout
 from thermoflop.cost.work.work import Work
@@ -80,7 +89,11 @@ def test_the_bound_of_a_generation_is_the_sum_of_the_bounds_of_its_steps(start, 
         max((300 * held + 100) / 1000, (60 * held + 3 * 13 + 120 + 2 * 17 - 50) / 100)
         for held in (min(start + step, end) for step in range(steps))
     )
-    found = bound_decode_s(works_at, start, steps, LIMITS, 1, (end,))
+    pieces = [
+        Piece(count, sums_of(works_at(first)), sums_of(works_at(last)))
+        for first, last, count in segments(start, steps, (end,))
+    ]
+    found = bound_decode_s(pieces, LIMITS, 1)
     assert found == pytest.approx(by_steps, rel=1e-12)
 
 

@@ -13,7 +13,7 @@ from kit.decode_loop import loop_decode_s
 from kit.made_up import DEVICE, decoder
 from thermoflop.base.record import replace
 from thermoflop.cost.hardware.precision import choose_precision
-from thermoflop.cost.roofline.bound import Limits, bound_decode_s, sums_of
+from thermoflop.cost.roofline.bound import Limits, Piece, bound_decode_s, sums_of
 from thermoflop.cost.roofline.decode import Line, decode_s, positive_sum, segments
 from thermoflop.cost.roofline.formula import Efficiency
 from thermoflop.cost.roofline.rates import Rates, fastest_products, peak_said
@@ -116,9 +116,13 @@ def test_the_bound_of_a_generation_over_links_is_what_its_parts_come_to(link, pe
     steps = [min(float(cached), 12.0) for cached in range(3, 23)]
     rest = sum(max(100 * held / peak, (5 * held - 2) / 10) for held in steps)
     sent = 20 * 7 / link
-    found = bound_decode_s(works_at, 3, 20, limits, 1, (12,))
+    pieces = [
+        Piece(count, sums_of(works_at(first)), sums_of(works_at(last)))
+        for first, last, count in segments(3, 20, (12,))
+    ]
+    found = bound_decode_s(pieces, limits, 1)
     assert found == pytest.approx(max(rest, sent), rel=1e-12)
-    two = bound_decode_s(works_at, 3, 20, replace(limits, stages=2), 2, (12,))
+    two = bound_decode_s(pieces, replace(limits, stages=2), 2)
     rest = sum(max(100 * held / peak / 2, (5 * held / 2 - 2) / 10) for held in steps)
     assert two == pytest.approx(max(rest, sent / 2), rel=1e-12)
 
@@ -152,13 +156,13 @@ def test_the_positive_part_of_a_falling_or_rising_line_is_summed(values):
 
 
 def test_pieces_of_a_generation_meet_at_the_windows():
-    assert segments(3, 20, (12, 40)) == [(3, 9), (12, 11)]
-    assert segments(3, 20, (2, 3)) == [(3, 20)]
-    assert segments(3, 40, (12, 40, 41)) == [(3, 9), (12, 28), (40, 1), (41, 2)]
+    assert segments(3, 20, (12, 40)) == [(3, 11, 9), (12, 22, 11)]
+    assert segments(3, 20, (2, 3)) == [(3, 22, 20)]
+    assert segments(3, 40, (12, 40, 41)) == [(3, 11, 9), (12, 39, 28), (40, 40, 1), (41, 42, 2)]
     assert segments(3, 0, (12,)) == []
     arrays = segments(np.array([3, 50]), np.array([20, 4]), (12,))
     assert [[list(map(int, each)) for each in piece] for piece in arrays] == [
-        [[3, 50], [9, 0]], [[12, 50], [11, 4]],
+        [[3, 50], [11, 50], [9, 0]], [[12, 50], [22, 53], [11, 4]],
     ]  # fmt: skip
 
 

@@ -255,13 +255,23 @@ def test_the_last_steps_are_kept_and_large_arrays_are_not():
     share = Share(decoder().description, Layout(), BF16)
     first = share.works(decode_step(1, 1))[0]
     assert share.works(decode_step(1, 1))[0] is first
-    small, large = np.arange(64.0), np.arange(65.0)
+    small, large = np.arange(2048.0), np.arange(4097.0)
     kept = [share.works(decode_step(each, 1))[0] for each in (small, large)]
     assert share.works(decode_step(small, 1))[0] is kept[0]
     assert share.works(decode_step(large, 1))[0] is not kept[1]
     for cached in range(2, 100):
         share.works(decode_step(cached, 1))
     assert share.works(decode_step(1, 1))[0] is not first
+
+
+def test_a_large_array_leaves_room_for_few_others():
+    """A step is kept as operators and as their work: of two of 2,048, the operators of the first
+    make room for the work of the second."""
+    share = Share(decoder().description, Layout(), BF16)
+    arrays = [np.arange(2048.0) + each for each in range(2)]
+    first, second = (share.works(decode_step(each, 1))[0] for each in arrays)
+    assert share.works(decode_step(arrays[1], 1))[0] is second
+    assert share.works(decode_step(arrays[0], 1))[0] is not first
 
 
 def test_operations_on_single_elements_are_those_of_the_conventions():

@@ -129,22 +129,30 @@ def _narrows(works: list[Work], precision: Precision) -> bool:
     narrow. In 4 bits it is a kernel of its own for dense models (``scaled_fp4_quant``); kernels of
     experts do it themselves, and the rest of those checkpoints stays wide.
     """
+    if precision.family not in ("8", "4"):
+        return False
     experts = any(work.group == "experts" for work in works)
     return precision.family == ("8" if experts else "4")
 
 
 def _as_launched(work: Work, merged: set[str], narrows: bool) -> Work:
     """An operator with the kernels that a serving engine has for it."""
-    count, narrow = work.launches, work.group in NARROWED and work.name not in KEPT_WIDE
-    if work.name.startswith("routing"):
-        count = ROUTING_LAUNCHES
-    elif work.name == "combine experts" or work.name.endswith(GATED):
-        count = 1
-    elif work.name in merged:
+    name, count = work.name, work.launches
+    if name in merged:
         count = 0
-    elif narrows and narrow and work.element_bytes < WIDE_BYTES:
+    elif name == "combine experts" or name.endswith(GATED):
+        count = 1
+    elif name.startswith("routing"):
+        count = ROUTING_LAUNCHES
+    elif narrows and _is_narrowed(work):
         return replace(work, launches=count + 1, followers=1)
     return work if count == work.launches else replace(work, launches=count)
+
+
+def _is_narrowed(work: Work) -> bool:
+    """Whether the inputs of a product are narrowed as its weights are."""
+    narrow = work.group in NARROWED and work.name not in KEPT_WIDE
+    return narrow and work.element_bytes < WIDE_BYTES
 
 
 def _of_experts(works: list[Work], held: float, ep: int, chosen: float) -> list[Work]:

@@ -15,11 +15,11 @@ from thermoflop.cost.inference.held_to import setting_of
 from thermoflop.cost.inference.result import Estimate
 from thermoflop.cost.inference.setting import Setting
 from thermoflop.cost.memory import memory_of
-from thermoflop.cost.roofline.bound import Sums, bound_decode_s, bound_s, sums_of
-from thermoflop.cost.roofline.decode import decode_s
+from thermoflop.cost.roofline.bound import Piece, Sums, bound_decode_s, bound_s, sums_of
+from thermoflop.cost.roofline.decode import decode_s, segments
 from thermoflop.cost.roofline.span import Span
 from thermoflop.cost.work.share import check_degrees, choose_layout
-from thermoflop.cost.work.steps import CONVENTIONS, OF_ENCODERS, decode_step, middle_context
+from thermoflop.cost.work.steps import CONVENTIONS, OF_ENCODERS, decode_step
 from thermoflop.errors import UsageError
 
 TYPE_CHECKING = False
@@ -219,13 +219,26 @@ def prompt_s(setting: Setting, workload: Workload, reading: list[Work]) -> tuple
     return bound, setting.rates.efficiency.prompt_s + setting.steps_s(steps)
 
 
-def decoding_s(setting: Setting, workload: Workload) -> tuple[Number, Number]:
-    """Bound and expectation of the ``generate - 1`` decode steps, both in closed form."""
+def decoding_sums(setting: Setting, workload: Workload) -> tuple[list[Piece], list[Piece]]:
+    """What the ``generate - 1`` decode steps add up to where nothing is wasted, and with all luck
+    in routing."""
     batch, steps = workload.batch / setting.plan.dp, maximum(workload.generate - 1, 0)
-    least, works = setting.least_decoding(batch), setting.decoding(batch)
+    plain, least = list[Piece](), list[Piece]()
+    for first, last, count in segments(workload.prompt, steps, setting.ends):
+        works = [setting.plain_works(decode_step(cached, batch)) for cached in (first, last)]
+        plain.append(Piece(count, *map(sums_of, works)))
+        if setting.routes:
+            least.append(Piece(count, *(sums_of(setting.least_of(each)) for each in works)))
+    return plain, least or plain
+
+
+def decoding_s(setting: Setting, workload: Workload, least: list[Piece]) -> tuple[Number, Number]:
+    """Bound and expectation of the decode steps, both in closed form."""
+    batch, steps = workload.batch / setting.plan.dp, maximum(workload.generate - 1, 0)
+    works, ends = setting.decoding(batch), setting.ends
     return (
-        bound_decode_s(least, workload.prompt, steps, setting.limits, batch, setting.ends),
-        decode_s(works, workload.prompt, steps, batch, setting.rates, setting.ends),
+        bound_decode_s(least, setting.limits, batch),
+        decode_s(works, workload.prompt, steps, batch, setting.rates, ends),
     )
 
 
@@ -233,7 +246,9 @@ def one(setting: Setting, workload: Workload) -> Estimate:
     """The estimate of one configuration, or of one block of a grid."""
     reading = read_at_once(setting, workload)
     first_bound, first = prompt_s(setting, workload, reading)
-    later_bound, later = decoding_s(setting, workload)
+    decoding, least = decoding_sums(setting, workload)
+    done = [sums_of(reading), *(piece.total() for piece in decoding)]
+    later_bound, later = decoding_s(setting, workload, least)
     steps = maximum(workload.generate - 1, 0)
     first_span = setting.span("prefill", first_bound, first)
     each = maximum(steps, 1)
@@ -246,7 +261,7 @@ def one(setting: Setting, workload: Workload) -> Estimate:
     return Estimate(
         setting.model.name, setting.device, setting.plan, setting.precision, workload.batch,
         workload.prompt, workload.generate, first_span, later_span, total,
-        memory, _energy(setting, workload, sums_of(reading), total),
+        memory, _energy(setting, workload, done, total),
         _provenance(setting), _conventions(setting), setting,
     )  # fmt: skip
 
@@ -276,13 +291,11 @@ def _total(first: Span, later: Span, bound: Number, steps: Number) -> Span:
     return Span(bound, maximum(expected, bound), maximum(low, bound), maximum(high, bound))
 
 
-def _energy(setting: Setting, workload: Workload, prompt: Sums, total: Span) -> Energy | None:
-    """Energy of the run, from the FLOPs and bytes of its steps where nothing is wasted."""
-    plan, steps = setting.plan, maximum(workload.generate - 1, 0)
-    middle = middle_context(workload.prompt, workload.generate)
-    each = sums_of(setting.plain_works(decode_step(middle, workload.batch / plan.dp)))
-    flops = prompt.flops + steps * each.flops
-    moved = prompt.weight_bytes + prompt.kv_bytes + steps * (each.weight_bytes + each.kv_bytes)
+def _energy(setting: Setting, workload: Workload, done: list[Sums], total: Span) -> Energy | None:
+    """Energy of the run, from what its steps add up to where nothing is wasted."""
+    plan = setting.plan
+    flops = sum(each.flops for each in done)
+    moved = sum(each.weight_bytes + each.kv_bytes for each in done)
     tokens = workload.batch * maximum(workload.generate, 1)
     return energy_of(
         setting.device, plan.devices, setting.limits.peak_flops_s, flops / plan.pp,

@@ -12,7 +12,13 @@ from thermoflop.cost.catalogue.profiles import Profile
 from thermoflop.cost.hardware.device import Device
 from thermoflop.cost.hardware.precision import Precision
 from thermoflop.cost.inference.arguments import Workload
-from thermoflop.cost.inference.estimate import decoding_s, one, prompt_s, read_at_once
+from thermoflop.cost.inference.estimate import (
+    decoding_s,
+    decoding_sums,
+    one,
+    prompt_s,
+    read_at_once,
+)
 from thermoflop.cost.inference.setting import Setting
 from thermoflop.cost.inference.steady import AnyStep, InFlight, client_s, steady_s, steady_steps
 from thermoflop.cost.roofline.span import Span
@@ -112,4 +118,5 @@ def answer(question: Question, profile: Profile) -> Span:
     if question.mixes:
         return setting.span("token", *steady_s(setting, question.in_flight))
     workload = replace(workload, prompt=question.context, prefix=0, generate=2)
-    return setting.span("token", *decoding_s(setting, workload))
+    _, least = decoding_sums(setting, workload)
+    return setting.span("token", *decoding_s(setting, workload, least))

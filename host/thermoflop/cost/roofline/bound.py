@@ -12,11 +12,11 @@ from __future__ import annotations
 from thermoflop.base.number import Number, maximum, minimum
 from thermoflop.base.record import record
 from thermoflop.cost.hardware.device import Device, is_switched
-from thermoflop.cost.roofline.decode import positive_sum, segments
+from thermoflop.cost.roofline.decode import positive_sum
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from thermoflop.cost.work.work import Work
 
@@ -96,22 +96,29 @@ def bound_s(sums: Sums, limits: Limits, sequences: Number) -> Number:
     return maximum(maximum(computing, moving), sending)
 
 
-def bound_decode_s(
-    works_at: Callable[[Number], Sequence[Work]],
-    start: Number,
-    steps: Number,
-    limits: Limits,
-    sequences: Number,
-    ends: tuple[int, ...],
-) -> Number:
-    """The bound of ``steps`` decode steps, in closed form: see ``roofline.decode``."""
+@record
+class Piece:
+    """``count`` decode steps whose sums go evenly from those of the first to those of the last: see
+    ``roofline.decode``."""
+
+    count: Number
+    first: Sums
+    last: Sums
+
+    def total(self) -> Sums:
+        """The sums over all its steps."""
+        first, last = self.first.__dict__, self.last.__dict__
+        return Sums(*((first[name] + last[name]) * self.count / 2 for name in first))
+
+
+def bound_decode_s(pieces: Sequence[Piece], limits: Limits, sequences: Number) -> Number:
+    """The bound of decode steps, in closed form."""
     total: Number = 0.0
     sent: Number = 0.0
-    for first, count in segments(start, steps, ends):
-        last = maximum(first + count - 1, first)
-        low = parts_of(sums_of(works_at(first)), limits, sequences)
-        high = parts_of(sums_of(works_at(last)), limits, sequences)
-        above = positive_sum(low[0] - low[1], high[0] - high[1], count)
-        total = total + (low[1] + high[1]) * count / 2 + above
-        sent = sent + low[2] * count
+    for piece in pieces:
+        low = parts_of(piece.first, limits, sequences)
+        high = parts_of(piece.last, limits, sequences)
+        above = positive_sum(low[0] - low[1], high[0] - high[1], piece.count)
+        total = total + (low[1] + high[1]) * piece.count / 2 + above
+        sent = sent + low[2] * piece.count
     return maximum(total, sent)

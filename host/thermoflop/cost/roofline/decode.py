@@ -78,18 +78,20 @@ def _positive_sums(first: Number, last: Number, count: Number) -> Number:
     return np.where(high > 0, (from_value + high) * terms / 2, 0.0)
 
 
-def segments(start: Number, steps: Number, ends: tuple[int, ...]) -> list[tuple[Number, Number]]:
-    """First cached length and number of steps of each piece between the window ``ends``."""
+def segments(
+    start: Number, steps: Number, ends: tuple[int, ...]
+) -> list[tuple[Number, Number, Number]]:
+    """First and last cached length of each piece between the window ``ends``, and its steps."""
     pieces = []
     position, stop = start, start + steps
-    for end in ends:
-        border = minimum(maximum(position, end), stop)
-        pieces.append((position, border - position))
+    for end in (*ends, None):
+        border = stop if end is None else minimum(maximum(position, end), stop)
+        count = border - position
+        pieces.append((position, maximum(border - 1, position), count))
         position = border
-    pieces.append((position, stop - position))
     if kind_of(steps) == "numpy" or kind_of(start) == "numpy":
         return pieces
-    return [(first, count) for first, count in pieces if count > 0]
+    return [piece for piece in pieces if piece[-1] > 0]
 
 
 @record
@@ -140,8 +142,7 @@ def decode_s(
     are full.
     """
     total: Number = 0.0
-    for first, count in segments(start, steps, ends):
-        last = maximum(first + count - 1, first)
+    for first, last, count in segments(start, steps, ends):
         low, high = works_at(first), works_at(last)
         paces = [  # of an operator whose counts go evenly from ``low`` to ``high``
             Pace(

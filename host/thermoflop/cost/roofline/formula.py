@@ -154,7 +154,6 @@ TERMS = (
     Term("tile_penalty", COMPUTE, DENSE, "uneven_flops", "peak_flops_s", over="matmul"),
     Term("tile_penalty", COMPUTE, WIDE, "uneven_flops", "wide_flops_s", over="matmul"),
     Term("tile_penalty", COMPUTE, EXPERTS, "uneven_flops", "peak_flops_s", over="expert_matmul"),
-    Term("matmul", COMPUTE, DENSE, "padding_flops", "peak_flops_s", divides=True),
     Term("expert_matmul", COMPUTE, EXPERTS, "padding_flops", "peak_flops_s", divides=True),
     Term("attention", COMPUTE, ATTENTION, "flops", "attention_flops_s", divides=True),
     Term("q_half", COMPUTE, ATTENTION, "row_flops", "attention_flops_s", over="attention"),

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from thermoflop.base.number import is_array
-from thermoflop.base.record import fields_of, record, replace
+from thermoflop.base.record import record, replace
 from thermoflop.cost.work.network import (
     collective_work,
     expert_parallel_works,
@@ -42,8 +42,9 @@ if TYPE_CHECKING:
 
 # A generation is cut where windows fill or measured contexts end, into some twenty pieces of two
 # steps each (``Setting.ends``).
-MOST_STEPS = 64
-MOST_KEPT_ELEMENTS = 64
+# Kept steps have so many numbers of each kind, of which a step has as many as it has elements, and
+# counts as the least: 64 steps, or fewer of larger arrays.
+MOST_KEPT, LEAST_ELEMENTS = 4096, 64
 
 
 @record
@@ -155,7 +156,8 @@ class Share:
             self.element_bytes = element_bytes(self.description, checkpoint)
         elif (mix := mixed_rows(precision, description)) is not None:
             self.element_bytes = element_bytes(description, mix)
-        self._built: dict[tuple[object, ...], list[Any]] = {}
+        self._built: dict[tuple[object, ...], tuple[int, list[Any]]] = {}
+        self._elements = 0
         self._facts: dict[str, Any] = {}
 
     def with_beside(self, beside: Share | None) -> Share:
@@ -165,17 +167,14 @@ class Share:
     def works(self, step: Step, kernels: str = "fused") -> list[Work]:
         """Operators and collectives of one step, in one list; ``kernels`` as in ``Engine``.
 
-        Bound, expectation, energy and every explanation of an estimate ask for the same few steps:
-        the last ``MOST_STEPS`` are kept. Arrays are kept only while small: the operators of one
-        block of a grid take megabytes.
+        Bound, expectation and every explanation of an estimate ask for the same few steps: the last
+        ones are kept, but for large arrays: the operators of one block of a grid take megabytes.
         """
-        return self._kept(_key(step, kernels), lambda: self._build(step, kernels))
+        return self._kept(step, kernels, lambda: self._build(step, kernels))
 
     def operators(self, step: Step) -> list[Operator]:
         """The operators of one step before formats and collectives, kept likewise."""
-        return self._kept(
-            _key(step, "operators"), lambda: list(build_operators(self.description, step))
-        )
+        return self._kept(step, "operators", lambda: list(build_operators(self.description, step)))
 
     @property
     def experts_held(self) -> float:
@@ -208,14 +207,17 @@ class Share:
         found: T = self._facts[name]
         return found
 
-    def _kept(self, key: tuple[object, ...] | None, build: Callable[[], list[T]]) -> list[T]:
-        if key is None:
+    def _kept(self, step: Step, name: str, build: Callable[[], list[T]]) -> list[T]:
+        key, elements = _key(step, name)
+        if elements > MOST_KEPT:
             return build()
         if key not in self._built:
-            if len(self._built) >= MOST_STEPS:
-                del self._built[next(iter(self._built))]
-            self._built[key] = build()
-        return list(self._built[key])
+            built = build()
+            self._elements += elements
+            while self._elements > MOST_KEPT:
+                self._elements -= self._built.pop(next(iter(self._built)))[0]
+            self._built[key] = elements, built
+        return list(self._built[key][1])
 
     def _build(self, step: Step, kernels: str) -> list[Work]:
         plan, wide = self.plan, self.precision.activation_bytes
@@ -276,18 +278,26 @@ def _reading(work: Work, experts: float) -> Work:
     return replace(work, weight_bytes=weight_bytes * min(experts / read, 1.0))
 
 
-def _key(step: Step, kernels: str) -> tuple[object, ...] | None:
-    """What tells steps apart, None where arrays are too large; 2 and 2.0 count alike, but print
+def _key(step: Step, name: str) -> tuple[tuple[object, ...], int]:
+    """What tells steps apart, and how many elements they have. 2 and 2.0 count alike, but print
     differently, and stay two."""
-    key: list[object] = [kernels]
-    for value in fields_of(step).values():
-        if getattr(value, "ndim", 0):
-            if value.size > MOST_KEPT_ELEMENTS:
-                return None
-            key += [value.shape, value.dtype.str, value.tobytes()]
-        else:
-            key += [type(value), value]
-    return tuple(key)
+    values = tuple(step.__dict__.values())
+    key = (name, *map(type, values), *values)
+    try:
+        hash(key)
+    except TypeError:  # arrays have no hash
+        arrays = [value for value in values if getattr(value, "ndim", 0)]
+        elements = max([LEAST_ELEMENTS, *(array.size for array in arrays)])
+        if elements > MOST_KEPT:
+            return (), elements
+        return (name, *(_told_apart(value) for value in values)), elements
+    return key, LEAST_ELEMENTS
+
+
+def _told_apart(value: Any) -> object:
+    if getattr(value, "ndim", 0):
+        return value.shape, value.dtype.str, value.tobytes()
+    return type(value), value
 
 
 def _hidden(work: Work, overlap: float) -> Work:

@@ -186,7 +186,7 @@ def weights_held(description: Description, formats: Formats) -> Iterator[Held]:
             numbers = _numbers(run, first)
             for part in run.layer.parts():
                 for stored, layers, size in formats.sizes(part, stack.role, numbers, True):
-                    placed_in = tuple(before + layer for layer in layers)
+                    placed_in = tuple(before + layer for layer in layers) if before else layers
                     where = f"{tower} {run.layer.kind}"
                     yield Held(part, len(layers), size, where, placed_in, stored)
             first += int(run.times)

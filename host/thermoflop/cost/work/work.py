@@ -174,8 +174,8 @@ def work_of(operator: Operator, precision: Precision, widths: Widths | None = No
     flops, row_flops, elements, launches, sharing, uneven = 0.0, 0.0, 0.0, 1, 1.0, 0.0
     kind = operator.kind
     if isinstance(operator, MatMul):
-        row_flops = 2.0 * operator.batch * operator.k * operator.n * operator.sets
-        flops = 2.0 * operator.batch * operator.k * operator.n * operator.m
+        each_row = 2.0 * operator.batch * operator.k * operator.n
+        row_flops, flops = each_row * operator.sets, each_row * operator.m
         uneven = 1.0 if operator.k % TILE or operator.n % TILE else 0.0
     elif isinstance(operator, Attend):
         kind = "attention"
