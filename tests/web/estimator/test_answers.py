@@ -46,6 +46,29 @@ def test_the_defaults_show_the_digits_of_the_original(gpu, texts):
     assert [each.text for each in result.headline] == texts
 
 
+def test_of_many_users_the_first_token_is_of_all_prompts_and_of_a_client_its_own():
+    many = answer(replace(DEFAULTS, model="llama-3-8b", profile="vllm", users=32))
+    first = figure(many, "head.first")
+    assert figure(many, "first.expected").label == "first token of all 32 prompts, expected"
+    asked = tf.estimate("llama-3-8b", "h100", batch=32, prompt=1024, generate=256, profile="vllm")
+    own = asked.client_first_token
+    assert figure(many, "client.expected").value == own.expected_s < first.value
+    assert (figure(many, "client.low").value, figure(many, "client.high").value) == (
+        own.low_s, own.high_s
+    )  # fmt: skip
+    told = f"a client has its own after {figure(many, 'client.expected').text}"
+    assert first.detail == f"of all 32 prompts, read in one step; {told}"
+
+
+def test_of_one_user_the_first_token_needs_no_more_words_and_of_no_engine_no_client_is_known():
+    alone = answer(replace(DEFAULTS, model="llama-3-8b", users=1))
+    assert figure(alone, "head.first").detail == "after the prompt is sent"
+    assert figure(alone, "first.expected").label == "first token, expected"
+    assert not [each for each in alone.figures() if each.key.startswith("client.")]
+    some = answer(replace(DEFAULTS, model="llama-3-8b", users=2))
+    assert figure(some, "head.first").detail == "of all 2 prompts, read in one step"
+
+
 def test_the_original_shows_its_memory_and_its_kernels():
     result = answer(ORIGINAL)
     assert figure(result, "mha.params").value == 169.869312

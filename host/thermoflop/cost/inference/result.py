@@ -157,23 +157,24 @@ def estimate_sheet(estimate: Estimate) -> tuple[Grid, Grid, Grid, Grid]:
     return _times(estimate), _rates(estimate), memory, _energy(estimate)
 
 
-def first_of(model: Model) -> str:
-    """What comes of a prompt that was read: what generates nothing has no first token."""
-    if model.purpose == "unmask":
-        return "each step"
-    return "first token" if model.generates else "the result"
+def first_of(model: Model, batch: Number = 1) -> str:
+    """What comes of ``batch`` prompts that were read in one step: what generates nothing has no
+    first token."""
+    if not model.generates:
+        return "each step" if model.purpose == "unmask" else "the result"
+    return "first token" if batch == 1 else f"first token of all {batch} prompts"
 
 
 def _times(estimate: Estimate) -> Grid:
-    spans = [("first", first_of(estimate.setting.model), estimate.first_token)]
+    spans = [("first", first_of(estimate.setting.model, estimate.batch), estimate.first_token)]
     if estimate.generate > 1:
         spans.append(("token", "each token after it", estimate.per_token))
         spans.append(("total", "all", estimate.total))
-    rows = tuple(Row(label, _times_of(key, label, span)) for key, label, span in spans)
+    rows = tuple(Row(label, times_of(key, label, span)) for key, label, span in spans)
     return Grid("time", "Time", ("bound", "expected", "80 % low", "80 % high"), rows)
 
 
-def _times_of(key: str, label: str, span: Span) -> tuple[Figure, ...]:
+def times_of(key: str, label: str, span: Span) -> tuple[Figure, ...]:
     """A span as four figures; both ends of the interval have one explanation."""
     ends = (
         ("bound", span.bound_s, "bound", ()),
@@ -245,13 +246,10 @@ def estimate_text(estimate: Estimate) -> str:
         return _spanned(estimate)
     plan, memory, own = estimate.plan, estimate.memory, _own(estimate)
     times, rates, _, energy = estimate_sheet(estimate)
-    # the step reads the prompts of all sequences; a client waits for its own, and is told below
-    together = f" of all {estimate.batch} prompts" if estimate.batch > 1 else ""
     time_rows = [["", "bound", "expected", "80 % interval"]]
     for row in times.rows:
-        label = row.label.replace("first token", f"first token{together}")
         bound, expected, low, high = (cell.text for cell in row.cells)
-        time_rows.append([label, bound, expected, f"{low} .. {high}"])
+        time_rows.append([row.label, bound, expected, f"{low} .. {high}"])
     where = f"{estimate.model_name} on {plan.devices} x {estimate.device.name} ({plan.label})"
     prompt = f"prompt {estimate.prompt}{_brought(estimate)}"
     source = source_said(estimate.setting.model)

@@ -8,7 +8,7 @@ from thermoflop.base.record import replace
 from thermoflop.base.sheet import Figure, Grid, Row, column, figure, figures_of
 from thermoflop.base.units import digits, gigabytes, scaled, seconds
 from thermoflop.cost.inference.compare import Variant, token_bytes, variant_figures
-from thermoflop.cost.inference.result import Estimate, estimate_sheet, first_of
+from thermoflop.cost.inference.result import Estimate, estimate_sheet, first_of, times_of
 from thermoflop.cost.inference.what_fits import fit_sheet
 from thermoflop.cost.memory import memory_sheet
 from thermoflop.cost.roofline.rates import peak_said
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from thermoflop.cost.inference.remedies import Remedy
+    from thermoflop.cost.roofline.span import Span
     from thermoflop.web.estimator.computed import Computed
     from thermoflop.web.estimator.inputs import Inputs
 
@@ -38,8 +39,9 @@ def estimate_answer(inputs: Inputs) -> Answer:
     """Answer with the estimator. Raises FieldError naming the input that makes no sense."""
     computed = compute(inputs)
     estimate = computed.estimate
+    client = estimate.client_first_token
     times, rates, _, energy = estimate_sheet(estimate)
-    memory = _memory(computed)
+    times, memory = _with_client(times, client), _memory(computed)
     grids = [times, rates, memory, fit_sheet(computed.capacity), energy, _model(computed)]
     grids.append(_variants(variants_of(inputs, computed), first_of(computed.model)))
     for phase, part in parts_shown(estimate).items():
@@ -60,7 +62,7 @@ def estimate_answer(inputs: Inputs) -> Answer:
     )
     remedies = computed.capacity.remedies
     return Answer(
-        inputs, _title(inputs, computed), _headline(computed, figures),
+        inputs, _title(inputs, computed), _headline(computed, figures, client),
         tuple(grid for grid in grids if grid.rows), _verdict(computed, figures, remedies),
         computed.capacity.fits, tuple(_sentence(note) for note in notes), charts=drawn,
         remedies=tuple(_changes(computed, remedies)),
@@ -77,6 +79,16 @@ def _memory(computed: Computed) -> Grid:
         replace(row, cells=tuple(replace(cell, why="") for cell in row.cells)) for row in grid.rows
     )
     return replace(grid, rows=tuple(rows))
+
+
+def _with_client(times: Grid, client: Span | None) -> Grid:
+    """The times, and when a client of a busy server has its first token, where that is known."""
+    if client is None:
+        return times
+    first, *others = times.rows
+    label = "first token at a client"
+    cells = (replace(cell, why="") for cell in times_of("client", label, client))
+    return replace(times, rows=(first, Row(label, tuple(cells)), *others))
 
 
 def _sentence(text: str) -> str:
@@ -126,11 +138,13 @@ def _changes(
             yield f"{plan.devices} GPUs ({plan.label})", degrees
 
 
-def _headline(computed: Computed, figures: dict[str, Figure]) -> tuple[Figure, ...]:
+def _headline(
+    computed: Computed, figures: dict[str, Figure], client: Span | None
+) -> tuple[Figure, ...]:
     """The answer in four or five figures, each with its interval."""
     estimate = computed.estimate
     named = first_of(computed.model).capitalize()
-    first = ("first", named, figures["first.expected"], "after the prompt is sent")
+    first = ("first", named, figures["first.expected"], _first_detail(estimate, client))
     heads = [first]
     if estimate.generate > 1:
         span = estimate.per_token
@@ -152,6 +166,14 @@ def _headline(computed: Computed, figures: dict[str, Figure]) -> tuple[Figure, .
         replace(each, key=f"head.{key}", label=label, detail=detail)
         for key, label, each, detail in heads
     )
+
+
+def _first_detail(estimate: Estimate, client: Span | None) -> str:
+    """Whose first token it is: of many users' prompts in one step, no client waits for all."""
+    if estimate.batch == 1:
+        return "after the prompt is sent"
+    served = "" if client is None else f"; a client has its own after {seconds(client.expected_s)}"
+    return f"of all {estimate.batch:,} prompts, read in one step{served}"
 
 
 def _cost(computed: Computed) -> Figure:
