@@ -77,6 +77,21 @@ def test_json_goes_to_standard_output_alone(tmp_path: Path) -> None:
     assert "o\n" in err
 
 
+def test_repetitions_end_with_their_means_and_what_the_second_command_takes_more(
+    tmp_path: Path,
+) -> None:
+    words = ("--gpu", "none", "--no-report", "-n", "2", "--vs", "true", "--", "true")
+    code, _, err = run_once(tmp_path, *words)
+    *_, first, second, over = err.splitlines()
+    made = analyze(the_run(tmp_path))
+    ratio = made.b_over_a
+    assert (code, ratio is not None) == (0, True)
+    assert first.startswith(f"thermoflop record: time A: {made.durations['A'].mean:.3f} ± ")
+    assert second.startswith("thermoflop record: time B: ")
+    assert second.endswith(" s, 2x")
+    assert over.startswith(f"thermoflop record: B over A: {100 * ratio.mean:+.2f} ± ")
+
+
 COUNT = """
 import signal, sys, time
 hits = []

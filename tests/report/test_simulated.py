@@ -15,8 +15,11 @@ from thermoflop.pico.simulated.tcpport import serve_tcp
 from thermoflop.report.html.page import page
 from thermoflop.report.html.series import run_series
 from thermoflop.report.pictures.run_picture import draw_run
+from thermoflop.report.terminal import run_list
 from thermoflop.report.terminal.terminal import lines
 from thermoflop.runs.analysis.analyze import analyze
+from thermoflop.runs.analysis.row import RunRow
+from thermoflop.runs.folder.index import Entry
 from thermoflop.runs.gpu.sample import GpuSample
 from thermoflop.runs.gpu.simulated import SimulatedNvml
 from thermoflop.runs.record.plan import Plan
@@ -118,3 +121,13 @@ def test_a_board_behind_tcp_says_itself_that_it_is_simulated(tmp_path: Path) -> 
     analysis = analyze(outcome.folder)
     assert any("board simulated" in text for text in analysis.warnings)
     assert "board (simulated)" in page([analysis])
+
+
+def test_a_list_of_runs_marks_the_energy_of_a_simulated_gpu_as_its_temperature(
+    tmp_path: Path,
+) -> None:
+    """In a run of a real GPU neither has a mark."""
+    row = RunRow(tokens_per_s=1000.5, decode_tokens_per_s=None, joules_per_token=1.5, peak_c=50.0)
+    for facts, cells in ((SIMULATED_GPU, "50.0 (sim) 1.5 (sim)"), (REAL, "50.0 1.5 –")):
+        text = run_list.lines([(Entry(tmp_path, facts), row, "")])
+        assert cells in " ".join(text.split())

@@ -186,6 +186,8 @@ def _tell(args: argparse.Namespace, outcome: Outcome) -> None:
     _print_outcome(outcome)
     if not args.no_report:
         _try("report", _write_page, outcome)
+    if sum(not trial.warmup for trial in outcome.trials) > 1:
+        _try("mean of the repetitions", _print_lengths, outcome)
     if outcome.run.get("predictions"):
         _try("word on the predictions", _print_predicted, outcome)
 
@@ -202,6 +204,14 @@ def _write_page(outcome: Outcome) -> None:
     from thermoflop.report.html.page import write_report
 
     _notify(f"report: {write_report([outcome.folder])}")
+
+
+def _print_lengths(outcome: Outcome) -> None:
+    from thermoflop.report.terminal.terminal import lengths
+    from thermoflop.runs.analysis.analyze import analyze
+
+    for name, text in lengths(analyze(outcome.folder)):
+        _notify(f"{name}: {text}")
 
 
 def _print_predicted(outcome: Outcome) -> None:

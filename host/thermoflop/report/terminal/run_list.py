@@ -10,7 +10,7 @@ from thermoflop.report.html.tables import DASH, row_figures
 from thermoflop.report.messages import visible
 from thermoflop.report.summary import duration
 from thermoflop.report.words import meaning
-from thermoflop.runs.analysis.data import simulated
+from thermoflop.runs.analysis.data import simulated, simulated_sources
 from thermoflop.runs.analysis.row import RunRow, model_of
 from thermoflop.runs.analysis.settings import local_time
 from thermoflop.runs.command import command_text
@@ -21,7 +21,11 @@ _HEAD = ("run", "model", "decode/s", "all tokens/s", "peak °C", "J/token", "thr
 # what a narrow page goes without, in this order; the folder's name says when it started
 _LEAST = ("command", "started", "label", "note", "took", "J/token", "model", "ended", "throttled",
           "all tokens/s")  # fmt: skip
-_MEANT = "; ".join([*map(meaning, ("decode/s", "all tokens/s")), "J/token: of the same tokens"])
+_MEANT = {
+    "decode/s": meaning("decode/s"),
+    "all tokens/s": meaning("all tokens/s"),
+    "J/token": "J/token: of the same tokens",
+}
 _MOST_LETTERS = 40
 
 
@@ -31,18 +35,21 @@ def lines(runs: Sequence[tuple[Entry, RunRow, str]]) -> str:
     if not runs:
         return ""
     text = table(rows, left=len(_HEAD), least=_LEAST)
+    head = text.partition("\n")[0]  # of a narrow page without some of the columns
     counted = any(row.tokens_per_s is not None for _, row, _ in runs)
-    return f"{text}\n\n{wrapped(_MEANT)}" if counted else text
+    meant = "; ".join(said for name, said in _MEANT.items() if name in head)
+    return f"{text}\n\n{wrapped(meant)}" if counted else text
 
 
 def _cells(entry: Entry, row: RunRow, note: str) -> list[str]:
     typed = command_text(entry.run.get("command"))
     labels = " ".join(f"{key}={value}" for key, value in entry.labels.items())
-    decode, all_tokens, peak, *others = row_figures(row)
+    decode, all_tokens, peak, energy, throttled = row_figures(row)
     peak += " (sim)" if row.peak_c and simulated(entry.run) else ""
+    energy += " (sim)" if row.joules_per_token and "GPU" in simulated_sources(entry.run) else ""
     length = DASH if entry.duration_s is None else duration(entry.duration_s)
-    texts = [model_of(entry.run), decode, all_tokens, peak, *others, entry.state, length,
-             local_time(entry.run), labels, note, typed]  # fmt: skip
+    texts = [model_of(entry.run), decode, all_tokens, peak, energy, throttled, entry.state,
+             length, local_time(entry.run), labels, note, typed]  # fmt: skip
     return [visible(entry.folder.name), *(visible(_cut(text)) for text in texts)]
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from thermoflop.base.units import degrees
 from thermoflop.report.html import predicted
-from thermoflop.report.html.tables import DASH, fans, quantity
+from thermoflop.report.html.tables import DASH, fans, number, quantity
 from thermoflop.report.messages import visible
 from thermoflop.runs.command import command_text
 from thermoflop.runs.gpu.throttle import describe_reason
@@ -22,13 +22,7 @@ def lines(analysis: Analysis) -> list[str]:
     rows: list[tuple[str, str]] = [("run", str(analysis.data.folder))]
     if command := command_text(analysis.data.run.get("command")):
         rows.append(("command", command))
-    for variant, figures in analysis.durations.items():
-        error = f" ± {figures.error:.3f}" if figures.error is not None else ""
-        rows.append((f"time {variant}", f"{figures.mean:.3f}{error} s, {len(figures.values)}x"))
-    if analysis.b_over_a is not None:
-        ratio = analysis.b_over_a
-        error = f" ± {100 * ratio.error:.2f}" if ratio.error is not None else ""
-        rows.append(("B over A", f"{100 * ratio.mean:+.2f}{error} %"))
+    rows += lengths(analysis)
     repeated = len(analysis.trials) > 1
     for trial in analysis.trials[:MAX_WINDOWS]:
         text = _window(trial, analysis) + (", a warm-up" if trial.window.warmup else "")
@@ -52,6 +46,19 @@ def lines(analysis: Analysis) -> list[str]:
     return aligned + predicted.lines(analysis)
 
 
+def lengths(analysis: Analysis) -> list[tuple[str, str]]:
+    """How long each command took, and the second against the first: what it is, and in words."""
+    rows = []
+    for variant, figures in analysis.durations.items():
+        error = f" ± {figures.error:.3f}" if figures.error is not None else ""
+        rows.append((f"time {variant}", f"{figures.mean:.3f}{error} s, {len(figures.values)}x"))
+    if analysis.b_over_a is not None:
+        ratio = analysis.b_over_a
+        error = f" ± {100 * ratio.error:.2f}" if ratio.error is not None else ""
+        rows.append(("B over A", f"{100 * ratio.mean:+.2f}{error} %"))
+    return rows
+
+
 def _window(figures: WindowFigures, analysis: Analysis) -> str:
     simulated = analysis.data.label("GPU")
     if figures.window.untimed:
@@ -60,7 +67,7 @@ def _window(figures: WindowFigures, analysis: Analysis) -> str:
         return f"{DASH} ({figures.window.untimed}){counted}"
     text = f"{figures.window.duration_s:.3f} s"
     if figures.tokens_per_s is not None:
-        text += f", {figures.tokens_per_s:.4g} tokens/s{_with_prompts(figures, analysis)}"
+        text += f", {number(figures.tokens_per_s)} tokens/s{_with_prompts(figures, analysis)}"
     if figures.joules is not None:
         text += f", {quantity(figures.joules, 'J')}{simulated}"
         if figures.neighbours_energy:
