@@ -11,7 +11,11 @@ from thermoflop.errors import UsageError
 sympy = pytest.importorskip("sympy")
 
 from thermoflop.model.formulas.explain import explain  # noqa: E402
-from thermoflop.model.formulas.text import explain_report, written  # noqa: E402
+from thermoflop.model.formulas.text import (  # noqa: E402
+    explain_record,
+    explain_report,
+    written,
+)
 
 L, b, s, t, h, V, P, d, S_e = sympy.symbols("L b s t h V P d S_e", positive=True, integer=True)
 VALUES = {L: 11, b: 2, s: 3, t: 4, h: 5, V: 7, P: 17, d: 19, S_e: 13}
@@ -109,3 +113,28 @@ def test_a_size_below_one_makes_no_sense(wrong: dict[str, int]) -> None:
     assert explain_report(model, 1, 1)
     with pytest.raises(UsageError, match=f"--{next(iter(wrong))} 0 makes no sense"):
         explain_report(model, **wrong)
+
+
+@pytest.mark.parametrize(
+    ("name", "meanings"),
+    [
+        ("gpt2", {"L": "layers"}),
+        ("deepseek-v3", {"L": "layers: latent attention + MLP",
+                         "L_2": "layers: latent attention + MoE"}),
+        ("gpt-oss-20b", {"L": "layers of each kind: sliding attention + MoE; attention + MoE"}),
+        ("t5-small", {"L": "layers of each kind: encoder attention + MLP; "
+                           "decoder attention + cross + MLP"}),
+    ],
+)  # fmt: skip
+def test_numbers_of_layers_say_of_which(name: str, meanings: dict[str, str]) -> None:
+    """DeepSeek-V3 has 3 dense layers and 58 of experts; gpt-oss as many of each kind."""
+    symbols = explain_record(explain(tf.load_model(name), 1, 8))["symbols"]
+    assert {key: said["meaning"] for key, said in symbols.items() if key[0] == "L"} == meanings
+
+
+def test_further_lines_of_a_sentence_stand_less_deep_than_those_of_a_formula() -> None:
+    text = explain_report(tf.load_model("deepseek-v3"))
+    _, _, sentence = text.rpartition("\n\n")
+    assert [len(line) - len(line.lstrip()) for line in sentence.splitlines()] == [0, 2, 2, 0]
+    formula = text.partition("parameters of the model\n")[2].partition("\n\n")[0]
+    assert {len(line) - len(line.lstrip()) for line in formula.splitlines()[1:-1]} == {6}

@@ -45,11 +45,13 @@ def _formula(title: str, count: Any, unit: str, parts: Parts = ()) -> Formula:
 
 @record
 class Explanation:
-    """All formulas of a model, and the value of each symbol."""
+    """All formulas of a model, the value of each symbol, and which layers a number of them is
+    of."""
 
     model_name: str
     formulas: tuple[Formula, ...]
     values: dict[Any, int]
+    layers: dict[Any, str]
 
     def value_of(self, formula: Formula) -> Any:
         """The formula with every symbol filled in, exact."""
@@ -60,6 +62,8 @@ class Explanation:
 
     def meaning(self, symbol: Any) -> str:
         """What a letter stands for."""
+        if symbol in self.layers:
+            return self.layers[symbol]
         name = str(symbol)
         base = name if name in MEANINGS else name.rpartition("_")[0]
         return MEANINGS.get(base, "size")
@@ -98,7 +102,24 @@ def explain(
         _cache_formulas(model, symbolic, letters["t"]),
     ]
     formulas = tuple(formula for kind in tracked(kinds, "deriving") for formula in kind)
-    return Explanation(model.name, formulas, values)
+    return Explanation(model.name, formulas, values, _layers(symbolic.description))
+
+
+def _layers(description: Description) -> dict[Any, str]:
+    """Which layers each number of them is of, where there are several kinds."""
+    kinds: dict[Any, list[str]] = {}
+    several = len(description.stacks) > 1
+    for stack in description.stacks:
+        for run in stack.runs:
+            kind = f"{stack.role} {run.layer.kind}" if several else run.layer.kind
+            kinds.setdefault(run.times, []).append(kind)
+    if sum(map(len, kinds.values())) == 1:
+        return {}
+    return {
+        times: f"layers{' of each kind' if len(alike) > 1 else ''}: {'; '.join(alike)}"
+        for times, each in kinds.items()
+        if (alike := list(dict.fromkeys(each)))
+    }
 
 
 def _a_layer(model: Model, role: str) -> str:

@@ -156,6 +156,11 @@ def explain_report(
 
 
 def _wrapped(lines: list[str]) -> list[str]:
-    """Long formulas broken at their sums, within 100 columns, or those of the page."""
+    """Long formulas broken at their sums, within 100 columns, or those of the page; sentences with
+    less before their further lines."""
     page = min(100, columns() or 100)
-    return [part for line in lines for part in wrap(line, page, " " * 6)]
+    return [
+        part
+        for line in lines
+        for part in wrap(line, page, " " * 6 if line.startswith(" ") else "  ")
+    ]
