@@ -26,7 +26,7 @@ from thermoflop.cost.why.memory import _stored_notes
 from thermoflop.cost.why.number import why_number
 from thermoflop.cost.why.operator import derived
 from thermoflop.cost.why.steps import parts_shown
-from thermoflop.cost.why.table import formula_text
+from thermoflop.cost.why.table import conventions_said, formula_text
 
 BATCH, PROMPT, GENERATE = 4, 100, 5
 PARAMS = 2 * HEAD_MATRIX + LAYERS * (MATRICES + NORMS) + WIDTH
@@ -103,10 +103,29 @@ def test_the_formula_has_every_rate_in_its_own_place(estimate):
         "compute = (FLOP + 32 rows of padding) / (100 TFLOP/s x e), e = 0.50 in products, 0.25 in",
         "memory  = bytes / (1.00 TB/s x e), e = 0.80 for weights, 0.40 cache, 0.20 activations",
         "gap     = 5.00 µs; a step 1.00 ms, a sequence 20.0 µs, a prompt 4.00 ms; ridge 62.5",
-        "launching costs the host 3.00 µs a kernel of a prompt; decode steps are recorded",
-        "network = bytes / (100 GB/s x 0.60) + 7.00 µs for each step of a collective",
+        "launching costs the host 3.00 µs a kernel of a prompt; decode steps run as graphs",
     ):  # ridge: 100e12 x 0.5 / (1e12 x 0.8)
         assert line in text
+    assert "network" not in text
+    own = rates(link=0.6, collective_s=7e-6)
+    two = tf.estimate(decoder(), DEVICE, prompt=100, generate=5, devices=2, profile=own)
+    network = "network = bytes / (100 GB/s x 0.60) + 7.00 µs for each step of a collective"
+    assert network in formula_text(two.setting)
+
+
+def test_what_is_counted_names_the_conventions_of_what_the_model_has(estimate):
+    assert conventions_said(estimate) == (
+        "attention: causal in the prompt, fused: scores stay on the chip; "
+        "logits: at the last position"
+    )
+    for name, more in (
+        ("deepseek-v2-lite", ["latent attention", "weights of experts"]),
+        ("mixtral-8x7b", ["weights of experts"]),
+    ):
+        said = conventions_said(tf.estimate(name, "h100"))
+        assert [part.partition(": ")[0] for part in said.split("; ")] == [
+            "attention", "logits", *more
+        ]  # fmt: skip
 
 
 def test_the_formula_of_an_engine_with_kernels_for_vectors_pads_few_rows_one_by_one(estimate):

@@ -9,6 +9,7 @@ from thermoflop.base.units import digits, scaled, seconds, table, wrapped
 from thermoflop.cost.why.labels import labels
 from thermoflop.cost.why.memory import explained, why_memory
 from thermoflop.cost.why.steps import parts_shown
+from thermoflop.model.architecture.mixers import LatentAttention
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from thermoflop.cost.work.share import Layout
     from thermoflop.cost.work.work import Work
 
+_CALLED = {"mla": "latent attention", "expert_reads": "weights of experts"}
 BELOW = " " * 12  # further lines of a formula stand below its right side
 
 
@@ -179,7 +181,10 @@ def _other_peaks(rates: Rates, engine: Engine) -> list[str]:
 
 
 def network_lines(device: Device, plan: Layout, rates: Rates) -> list[str]:
-    """The time of a collective, and between nodes where there are several, with the numbers."""
+    """The time of a collective, and between nodes where there are several, with the numbers; none
+    of a device alone."""
+    if plan.devices == 1:
+        return []
     e = rates.efficiency
     near, step = f"({scaled(rates.link_bytes_s, 'B/s')} x {e.link:.2f})", seconds(e.collective_s)
     if not 0 < plan.node_size < plan.devices:
@@ -211,7 +216,7 @@ def _launching(rates: Rates) -> str:
     """Whether the host's launches can be what a step waits for."""
     each = seconds(rates.efficiency.launch_overhead_s * rates.host)
     if rates.graphs:
-        return f"  launching costs the host {each} a kernel of a prompt; decode steps are recorded"
+        return f"  launching costs the host {each} a kernel of a prompt; decode steps run as graphs"
     return f"  a step takes at least {each} of the host's time for each kernel that it launches"
 
 
@@ -231,13 +236,22 @@ def steps_of(estimate: Estimate) -> dict[str, tuple[list[Reason], float]]:
     return steps
 
 
+def conventions_said(estimate: Estimate) -> str:
+    """How the operators are counted: the conventions that change something for this model."""
+    setting, told = estimate.setting, dict(estimate.conventions)
+    if not any(isinstance(each, LatentAttention) for each in setting.model.description.mixers):
+        told.pop("mla", None)
+    if not setting.routes:
+        told.pop("expert_reads", None)
+    return "; ".join(f"{_CALLED.get(name, name)}: {choice}" for name, choice in told.items())
+
+
 def why_text(estimate: Estimate) -> str:
     """Everything behind an estimate."""
     setting = estimate.setting
     blocks = [formula_text(setting)]
     blocks += [reasons_text(title, *why) for title, why in steps_of(estimate).items()]
-    counted = "; ".join(f"{name}: {choice}" for name, choice in estimate.conventions.items())
-    blocks.append(wrapped(f"counted: {counted}"))
+    blocks.append(wrapped(f"counted: {conventions_said(estimate)}"))
     if setting.share.checkpoint is not None:
         blocks.append(explained(why_memory(estimate, "memory.weights")))
     return "\n\n".join(blocks)

@@ -14,6 +14,7 @@ from thermoflop.cost.memory import memory_sheet
 from thermoflop.cost.roofline.rates import peak_said
 from thermoflop.cost.why.labels import labels
 from thermoflop.cost.why.steps import Part, parts_shown
+from thermoflop.cost.why.table import conventions_said
 from thermoflop.web.estimator.answer import Answer
 from thermoflop.web.estimator.chart_data import charts_of
 from thermoflop.web.estimator.computed import compute, growing_batches, positions_of, variants_of
@@ -47,13 +48,12 @@ def estimate_answer(inputs: Inputs) -> Answer:
     for phase, part in parts_shown(estimate).items():
         grids.append(_operators(estimate, phase, part))
     peak = peak_said(estimate.device, estimate.precision)
-    conventions = "; ".join(f"{name}: {choice}" for name, choice in estimate.conventions.items())
     least = estimate.setting.least_said
     notes = (
         estimate.provenance,
         f"Bound: the data sheet ({peak}) with {least}; no real run is faster.",
         f"Memory: {computed.capacity.memory.assumption}.",
-        f"Conventions: {conventions}.",
+        f"Conventions: {conventions_said(estimate)}.",
         *computed.model.notes,
     )
     figures = {each.key: each for each in figures_of(grids)}
