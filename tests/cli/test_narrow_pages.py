@@ -119,6 +119,18 @@ def test_tokens_of_prompts_and_those_made_are_not_told_as_one_rate(
     said = {line.split()[0]: line for line in capsys.readouterr().out.splitlines()}
     assert said["trial"].endswith("5.6 tokens/s with prompts")
     assert said["prefill"].endswith("25 tokens/s")
+
+
+def test_a_rate_of_a_run_is_never_a_power_of_ten(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """46,803 tokens in 4 s, and 40 in 20.5 s."""
+    marks = [mark(1, "prefill", tokens=46_803), mark(5, "decode", tokens=40)]
+    assert main(["runs", "show", str(write(tmp_path, [*trial(0, 25.5), *marks]))]) == 0
+    said = {line.split()[0]: line for line in capsys.readouterr().out.splitlines()}
+    assert said["prefill"].endswith(" 11,701 tokens/s")
+    assert said["decode"].endswith(" 1.951 tokens/s")
+    assert said["prefill"].endswith("25 tokens/s")
     assert said["decode"].endswith("2 tokens/s")
 
 

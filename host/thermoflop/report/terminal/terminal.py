@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from thermoflop.base.units import degrees
 from thermoflop.report.html import predicted
-from thermoflop.report.html.tables import DASH, fans, number, quantity
+from thermoflop.report.html.tables import DASH, fans, quantity
 from thermoflop.report.messages import visible
 from thermoflop.runs.command import command_text
 from thermoflop.runs.gpu.throttle import describe_reason
@@ -67,7 +67,9 @@ def _window(figures: WindowFigures, analysis: Analysis) -> str:
         return f"{DASH} ({figures.window.untimed}){counted}"
     text = f"{figures.window.duration_s:.3f} s"
     if figures.tokens_per_s is not None:
-        text += f", {number(figures.tokens_per_s)} tokens/s{_with_prompts(figures, analysis)}"
+        rate = figures.tokens_per_s
+        said = f"{rate:,.0f}" if rate >= 999.5 else f"{rate:.4g}"
+        text += f", {said} tokens/s{_with_prompts(figures, analysis)}"
     if figures.joules is not None:
         text += f", {quantity(figures.joules, 'J')}{simulated}"
         if figures.neighbours_energy:
