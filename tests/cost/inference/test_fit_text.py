@@ -74,7 +74,7 @@ def test_the_sheet_has_the_three_figures(fitted):
 def test_what_is_missing_is_that_of_the_fullest_device_or_of_all_cards(fitted):
     """14 and 3.5 GB on one of 10; beside 2 GB on another there is room for 0.5, not for layers."""
     full = replace(MEMORY, weight_bytes=14e9)
-    short = replace(fitted, memory=full, room=None)
+    short = replace(fitted, memory=full)
     assert missing_text(short) == "7.50 GB missing"
     assert ": no: 7.50 GB missing" in " ".join(lines(short))
     light = Memory(2e9, 0.0, 0.0, 0.0, 10e9)

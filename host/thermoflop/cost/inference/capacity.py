@@ -145,8 +145,8 @@ def fit(
     return Fit(
         known.name, device, plan, room.precision, sequences, workload.prompt, workload.generate,
         room.memory(share, load), dp * room.most(share, load), room.longest(share, load),
-        None if fewest is None else fewest.devices, fewest, copies_of_cache(share), budget,
-        room=(room, load, host_bandwidth),
+        None if fewest is None else fewest.devices, fewest, copies_of_cache(share),
+        (room, load, host_bandwidth), budget,
         larger=tuple(card.name for card in cards if card.name != device.name),
     )  # fmt: skip
 
@@ -170,6 +170,5 @@ def _over_cards(
         room.model.name, most_full.device, plan, room.precision, load.sequences, load.prompt,
         load.context - load.prompt, most_full.memory,
         split.most(load), min(most, largest(holds, most)), fewest,
-        None if fewest is None else Layout(1, fewest), 1.0, None, cards,
-        room=(room, load, host_gb_s),
+        None if fewest is None else Layout(1, fewest), 1.0, (room, load, host_gb_s), cards=cards,
     )  # fmt: skip

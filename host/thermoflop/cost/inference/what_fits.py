@@ -16,7 +16,7 @@ from thermoflop.cost.inference.formats import formats_line
 from thermoflop.cost.inference.hosted import Hosted, hosted_of, whole_s
 from thermoflop.cost.inference.idle import idle_options
 from thermoflop.cost.inference.remedies import Remedy, remedies_of, remedies_over_cards
-from thermoflop.cost.inference.room import LARGEST, MOST_DEVICES, Room
+from thermoflop.cost.inference.room import LARGEST, Room
 from thermoflop.cost.inference.source import source_said
 from thermoflop.cost.inference.started import not_started, would_hold
 from thermoflop.cost.inference.unequal import Card, Split
@@ -50,9 +50,9 @@ class Fit:
             number up to 64); None where 1024 are too few (one, of a plugin).
         fewest_plan: how it is spread over them; None likewise.
         cache_copies: how many times the devices together hold the cache.
+        room: what the answer was made of; remedies are read from it.
         budget: what the engine makes of a device; None where none was named, or not in detail.
         cards: layers and memory of each card where they are not alike; (), the default: they are.
-        room: what the answer was made of; remedies are read from it.
         larger: cards that were named and are counted as ``device``, the smallest of those named,
             where the engine gives every card the same share; (), the default: none.
 
@@ -76,9 +76,9 @@ class Fit:
     fewest_devices: int | None
     fewest_plan: Layout | None
     cache_copies: float
+    room: tuple[Room, Load, float | None]
     budget: Budget | None = None
     cards: tuple[Card, ...] = ()
-    room: tuple[Room, Load, float | None] | None = None
     larger: tuple[str, ...] = ()
 
     @property
@@ -89,7 +89,7 @@ class Fit:
     @property
     def remedies(self) -> tuple[Remedy, ...]:
         """What would make it fit, each alone; () where it does."""
-        if self.fits or self.room is None:
+        if self.fits:
             return ()
         room, load, host_gb_s = self.room
         if self.cards:
@@ -103,7 +103,7 @@ class Fit:
     def hosted(self) -> Hosted | None:
         """How fast it decodes with what llama.cpp's options leave in the host's memory; None where
         that is nothing of the layers, where it does not fit, and over several devices."""
-        if self.room is None or self.plan.devices > 1 or self.cards or not self.fits:
+        if self.plan.devices > 1 or self.cards or not self.fits:
             return None
         room, load, host_gb_s = self.room
         if room.engine is None or room.engine.key != "llama.cpp":
@@ -143,7 +143,7 @@ def context_text(capacity: Fit) -> str:
 
 def _no_limit(capacity: Fit) -> str:
     """Why any number of sequences fits."""
-    engine = None if capacity.room is None else capacity.room[0].engine
+    engine = capacity.room[0].engine
     on_host = engine is not None and engine.options.get("n_gpu_layers") == 0
     return NO_LIMIT_THERE if on_host else NO_LIMIT
 
@@ -155,15 +155,16 @@ def fit_text(capacity: Fit) -> str:
     *parts, has = figures_of([memory_sheet(memory)])
     sizes = [f"  {part.label:<13}{part.text:>10}" for part in parts]
     batch, context, devices = fit_sheet(capacity).rows
-    beside = () if capacity.room is None else unread_source(capacity.room[0].model)
+    room = capacity.room[0]
+    kept = formats_line(room.model, room.checkpoint, room.precision)
     low, high = gigabytes(float(memory.low_bytes)), gigabytes(float(memory.high_bytes))
     lines = [
         wrapped(
             f"{capacity.model_name} on {_where(capacity)}, {capacity.precision.label}, "
             f"batch {capacity.batch}, {capacity.prompt} + {capacity.generate} tokens"
-            f"{_source_of(capacity)}: {verdict}"
+            f"{source_said(room.model)}: {verdict}"
         ),
-        *(wrapped(said) for said in (*beside, _formats_of(capacity)) if said),
+        *(wrapped(said) for said in (*unread_source(room.model), kept) if said),
         "",
         *sizes[:-1],
         f"{sizes[-1]} of {has.text} a device (GB is 1e9 bytes)",
@@ -200,8 +201,6 @@ def fit_text(capacity: Fit) -> str:
 
 def _idle(capacity: Fit, remedies: tuple[Remedy, ...]) -> list[str]:
     """What was asked for and changes nothing."""
-    if capacity.room is None:
-        return []
     room, _, host_gb_s = capacity.room
     speeds = capacity.hosted, *(each.tokens_per_s for each in remedies)
     hosted = any(each is not None for each in speeds)
@@ -212,8 +211,8 @@ def _verdict(capacity: Fit) -> str:
     """Whether it fits, and what of it waits."""
     if not capacity.fits:
         return f"no: {missing_text(capacity)}"
-    room, load, _ = capacity.room or (None, None, None)
-    if room is None or load is None or room.engine is None:
+    room, load, _ = capacity.room
+    if room.engine is None:
         return "it fits"
     waits = room.engine.waiting(room.share(capacity.plan), load, capacity.plan.dp)
     return f"it fits; {waits}" if waits else "it fits"
@@ -221,10 +220,8 @@ def _verdict(capacity: Fit) -> str:
 
 def _unstarted(capacity: Fit) -> str:
     """Which servers do not hold what fits as it is added up, where none is named."""
-    if capacity.room is None or capacity.cards or not capacity.fits:
-        return ""
     room, load, _ = capacity.room
-    if room.engine is not None or room.asked is not None:
+    if capacity.cards or not capacity.fits or room.engine is not None or room.asked is not None:
         return ""
     share = room.share(capacity.plan)
     each = capacity.largest_batch // capacity.plan.dp
@@ -241,19 +238,6 @@ def missing_text(capacity: Fit) -> str:
     if missing <= 0:  # there would be room, but not for whole layers
         return f"{short} on {capacity.device.name}"
     return f"{gigabytes(missing)} missing on all cards together"
-
-
-def _source_of(capacity: Fit) -> str:
-    """How much an encoder reads, where one does."""
-    return "" if capacity.room is None else source_said(capacity.room[0].model)
-
-
-def _formats_of(capacity: Fit) -> str:
-    """How the weights are kept, where matrices differ."""
-    if capacity.room is None:
-        return ""
-    room = capacity.room[0]
-    return formats_line(room.model, room.checkpoint, room.precision)
 
 
 def _where(capacity: Fit) -> str:
@@ -275,7 +259,7 @@ def _card_text(card: Card) -> str:
 def describe_devices(capacity: Fit) -> str:
     """The fewest devices, and how they are used."""
     if capacity.fewest_plan is None:
-        most = MOST_DEVICES if capacity.room is None else capacity.room[0].most_devices
+        most = capacity.room[0].most_devices
         return "more than these" if capacity.cards else f"more than {most:,}"
     return f"{capacity.fewest_devices} ({capacity.fewest_plan.label})"
 

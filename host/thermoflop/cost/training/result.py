@@ -45,9 +45,9 @@ class TrainingEstimate:
         bubble: idle over working time of the pipeline, 0 without stages.
         memory: bytes on the fullest device.
         provenance: what the expectation rests on, as a sentence.
+        question: what the estimate was made of; its reasons are read from it.
         train_tokens: tokens of the whole run, or None (default).
         price_per_device_hour: price of a device hour, or None (default).
-        question: what the estimate was made of; its reasons are read from it.
         profile: whose efficiency, or None: all trainers pooled.
         trained_params: parameters that are trained; with ``lora`` those of the adapters.
         lora: the adapters beside frozen weights, or None (default): all weights are trained.
@@ -87,9 +87,9 @@ class TrainingEstimate:
     bubble: float
     memory: TrainingMemory
     provenance: str
+    question: Iteration
     train_tokens: float | None = None
     price_per_device_hour: float | None = None
-    question: Iteration | None = None
     profile: str | None = None
     trained_params: int | None = None
     lora: Adapters | None = None
@@ -161,13 +161,12 @@ class TrainingEstimate:
         """
         from thermoflop.cost.training.why import training_why_text
 
-        assert self.question is not None  # noqa: S101 - every estimate that train makes has one
         return training_why_text(self.question, self.profile)
 
     @property
     def remedies(self) -> tuple[Remedy, ...]:
         """What would make it fit, the least change first; () where it does."""
-        if self.question is None or self.memory.fits:
+        if self.memory.fits:
             return ()
         from thermoflop.cost.training.remedies import training_remedies
 
@@ -202,7 +201,7 @@ def training_text(estimate: TrainingEstimate) -> str:
         ),
         f"  activations {gigabytes(memory.activation_bytes)} ({_kept(memory.form, estimate)})",
         (
-            f"  logits {gigabytes(memory.logit_bytes)}{_loss(estimate)}, "
+            f"  logits {gigabytes(memory.logit_bytes)} (loss {estimate.question.loss}), "
             f"while working {gigabytes(memory.working_bytes)}, "
             f"reserve {gigabytes(memory.reserve_bytes)} assumed"
         ),
@@ -212,11 +211,6 @@ def training_text(estimate: TrainingEstimate) -> str:
         wrapped(estimate.provenance),
     ]
     return "\n".join(lines)
-
-
-def _loss(estimate: TrainingEstimate) -> str:
-    """How the loss holds them."""
-    return "" if estimate.question is None else f" (loss {estimate.question.loss})"
 
 
 def _surely(memory: TrainingMemory) -> bool:
@@ -239,7 +233,7 @@ def _kept(form: str, estimate: TrainingEstimate) -> str:
     kept = "no attention scores" if form.endswith("selective") else "attention scores too"
     kept += ", no results of norms" if estimate.recompute == FINE_GRAINED else ""
     asked = estimate.question
-    if asked is not None and asked.kept_dtype is not None and not asked.by_operator:
+    if asked.kept_dtype is not None and not asked.by_operator:
         kept += f", inputs of products and activations in {asked.kept_dtype}"
     return kept + (", norms divided too" if form.startswith("tensor+sequence") else "")
 
@@ -259,9 +253,7 @@ def _share(estimate: TrainingEstimate) -> str:
 
 def _published(estimate: TrainingEstimate) -> str:
     """In what format weights are published that are quantized, or that nobody here knows."""
-    model = None if estimate.question is None else estimate.question.model
-    if model is None:
-        return ""
+    model = estimate.question.model
     if model.quantization is not None:
         return f"in {model.quantization.default or model.quantization.method}"
     unknown = model.format_unknown
@@ -335,8 +327,7 @@ def _iteration(estimate: TrainingEstimate) -> list[str]:
 def _counts_masked(estimate: TrainingEstimate) -> bool:
     """Whether MFU counts keys that no token attends to: at the bound, which computes none of them,
     it may be above 100 %."""
-    asked = estimate.question
-    return asked is not None and training_flops(asked, "causal")[0] < estimate.model_flops
+    return training_flops(estimate.question, "causal")[0] < estimate.model_flops
 
 
 def _run(estimate: TrainingEstimate) -> list[str]:
@@ -369,7 +360,6 @@ def training_json(estimate: TrainingEstimate, *, why: bool = False) -> dict[str,
     if why:
         from thermoflop.cost.training.why import training_reasons
 
-        assert estimate.question is not None  # noqa: S101 - every estimate of train has one
         contents["why"] = plain(training_reasons(estimate.question, estimate.profile)[0])
     follows = ("tokens_per_s", "mfu", "hfu", "days", "device_hours", "price")
     return {**contents, **{name: plain(getattr(estimate, name)) for name in follows}}

@@ -46,8 +46,6 @@ def _weights(estimate: Estimate, _key: str) -> Explanation:
 
 def why_fit(capacity: Fit) -> str:
     """What the weights of a run that was asked for are made of."""
-    if capacity.room is None:
-        raise UsageError("cards that are not alike are told apart in the answer already")
     share = capacity.room[0].share(capacity.plan)
     return explained(why_weights(share, float(capacity.memory.weight_bytes)))
 
