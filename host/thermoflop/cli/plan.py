@@ -83,8 +83,9 @@ def run(args: argparse.Namespace) -> int:
     if args.train:
         return _train(args)
     from thermoflop.base.files import write_text
+    from thermoflop.base.record import plain
     from thermoflop.cost.plan.plan import plan
-    from thermoflop.cost.plan.result import plan_csv, plan_json, plan_picture, plan_text
+    from thermoflop.cost.plan.result import plan_csv, plan_picture, plan_text
 
     options = _options(args)
     found = [plan(model, args.hardware, **options) for model in load_all(args)]
@@ -92,7 +93,7 @@ def run(args: argparse.Namespace) -> int:
         write_text(args.svg, plan_picture(found))
     if args.csv is not None:
         write_text(args.csv, plan_csv(found))
-    _print(args, [plan_json(each) for each in found], [plan_text(each) for each in found])
+    _print(args, [plain(each) for each in found], [plan_text(each) for each in found])
     return 0 if all(each.choices for each in found) else 1
 
 

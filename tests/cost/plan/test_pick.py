@@ -105,9 +105,9 @@ def test_every_figure_of_a_pick_is_that_of_a_run_of_its_context(context, prompt,
 def test_what_is_published_in_four_bits_is_tried_in_no_other_format(name, names, dtype):
     (row,) = [each for each in totals() if each.name == name]
     device = tf.find_device("h100")
-    found = _first_that_runs(device, 1, row, names, (512, 1.0, "llama.cpp"))
-    assert (found["model_name"], found["dtype"]) == (name, dtype)
-    assert _first_that_runs(device, 1, row, names, (512, 1e6, "llama.cpp")) is None
+    found = _first_that_runs(device, 1, row, ("alike",), names, (512, 1.0, "llama.cpp"))
+    assert (found.model_name, found.alike, found.dtype) == (name, ("alike",), dtype)
+    assert _first_that_runs(device, 1, row, (), names, (512, 1e6, "llama.cpp")) is None
 
 
 def ranked(known, sort="size", at_least=10.0, dtypes=("bf16", "q8_0")):

@@ -15,12 +15,13 @@ import sys
 from concurrent.futures import ProcessPoolExecutor
 
 import numpy as np
+from thermoflop.base.record import replace
 from thermoflop.cost.serving.lengths import Lengths, draw_lengths, lengths_of
 from thermoflop.cost.serving.loop import Requests, run_loop
 from thermoflop.cost.serving.mixing import mixing_of
 from thermoflop.cost.serving.policy import Policy
 from thermoflop.cost.serving.simulation import cut_short
-from thermoflop.cost.serving.steady import closed_loop, is_trusted, open_loop
+from thermoflop.cost.serving.steady import TRUSTED_LOAD, closed_loop, limits_of_trust, open_loop
 from thermoflop.cost.serving.times import step_table
 
 RANGES = (
@@ -84,6 +85,12 @@ def simulate(table, lengths: Lengths, policy, slots, requests, rate, seed):
     # to the last arrival: what is left then drains without new prompts
     rate_s = len(steps) / (np.array(done.first_s)[-1] - np.array(done.first_s)[warm.start - 1])
     return decoding, float((first - np.array(done.arrivals_s))[warm].mean()), rate_s
+
+
+def is_trusted(found, lengths):
+    """Whether the closed form holds there, waiting for a slot up to its own limit."""
+    other = limits_of_trust(replace(found, load=0.0), lengths, at_rate=True)
+    return float(found.load) <= TRUSTED_LOAD and not other
 
 
 def compare(setting, requests, seed, loads=LOADS):

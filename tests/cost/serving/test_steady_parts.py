@@ -12,13 +12,11 @@ from thermoflop.cost.serving.lengths import Lengths, lengths_of
 from thermoflop.cost.serving.mixing import Mixing, Stream, mixing_of
 from thermoflop.cost.serving.policy import Policy
 from thermoflop.cost.serving.steady import (
-    Steady,
     _behind,
     _together,
     at_sequences,
     capacity,
     closed_loop,
-    is_trusted,
     open_loop,
     read_for,
 )
@@ -221,14 +219,6 @@ def test_prompts_take_their_share_of_the_time_while_others_wait_for_a_slot_too(n
               for load in (0.7, 0.9, 0.97, 0.999)]  # fmt: skip
     assert shares == sorted(shares)
     assert shares[-1] == pytest.approx(0.999 * most * 11e-3, rel=0.05)
-
-
-def test_a_state_is_trusted_up_to_nine_tenths_of_the_highest_rate():
-    state = Steady(5.0, 0.01, 0.2, 0.0, 1.0, 0.5, 0.9)
-    lengths = lengths_of(10.0, 101)
-    assert is_trusted(state, lengths)
-    assert not is_trusted(Steady(**{**state.__dict__, "load": 0.91}), lengths)
-    assert not is_trusted(Steady(**{**state.__dict__, "prompt_share": 0.9}), lengths)
 
 
 def test_tokens_of_long_prompts_count_as_so_many_more_as_they_take():

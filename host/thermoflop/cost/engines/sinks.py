@@ -27,12 +27,7 @@ SLOWER = 3.0  # times as long as FlashAttention takes: 150 / 44 = 3.4 and 245 / 
 
 def has_sinks(description: Description) -> bool:
     """Whether some attention of a decoder has sinks; all of it has one backend."""
-    return any(
-        isinstance(mixer, Attention) and mixer.sinks
-        for stack in description.stacks
-        for run in stack.runs
-        for mixer in run.layer.mixers
-    )
+    return any(isinstance(mixer, Attention) and mixer.sinks for mixer in description.mixers)
 
 
 def as_tiled(works: list[Work], device: Device) -> list[Work]:

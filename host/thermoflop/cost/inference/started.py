@@ -23,11 +23,8 @@ NEARLY = 0.9
 def not_started(model: Model, device: Device, share: Share, load: Load) -> str:
     """A sentence on the servers that run the model on a device and do not hold a load that fits as
     it is added up; "" where all do."""
-    held = {
-        engine.name: engine_memory(engine.name, device, None)[0].memory(share, load)
-        for engine in ENGINES
-        if _runs(engine, model, device, share)
-    }
+    servers = _servers(model, device, share)
+    held = {name: engine.memory(share, load) for name, engine in servers.items()}
     lacks = [name for name, memory in held.items() if not memory.fits]
     if not lacks:
         return ""
@@ -42,18 +39,24 @@ def would_hold(room: Room, share: Share, load: Load, held: int, asked: float = i
     many as ``held``, which are added up, or as ``asked``."""
     if room.engine is not None or room.asked is not None or held >= LARGEST:
         return ""
-    servers = {}
-    for engine in ENGINES:
-        if _runs(engine, room.model, room.device, share):
-            memory = engine_memory(engine.name, room.device, None)[0]
-            servers[engine.name] = _most(memory, share, load)
+    servers = _servers(room.model, room.device, share)
+    most = {name: _most(engine, share, load) for name, engine in servers.items()}
     fewer = [
-        f"{name} {share.plan.dp * most:,}" for name, most in servers.items() if most < NEARLY * held
+        f"{name} {share.plan.dp * count:,}" for name, count in most.items() if count < NEARLY * held
     ]
-    if not fewer or asked <= min(servers.values()):
+    if not fewer or asked <= min(most.values()):
         return ""
     said = "no engine's memory is counted; sequences at once as engines divide it: "
     return said + ", ".join(fewer)
+
+
+def _servers(model: Model, device: Device, share: Share) -> dict[str, EngineMemory]:
+    """How the engines that serve this model on this device in this layout divide its memory."""
+    return {
+        engine.name: engine_memory(engine.name, device, None)[0]
+        for engine in ENGINES
+        if _runs(engine, model, device, share)
+    }
 
 
 def _most(memory: EngineMemory, share: Share, load: Load) -> int:

@@ -209,9 +209,9 @@ def pick(
     apart = bool(pattern) and len(ranked) <= FEW
     for each, alike, names in ranked:
         for tried in [[name] for name in names] if apart else [names]:
-            found = _first_that_runs(device, count, each, tried, (room_for, at_least, profile))
-            made = None if found is None else Pick(**{**found, "alike": alike})
-            picks += [] if made is None or made in picks else [made]
+            asked = room_for, at_least, profile
+            found = _first_that_runs(device, count, each, alike, tried, asked)
+            picks += [] if found is None or found in picks else [found]
         if len(picks) >= top:
             break
     del picks[top:]
@@ -274,8 +274,9 @@ def _promise(device: Device, each: Totals, formats: list[str], sort: str) -> flo
 
 
 def _first_that_runs(
-    device: Device, count: int, each: Totals, names: list[str], asked: tuple[int, float, str]
-) -> dict[str, Any] | None:
+    device: Device, count: int, each: Totals, alike: tuple[str, ...], names: list[str],
+    asked: tuple[int, float, str],
+) -> Pick | None:  # fmt: skip
     """The widest format in which a model runs as asked, estimated."""
     from thermoflop.model.load import load_model
 
@@ -305,13 +306,13 @@ def _first_that_runs(
         token, first = run.per_token, float(run.first_token.expected_s)
         if 1 / float(token.expected_s) < at_least:
             continue
-        speeds = tuple(1 / float(at) for at in (token.high_s, token.expected_s, token.low_s))
-        return {
-            "model_name": model.name, "dtype": room.precision.name, "params": int(model.params),
-            "active_params": int(model.active_params),
-            "weight_bytes": float(run.memory.weight_bytes), "context": longest,
-            "tokens_per_s": speeds, "first_s": first, "prefill_tokens_per_s": prompt / first,
-        }  # fmt: skip
+        slow, expected, fast = (
+            1 / float(at) for at in (token.high_s, token.expected_s, token.low_s)
+        )
+        return Pick(
+            model.name, alike, room.precision.name, int(model.params), int(model.active_params),
+            float(run.memory.weight_bytes), longest, (slow, expected, fast), first, prompt / first,
+        )  # fmt: skip
     return None
 
 

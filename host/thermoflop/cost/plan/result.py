@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from thermoflop.base.paper import command
-from thermoflop.base.record import plain, record
+from thermoflop.base.record import record
 from thermoflop.base.units import digits, seconds, table, wrapped
 from thermoflop.cost.serving.result import LIMITS
 from thermoflop.cost.work.share import Layout
@@ -192,12 +192,6 @@ def _table(found: PlanResult, interval: bool) -> str:
             "-" if joules is None else digits(joules / 1e3),
         ])  # fmt: skip
     return table(rows, 4, least=LEAST, alike=("device", "layout", "format"))
-
-
-def plan_json(found: PlanResult) -> dict[str, Any]:
-    """A plan as one object."""
-    result: dict[str, Any] = plain(found)
-    return result
 
 
 def plan_csv(plans: Sequence[PlanResult]) -> str:

@@ -227,8 +227,7 @@ def generating(model: Model, generate: int | None) -> Model:
 
 def _load(users: int | None, rate: float | None, burstiness: float, trace: str | None) -> Arrivals:
     """Users or a rate, and how requests come."""
-    checked_load(users, rate)
-    users = _count("users", users, 1, MOST_USERS)
+    users = checked_load(users, rate)
     if not is_between(burstiness, 0, 1e12):
         raise UsageError(f"burstiness={burstiness!r:.40} makes no sense: expected a number above 0")
     recorded = None if trace is None else read_trace(trace)
@@ -247,13 +246,12 @@ def _count(name: str, value: int | None, least: int, most: int) -> int | None:
     return None if value is None else checked_whole(name, value, least, most)
 
 
-def checked_load(users: int | None, rate: float | None) -> None:
-    """UsageError for both, and for what is no load."""
+def checked_load(users: int | None, rate: float | None) -> int | None:
+    """The users, if any. UsageError for both, and for what is no load."""
     if users is not None and rate is not None:
         raise UsageError("users and rate are two questions: give one of them")
-    if users is not None:
-        checked_whole("users", users, 1, MOST_USERS)
     checked_between("rate", rate, 0, 1e12, "requests/s, 0 < rate < 10^12")
+    return _count("users", users, 1, MOST_USERS)
 
 
 def checked_share(name: str, value: float) -> float:

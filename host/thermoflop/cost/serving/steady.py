@@ -277,12 +277,6 @@ def _spread(lengths: Lengths, caches: float) -> float:
     return max(square - 1 + 2 * own * (cube - square**2) + own**2 * longer, 0.0)
 
 
-def is_trusted(steady: Steady, lengths: Lengths) -> bool:
-    """Whether the closed form was found to hold there: see ``limits_of_trust``."""
-    other = limits_of_trust(replace(steady, load=0.0), lengths, at_rate=True)
-    return float(steady.load) <= TRUSTED_LOAD and not other
-
-
 def limits_of_trust(
     steady: Steady, lengths: Lengths, *, at_rate: bool = False, simulated: bool = False
 ) -> list[str]:
