@@ -85,7 +85,7 @@ def test_a_profile_runs_on_every_device_that_it_was_fitted_to():
     ],
 )  # fmt: skip
 def test_llama_cpp_splits_layers_or_rows_and_nothing_else(engine, layout, has):
-    assert (no_layout(named_engine(engine), layout) == "") is has
+    assert (no_layout(named_engine(engine), layout, find_device("h100")) == "") is has
 
 
 def test_gguf_files_have_the_types_of_ggml_and_no_others():

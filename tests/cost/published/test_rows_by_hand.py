@@ -62,7 +62,6 @@ def test_a_serving_metric_is_the_seconds_of_a_phase(reading, phase, seconds, mix
         ({}, 20),  # 70b_fp8_h200_trt_slurm.sh: batch_wait_timeout_iters below 8 devices
         ({"tp": 8}, 0), ({"output_len": 7373}, 0), ({"engine": "vLLM 0.19 (InferenceX)"}, 0),
         ({"model": "Llama-3.1-8B"}, 0), ({"engine": "TensorRT-LLM 1.2"}, 0),
-        ({"tp": 8, "batch_wait_iters": 5}, 5),  # as the row says
     ],
 )  # fmt: skip
 def test_prompts_are_held_back_as_the_recipe_of_a_benchmark_says(change, steps):

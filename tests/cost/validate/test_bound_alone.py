@@ -27,7 +27,7 @@ def test_no_device_does_less_than_its_even_share_of_the_whole(plan: Layout, alik
     found = _new(odd)
     assert found.bound_s == pytest.approx(bound / alike, rel=1e-12)
     assert found.bound_s == found.expected_s == found.low_s == found.high_s
-    assert (found.has_expectation, found.held_out) == (False, False)
+    assert found.has_expectation is False
     halves = replace(odd, question=replace(one.question, plan=Layout(2)))
     assert bound / 2 <= _bound_only(halves).bound_s < bound
 
@@ -56,7 +56,7 @@ def test_a_step_is_expected_by_its_engine_and_one_of_nobodys_by_all(
 def test_rows_of_serving_are_looked_for_among_those_of_serving(monkeypatch) -> None:
     """And an iteration among those of training."""
     known = row("vllm", 2, "token")
-    held = Compared("carried", "e", "d", "m", "token", 1.0, 2.0, 3.0, 4.0, 5.0, True, True)
+    held = Compared("carried", "e", "d", "m", "token", 1.0, 2.0, 3.0, 4.0, 5.0, True)
     monkeypatch.setattr(times, "carried_rows", lambda: "serving")
     monkeypatch.setattr(times, "published", lambda name: name)
     monkeypatch.setattr(times, "_carried", lambda _: ([known], SimpleNamespace(compared=[held])))
@@ -73,7 +73,7 @@ def test_a_carried_row_in_a_file_is_judged_by_the_fit_without_it(
 ) -> None:
     """And another one by the profile of its engine, under its own name in the file."""
     known, new = row("vllm", 2, "token"), row("vllm", 4, "token")
-    held = Compared("carried", "e", "d", "m", "token", 1.0, 2.0, 3.0, 4.0, 5.0, True, True)
+    held = Compared("carried", "e", "d", "m", "token", 1.0, 2.0, 3.0, 4.0, 5.0, True)
     monkeypatch.setattr(times, "read_rows", lambda _: [1, 2, 3])
     monkeypatch.setattr(times, "rows_of", lambda raw, _: ([known, new], [("x", "why")] * len(raw)))
     monkeypatch.setattr(times, "held_out", lambda *_: {times.identity(known): held})

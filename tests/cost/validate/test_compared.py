@@ -11,7 +11,7 @@ from thermoflop.cost.validate.report import TimesReport
 
 def row(measured: float, bound: float, expected: float, low: float, high: float, **changes):
     fields = {"row_id": "r", "engine": "e", "device": "d", "model": "m", "phase": "token",
-              "has_expectation": True, "held_out": True, "reason": "why", **changes}  # fmt: skip
+              "has_expectation": True, "reason": "why", **changes}  # fmt: skip
     return Compared(measured_s=measured, bound_s=bound, expected_s=expected, low_s=low,
                     high_s=high, **fields)  # fmt: skip
 

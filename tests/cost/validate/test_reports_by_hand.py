@@ -124,7 +124,7 @@ def test_kernels_are_told_by_class_way_and_device():
 
 def compared(error, *, engine="vllm 0.19", phase="token", profile="vllm", low=0.8, high=1.6,
              bound=0.1):  # fmt: skip
-    return Compared("r", engine, "d", "m", phase, 1.0, bound, 1 + error, low, high, True, True, "",
+    return Compared("r", engine, "d", "m", phase, 1.0, bound, 1 + error, low, high, True, "",
                     profile)  # fmt: skip
 
 
@@ -290,7 +290,7 @@ def test_every_row_is_held_out_in_its_own_place():
     assert others == []
     assert [each.row_id for each in elsewhere] == [each.row_id for each in joined]
     (alone,) = [each for each in held if not each.has_expectation]
-    assert (alone.row_id, alone.expected_s, alone.held_out) == ("bare", alone.bound_s, False)
+    assert (alone.row_id, alone.expected_s) == ("bare", alone.bound_s)
     for each in held:
         assert each.bound_s <= each.low_s <= each.expected_s <= each.high_s
         assert each.profile == each.engine

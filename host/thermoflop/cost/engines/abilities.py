@@ -81,11 +81,10 @@ def capability_of(device: Device) -> float | None:
     return 6.0 if early else _CAPABILITIES.get(architecture_named(device.name) or "")
 
 
-def no_layout(engine: Engine, layout: Layout, device: Device | None = None) -> str:
-    """Why an engine has no such layout, on a device where one is given, as a sentence; "" where it
-    has."""
-    plugin = "" if device is None else plugin_of(engine, device)
-    if plugin and device is not None and (layout.devices > layout.dp or layout.ep > 1):
+def no_layout(engine: Engine, layout: Layout, device: Device) -> str:
+    """Why an engine has no such layout on a device, as a sentence; "" where it has."""
+    plugin = plugin_of(engine, device)
+    if plugin and (layout.devices > layout.dp or layout.ep > 1):
         said = f"{engine.name} runs on {device.name} through {plugin}, one device a replica"
         return f"{said}: expected dp alone"
     for degree, words in _WORDS.items():

@@ -294,7 +294,6 @@ def engine_memory(
     """
     options = read_options(engine, given)
     both = options.pop("kv_cache_dtype", None) or options.pop("kv_cache_type", None)
-    options.pop("kv_cache_type", None)
     if engine == "ollama":
         renamed = {_OLLAMA[name]: value for name, value in options.items()}
         # what sees is a part of Ollama's models

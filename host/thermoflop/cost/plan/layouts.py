@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from thermoflop.cost.engines.abilities import no_layout, no_weights, plugin_of
+from thermoflop.cost.engines.abilities import no_layout, no_weights
 from thermoflop.cost.engines.engine import DEFAULT, Engine, named_engine
 from thermoflop.cost.hardware.device import Device, format_in_4_bits
 from thermoflop.cost.work.share import Layout
@@ -29,9 +29,8 @@ def layouts(
 ) -> Iterator[Layout]:
     """Every layout of one replica that an engine has on at most so many devices, for prompts of so
     many tokens; some may not divide the model. A plugin of others has one device."""
-    most = 1 if plugin_of(engine, device) else most
     for layout in _layouts(model, device, most, prompt):
-        if not no_layout(engine, layout):
+        if not no_layout(engine, layout, device):
             yield layout
 
 

@@ -6,8 +6,11 @@ import re
 from typing import Any
 
 from thermoflop.base.record import replace
+from thermoflop.cost.catalogue.devices import find_device
+from thermoflop.cost.hardware.device import Device
 from thermoflop.cost.hardware.precision import Precision, choose_precision
 from thermoflop.cost.published.row import Skipped
+from thermoflop.errors import ThermoflopError
 from thermoflop.model.model import Model
 
 # What an engine calls its formats; the first that the label starts with or contains.
@@ -98,7 +101,18 @@ NAMES = {
     "deepseek-v3-0324-awq": "deepseek-v3",
     "deepseek-33b": "deepseek-coder-33b",
     "phi-1.5-1.3b": "phi-1.5",
+    "deepseekv3": "deepseek-v3",
+    "nemotron-3-nano": "nemotron-3-nano-30b-a3b",
 }
+
+
+def device_of(row: dict[str, Any]) -> Device:
+    """The device of a row. Skipped for one that the catalogue lacks."""
+    try:
+        return find_device(str(row.get("gpu_key") or row.get("gpu") or ""))
+    except ThermoflopError:
+        raise Skipped("device unknown, or not in the catalogue") from None
+
 
 _models: dict[str, Model] = {}
 

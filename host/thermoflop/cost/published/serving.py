@@ -10,7 +10,6 @@ import re
 from typing import Any
 
 from thermoflop.base.plain import is_between
-from thermoflop.cost.catalogue.devices import find_device
 from thermoflop.cost.engines.engine import find_engine
 from thermoflop.cost.hardware.device import Device
 from thermoflop.cost.hardware.precision import Precision
@@ -20,6 +19,7 @@ from thermoflop.cost.inference.question import Question
 from thermoflop.cost.published.names import (
     SHORT_PROMPT,
     TASK_PROMPTS,
+    device_of,
     model_of,
     precision_of,
     published_in_4_bits,
@@ -94,9 +94,7 @@ def serving_row(raw: dict[str, Any]) -> Row:
 
 
 def _held(row: dict[str, Any], layout: Layout, load: Workload) -> float:
-    """Steps for which the server held prompts back, as the row or its recipe says."""
-    if row.get("batch_wait_iters") is not None:
-        return float(row["batch_wait_iters"])
+    """Steps for which the server held prompts back, as its recipe says."""
     label, model = str(row.get("engine")).lower(), str(row.get("model")).lower()
     known = label.startswith("tensorrt-llm") and "inferencex" in label
     alike = load.prompt in HELD_LENGTHS and load.generate in HELD_LENGTHS
@@ -146,13 +144,9 @@ def _positive(value: object) -> bool:
 
 
 def _device(row: dict[str, Any]) -> Device:
-    name = row.get("gpu_key") or row.get("gpu") or ""
-    if " + " in str(name):
+    if " + " in str(row.get("gpu_key") or row.get("gpu")):
         raise Skipped("devices of two kinds")
-    try:
-        return find_device(str(name))
-    except ThermoflopError:
-        raise Skipped("device unknown, or not in the catalogue") from None
+    return device_of(row)
 
 
 def _layout(row: dict[str, Any]) -> Layout:

@@ -11,11 +11,10 @@ from typing import Any
 
 from thermoflop.base.plain import is_number
 from thermoflop.base.record import replace
-from thermoflop.cost.catalogue.devices import find_device
 from thermoflop.cost.hardware.device import Device
 from thermoflop.cost.hardware.nodes import with_network
 from thermoflop.cost.hardware.precision import Precision, choose_precision
-from thermoflop.cost.published.names import config_of, model_of
+from thermoflop.cost.published.names import config_of, device_of, model_of
 from thermoflop.cost.published.row import Row, Skipped
 from thermoflop.cost.training.iteration import EAGER, HALF, Iteration
 from thermoflop.cost.training.overlap import USUAL_OVERLAP, overlap_of, overlaps_of
@@ -54,11 +53,6 @@ SEQUENCE_PARALLEL = frozenset({"megatron-bridge", "torchtitan"})
 CLUSTERS = (("bigscience", 6.25),)
 # Builds that the catalogue's device differs from: bytes a second of memory, watts.
 BUILDS = (("llama3_h100_202412_torchtitan", 2.4e12, 500.0),)  # as it says: 96 GB of HBM2e, 500 W
-# What rows call models of the catalogue.
-NAMES = {
-    "deepseekv3": "deepseek-v3", "nemotron-3-nano": "nemotron-3-nano-30b-a3b",
-    "qwen3-30b-a3b": "qwen3-30b-a3b", "qwen3-235b-a22b": "qwen3-235b-a22b",
-}  # fmt: skip
 # Runs of Megatron-Bridge whose recipes recompute no layers, by their model, and the devices of
 # which they do (scripts/performance/configs: llama/llama31_, kimi/kimi_, deepseek/deepseek_ and
 # nemotronh/nemotron_3_workload_base_configs.py). Of latent attention they make queries, keys and
@@ -168,12 +162,7 @@ def trainer_of(source: str) -> tuple[str, bool]:
 
 
 def _device(row: dict[str, Any]) -> Device:
-    name = str(row.get("gpu_key") or row.get("gpu") or "")
-    try:
-        device = find_device(name)
-    except ThermoflopError:
-        raise Skipped("device unknown, or not in the catalogue") from None
-    source = str(row.get("source"))
+    device, source = device_of(row), str(row.get("source"))
     for word, bandwidth_bytes_s, power_w in BUILDS:
         if word in source and device.power_w:
             slower = speed_of(power_w, device.power_w)
@@ -192,7 +181,7 @@ def _model(row: dict[str, Any]) -> tuple[dict[str, Any], Model]:
         if row.get("shape") or row.get("hidden"):
             raise
         name = str(row.get("model")).partition(" (")[0].lower().replace("_", "-")
-        return {}, model_of({"model": NAMES.get(name, name)})
+        return {}, model_of({"model": name})
     return shape, load_model(config_of(shape))
 
 

@@ -37,7 +37,6 @@ class Compared:
     low_s: float
     high_s: float
     has_expectation: bool
-    held_out: bool
     reason: str = ""
     profile: str = ""
 

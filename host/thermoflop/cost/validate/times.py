@@ -172,5 +172,5 @@ def _compared(row: Row, span: Span | None, bound_s: float = 0.0) -> Compared:
     return Compared(
         row.row_id, row.question.engine, row.question.device.name, row.model_name, row.phase,
         row.measured_s, float(bound), float(expected), float(low), float(high), row.expected,
-        span is not None, row.reason, engine_name(row.question),
+        row.reason, engine_name(row.question),
     )  # fmt: skip
