@@ -11,6 +11,7 @@ from copy import copy
 from os import PathLike
 from typing import Any
 
+from thermoflop.base.plain import checked_within
 from thermoflop.base.record import record, replace
 from thermoflop.base.units import digits, gigabytes, seconds
 from thermoflop.cost.catalogue.profiles import Profile
@@ -129,8 +130,7 @@ def vocabularies_of(*models: Model) -> tuple[int, ...]:
 
 def tokens_per_check(acceptance: float, drafted: int) -> float:
     """Expected tokens of a check: the accepted ones and one more. UsageError outside 0 to 1."""
-    if not 0 <= acceptance <= 1:
-        raise UsageError(f"acceptance={acceptance!r:.40} makes no sense: expected 0 to 1")
+    checked_within("acceptance", acceptance, 0, 1, "0 to 1")
     if acceptance == 1:
         return drafted + 1.0
     return float((1 - acceptance ** (drafted + 1)) / (1 - acceptance))

@@ -9,12 +9,12 @@ from thermoflop.base.sheet import Grid, Row, column, figure, figures_of
 from thermoflop.base.units import gigabytes, wrapped
 from thermoflop.cost.engines.budget import Budget, budget_text
 from thermoflop.cost.engines.footprint import Load, placement_of
+from thermoflop.cost.engines.placement import placed_layers
 from thermoflop.cost.hardware.device import Device
 from thermoflop.cost.hardware.precision import Precision
 from thermoflop.cost.inference.arguments import unread_source
 from thermoflop.cost.inference.formats import formats_line
 from thermoflop.cost.inference.hosted import Hosted, hosted_of, whole_s
-from thermoflop.cost.inference.idle import idle_options
 from thermoflop.cost.inference.remedies import Remedy, remedies_of, remedies_over_cards
 from thermoflop.cost.inference.room import LARGEST, Room
 from thermoflop.cost.inference.source import source_said
@@ -200,11 +200,31 @@ def fit_text(capacity: Fit) -> str:
 
 
 def _idle(capacity: Fit, remedies: tuple[Remedy, ...]) -> list[str]:
-    """What was asked for and changes nothing."""
+    """What was asked for and changes nothing: options of llama.cpp for experts that a model lacks,
+    and a bandwidth of the host where no speed is made of it."""
     room, _, host_gb_s = capacity.room
+    options = {} if room.engine is None else room.engine.options
+    asked = [f"n_cpu_moe={count}"] if (count := options.get("n_cpu_moe")) else []
+    asked += ["cpu_moe=true"] if options.get("cpu_moe") else []
+    said = []
+    if asked and not any(layer.expert_bytes for layer in placed_layers(room.share(Layout()))):
+        verb = "changes" if len(asked) == 1 else "change"
+        said.append(f"{' and '.join(asked)} {verb} nothing: {room.model.name} has no experts")
     speeds = capacity.hosted, *(each.tokens_per_s for each in remedies)
-    hosted = any(each is not None for each in speeds)
-    return idle_options(room, host_gb_s, capacity.plan.devices, hosted=hosted)
+    if host_gb_s is not None and all(each is None for each in speeds):
+        why = _not_hosted(room, capacity.plan.devices)
+        said.append(f"the host's bandwidth changes nothing: {why}")
+    return said
+
+
+def _not_hosted(room: Room, devices: int) -> str:
+    """Why no speed is made of a bandwidth."""
+    if room.asked is not None and (room.engine is None or room.engine.key != "llama.cpp"):
+        return "llama.cpp and Ollama alone leave layers in the computer's memory"
+    left = room.engine and placement_of(room.share(Layout()), room.engine.options)
+    if devices > 1 and left and left.host_active_bytes:
+        return "how fast several devices decode with layers in the computer's memory is not counted"
+    return "no layer is left in the computer's memory"
 
 
 def _verdict(capacity: Fit) -> str:

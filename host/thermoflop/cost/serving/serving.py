@@ -24,7 +24,7 @@ from thermoflop.cost.serving.lengths import lengths_of, lengths_of_trace
 from thermoflop.cost.serving.policy import policy_of, with_policy
 from thermoflop.cost.serving.replica import Replica, joules_of, load_of
 from thermoflop.cost.serving.result import Serving
-from thermoflop.cost.serving.simulation import Arrivals
+from thermoflop.cost.serving.simulation import LEAST, MOST, Arrivals
 from thermoflop.cost.serving.simulation import simulate as run_simulation
 from thermoflop.cost.serving.steady import Steady, capacity, limits_of_trust
 from thermoflop.cost.serving.targets import Targets, limit_beyond, most_users, most_within
@@ -186,7 +186,7 @@ def serving(
     simulation = None
     if simulate:
         both = (targets.first_s, targets.token_s)
-        count = checked_whole("simulate", simulate, 10)
+        count = checked_whole("simulate", simulate, LEAST, MOST)
         simulation = run_simulation(replica, shape, load, count, seed, both)
     served = served_by(replica, load, targets, simulation)
     served = served if cards else _added_up(served, replica, room)

@@ -83,10 +83,6 @@ def simulate(
     targets: tuple[float | None, float | None] = (None, None),
 ) -> Simulation:  # fmt: skip
     """Serve ``count`` requests by one group of a replica, which has its share of the load."""
-    if not LEAST <= count <= MOST:
-        raise UsageError(
-            f"simulate={count:,} makes no sense: expected {LEAST} to {MOST:,} requests"
-        )
     if replica.policy.name == "static":
         raise UsageError(f"{replica.policy.why}: there is no queue to simulate")
     slots, passes = replica.group_slots, replica.policy.name == "passes"

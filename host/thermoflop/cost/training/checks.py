@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from thermoflop.base.messages import check_word
+from thermoflop.base.plain import checked_between, checked_within
 from thermoflop.cost.hardware.precision import Precision
 from thermoflop.cost.inference.arguments import BEYOND, checked_whole
 from thermoflop.cost.training.counts import document_tokens
@@ -45,19 +46,15 @@ def document_of(lengths: int | Sequence[int] | None, sequence: int) -> int | Non
 def check_shares(shares: dict[str, float | None]) -> None:
     """UsageError for a share that is none; all of the tokens cannot be padding."""
     for name, share in shares.items():
-        plain, most = type(share) in (int, float), "below 1" if name == "padded" else "1"
-        if share is not None and not (plain and 0 <= share <= 1 - (name == "padded") * 1e-9):
-            raise UsageError(
-                f"{name}={share!r:.40} makes no sense: expected a share of 0 to {most}"
-            )
+        most, words = (1 - 1e-9, "below 1") if name == "padded" else (1, "1")
+        checked_within(name, share, 0, most, f"a share of 0 to {words}")
 
 
 def check_words(attention: str, tokens: float | None, price: float | None) -> None:
     """UsageError for an option that is not one."""
     check_word("attention", attention, CONVENTIONS)
     for name, amount in (("tokens", tokens), ("price", price)):
-        if amount is not None and not (isinstance(amount, int | float) and 0 < amount < 1e30):
-            raise UsageError(f"{name}={amount!r:.40} makes no sense: expected above 0, below 10^30")
+        checked_between(name, amount, 0, 1e30, "above 0, below 10^30")
 
 
 def check_kept(kept_dtype: str | None, precision: Precision) -> None:

@@ -52,7 +52,7 @@ from thermoflop.cost.training.unseen import (
     unseen_in_training,
 )
 from thermoflop.cost.training.work import bound_training_s, rates_for, share_of, trained
-from thermoflop.cost.work.share import Layout, choose_layout
+from thermoflop.cost.work.share import Layout, check_degrees, choose_layout
 from thermoflop.cost.work.weights import is_mix, layers_of, stage_share
 from thermoflop.errors import UsageError
 from thermoflop.model.architecture.parts import Convolution
@@ -322,14 +322,10 @@ def _training_plan(
     sequence: bool,
 ) -> Layout:
     """The plan; replicas are what the other degrees leave over of the devices."""
+    check_degrees(devices=devices, tp=tp, pp=pp, dp=dp, cp=cp)
     tp = 1 if tp is None else tp
-    degrees = [("tp", tp), ("pp", pp), ("cp", cp)]
-    for name, value in degrees if dp is None else [*degrees, ("dp", dp)]:
-        if type(value) is not int or value < 1:
-            raise UsageError(f"{name}={value!r:.40} makes no sense: expected a whole number >= 1")
-    inner = tp * pp * cp
     if dp is None:
-        dp = 1 if devices is None or type(devices) is not int else devices // inner
+        dp = 1 if devices is None else devices // (tp * pp * cp)
     return choose_layout(devices, tp, pp, max(dp, 1), ep, cp, sequence and tp > 1)
 
 
