@@ -217,6 +217,17 @@ def test_a_name_that_several_models_share_says_which_it_means(
     assert said in printed
 
 
+@pytest.mark.parametrize("command", ["ops {}", "mults {}", "fit {} --gpu h100"])
+def test_a_name_that_has_another_models_sizes_says_so_above_what_is_read_by_people(
+    command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said = "athene-v2 is counted as qwen2.5-72b, whose sizes it has\n\n"
+    for name, form, told in (("athene-v2", "", True), ("qwen2.5-72b", "", False),
+                             ("athene-v2", "--json", False)):  # fmt: skip
+        main([*command.format(name).split(), *form.split()])
+        assert capsys.readouterr().out.startswith(said) is told
+
+
 def test_a_k_of_tokens_is_1024_and_said_so_and_one_of_anything_else_is_1000(
     capsys: pytest.CaptureFixture[str],
 ) -> None:

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+from thermoflop.cli import main
 from thermoflop.errors import InputError
 from thermoflop.model.config.catalogue import entry
 from thermoflop.model.config.families import FAMILY_NAMES
@@ -94,3 +95,28 @@ def test_json_is_written_for_people_to_read() -> None:
         Report((*compare_record(read_records(FUZZ)[0]),)).json_text(),
     ):
         assert text == json.dumps(json.loads(text), indent=2, ensure_ascii="\\u" in text)
+
+
+def test_names_that_another_models_sizes_are_counted_for_are_listed_with_it() -> None:
+    text = models_text("qwen3.6")
+    assert "\ncounted by the sizes of another: qwen3.6-27b as qwen3.5-27b\n" in text
+    assert "counted by the sizes" not in models_text("gpt2")
+    assert "counted by the sizes" not in models_text("")
+    with pytest.raises(InputError, match="in its name; counted by the sizes of another: athene-v2"):
+        models_text("athene")
+    few, many = (
+        " ".join(models_text(name).partition("of another: ")[2].split()).partition(" measured: ")[0]
+        for name in ("vicuna", "deepseek")
+    )
+    assert (few.count(" as "), few[-12:]) == (5, " as llama-7b")
+    assert (many.count(" as "), many[-5:]) == (6, ", ...")
+
+
+def test_a_narrow_list_explains_no_sources_that_it_does_not_show(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for columns, shown in (("50", False), ("140", True)):
+        monkeypatch.setenv("COLUMNS", columns)
+        main(["models", "kimi-k3"])
+        text = capsys.readouterr().out
+        assert ("source" in text.splitlines()[0], "measured: what" in text) == (shown, shown)

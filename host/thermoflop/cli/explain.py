@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from thermoflop.cli.arguments import add_shared, show
+from thermoflop.cli.arguments import add_shared, show, with_assumed
 from thermoflop.cli.model_options import AS_ENGINES_RUN_IT, add_model, load
 from thermoflop.cli.parser import length
 
@@ -33,7 +33,8 @@ def run(args: argparse.Namespace) -> None:
         from thermoflop.cost.catalogue.devices import find_device
 
         device = find_device(args.gpu)
-    show(explain_report(model, args.batch, args.tokens, args.json, args.mla))
+    text = explain_report(model, args.batch, args.tokens, args.json, args.mla)
+    show(text if args.json else with_assumed(args, text))
     if device is not None and not args.json:
         from thermoflop.cost.reports.estimate import explain_step
 

@@ -38,9 +38,10 @@ def add_model(parser: argparse.ArgumentParser, *, several: bool = False) -> None
     )  # fmt: skip
 
 
-def load(args: argparse.Namespace) -> Model:
-    """The model that the arguments name."""
-    return _load(args, args.model)
+def load(args: argparse.Namespace, *, notes: bool = True) -> Model:
+    """The model that the arguments name; without ``notes`` its own are not told above a text that
+    has them."""
+    return _load(args, args.model, notes)
 
 
 def load_all(args: argparse.Namespace) -> list[Model]:
@@ -48,19 +49,21 @@ def load_all(args: argparse.Namespace) -> list[Model]:
     return [_load(args, name) for name in args.model]
 
 
-def _load(args: argparse.Namespace, source: str) -> Model:
+def _load(args: argparse.Namespace, source: str, notes: bool = True) -> Model:
     from thermoflop.model.load import load_model
 
     names = ("ignore", "family", "mtp", "beyond_context")
     model = load_model(source, **{name: getattr(args, name) for name in names})
     if model.name != source:
-        from thermoflop.model.config.catalogue import others_of
+        from thermoflop.model.config.catalogue import others_of, sized_as
 
         meant, others = others_of(source)
         if others and model.name == meant:
             few = ", ".join(others[:3]) + (", ..." if len(others) > 3 else "")
             assume(args, f"{source} is {meant} here; others are called {few}")
-    if model.assumed:
+        elif model.name == sized_as(source):
+            assume(args, f"{source} is counted as {model.name}, whose sizes it has")
+    if model.assumed and notes:
         from thermoflop.base.units import wrapped
 
         assume(args, "\n".join(map(wrapped, model.assumed)))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from thermoflop.cli.arguments import add_shared, show
+from thermoflop.cli.arguments import add_shared, show, with_assumed
 from thermoflop.cli.model_options import add_model, load
 from thermoflop.cli.parser import length
 
@@ -21,4 +21,5 @@ def run(args: argparse.Namespace) -> None:
     """Print the counts and what tells them apart."""
     from thermoflop.model.mults import mults_report
 
-    show(mults_report(load(args), args.context, args.vocab, as_json=args.json))
+    text = mults_report(load(args), args.context, args.vocab, as_json=args.json)
+    show(text if args.json else with_assumed(args, text))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from thermoflop.cli.arguments import add_shared, show
+from thermoflop.cli.arguments import add_shared, show, with_assumed
 from thermoflop.cli.model_options import add_conventions, add_formats, add_model, load, options_of
 from thermoflop.cli.parser import length
 from thermoflop.errors import UsageError
@@ -49,7 +49,7 @@ def run(args: argparse.Namespace) -> None:
     """Print the table."""
     from thermoflop.model.report import table_report
 
-    model = load(args)
+    model = load(args, notes=False)
     mla = "expanded" if args.decode is None else "absorbed"
     options = {"mla": mla, **options_of(args), "images": args.images, "audio": args.audio}
     _check_one_width(args)
@@ -57,7 +57,8 @@ def run(args: argparse.Namespace) -> None:
         args.prefill, args.decode, args.encode, args.batch, args.encoder, **options
     )
     form = "json" if args.json else "csv" if args.csv else "text"
-    show(table_report(model, table, form))
+    text = table_report(model, table, form)
+    show(with_assumed(args, text) if form == "text" else text)
 
 
 def _check_one_width(args: argparse.Namespace) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from thermoflop.base.units import table, wrapped
 from thermoflop.errors import InputError
-from thermoflop.model.config.catalogue import canonical, entry, names
+from thermoflop.model.config.catalogue import canonical, entry, names, sized_names
 from thermoflop.model.config.families import FAMILY_NAMES
 from thermoflop.model.load import read_model
 from thermoflop.model.operators.table_text import short
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 
+_MOST_OTHERS = 6
 _SOURCES = (
     "measured: what transformers builds of it; published: a config.json that was read; checked: "
     "written from memory, and held against a published total or sizes (--json says where); "
@@ -53,9 +54,10 @@ def model_rows(pattern: str = "") -> list[dict[str, Any]]:
 
 def models_text(pattern: str = "", as_json: bool = False) -> str:
     """The catalogue, for a person or as JSON. InputError where no name has the pattern in it."""
-    rows = model_rows(pattern)
+    rows, other = model_rows(pattern), _sized(pattern)
     if not rows:
-        raise InputError(_none(f"no model has {pattern!r:.60} in its name", pattern, names()))
+        none = f"no model has {pattern!r:.60} in its name"
+        raise InputError(f"{none}; {other}" if other else _none(none, pattern, names()))
     if as_json:
         import json
 
@@ -69,7 +71,19 @@ def models_text(pattern: str = "", as_json: bool = False) -> str:
         cells.append([row["name"], row["family"], f"{row['parameters']:,}", active, cache, where])
     lines = table(cells, left=2, gap=" ", least=(source, "family", "KV/token")).splitlines()
     count = f"{len(rows)} model{'s' * (len(rows) != 1)}; KV/token: bytes in bf16."
-    return "\n".join([*lines, count, wrapped(_SOURCES, indent=""), wrapped(_OLLAMA, indent="")])
+    meant = [count, *([other] if other else [])]
+    if source.strip() in lines[0]:  # a narrow page goes without that column
+        meant.append(_SOURCES)
+    return "\n".join([*lines, *(wrapped(each, indent="") for each in (*meant, _OLLAMA))])
+
+
+def _sized(pattern: str) -> str:
+    """Which names with all words of a pattern are counted as a model of another name."""
+    words = pattern.lower().split()
+    other = sized_names(words) if words else {}
+    said = [f"{name} as {meant}" for name, meant in other.items()]
+    few = ", ".join(said[:_MOST_OTHERS]) + (", ..." if len(said) > _MOST_OTHERS else "")
+    return f"counted by the sizes of another: {few}" if said else ""
 
 
 def _none(said: str, pattern: str, known: Iterable[str]) -> str:

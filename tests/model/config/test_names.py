@@ -9,7 +9,7 @@ import pytest
 import thermoflop as tf
 from thermoflop.errors import InputError, UnknownModel
 from thermoflop.model import load
-from thermoflop.model.config.catalogue import canonical, names
+from thermoflop.model.config.catalogue import canonical, names, sized_as
 
 LLAMA = {
     "model_type": "llama",
@@ -100,6 +100,26 @@ def test_what_people_write_leads_to_the_shape(said: str, name: str) -> None:
 @pytest.mark.parametrize("said", ["pegasus-base", "mistral-7b-v0.9", "llama-9-8b", "a/b/c", ""])
 def test_a_name_that_only_looks_like_one_stays_unknown(said: str) -> None:
     assert canonical(said) not in names()
+
+
+@pytest.mark.parametrize(
+    ("said", "meant"),
+    [
+        ("qwen3.6-27b", "qwen3.5-27b"),
+        ("unsloth/Qwen3.6-27B-GGUF", "qwen3.5-27b"),
+        ("deepseek-r1:7b", "qwen2.5-7b"),
+        ("qwen2-1.5b", "qwen2.5-1.5b"),
+        ("llama3.1:8b", ""),
+        ("meta-llama/Meta-Llama-3-8B-Instruct", ""),
+        ("phi-1_5", ""),
+        ("granite4:micro", ""),
+        ("mistral", ""),
+        ("gpt2", ""),
+        ("no-such-model", ""),
+    ],
+)
+def test_a_name_of_another_model_than_its_sizes_are_of_is_told(said: str, meant: str) -> None:
+    assert sized_as(said) == meant
 
 
 def test_every_other_name_leads_to_a_model_and_is_none_itself() -> None:

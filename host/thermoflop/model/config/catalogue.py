@@ -16,6 +16,7 @@ from thermoflop.base.files import read_json
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from typing import Any
 
 _FOLDER = os.path.join(os.path.dirname(os.path.dirname(__file__)), "data", "models")  # noqa: PTH118, PTH120
@@ -64,6 +65,32 @@ def others_of(name: str) -> tuple[str, list[str]]:
     # fp8 and the like are the same model
     like = (each for each in names() if spaced(each).startswith(begun))
     return meant, [each for each in like if not each.startswith(meant)]
+
+
+def sized_as(name: str) -> str:
+    """The model of another name that a name is counted as, whose sizes it has (qwen3.6-27b:
+    qwen3.5-27b); "" where the words of one name are among those of the other."""
+    import re
+
+    def words(text: str) -> set[str]:
+        dotted = re.sub(r"(?<=\d)_(?=\d)", ".", text.lower()).replace(".0", "")
+        return set(re.findall(r"[a-z]+|\d+(?:\.\d+)?", dotted))
+
+    meant = canonical(name)
+    own, others = words(name.rsplit("/", 1)[-1]), words(meant)
+    return "" if own <= others or others <= own else meant
+
+
+def sized_names(words: Iterable[str]) -> dict[str, str]:
+    """The other names with all of some words in them that ``sized_as`` knows, and what each is
+    counted as; tags of Ollama's library (with a colon) where there are no others."""
+    found = {
+        name: meant
+        for name in read_json(_beside("names.json"))
+        if all(word in name for word in words) and (meant := sized_as(name))
+    }
+    untagged = {name: meant for name, meant in found.items() if ":" not in name}
+    return untagged or found
 
 
 def hub_id(name: str) -> str | None:
