@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import thermoflop as tf
+from thermoflop.cli import main
 from thermoflop.model.operators.step import Step
 from thermoflop.model.operators.table_text import compact_shape, relevant, short, step_description
 
@@ -138,3 +139,23 @@ def test_a_rate_by_the_byte_has_a_digit_below_a_hundred() -> None:
         shown = f"{rate:.0f}" if rate >= 99.95 else f"{rate:.1f}"
         line = next(each for each in str(table).splitlines() if " lm_head" in each)
         assert f" {shown} " in line
+
+
+def test_what_a_table_says_below_is_of_the_columns_that_it_shows(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for columns, shown in (("80", False), ("100", True)):
+        monkeypatch.setenv("COLUMNS", columns)
+        main(["ops", "gpt2"])
+        text = capsys.readouterr().out
+        assert (" F/B " in text, "F/B: FLOPs per byte" in text) == (shown, shown)
+        assert "share: of the FLOPs" in text
+
+
+def test_a_row_of_several_layers_is_said_to_have_the_figures_of_all() -> None:
+    said = "a row under n x has the figures of all n layers; its shape is one layer's"
+    for layers in (1, 2):
+        model = tf.load_model({**LLAMA, "num_hidden_layers": layers})
+        assert (said in str(model.prefill(3))) is (layers == 2)
+        up = next(row for row in model.prefill(3).rows() if row["operator"] == "up_proj")
+        assert up["flops"] == layers * 2 * 3 * LLAMA["hidden_size"] * LLAMA["intermediate_size"]

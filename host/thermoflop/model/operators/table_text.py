@@ -160,7 +160,13 @@ def convention_lines(rows: Rows, conventions: dict[str, str]) -> Iterator[str]:
         yield f"  {name} = {choice}: {CONVENTIONS[name][choice]}"
     formats = (f"{name} {conventions[name]}" for name in ("weights", "activations", "cache"))
     yield f"  formats: {', '.join(formats)}; 1 k = 1000; {conventions['numbers']}"
-    yield "  shapes: batch*rows x summed x columns; F/B: FLOPs per byte; share: of the FLOPs"
+    heads, widths = zip(*_COLUMNS, strict=True)
+    shown = {heads[index] for index in kept(heads, widths, 1, _LEAST)}
+    meant = {"shape": "shapes: batch*rows x summed x columns", "F/B": "F/B: FLOPs per byte",
+             "share": "share: of the FLOPs"}  # fmt: skip
+    yield f"  {'; '.join(text for head, text in meant.items() if head in shown)}"
+    if any(row["times"] != 1 for row in rows):
+        yield "  a row under n x has the figures of all n layers; its shape is one layer's"
 
 
 def csv_text(rows: Rows, conventions: dict[str, str]) -> str:
