@@ -239,7 +239,7 @@ def _unknown_family(raw: Mapping[str, Any]) -> UnknownModel:
         return UnknownModel(
             f"model_type {name[:60]!r} is not known, but its keys are exactly those of "
             f"{' or '.join(fits)}",
-            f": --as {fits[0]} (family={fits[0]!r}) counts it so, if its code is",
+            f"; if its code is that of {fits[0]}, --as {fits[0]} (family={fits[0]!r}) counts it so",
         )
     near = near_family(name)
     inner = raw.get("text_config")

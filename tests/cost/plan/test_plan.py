@@ -44,6 +44,16 @@ def test_stages_that_are_worth_less_than_a_thirtieth_come_after_a_device_each():
     assert 1 < two.tokens_per_s_device / one.tokens_per_s_device < 1.03
 
 
+@pytest.mark.parametrize(
+    ("device", "options", "engine"),
+    [("h100", {}, "vllm"), ("h100", {"profile": "sglang@0.4"}, "sglang@0.4"),
+     ("m4-max", {}, "llama.cpp")],
+)  # fmt: skip
+def test_a_plan_says_under_which_engine_it_is(device, options, engine):
+    found = tf.plan("llama-3-8b", device, max_devices=1, dtypes=["bf16"], **options)
+    assert found.question.endswith(f"output tokens, under {engine}")
+
+
 def test_what_serving_says_of_a_choice_is_what_the_plan_said():
     found = tf.plan("llama-3-70b", "h100", users=64, tpot_s=0.035, max_devices=16)
     choice = found.choices[0]

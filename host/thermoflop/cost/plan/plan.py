@@ -224,7 +224,8 @@ def _result(context: Context, tried: Tried, nearest: str) -> PlanResult:
         notes += launch_notes(choices[0].launch, context.model, choices[0].dtype)
         notes += _unmeasured(tried.units, choices[0])
     frontier = frontier_of(tried.units, context.question)
-    return PlanResult(context.asked, tuple(choices), frontier, nearest, count, tuple(notes))
+    asked = ", under ".join([context.asked, *{each.setting.profile.name for each in tried.units}])
+    return PlanResult(asked, tuple(choices), frontier, nearest, count, tuple(notes))
 
 
 def _unmeasured(units: list[Unit], best: Choice) -> list[str]:
