@@ -60,7 +60,12 @@ class InputError(ThermoflopError):
 
 
 class UnknownModel(InputError):
-    """A model name, a model family or a configuration key that is not understood."""
+    """A model name, a model family or a configuration key that is not understood.
+
+    ``fitting`` is a known family that has exactly the keys of an unknown one, "" where none has.
+    """
+
+    fitting = ""
 
 
 class BoardError(ThermoflopError):

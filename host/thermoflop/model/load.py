@@ -236,11 +236,13 @@ def _unknown_family(raw: Mapping[str, Any]) -> UnknownModel:
 
     fits = fitting_families(raw)
     if fits:
-        return UnknownModel(
+        unknown = UnknownModel(
             f"model_type {name[:60]!r} is not known, but its keys are exactly those of "
             f"{' or '.join(fits)}",
             f"; if its code is that of {fits[0]}, --as {fits[0]} (family={fits[0]!r}) counts it so",
         )
+        unknown.fitting = fits[0]
+        return unknown
     near = near_family(name)
     inner = raw.get("text_config")
     if isinstance(inner, dict) and inner.get("model_type") in FAMILY_NAMES:

@@ -47,6 +47,14 @@ def test_an_uploaded_config_counts_like_the_catalogue_and_travels_in_the_address
     assert from_query(to_query(inputs).items()) == (inputs, [])
 
 
+def test_a_type_that_nobody_knows_is_refused_with_the_one_that_its_keys_are_of():
+    content = {**entry("llama-3-8b")["config"], "model_type": "frobnicator"}
+    said = "exactly those of llama .*; a file whose model_type is changed to llama is counted as th"
+    with pytest.raises(FieldError, match=said):
+        read_packed(packed(content))
+    assert read_packed(packed({**content, "model_type": "llama"})).params == 8_030_261_248
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [

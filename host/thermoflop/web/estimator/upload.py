@@ -8,7 +8,7 @@ import zlib
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from thermoflop.errors import ThermoflopError
+from thermoflop.errors import ThermoflopError, UnknownModel
 from thermoflop.web.estimator.fields import FieldError, quote_value
 
 if TYPE_CHECKING:
@@ -58,9 +58,16 @@ def read_packed(packed: str) -> Model:
     try:
         return read_model(config, name.removesuffix(".json"), "uploaded")
     except ThermoflopError as error:
-        raise FieldError("model", error.sentence[:400]) from None
+        raise FieldError("model", error.sentence[:400] + _as_another(error)) from None
     except RecursionError:
         raise FieldError("model", f"{name} is nested too deeply to be a config.json") from None
+
+
+def _as_another(error: ThermoflopError) -> str:
+    """What can be done in the file itself about a type that nobody knows."""
+    if not (isinstance(error, UnknownModel) and error.fitting):
+        return ""
+    return f"; a file whose model_type is changed to {error.fitting} is counted as that"
 
 
 def _opened(packed: str) -> tuple[str, dict[str, Any]]:
