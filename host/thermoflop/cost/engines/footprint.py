@@ -132,7 +132,7 @@ def visible_bytes(device: Device) -> float:
     if device.vendor == "Apple":
         large = device.memory_bytes > METAL_LARGE_BYTES
         return device.memory_bytes * (METAL_LARGE_SHARE if large else METAL_SHARE)
-    if device.vendor != "NVIDIA":
+    if device.vendor != "NVIDIA" or is_its_hosts(device):  # a board's is what CUDA shows already
         return device.memory_bytes
     return device.memory_bytes * (1 - HIDDEN_SHARE) - HIDDEN_BYTES
 
