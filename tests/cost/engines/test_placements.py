@@ -9,7 +9,15 @@ from thermoflop.cost.engines import pools
 from thermoflop.cost.engines.footprint import Load
 from thermoflop.cost.engines.options import read_options
 from thermoflop.cost.engines.placement import cache_bytes, cells_of, outside_bytes, place
-from thermoflop.cost.engines.pools import Kind, Layout, _blocks, _blocks_of, kinds_of, paged_layout
+from thermoflop.cost.engines.pools import (
+    Kind,
+    Layout,
+    _blocks,
+    _blocks_of,
+    _running_blocks,
+    kinds_of,
+    paged_layout,
+)
 from thermoflop.cost.hardware.precision import choose_precision
 from thermoflop.cost.work.share import Layout as Spread
 from thermoflop.cost.work.share import Share
@@ -211,8 +219,57 @@ def test_a_pool_has_room_for_whole_blocks_and_sequences():
     assert Layout(0.0, 16, 2.0, 3.5).tokens(1000.0) == 0
     assert Layout(30.0, 16, 0.0, 0.0).tokens(1000.0) == 0
     assert Layout(30.0, 16, 0.0, 0.0).sequences(1000.0) is None
-    made = paged_layout(share(), 161, 16, 8192)
+    made = paged_layout(share(), Load(1, 161, 161), 16, 8192)
     assert (made.unit_bytes, made.token_units, made.sequence_units) == (6 * 16 * TOKEN, 1, 11)
+
+
+def _held_at(cached, window, block):
+    """What a scheduler that frees whole blocks left of the window holds for the next token."""
+    taken = -(-(cached + 1) // block)
+    return taken - (0 if window is None else max(0, cached - window + 1) // block)
+
+
+@pytest.mark.parametrize("window", [None, 128, 1000, 1024])
+@pytest.mark.parametrize("start", [16, 480, 4896])
+def test_a_running_sequence_has_the_mean_of_what_each_step_holds(window, start):
+    """Over the 16 places that the last token may have in its block; a window that is filled within
+    them has a mean of its own."""
+    if window is not None and start < window <= start + 17:
+        return
+    steps = [_held_at(cached, window, 16) for cached in range(start, start + 16)]
+    found = _running_blocks(Kind(1, 1.0, window), start + 7.5, 16, 1)
+    assert found == pytest.approx(sum(steps) / 16)
+
+
+def test_states_of_a_running_sequence_are_as_many_as_are_kept():
+    assert _running_blocks(Kind(1, 0.0, None, 900.0), 5000, 16, 2) == 2
+    assert _running_blocks(Kind(1, 4.0, None, 900.0), 5000, 16, 2) == 1
+
+
+def test_windows_give_back_in_decoding_what_a_prompt_may_take(monkeypatch):
+    """Five layers keep everything, five times five a window of 1,024: 161 blocks each and one more
+    for 5,100 tokens beside 16,384 in flight, but 4,998/16 and half a block, and 1,023/16 and one,
+    on the average; prompts have 5 x 16,384/16 blocks more."""
+    kinds = [Kind(5, 100.0), Kind(25, 100.0, 1024.0)]
+    monkeypatch.setattr(pools, "kinds_of", lambda _share: kinds)
+    made = paged_layout(share(), Load(1, 4894, 5100), 16, 16384)
+    assert made.sequence_units == 319 + 5 * (319 + 1)
+    running = 4998 / 16 + 15 / 32 + 5 * (1023 / 16 + 1)
+    assert (made.running_units, made.reading_units) == (pytest.approx(running), 5 * 1024)
+    pool = 100_000 * made.unit_bytes
+    assert made.running(pool) == pytest.approx((100_000 - 5120) / running)
+    assert made.running(1918 * made.unit_bytes) < 1  # not one has room
+    assert made.running(1919 * made.unit_bytes) == 1
+    short = paged_layout(share(), Load(1, 900, 1000), 16, 16384)
+    assert short.reading_units == 0  # no window is full
+    spread = Load(1, 4894, 5100, ((0.5, 500.0), (0.5, 9000.0)))
+    mean = (501 / 16 + 15 / 32 + 9001 / 16 + 15 / 32) / 2
+    mean += 5 * (501 / 16 + 15 / 32 + 1023 / 16 + 1) / 2
+    assert paged_layout(share(), spread, 16, 16384).running_units == pytest.approx(mean)
+
+
+def test_an_engine_that_lays_aside_what_a_sequence_may_take_runs_as_many_as_have_room():
+    assert Layout(30.0, 16, 2.0, 3.5).running(1000.0) == pytest.approx(1000 / 105)
 
 
 @pytest.mark.parametrize(

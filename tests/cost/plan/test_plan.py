@@ -34,11 +34,11 @@ def test_no_layout_tried_one_by_one_beats_the_plan():
 
 
 def test_stages_that_are_worth_less_than_a_thirtieth_come_after_a_device_each():
-    """Two H100s as stages hold 840 users of an 8B in fp8, one 391, at the same tokens a second."""
+    """Two H100s as stages hold 932 users of an 8B in fp8, one 433, at the same tokens a second."""
     found = tf.plan("llama-3.1-8b", "h100", dtypes=["fp8"]).choices[0]
     assert (found.plan.devices, found.replicas) == (1, 8)
     one, two = (
-        tf.serving("llama-3.1-8b", "h100", dtype="fp8", profile="vllm", pp=pp, tp=1, users=422 * pp)
+        tf.serving("llama-3.1-8b", "h100", dtype="fp8", profile="vllm", pp=pp, tp=1, users=470 * pp)
         for pp in (1, 2)
     )
     assert 1 < two.tokens_per_s_device / one.tokens_per_s_device < 1.03
@@ -206,7 +206,7 @@ def test_what_blocks_is_said():
     assert "not one sequence fits" in too_large.nearest
 
 
-@pytest.mark.parametrize(("most", "users"), [(1, 10), (3, 200), (1, None)])
+@pytest.mark.parametrize(("most", "users"), [(1, 10), (3, 250), (1, None)])
 def test_the_devices_that_would_do_are_the_fewest_that_do(most, users):
     """Asked with as many it is done, with one fewer not."""
     gpu = "h100" if users else "rtx 4090"

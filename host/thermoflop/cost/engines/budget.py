@@ -47,6 +47,8 @@ GGUF_SLACK, GGML_DOUBT = 0.015, 0.35e9
 # lies in it.
 VLLM_SEEN, VLLM_UNSEEN, VLLM_LATER = 0.25 * GIB, 0.9 * GIB, 1.3 * GIB
 SEEN_BELOW, NEWEST_READ = (0, 20), (0, 31)
+# So many times the sequences that have room in full run at once before it is said.
+NOTABLY = 1.1
 # What engines call the most sequences that they run at once.
 MOST_AT_ONCE = {
     "vllm": "max_num_seqs", "sglang": "max_running_requests", "tensorrt-llm": "max_batch_size",
@@ -152,6 +154,12 @@ class EngineMemory:
             assumed=f"{self.engine}: {words}{self._metal()}",
             recalled=self.device.recalls("memory"),
         )  # fmt: skip
+
+    def running(self, share: Share, load: Load) -> float | None:
+        """Sequences of a load for which the pool has room at once while they are served; None where
+        they need none."""
+        footprint, layout = self.divide(share, load)
+        return layout.running(footprint.cache_bytes)
 
     def doubt(self, footprint: Footprint) -> tuple[float, float]:
         """Bytes by which an engine takes less, and more, than is predicted in 80 % of runs: of its
@@ -269,6 +277,12 @@ def _notes(layout: Layout, pool: float, context: int) -> tuple[str, ...]:
         size = f"{layout.unit_bytes / MIB:,.3g} MiB ({layout.block_size:,} tokens)"
         found.append(
             f"a sequence of {context:,} takes {layout.sequence_units:,g} blocks of {size}: {held}"
+        )
+    running = layout.running(pool) or 0.0
+    if running > NOTABLY * (layout.sequences(pool) or 0.0):
+        found.append(
+            f"about {int(running):,} run at once while served: each takes blocks as it grows"
+            + ", and its windows give back those that they have left" * bool(windows)
         )
     if times is not None and times < 1:
         found.append(

@@ -115,11 +115,14 @@ class Footprint:
 
 @record
 class Load:
-    """What is asked of an engine: sequences at once, tokens of a prompt and of a sequence."""
+    """What is asked of an engine: sequences at once, tokens of a prompt and of a sequence.
+    ``cached`` are tokens that sequences have while they decode, each number with its share of the
+    time; (): so many as the prompt and half of what is generated."""
 
     sequences: int
     prompt: int
     context: int
+    cached: tuple[tuple[float, float], ...] = ()
 
     def of_length(self, context: int) -> Load:
         """The same with sequences of another length, of which as many tokens are generated."""

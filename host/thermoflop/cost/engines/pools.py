@@ -87,6 +87,8 @@ class Layout:
     longest: int | None = None
     longest_units: float = 0.0
     by_longest: bool = False
+    running_units: float | None = None
+    reading_units: float = 0.0
 
     @property
     def sequence_bytes(self) -> float:
@@ -115,9 +117,16 @@ class Layout:
         """Sequences of the context for which a pool has room; None where they need none."""
         return pool_bytes / self.sequence_bytes if self.sequence_bytes else None
 
+    def running(self, pool_bytes: float) -> float | None:
+        """Sequences that run at once where each takes blocks as it grows, and one has room."""
+        found = self.sequences(pool_bytes)
+        if found is None or found < 1 or not self.running_units:
+            return found
+        return max(1.0, (pool_bytes / self.unit_bytes - self.reading_units) / self.running_units)
+
 
 def paged_layout(
-    share: Share, context: int, block: int, in_flight: int, longest: int | None = None,
+    share: Share, load: Load, block: int, in_flight: int, longest: int | None = None,
     copies: int = 1, by_longest: bool = False,
 ) -> Layout:  # fmt: skip
     """vLLM's pool: blocks of ``block`` tokens, shared by groups of layers. A state is kept
@@ -131,12 +140,25 @@ def paged_layout(
             for kind, each, many in zip(kinds, blocks, groups, strict=True)
         ]
 
-    units = needed(context)
+    units, cached = needed(load.context), load.cached or ((1.0, (load.prompt + load.context) / 2),)
+    running = sum(
+        many * part * _running_blocks(kind, tokens, each, copies)
+        for part, tokens in cached
+        for kind, each, many in zip(kinds, blocks, groups, strict=True)
+    )
+    reading = sum(  # a window keeps what it has read of a prompt until the batch is computed
+        many * in_flight / each
+        for kind, each, many in zip(kinds, blocks, groups, strict=True)
+        if kind.window is not None and load.prompt > kind.window
+    )
     windows = sum(n for kind, n in zip(kinds, units, strict=True) if kind.window is not None)
     states = sum(n for kind, n in zip(kinds, units, strict=True) if kind.state_bytes)
     whole = min(blocks, default=block)
     most = sum(needed(longest)) if longest is not None else 0
-    return Layout(page, whole, sum(groups), sum(units), windows, states, longest, most, by_longest)
+    return Layout(
+        page, whole, sum(groups), sum(units), windows, states, longest, most, by_longest,
+        running, reading,
+    )  # fmt: skip
 
 
 def _blocks(kinds: list[Kind], block: int) -> tuple[list[int], float, list[int]]:
@@ -169,6 +191,19 @@ def _blocks_of(kind: Kind, context: int, block: int, in_flight: int, copies: int
     return ceil(held / block) + 1
 
 
+def _running_blocks(kind: Kind, cached: float, block: int, copies: int) -> float:
+    """Blocks of one group that a sequence has on the average while it decodes: vLLM's scheduler
+    takes one as it is filled (``allocate_slots`` of v1/core/kv_cache_manager.py), and frees those
+    of which a window has no token any more (``remove_skipped_blocks``, with the
+    ``get_num_skipped_tokens`` of SlidingWindowManager: cached - window + 1, of 0.11 to 0.31)."""
+    if kind.state_bytes:
+        return 1.0 if kind.token_bytes else float(copies)
+    tokens = cached + 1  # the one that is computed has a place, too
+    if kind.window is None or tokens <= kind.window:
+        return tokens / block + (block - 1) / (2 * block)  # the last block is half full
+    return (kind.window - 1) / block + 1
+
+
 def _vllm(share: Share, load: Load, options: Mapping[str, Any], in_flight: int) -> Layout:
     """vLLM, by version: what counts tokens, how many batches are in flight, and whether prefixes
     of models with recurrent states are cached, each of whose states is then kept twice."""
@@ -178,7 +213,7 @@ def _vllm(share: Share, load: Load, options: Mapping[str, Any], in_flight: int) 
     if cached is None:
         cached = version >= STATES_CACHED
     return paged_layout(
-        share, load.context, options["block_size"], batches * in_flight,
+        share, load, options["block_size"], batches * in_flight,
         options["max_model_len"], 2 if cached else 1, version >= BY_LONGEST,
     )  # fmt: skip
 

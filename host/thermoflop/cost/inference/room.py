@@ -148,6 +148,13 @@ class Room:
         )
         return found if limit is None else min(found, limit)
 
+    def running(self, share: Share, load: Load) -> int:
+        """The most sequences that memory holds at once while they are served."""
+        if self.engine is None:
+            return self.most(share, load)
+        held, limit = self.engine.running(share, load), self.engine.divide(share, load)[0].sequences
+        return int(min(LARGEST if held is None else held, LARGEST if limit is None else limit))
+
 
 def largest(holds: Callable[[int], bool], most: int = LARGEST) -> int:
     """The largest whole number for which something holds that holds for all smaller ones; or 0."""

@@ -60,7 +60,11 @@ def _servers(model: Model, device: Device, share: Share) -> dict[str, EngineMemo
 
 
 def _most(memory: EngineMemory, share: Share, load: Load) -> int:
-    """The most sequences of which an engine holds the cache, whatever it runs at once."""
+    """The most sequences of which an engine holds the cache, whatever it runs at once: in full, or
+    as they are met where that is asked."""
+    if load.cached:
+        running = memory.running(share, load)
+        return LARGEST if running is None else int(running)
     return largest(lambda count: bool(memory.memory(share, replace(load, sequences=count)).fits))
 
 

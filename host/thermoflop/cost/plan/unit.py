@@ -95,7 +95,7 @@ def largest_batch(room: Room, share: Share, lengths: Lengths, grid: Any) -> int:
     Without an engine's own rule, bytes grow evenly between the points of the grid.
     """
     if room.engine is not None:
-        held = room.engine.budget(share, load_of(lengths)).sequences
+        held = room.engine.running(share, load_of(lengths))
         return MOST if held is None else int(min(held, MOST))
     memory = memory_of(share, room.device, lengths.prompt, lengths.tokens, grid)
     total = np.broadcast_to(memory.total_bytes, grid.shape)

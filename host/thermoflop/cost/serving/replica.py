@@ -29,11 +29,11 @@ TABLED = 48  # numbers of sequences that step times are computed at, where more 
 
 
 def _held(room: Room, setting: Setting, load: Load) -> int:
-    """Sequences that memory holds, as ``fit`` says: of cards that are not alike, in whole layers
-    where the engine splits those, or none is named."""
+    """Sequences that memory holds while they are served: of cards that are not alike, in whole
+    layers where the engine splits those, or none is named."""
     cards = setting.cards
     if not cards or not (setting.asked is None or room.splits == "layers"):
-        return room.most(setting.share, load)
+        return room.running(setting.share, load)
     from thermoflop.cost.inference.unequal import Split
     from thermoflop.cost.work.share import Layout
 
@@ -108,9 +108,11 @@ class Replica:
 
 
 def load_of(lengths: Lengths) -> Load:
-    """One sequence of mean lengths, as memory is asked for it."""
+    """One sequence of mean lengths, as memory is asked for it, and what is met of it."""
     prompt = round(lengths.prompt)
-    return Load(1, prompt, prompt + round(lengths.tokens))
+    made = lengths.context - lengths.prompt
+    cached = tuple((part, each + made) for part, each in lengths.prompts)
+    return Load(1, prompt, prompt + round(lengths.tokens), cached)
 
 
 def joules_of(
