@@ -183,7 +183,8 @@ def test_sglangs_static_part_is_of_what_is_free_before_loading(tp, link):
     work = 2 * 2048 * (4 * WIDTH + (2 * WIDTH + 2 * KEY_WIDTH) / tp)
     work += 2 * 2048 * 2 * (WIDTH + 2 * INNER / tp)
     found = footprint("sglang", device, part)
-    assert found.settled == {"mem_fraction_static": static}
+    pools = {"page_size": 1, "swa_full_tokens_ratio": 0.8}
+    assert found.settled == {"mem_fraction_static": static, **pools}
     assert found.activation_bytes == exactly(work)
     assert found.usable_bytes == exactly(static * free + work)
     assert found.outside_bytes == exactly(VISIBLE - free + (512 + 2 * 256) * MIB)
@@ -329,7 +330,7 @@ def test_what_engines_held_lies_on_both_sides_of_what_is_predicted():
 # llmapi/llm_args.py of TensorRT-LLM, common/arg.cpp of llama.cpp, envconfig of Ollama.
 DEFAULTS: dict[str, dict[str, Any]] = {
     "vllm": {"block_size": 16, "enforce_eager": False},
-    "sglang": {"page_size": 1, "swa_full_tokens_ratio": 0.8},
+    "sglang": {},
     "tensorrt-llm": {"free_gpu_memory_fraction": 0.9, "max_batch_size": 2048,
                      "max_num_tokens": 8192, "tokens_per_block": 32, "backend": "pytorch"},
     "llama.cpp": {"ubatch_size": 512, "batch_size": 2048, "flash_attn": True, "swa_full": False,

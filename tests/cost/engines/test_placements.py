@@ -273,34 +273,6 @@ def test_an_engine_that_lays_aside_what_a_sequence_may_take_runs_as_many_as_have
 
 
 @pytest.mark.parametrize(
-    ("kinds", "context", "sequence", "token"),
-    [
-        ([Kind(6, 100.0)], 161, 11 * 16 * 600, 600),
-        # the pool of windows has 0.8 times the tokens: 8 + 1 pages of 16 for a window of 128
-        ([Kind(2, 100.0), Kind(4, 100.0, 128.0)], 64, 5 * 16 * 520, 520),
-        ([Kind(2, 100.0), Kind(4, 100.0, 128.0)], 160, 11.25 * 16 * 520, 520),
-        ([Kind(2, 100.0), Kind(4, 100.0, 128.0)], 320, 20 * 16 * 520, 520),
-        ([Kind(4, 100.0, 128.0)], 320, 9 * 16 * 400, 400),  # no other pool to be a share of
-        # states have 0.9 parts of room beside 1 of tokens, and a sequence the larger share
-        ([Kind(2, 100.0), Kind(4, 0.0, None, 9000.0)], 1, 36_000 * 1.9 / 0.9, 380),
-        ([Kind(2, 100.0), Kind(4, 0.0, None, 9000.0)], 1600, 1600 * 200 * 1.9, 380),
-        ([Kind(4, 0.0, None, 9000.0)], 1600, 36_000, None),
-    ],
-)
-def test_sglang_has_pools_apart_and_a_sequence_the_largest_share(
-    monkeypatch, kinds, context, sequence, token
-):
-    monkeypatch.setattr(pools, "kinds_of", lambda _: kinds)
-    options = {"page_size": 16, "swa_full_tokens_ratio": 0.8}
-    made = pools._sglang(share(), Load(1, 1, context), options, 0)
-    assert made.sequence_bytes == pytest.approx(sequence)
-    if token is not None:
-        assert made.unit_bytes * made.token_units / made.block_size == pytest.approx(token)
-    else:
-        assert (made.unit_bytes, made.block_size, made.token_units) == (sequence, 1, 0)
-
-
-@pytest.mark.parametrize(
     ("kinds", "context", "unit", "units"),
     [
         ([Kind(6, 100.0)], 161, 32 * 600, 6),

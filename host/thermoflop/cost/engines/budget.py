@@ -19,7 +19,9 @@ from thermoflop.cost.engines.footprint import (
 from thermoflop.cost.engines.generation import text_of
 from thermoflop.cost.engines.options import OPTIONS, read_options, version_numbers
 from thermoflop.cost.engines.placement import outside_bytes
-from thermoflop.cost.engines.pools import LAYOUTS, Layout
+from thermoflop.cost.engines.pools import LAYOUTS as POOLS
+from thermoflop.cost.engines.pools import Layout
+from thermoflop.cost.engines.sglang_cache import sglang_layout, states_note
 from thermoflop.cost.memory import Memory, beside_bytes
 from thermoflop.errors import UsageError
 
@@ -49,6 +51,7 @@ VLLM_SEEN, VLLM_UNSEEN, VLLM_LATER = 0.25 * GIB, 0.9 * GIB, 1.3 * GIB
 SEEN_BELOW, NEWEST_READ = (0, 20), (0, 31)
 # So many times the sequences that have room in full run at once before it is said.
 NOTABLY = 1.1
+LAYOUTS = {**POOLS, "sglang": sglang_layout}
 # What engines call the most sequences that they run at once.
 MOST_AT_ONCE = {
     "vllm": "max_num_seqs", "sglang": "max_running_requests", "tensorrt-llm": "max_batch_size",
@@ -148,7 +151,8 @@ class EngineMemory:
         taken = footprint.activation_bytes + reserve
         less, more = (each / taken if taken else 0.0 for each in self.doubt(footprint))
         return Memory(
-            footprint.weight_bytes, max(slots, load.sequences) * layout.sequence_bytes,
+            footprint.weight_bytes,
+            layout.fixed_bytes + max(slots, load.sequences) * layout.sequence_bytes,
             footprint.activation_bytes, reserve, self.device.memory_bytes,
             spread=(1 - less, 1 + more), spread_bytes=taken,
             assumed=f"{self.engine}: {words}{self._metal()}",
@@ -284,6 +288,8 @@ def _notes(layout: Layout, pool: float, context: int) -> tuple[str, ...]:
             f"about {int(running):,} run at once while served: each takes blocks as it grows"
             + ", and its windows give back those that they have left" * bool(windows)
         )
+    if said := states_note(layout, pool):
+        found.append(said)
     if times is not None and times < 1:
         found.append(
             f"not one sequence of max_model_len {longest:,} has room, without which it does not "

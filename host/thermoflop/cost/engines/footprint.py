@@ -14,6 +14,7 @@ from thermoflop.base.record import record
 from thermoflop.cost.engines.graphs import compute_buffer
 from thermoflop.cost.engines.options import version_numbers
 from thermoflop.cost.engines.placement import Placement, place
+from thermoflop.cost.engines.sglang_choices import most_requests, settled
 from thermoflop.cost.hardware.device import Device, is_its_hosts
 from thermoflop.cost.memory import kv_bytes, weight_bytes
 from thermoflop.cost.work.share import Share
@@ -293,8 +294,8 @@ def _sglang(share: Share, device: Device, options: Mapping[str, Any], _load: Loa
     graphs = SGLANG_RESERVE[2] * _sglang_sizes(device, plan.tp, options)[1]
     outside = visible_bytes(device) - free + work - rest + (SGLANG_RESERVE[0] + graphs) * MIB
     return Footprint(
-        part * free + rest, weight_bytes(share), rest, sequences=options["max_running_requests"],
-        settled={"mem_fraction_static": part}, outside_bytes=outside,
+        part * free + rest, weight_bytes(share), rest, sequences=most_requests(share, options),
+        settled={"mem_fraction_static": part, **settled(share, options)}, outside_bytes=outside,
     )  # fmt: skip
 
 

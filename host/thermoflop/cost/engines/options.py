@@ -27,9 +27,10 @@ _VERSION = r"\d{1,3}\.\d{1,2}((\.|rc)[\w.+-]*)?"
 class Option:
     """An option: its name and shorter ones, what values it takes, and its default.
 
-    ``kind``: ``share`` (above 0, up to 1), ``whole`` (from ``least``), ``version``, ``flag``,
-    ``format`` (of the cache) or ``choice`` of ``values``. ``left``: what leaves a number without a
-    default to the engine, and ``unset`` what the engine then takes, in words.
+    ``kind``: ``share`` (above 0, up to 1), ``ratio`` (above 0, up to 100), ``whole`` (from
+    ``least``), ``version``, ``flag``, ``format`` (of the cache) or ``choice`` of ``values``.
+    ``left``: what leaves a number without a default to the engine, and ``unset`` what the engine
+    then takes, in words.
     """
 
     name: str
@@ -90,8 +91,17 @@ OPTIONS: Mapping[str, tuple[Option, ...]] = {
         Option("chunked_prefill_size", "whole", left=_FREE, unset=_BY_CARD),
         Option("cuda_graph_max_bs", "whole", unset=_BY_CARD),
         Option("max_running_requests", "whole", unset="as many as fit"),
-        Option("page_size", "whole", 1),
-        Option("swa_full_tokens_ratio", "share", 0.8),
+        Option("page_size", "whole", unset="1, 256 of DeepSeek V4"),
+        Option("swa_full_tokens_ratio", "share", unset="0.8, 0.1 of DeepSeek V4"),
+        Option("mamba_full_memory_ratio", "ratio", unset="0.9"),
+        Option("max_mamba_cache_size", "whole", unset="by mamba_full_memory_ratio"),
+        Option("mamba_radix_cache_strategy", "choice", None, ("mamba_scheduler_strategy",),
+               values=("auto", "no_buffer", "extra_buffer", "extra_buffer_lazy"),
+               unset="extra_buffer, no_buffer of LFM2 and before 0.5.15"),
+        Option("mamba_ssm_dtype", "choice", values=("float32", "bfloat16", "float16"),
+               unset="float32"),
+        Option("disable_radix_cache", "flag", unset="false"),
+        Option("speculative_num_draft_tokens", "whole", unset="none"),
         Option("kv_cache_dtype", "format", values=_CACHE, unset="auto"),
     ),
     "tensorrt-llm": (
@@ -172,14 +182,21 @@ def _plain(name: str) -> str:
 
 def _read(option: Option, value: Any) -> Any:
     """The value of an option. UsageError, saying what was expected."""
-    read = {"share": _share, "whole": _whole, "version": _version, "flag": _flag}.get(option.kind)
+    read = {
+        "share": _share,
+        "ratio": _ratio,
+        "whole": _whole,
+        "version": _version,
+        "flag": _flag,
+    }.get(option.kind)
     found = _choice(option, value) if read is None else read(option, value)
     words = option.left if option.kind in ("format", "whole", "version") else ()
     left = option.default is None and str(value).strip().lower() in words  # to the engine
     if found is not None or left:
         return found
     expected = {
-        "share": "a share above 0, up to 1", "flag": "true or false",
+        "share": "a share above 0, up to 1", "ratio": "a number above 0, up to 100",
+        "flag": "true or false",
         "version": _version_asked(value), "whole": f"a whole number from {option.least}",
     }.get(option.kind, f"one of {', '.join(option.values)}")  # fmt: skip
     raise UsageError(f"{option.name}={value!s:.40} makes no sense: expected {expected}")
@@ -214,6 +231,14 @@ def _share(_option: Option, value: Any) -> float | None:
         return None
     number = number / 100 if percent else number
     return number if 0 < number <= 1 else None
+
+
+def _ratio(_option: Option, value: Any) -> float | None:
+    try:
+        number = 0.0 if isinstance(value, bool) else float(value)
+    except (TypeError, ValueError):
+        return None
+    return number if 0 < number <= 100 else None
 
 
 def _whole(option: Option, value: Any) -> int | None:

@@ -28,9 +28,6 @@ from thermoflop.model.architecture.cache import layer_caches
 BY_LONGEST, TWO_BATCHES, STATES_CACHED = (0, 21), (0, 26), (0, 28)
 # Layers of one kind that fill blocks of another up to this much are padded to it (vLLM).
 PADDED = 1.25
-# SGLang's share of what is left for recurrent states, against that for tokens
-# (``mamba_full_memory_ratio`` of server_args.py).
-SGLANG_STATES = 0.9
 
 
 @record
@@ -44,8 +41,9 @@ class Kind:
     state_bytes: float = 0.0
 
 
-def kinds_of(share: Share) -> list[Kind]:
-    """The kinds of layers on the fullest stage; all that keep every token are one."""
+def kinds_of(share: Share, state_width: float = STATE_BYTES) -> list[Kind]:
+    """The kinds of layers on the fullest stage; all that keep every token are one. A state's
+    elements are ``state_width`` bytes wide."""
     wide = share.precision.activation_bytes
     counts: dict[tuple[float, float | None, float], float] = {}
     for stack in share.description.stacks:
@@ -54,7 +52,7 @@ def kinds_of(share: Share) -> list[Kind]:
                 for cache in layer_caches(run.layer):
                     window = None if cache.window is None else float(cache.window)
                     inputs = float(cache.inputs)  # of a convolution: as wide as activations
-                    state = (float(cache.state_elements) - inputs) * STATE_BYTES + inputs * wide
+                    state = (float(cache.state_elements) - inputs) * state_width + inputs * wide
                     key = (float(cache.elements), window, state)
                     counts[key] = counts.get(key, 0.0) + float(run.times)
     width = share.precision.kv_bytes / share.plan.cp
@@ -76,7 +74,10 @@ class Layout:
     """A pool cut into units of ``unit_bytes``: how many a block of ``block_size`` tokens takes, and
     how many a sequence of the context that was asked for, ``window_units`` of them of layers with a
     window and ``state_units`` of recurrent states. ``longest`` and ``longest_units``: the longest
-    sequence that is served, where that is known; ``by_longest``: the engine counts tokens by it."""
+    sequence that is served, where that is known; ``by_longest``: the engine counts tokens by it.
+
+    ``fixed_bytes`` of the pool are for no token; where states have a pool apart, a running sequence
+    has ``states_each`` of ``state_bytes``, in ``states_share`` of all."""
 
     unit_bytes: float
     block_size: int
@@ -89,6 +90,10 @@ class Layout:
     by_longest: bool = False
     running_units: float | None = None
     reading_units: float = 0.0
+    fixed_bytes: float = 0.0
+    states_each: int = 0
+    state_bytes: float = 0.0
+    states_share: float = 0.0
 
     @property
     def sequence_bytes(self) -> float:
@@ -108,14 +113,15 @@ class Layout:
         """The same as many times the longest sequence, or by the block."""
         if not (self.unit_bytes and self.token_units):
             return 0
-        units = int(pool_bytes / self.unit_bytes)
+        units = int(max(0.0, pool_bytes - self.fixed_bytes) / self.unit_bytes)
         if by_longest and self.longest is not None and self.longest_units:
             return int(units / self.longest_units * self.longest)
         return int(units / self.token_units) * self.block_size
 
     def sequences(self, pool_bytes: float) -> float | None:
         """Sequences of the context for which a pool has room; None where they need none."""
-        return pool_bytes / self.sequence_bytes if self.sequence_bytes else None
+        left = max(0.0, pool_bytes - self.fixed_bytes)
+        return left / self.sequence_bytes if self.sequence_bytes else None
 
     def running(self, pool_bytes: float) -> float | None:
         """Sequences that run at once where each takes blocks as it grows, and one has room."""
@@ -218,27 +224,6 @@ def _vllm(share: Share, load: Load, options: Mapping[str, Any], in_flight: int) 
     )  # fmt: skip
 
 
-def _sglang(share: Share, load: Load, options: Mapping[str, Any], _in_flight: int) -> Layout:
-    """SGLang: a pool for layers that keep everything, one of 0.8 times its tokens for windows
-    (``swa_full_tokens_ratio``), and one for states; a sequence takes the largest of its shares."""
-    page, ratio, kinds = options["page_size"], options["swa_full_tokens_ratio"], kinds_of(share)
-    states = sum(kind.layers * kind.state_bytes for kind in kinds)
-    whole = sum(kind.layers * kind.token_bytes for kind in kinds if kind.window is None)
-    windowed = sum(kind.layers * kind.token_bytes for kind in kinds if kind.window is not None)
-    ratio = ratio if whole else 1.0
-    token = whole + windowed * ratio
-    if not token:
-        return Layout(states, 1, 0, 1)
-    apart = 1 + SGLANG_STATES if states else 1.0
-    context = -(-load.context // page)
-    window = max((kind.window for kind in kinds if kind.window is not None), default=None)
-    kept = 0.0 if window is None else min(context, -(-window // page) + 1) / ratio
-    units = max(context if whole else 0.0, kept) * apart
-    if states:
-        units = max(units, states * apart / SGLANG_STATES / (token * page))
-    return Layout(token * page, page, apart, units)
-
-
 def _tensorrt(share: Share, load: Load, options: Mapping[str, Any], _in_flight: int) -> Layout:
     """TensorRT-LLM: every layer keeps every token unless ``max_attention_window`` is given."""
     block, kinds = options["tokens_per_block"], kinds_of(share)
@@ -265,6 +250,6 @@ def _transformers(share: Share, load: Load, _o: Mapping[str, Any], _in_flight: i
 
 
 LAYOUTS: Mapping[str, Callable[[Share, Load, Mapping[str, Any], int], Layout]] = {
-    "vllm": _vllm, "sglang": _sglang, "tensorrt-llm": _tensorrt, "llama.cpp": _llama,
+    "vllm": _vllm, "tensorrt-llm": _tensorrt, "llama.cpp": _llama,
     "transformers": _transformers, "autoawq": _transformers,
 }  # fmt: skip

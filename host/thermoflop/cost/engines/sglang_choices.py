@@ -1,0 +1,110 @@
+"""What SGLang chooses for a model where its options are left to it: pages, pools, requests at once.
+
+Read in sgl-project/sglang, main of July 2026 (0.5.15 and 0.5.16): ``_calculate_mamba_ratio`` and
+``resolve_max_num_reqs`` of srt/mem_cache/kv_cache_configurator.py (commit 5435eba; before,
+model_executor/model_runner_kv_cache_mixin.py, commit 001ccef), ``_mamba_radix_cache_resolution`` of
+srt/arg_groups/overrides.py (commit bc0c93b), srt/arg_groups/deepseek_v4_hook.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from thermoflop.cost.work.share import Share
+from thermoflop.model.architecture.recurrences import Recurrence
+from thermoflop.model.architecture.sparse import CompressedAttention
+
+# States that a running request has: its own, that of the prefix it matched, and one for what it
+# leaves to the cache (MAMBA_CACHE_SIZE_MAX_RUNNING_REQUESTS_RATIO); and those between which the
+# scheduler that overlaps steps goes to and fro (MAMBA_CACHE_V2_ADDITIONAL_RATIO_OVERLAP, _LAZY).
+STATES = 3
+MORE_STATES = {"no_buffer": 0, "extra_buffer": 2, "extra_buffer_lazy": 1}
+# Memory of states against that of keys and values (``mamba_full_memory_ratio``), tokens of the pool
+# of windows against the other's (``swa_full_tokens_ratio``), and a page: of all models, and of
+# DeepSeek V4 (``apply_deepseek_v4_defaults``).
+STATE_RATIO = 0.9
+WINDOW_RATIO, PAGE = 0.8, 1
+COMPRESSED_WINDOW_RATIO, COMPRESSED_PAGE = 0.1, 256
+# Requests at once of a server where nothing is said: of DeepSeek V4, and while tokens are drafted
+# (``_handle_speculative_decoding`` of server_args.py).
+COMPRESSED_REQUESTS, DRAFTING_REQUESTS = 256, 48
+
+
+def is_recurrent(share: Share) -> bool:
+    """Whether layers keep recurrent states."""
+    return any(isinstance(mixer, Recurrence) for mixer in share.description.mixers)
+
+
+def is_compressed(share: Share) -> bool:
+    """Whether attention meets compressed entries (DeepSeek V4)."""
+    return any(isinstance(mixer, CompressedAttention) for mixer in share.description.mixers)
+
+
+def settled(share: Share, options: Mapping[str, Any]) -> dict[str, Any]:
+    """The options that decide on the pools of a model, with what is left to the engine."""
+    compressed = is_compressed(share)
+    page = COMPRESSED_PAGE if compressed else PAGE
+    ratio = COMPRESSED_WINDOW_RATIO if compressed else WINDOW_RATIO
+    found = {
+        "page_size": options["page_size"] or page,
+        "swa_full_tokens_ratio": options["swa_full_tokens_ratio"] or ratio,
+    }
+    if is_recurrent(share):
+        found["mamba_full_memory_ratio"] = options["mamba_full_memory_ratio"] or STATE_RATIO
+        found["mamba_radix_cache_strategy"] = _strategy(share, options)
+    return found
+
+
+def _strategy(share: Share, options: Mapping[str, Any]) -> str | None:
+    """How prefixes of states are cached; None where they are not. Of models whose states are a
+    convolution's inputs alone (LFM2) there is no further buffer (``_MAMBA_EXTRA_BUFFER_ARCHS``)."""
+    if options["disable_radix_cache"]:
+        return None
+    if options["mamba_radix_cache_strategy"] not in (None, "auto"):
+        return str(options["mamba_radix_cache_strategy"])
+    states = (mixer for mixer in share.description.mixers if isinstance(mixer, Recurrence))
+    more = any(mixer.kept_elements > mixer.kept_window for mixer in states)
+    return "extra_buffer" if more else "no_buffer"
+
+
+def states_each(share: Share, options: Mapping[str, Any]) -> int:
+    """States of the pool for each request that runs."""
+    strategy = _strategy(share, options)
+    return 1 if strategy is None else STATES + MORE_STATES[strategy]
+
+
+def apart(share: Share) -> int:
+    """Groups of devices between which a server's requests are divided: its replicas where their
+    attention is apart and they share experts, else each is a server of its own."""
+    plan = share.plan
+    return plan.dp if plan.ep > plan.tp else 1
+
+
+def states_asked(share: Share, options: Mapping[str, Any]) -> int | None:
+    """States of the pool where an option says how many; None where the pool's share of memory
+    does."""
+    if not is_recurrent(share):
+        return None
+    asked = options["max_mamba_cache_size"]
+    if asked is None and options["disable_radix_cache"]:
+        asked = _requests(share, options)
+    return None if asked is None else max(1, asked // apart(share))
+
+
+def _requests(share: Share, options: Mapping[str, Any]) -> int | None:
+    """Requests that a server runs at once at most, where that is said, or usual."""
+    if options["max_running_requests"] is not None:
+        return int(options["max_running_requests"])
+    usual = [COMPRESSED_REQUESTS] * is_compressed(share)
+    usual += [DRAFTING_REQUESTS] * bool(options["speculative_num_draft_tokens"])
+    return min(usual, default=None)
+
+
+def most_requests(share: Share, options: Mapping[str, Any]) -> int | None:
+    """Requests that a replica runs at once at most; None: as many as memory holds."""
+    requests, states = _requests(share, options), states_asked(share, options)
+    found = [] if requests is None else [max(1, requests // apart(share))]
+    if states is not None:
+        found.append(max(1, states // states_each(share, options)))
+    return min(found, default=None)
