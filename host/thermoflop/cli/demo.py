@@ -68,9 +68,10 @@ def _play(args: argparse.Namespace) -> DemoResult:
 
 def _print_result(result: DemoResult, picture: Path, page: Path, args: argparse.Namespace) -> None:
     from thermoflop.report.html import predicted
-    from thermoflop.report.summary import summarize_run, summary_lines
+    from thermoflop.report.summary import summarize, summary_lines
     from thermoflop.report.terminal.demo import work_lines
     from thermoflop.runs.analysis.analyze import analyze
+    from thermoflop.runs.folder.reader import RunReader
 
     outcome, stage = result.outcome, result.stage
     analysis = analyze(outcome.folder)
@@ -90,7 +91,9 @@ def _print_result(result: DemoResult, picture: Path, page: Path, args: argparse.
         "counters": counters,
         "summary": outcome.run["summary"],
     }
-    lines = work_lines(result) + summary_lines(summarize_run(outcome.folder), counters, clocks)
+    lines = work_lines(result) + summary_lines(
+        summarize(RunReader(outcome.folder)), counters, clocks
+    )
     lines += ["", *predicted.lines(analysis), ""]
     files = {"folder": outcome.folder, "picture": picture, "report": page}
     lines += [f"{name:<12} {path}" for name, path in files.items()]

@@ -14,6 +14,7 @@ _OPTIONS = (
     "encoder", "recompute", "recomputed", "zero", "shard", "optimizer", "in_backward", "loss",
     "lora", "lora_targets", "base_dtype", "kept_dtype", "offload", "host_gb_s", "lengths", "padded",
     "node_size", "network_gb_s", "attention", "dtype", "tokens", "price", "profile",
+    "expert_overlap", "stage_overlap", "tensor_overlap",
 )  # fmt: skip
 
 
@@ -120,11 +121,9 @@ def run(args: argparse.Namespace) -> int:
     choose_device(args)
     options = {name: getattr(args, name) for name in _OPTIONS}
     model = load(args)
-    options["compiled"] = not args.eager
-    options |= {"virtual": args.interleave, "overlap": args.comm_overlap,
-                "expert_overlap": args.expert_overlap, "stage_overlap": args.stage_overlap,
-                "tensor_overlap": args.tensor_overlap}  # fmt: skip
-    options |= {"sequence_parallel": not args.no_sequence_parallel, "flash": not args.no_flash}
+    options |= {"virtual": args.interleave, "overlap": args.comm_overlap}
+    options |= {"sequence_parallel": not args.no_sequence_parallel, "flash": not args.no_flash,
+                "compiled": not args.eager}  # fmt: skip
     training = train(model, args.hardware, **options)
     print_result(
         args,

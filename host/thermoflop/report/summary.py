@@ -1,16 +1,14 @@
-"""A run's figures in words, and the figures of a run that is read back from its folder."""
+"""The figures of a run's items, and in words."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Any
 
 from thermoflop.pico.settings import merge_settings
 from thermoflop.pico.track import BoardLine
 from thermoflop.pico.wire import Sample, Settings
 from thermoflop.report.messages import describe_bad_line, switches
-from thermoflop.runs.folder.reader import RunReader
 from thermoflop.runs.folder.records import Record
 from thermoflop.runs.summary import Summarizer, Summary
 
@@ -29,11 +27,6 @@ def summarize(items: Iterable[Record]) -> Summary:
         elif isinstance(item.message, Settings):
             merge_settings(settings, item.message.values)
     return summarizer.summary(settings.get("on_c"), settings.get("off_c"))
-
-
-def summarize_run(folder: Path) -> Summary:
-    """The figures of the run in ``folder``, from its samples alone."""
-    return summarize(RunReader(folder))
 
 
 def summary_lines(

@@ -15,13 +15,14 @@ from kit.run_folder import START_S, board_sample, board_settings, event, mark, t
 from thermoflop.errors import InputError
 from thermoflop.pico.track import HostEvent
 from thermoflop.report.html.series import run_series
-from thermoflop.report.summary import summarize_run
+from thermoflop.report.summary import summarize
 from thermoflop.report.terminal import terminal
 from thermoflop.runs.analysis.analyze import analyze
 from thermoflop.runs.analysis.compare import outliers, paired, spread, t_95
 from thermoflop.runs.analysis.figures import Analysis
 from thermoflop.runs.analysis.predicted import _noted
 from thermoflop.runs.analysis.throughput import steps
+from thermoflop.runs.folder.reader import RunReader
 from thermoflop.runs.gpu.sample import GpuSample
 
 
@@ -181,7 +182,7 @@ def test_the_fans_time_is_one_in_report_analysis_and_summary(
     folder = write(tmp_path, records)
     analysis = analyze(folder)
     assert analysis.fan_duty == pytest.approx(0.25)
-    assert summarize_run(folder).fan_duty == pytest.approx(0.25)
+    assert summarize(RunReader(folder)).fan_duty == pytest.approx(0.25)
     series = run_series(analysis)
     spans_s = [end_s - start_s for start_s, end_s in series["fan"]]
     assert spans_s == pytest.approx([24 * every_s, every_s], abs=0.002)

@@ -198,18 +198,11 @@ def engine_of(
 ) -> tuple[EngineMemory | None, tuple[str, str] | None, str]:
     """How a profile's engine, of the version that its name carries, divides a device (None: not
     known), the formats of keys and values that its options ask for, and what it splits."""
-    name, splits = _named_engine(profile)
+    engine = find_profile(profile).engine
+    name = "ollama" if is_ollama(profile) else engine.name
     if not options and not has_options(name):
-        return None, None, splits
-    return *engine_memory(name, device, _with_version(name, profile, options)), splits
-
-
-def _named_engine(profile: str | Profile) -> tuple[str, str]:
-    """The engine of a profile, and how it uses several devices."""
-    if is_ollama(profile):
-        return "ollama", "layers"
-    found = find_profile(profile).engine
-    return found.name, found.splits
+        return None, None, engine.splits
+    return *engine_memory(name, device, _with_version(name, profile, options)), engine.splits
 
 
 def _with_version(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from thermoflop.base.messages import reason
+from thermoflop.base.files import read_toml
 from thermoflop.base.plain import checked_between, is_between
 from thermoflop.base.record import record
 from thermoflop.cost.catalogue.devices import find_device
@@ -42,18 +42,13 @@ def prices_of(price: float | str | None, devices: list[Device]) -> dict[str, Pri
 
 def read_prices(path: str) -> dict[str, Price]:
     """A list in TOML by the catalogue's names; of several prices of a device the latest counts."""
-    import tomllib
     from pathlib import Path
 
     if not Path(path).exists():
         raise UsageError(
             f"price={path!r:.40} makes no sense: expected dollars an hour, or a TOML file"
         )
-    try:
-        raw = tomllib.loads(Path(path).read_text(encoding="utf-8"))
-    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} is no price list in TOML: {reason(error)}") from error
-    entries = raw.get("price")
+    entries = read_toml(Path(path)).get("price")
     if not isinstance(entries, list) or not entries:
         raise InputError(f"{path} has no prices: expected {ENTRIES}")
     prices: dict[str, Price] = {}
