@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from thermoflop.base.record import record
-from thermoflop.cost.engines.graphs import compute_buffer
+from thermoflop.cost.engines.graphs import compute_buffer, hidden_of, vocabulary_of
 from thermoflop.cost.engines.options import version_numbers
 from thermoflop.cost.engines.placement import Placement, place
 from thermoflop.cost.engines.sglang_choices import most_requests, settled
@@ -179,7 +179,7 @@ def seen_bytes(share: Share, tokens: int) -> tuple[float, float]:
             images = max(1, int(tokens / left))
             widest = max((_layer_width(run.layer) for run in stack.runs), default=0.0)
             alive = max(alive, images * patches * widest * wide)
-            kept = images * left * _hidden(share) * wide
+            kept = images * left * hidden_of(share) * wide
     return alive, kept
 
 
@@ -196,15 +196,6 @@ def experts_bytes(share: Share, tokens: float) -> float:
         if isinstance(run.layer.feed, Moe)
     )
     return float(tokens * wide * max(widths, default=0.0))
-
-
-def _vocabulary(share: Share) -> float:
-    head = share.whole.head
-    return 0.0 if head is None else float(head.outputs)
-
-
-def _hidden(share: Share) -> float:
-    return float(share.whole.stacks[-1].hidden)
 
 
 def _captured(largest: int) -> int:
@@ -239,8 +230,8 @@ def _vllm(share: Share, device: Device, options: Mapping[str, Any], _load: Load)
     part = options["gpu_memory_utilization"] or (0.92 if counted else 0.9)
     wide = share.precision.activation_bytes
     sampled = _from(LOGIT_BYTES, version) + wide - 2  # of logits in the format of the activations
-    sampled *= _vocabulary(share) * min(sequences, tokens)
-    sampled += tokens * _hidden(share) * wide
+    sampled *= vocabulary_of(share) * min(sequences, tokens)
+    sampled += tokens * hidden_of(share) * wide
     computed = max(sampled, forward_bytes(share, tokens)) + experts_bytes(share, tokens)
     alive, kept = seen_bytes(share, tokens)
     peak = max(computed + kept, alive)
@@ -306,7 +297,7 @@ def _tensorrt(share: Share, device: Device, options: Mapping[str, Any], _load: L
     peak = forward_bytes(share, tokens) + experts_bytes(share, tokens)
     beside = TORCH_BYTES
     if options["backend"] == "tensorrt":
-        beside = DECODED_BYTES * options["max_batch_size"] * _vocabulary(share)
+        beside = DECODED_BYTES * options["max_batch_size"] * vocabulary_of(share)
     overhead = _contexts(share, device) + beside
     taken = weight_bytes(share) + peak + overhead
     free = visible_bytes(device) - taken
@@ -361,7 +352,7 @@ def _transformers(
     """transformers: the whole prompt at once, and logits of the last token; eager attention holds
     the scores in 16 bits, in fp32 and in 16 bits again."""
     tokens = float(load.prompt * load.sequences)
-    peak = forward_bytes(share, tokens) + 6.0 * _vocabulary(share) * load.sequences
+    peak = forward_bytes(share, tokens) + 6.0 * vocabulary_of(share) * load.sequences
     if options["attn_implementation"] == "eager":
         peak += SCORE_BYTES * _heads(share) * tokens * load.prompt
     return Footprint(
@@ -373,7 +364,7 @@ def _autoawq(share: Share, device: Device, _o: Mapping[str, Any], load: Load) ->
     """AutoAWQ: scores of all heads and logits of the whole prompt, or, when it is loaded, the
     matrices of queries, keys and values twice, while they are laid side by side."""
     tokens = float(load.prompt * load.sequences)
-    peak = SCORE_BYTES * _heads(share) * tokens * load.prompt + 6.0 * _vocabulary(share) * tokens
+    peak = SCORE_BYTES * _heads(share) * tokens * load.prompt + 6.0 * vocabulary_of(share) * tokens
     twice = sum(
         run.times * part.matrix_parameters * share.precision.weight_bytes
         for run, part in layer_matrices(share.description)

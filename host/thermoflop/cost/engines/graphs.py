@@ -41,10 +41,10 @@ def compute_buffer(
     flash attention it holds the scores of all heads with their mask."""
     ubatch = _micro_batch(options, context, slots)
     newest = (options["build"] or NARROWED) >= NARROWED
-    hidden, head = _hidden(share), share.whole.head
+    hidden = hidden_of(share)
     states = FEED_STATES * hidden + ROWS * _rows_width(share)
     rows = min(ubatch, options["n_outputs_max"] or (slots if newest else ubatch))
-    last = WIDE * rows * ((0.0 if head is None else float(head.outputs)) + hidden)
+    last = WIDE * rows * (vocabulary_of(share) + hidden)
     feed = WIDE * ubatch * (states + max(map(_feed_width, _layers(share)), default=0.0))
     if not options["flash_attn"]:
         return max(last, feed, WIDE * ubatch * context * (_heads(share) + 1))
@@ -91,14 +91,21 @@ def _layers(share: Share) -> list[Layer]:
 
 def _rows_width(share: Share) -> float:
     """Elements of a token's rows in tables of what every layer reads (Gemma 3n and 4)."""
-    hidden = _hidden(share)
+    hidden = hidden_of(share)
     front = (placed.part for stack in share.description.stacks for placed in stack.front)
     wide = (float(part.width) for part in front if isinstance(part, Table))
     return sum(each for each in wide if each > hidden)
 
 
-def _hidden(share: Share) -> float:
+def hidden_of(share: Share) -> float:
+    """The width of the last layer's states."""
     return float(share.whole.stacks[-1].hidden)
+
+
+def vocabulary_of(share: Share) -> float:
+    """How many logits the head writes for a token; 0 without one."""
+    head = share.whole.head
+    return 0.0 if head is None else float(head.outputs)
 
 
 def _feed_width(layer: Layer) -> float:
