@@ -36,7 +36,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_shared(parser, "--in")
     add("--name", metavar="TEXT", help="only runs whose folder's name has this in it")
     add_shared(parser, "--label", help="only runs with it")
-    add("--failed", action="store_true", help="only runs that did not end with exit code 0")
+    add("--failed", action="store_true", help="only runs that failed or were cut off")
     add("--out", type=path, metavar="FILE", help="of export: .csv or .parquet (RUN.csv, here)")
     add("--phase", metavar="NAME", help="of compare: that phase (the longest that all runs have)")
     add("--yes", action="store_true", help="of delete: do not ask")

@@ -21,7 +21,7 @@ from thermoflop.report.pictures.panels_svg import write_still
 from thermoflop.report.terminal.terminal import lines
 from thermoflop.runs.analysis.analyze import analyze
 from thermoflop.runs.folder.export import COLUMNS, export
-from thermoflop.runs.folder.index import choose, entries, find
+from thermoflop.runs.folder.index import Entry, choose, entries, find
 from thermoflop.runs.gpu.sample import GpuSample
 
 EVIL = "</script><img src=x onerror=alert(1)><!--\x1b[31m'\"&"
@@ -322,6 +322,26 @@ def test_a_whole_name_goes_before_a_beginning_and_that_before_a_part(tmp_path: P
     with pytest.raises(InputError, match="'x' means 2 runs") as refused:
         find("x", tmp_path)
     assert all(folder.name in str(refused.value) for folder in (made["x"], again))
+
+
+@pytest.mark.parametrize(
+    ("run", "failed"),
+    [
+        ({"exit_code": 0, "ended": {"end": "done"}}, False),
+        ({"ended": {"end": "time"}}, False),  # a recording without a command has no exit code
+        ({"ended": {"end": "stopped"}}, False),
+        ({"exit_code": 3, "ended": {"end": "done"}}, True),
+        ({"ended": {"end": "gone"}}, True),
+        ({"exit_code": 0, "ended": {"end": "failed"}}, True),
+        ({"ended": None}, True),
+        ({}, True),
+    ],
+)
+def test_a_run_that_ended_as_it_was_meant_to_did_not_fail(
+    tmp_path: Path, run: dict[str, Any], failed: bool
+) -> None:
+    one = Entry(tmp_path, run)
+    assert choose([one], failed=True) == [one] * failed
 
 
 def test_the_shelf_finds_and_filters(tmp_path: Path) -> None:

@@ -35,6 +35,7 @@ _FACTS = (
     ("board", ("board", "hello", "uid")),
     ("firmware", ("board", "hello", "fw")),
 )
+_PREDICTED = ("predicted for", "layout", "format", "batch", "prompt", "tokens generated")
 _OF_GPU = (
     ("name", "name"), ("power limit W", "power_limit_w"), ("highest clock MHz", "sm_max_mhz"),
     ("", "uuid"),
@@ -57,7 +58,25 @@ def differing(runs: Sequence[Mapping[str, Any]]) -> list[tuple[str, tuple[str, .
     each = [_settings(run) for run in runs]
     names = dict.fromkeys(name for settings in each for name in settings)
     rows = [(name, tuple(settings.get(name, MISSING) for settings in each)) for name in names]
-    return [(name, values) for name, values in rows if len(set(values)) > 1]
+    return [
+        (name, values)
+        for name, values in rows
+        if len({values[n] for n, run in enumerate(each) if _has(run, _of(name), names)}) > 1
+    ]
+
+
+def _of(name: str) -> str:
+    """Whose a setting is, "" of the run's own: without a board, that alone is told."""
+    if name.startswith("board's ") or name == "firmware":
+        return "board"
+    if name.startswith("GPU ") and name != "GPU driver":
+        return "GPU driver"
+    return "model" if name in _PREDICTED else ""
+
+
+def _has(settings: Mapping[str, str], whose: str, names: Mapping[str, Any]) -> bool:
+    """Whether a run has a board, a GPU or a prediction; where none is named, all are taken to."""
+    return whose not in names or whose in settings
 
 
 def distinct_names(runs: Sequence[Mapping[str, Any]], folders: Sequence[str]) -> list[str]:

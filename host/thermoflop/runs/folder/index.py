@@ -20,6 +20,9 @@ _IS_NAME = re.compile(r"\d{8}T\d{6}Z-.+-[0-9a-f]{6}").fullmatch
 _DOOMED = ".deleting-" + "[0-9a-f]" * 8
 
 
+WELL = ("exit 0", "time", "stopped")  # what a run ended with that was not cut off
+
+
 @dataclass(frozen=True, slots=True)
 class Entry:
     """One run of the index; ``run`` is empty when its run.json cannot be read."""
@@ -51,6 +54,11 @@ class Entry:
         if not code and ended.get("end") == "failed":
             return "failed"  # before, such a run had the exit code 0
         return f"exit {code}" if isinstance(code, int) else str(ended.get("end", "ended"))
+
+    @property
+    def failed(self) -> bool:
+        """Whether it ended otherwise than it was meant to, so far as it did end."""
+        return self.state not in (*WELL, "recording")
 
     @property
     def labels(self) -> dict[str, str]:
@@ -129,7 +137,7 @@ def choose(
         for entry in runs
         if (name is None or name in entry.folder.name)
         and all(entry.labels.get(key) == value for key, value in labels)
-        and (not failed or entry.state != "exit 0")
+        and (not failed or entry.failed)
     ]
 
 

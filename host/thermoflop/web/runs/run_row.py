@@ -16,7 +16,7 @@ from thermoflop.report.summary import duration
 from thermoflop.runs.analysis.data import simulated
 from thermoflop.runs.analysis.row import RunRow, model_of
 from thermoflop.runs.command import command_text
-from thermoflop.runs.folder.index import Entry
+from thermoflop.runs.folder.index import WELL, Entry
 from thermoflop.runs.folder.store import is_being_written
 from thermoflop.web.parts import button
 from thermoflop.web.runs.reports import address, sendable
@@ -119,7 +119,7 @@ def state_words(state: str) -> str:
 
 
 def _state_class(state: str) -> str:
-    if state in ("exit 0", "time", "stopped"):
+    if state in WELL:
         return "good"
     return "soft" if state == "recording" else "hot"
 
