@@ -160,7 +160,7 @@ def test_a_file_that_is_no_config_is_called_what_it_is_and_an_option_stands_once
         ("sweep gpt2 --devices h100", "GRID is a TOML file; a model is --models gpt2"),
         ("fit org/own --gpu h100", "the config.json of a repository is read by its path"),
         ("record --timeout 60 -- true", "record -- timeout 60 COMMAND"),
-        ("train gpt2 --devices 3", "no multiple of dp x --micro-batch, 3: expected such as 513"),
+        ("train gpt2 --devices 3", "no multiple of dp x micro-batch (3): expected such as 513"),
         ("train gpt2 --optimizer adamv", "did you mean adamw?"),
         ("plan gpt2 --gpu h100 --price free", "--price 'free' makes no sense: expected dollars an"),
         ("estimate gpt2 --gpu h100 --draft mtp", "that predict further, and no draft of its own"),
