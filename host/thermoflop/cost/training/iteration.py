@@ -150,8 +150,8 @@ def check_replicas(global_batch: int, replica: int) -> None:
     """UsageError where the batch cannot be shared out in whole micro-batches."""
     if global_batch % replica:
         raise UsageError(
-            f"global_batch={global_batch} is no multiple of dp x micro-batch ({replica:,}): expected "
-            f"such as {max(1, round(global_batch / replica)) * replica}"
+            f"global_batch={global_batch} is no multiple of dp x micro-batch ({replica:,}): "
+            f"expected such as {max(1, round(global_batch / replica)) * replica}"
         )
 
 
