@@ -65,6 +65,9 @@ def test_a_refused_number_comes_with_what_was_expected(
         ("estimate gpt2 --gpu 4900", "--gpu '4900' is no device; did you mean --gpu 4090?"),
         ("plan gpt2 --max-devices 3090", "'3090' is a device's name; did you mean --gpu 3090?"),
         ("train gpt2 --gpu 1024", "--gpu '1024' is no device; did you mean --devices 1024?"),
+        ("why gpt2", "'why' is no command; did you mean estimate --why?"),
+        ("speculate gpt2", "'speculate' is no command; did you mean estimate --draft?"),
+        ("run -- true", "'run' is no command; did you mean record?"),
         ("ESTIMATE gpt2", "'ESTIMATE' is no command; did you mean estimate?"),
         ("pick --vram 24GB", "no option --vram: the device says its memory: --gpu rtx-4090"),
         (
@@ -160,6 +163,12 @@ def test_a_file_that_is_no_config_is_called_what_it_is_and_an_option_stands_once
         ("sweep gpt2 --devices h100", "GRID is a TOML file; a model is --models gpt2"),
         ("fit org/own --gpu h100", "the config.json of a repository is read by its path"),
         ("record --timeout 60 -- true", "record -- timeout 60 COMMAND"),
+        (
+            "estimate gpt2 --images 1x64x64",
+            "gpt2 sees nothing: --images '1x64x64' is for models th",
+        ),
+        ("estimate gpt2 --audio 5", "gpt2 hears nothing: --audio '5' is for models that do"),
+        ("estimate gpt2 --encoder 5", "has no encoder beside a decoder: --encoder 5 is for models"),
         ("train gpt2 --devices 3", "no multiple of dp x micro-batch (3): expected such as 513"),
         ("train gpt2 --optimizer adamv", "did you mean adamw?"),
         ("plan gpt2 --gpu h100 --price free", "--price 'free' makes no sense: expected dollars an"),

@@ -178,6 +178,8 @@ class Parser(argparse.ArgumentParser):
         near = _meant(str(value), choices) or _meant(str(value).lower(), choices)
         meant = f"; did you mean {near}?" if near else ""
         if isinstance(action, argparse._SubParsersAction):  # noqa: SLF001
+            near = _OTHER_COMMANDS.get(str(value).lower(), near)
+            meant = f"; did you mean {near}?" if near else ""
             raise argparse.ArgumentError(None, f"{value!r:.60} is no command{meant}")
         option = f"{_name(action)} " if action.option_strings else ""
         listed = f"none of {', '.join(choices)}" if len(choices) < 15 else "not known"
@@ -315,6 +317,13 @@ def _card_like(number: str) -> str | None:
     if swapped:
         return swapped[0]
     return next(iter(get_close_matches(number, cards, 1, 0.75)), None)
+
+
+# what is typed as a command and is called otherwise
+_OTHER_COMMANDS = {
+    "why": "estimate --why", "speculate": "estimate --draft", "cost": "estimate",
+    "memory": "fit", "energy": "estimate", "run": "record", "live": "serve", "page": "serve",
+}  # fmt: skip
 
 
 def _meant(word: str, known: Sequence[str]) -> str | None:

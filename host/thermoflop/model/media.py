@@ -130,7 +130,7 @@ def _tower(description: Description, role: str, refusal: str) -> Stack:
     """The tower of that role, or UsageError."""
     stack = description.stack(role)
     if stack is None:
-        raise UsageError(f"{refusal} is for none")
+        raise UsageError(f"{refusal} is for models that do")
     return stack
 
 

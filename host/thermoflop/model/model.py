@@ -175,12 +175,16 @@ class Model(Sizes):
         if type(step.new) is int and 0 < step.new < self.description.stacks[0].shortest:
             raise UsageError(f"{self.name} hears nothing in a clip of {step.new} samples")
         if step.images is not None and self.description.stack("image") is None:
-            raise UsageError(f"{self.name} sees nothing: images={step.images!r:.40} is for none")
+            raise UsageError(
+                f"{self.name} sees nothing: images={step.images!r:.40} is for models that do"
+            )
         source = source_positions(self.description, step)
         if type(source) is not int:
             return
         if source and not self.is_encoder_decoder:
-            raise UsageError(f"{self.name} has no encoder: encoder={source} is for none")
+            raise UsageError(
+                f"{self.name} has no encoder: encoder={source} is for models that have one"
+            )
         if not source and self.is_encoder_decoder:
             raise UsageError(f"{self.name} reads a source: say encoder=, its length")
 

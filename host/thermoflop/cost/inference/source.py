@@ -31,7 +31,8 @@ def with_source(
     own = known.description.stack("encoder")
     if own is None or not known.is_encoder_decoder:
         raise UsageError(
-            f"{known.name} has no encoder beside a decoder: encoder={tokens} is for none"
+            f"{known.name} has no encoder beside a decoder: encoder={tokens} is for models that "
+            "have one"
         )
     check_positions(known, own, tokens)
     read = replace(own, positions=tokens)

@@ -32,7 +32,9 @@ def source_of(model: Model, encoder: int | None, sequence: int) -> int | None:
     stack = model.description.stack("encoder")
     if stack is None:
         if encoder is not None:
-            raise UsageError(f"{model.name} has no encoder: encoder={encoder!r:.40} is for none")
+            raise UsageError(
+                f"{model.name} has no encoder: encoder={encoder!r:.40} is for models that have one"
+            )
         return None
     if encoder is None:
         return sequence if stack.positions is None else int(stack.positions)
