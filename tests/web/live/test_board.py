@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from kit.board_lines import Pty, hello_line, sample_line, seal, settings_line
@@ -56,6 +57,24 @@ def answer(port: Pty, text: str) -> threading.Thread:
     thread = threading.Thread(target=run, daemon=True)
     thread.start()
     return thread
+
+
+@pytest.mark.parametrize(
+    ("sample", "said"),
+    [
+        ({"temp_c": 29.0, "fan": 0}, "auto; off for 5 s at least"),
+        ({"temp_c": 28.9, "fan": 0}, "auto"),
+        ({"temp_c": 31.0, "fan": 1}, "auto"),
+        ({"temp_c": 31.0, "fan": 0, "mode": "off"}, "off"),
+    ],
+)
+def test_a_fan_that_stands_still_above_its_setpoint_is_told_to_wait(
+    feed: BoardSource, port: Pty, sample: dict[str, Any], said: str
+) -> None:
+    stated = '{"k":"settings","boot":"3fa2c1","part":1,"parts":1,"on_c":29.0,"min_off_s":5.000'
+    port.say(seal(stated) + sample_line(1, **sample))
+    until(lambda: feed.state()["temp_c"] == sample["temp_c"])
+    assert feed.state()["mode"] == said
 
 
 def test_faults_are_told_in_words_and_losses_counted(feed: BoardSource, port: Pty) -> None:

@@ -11,7 +11,7 @@ import secrets
 import threading
 import time
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -215,7 +215,7 @@ class BoardSource:
                 "temp_c": last.temp_c if last else None,
                 "heard": last is not None,
                 "fan": last.fan if last else None,
-                "mode": last.mode if last else "",
+                "mode": _mode(last, settings) if last else "",
                 "faults": [printable(describe_fault(flag)) for flag in last.flags] if last else [],
                 "rate_hz": round(self._rate.per_s, 1),
                 "on_c": _number(settings.get("on_c")),
@@ -311,6 +311,16 @@ class BoardSource:
             control.order(run, data.decode("ascii").rstrip("\n"))
         else:
             raise BoardError("the board's port is not open")
+
+
+def _mode(last: Sample, settings: Mapping[str, Any]) -> str:
+    """The mode, and why in auto the fan stands still above its setpoint: the least time off."""
+    on_c, least_s = _number(settings.get("on_c")), _number(settings.get("min_off_s"))
+    if on_c is None or least_s is None or last.temp_c is None:
+        return last.mode
+    if last.fan or last.mode != "auto" or last.temp_c < on_c:
+        return last.mode
+    return f"{last.mode}; off for {least_s:g} s at least"
 
 
 def _number(value: object) -> float | None:
