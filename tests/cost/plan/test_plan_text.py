@@ -66,11 +66,13 @@ def test_one_replica_starts_once_and_three_say_so() -> None:
     assert "start:" in plan_text(plan(alone)).splitlines()
 
 
-def test_what_is_not_known_is_a_dash_or_has_no_column() -> None:
-    text = plan_text(plan(replace(CHOICE, dollars_per_million=None, joules_per_million=None)))
-    assert "$/M" not in text
-    (row,) = [line for line in text.splitlines() if line.startswith("1  ")]
-    assert row.split()[-1] == "-"
+def test_what_is_not_known_is_a_dash_and_what_is_known_of_no_choice_has_no_column() -> None:
+    unknown = replace(CHOICE, dollars_per_million=None, joules_per_million=None)
+    for others, last in (([CHOICE], "-"), ([unknown], "(510-620)")):
+        text = plan_text(plan(unknown, *others))
+        assert ("$/M" in text, "kJ" in text) == (False, others == [CHOICE])
+        (row,) = [line for line in text.splitlines() if line.startswith("1  ")]
+        assert row.split()[-1] == last
 
 
 def test_pools_are_said_instead_of_a_layout() -> None:

@@ -176,8 +176,9 @@ def _choices(found: PlanResult) -> str:
 def _table(found: PlanResult, interval: bool) -> str:
     """The choices as a table; those within a tenth of the best are as good."""
     priced = found.choices[0].dollars_per_million is not None
+    powered = any(choice.joules_per_million is not None for choice in found.choices)
     heads = ["", "device", "format", "layout", "users", "ms/token", "first", "tok/s/device"]
-    rows = [[*heads, *(["$/M"] if priced else []), "kJ/M"]]
+    rows = [[*heads, *["$/M"] * priced, *["kJ/M"] * powered]]
     for number, choice in enumerate(found.choices, 1):
         low, expected, high = choice.per_device
         how = f"{choice.replicas} x {choice.plan.label}"
@@ -188,8 +189,8 @@ def _table(found: PlanResult, interval: bool) -> str:
             str(number), f"{choice.devices} x {choice.device}", choice.dtype, how,
             f"{choice.users:,.0f}", digits(choice.token_s[1] * 1e3), seconds(choice.first_s[1]),
             digits(expected) + f" ({digits(low)}-{digits(high)})" * interval,
-            *([digits(choice.dollars_per_million or 0)] if priced else []),
-            "-" if joules is None else digits(joules / 1e3),
+            *[digits(choice.dollars_per_million or 0)] * priced,
+            *["-" if joules is None else digits(joules / 1e3)] * powered,
         ])  # fmt: skip
     return table(rows, 4, least=LEAST, alike=("device", "layout", "format"))
 
