@@ -76,7 +76,8 @@ def fit(
             fp32, fp8, int8, int4, awq, gptq, mxfp4, nvfp4, nf4, q4_k_m, ``int4-g64``,
             ``exl2-4.0``, ``gptq-int4-g128``, ``bnb-nf4``, ``fp8-block128``, ...
         kv_dtype: number format of the cache: fp32, bf16, fp16, fp8, int8, int4, q8_0, q5_1, q4_0,
-            nvfp4, ... None: as wide as the activations.
+            nvfp4, ... None: as the model is published, where the engine reads that, else as
+            wide as the activations.
         page: tokens in a block of a paged cache. None: as many tokens as there are.
         images: what each prompt brings for a model that sees, as ``2x1024x768``: count x width x
             height in pixels; their tokens come on top of ``prompt``. None: no images.

@@ -93,7 +93,8 @@ def estimate(
             fp32, fp8, int8, int4, awq, gptq, mxfp4, nvfp4, nf4, q4_k_m, ``int4-g64``,
             ``exl2-4.0``, ``gptq-int4-g128``, ``bnb-nf4``, ``fp8-block128``, ...
         kv_dtype: number format of the cache: fp32, bf16, fp16, fp8, int8, int4, q8_0, q5_1, q4_0,
-            nvfp4, ... None: as wide as the activations.
+            nvfp4, ... None: as the model is published, where the engine reads that, else as
+            wide as the activations.
         profile: whose efficiency: an engine's name (``vllm``, ``llama.cpp``, ...), a machine that
             ``thermoflop calibrate`` measured, the path of a profile, or a ``Profile``. None: all
             engines pooled; ``llama.cpp`` on an Apple GPU, or where no other server runs (Pascal).

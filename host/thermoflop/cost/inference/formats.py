@@ -27,6 +27,7 @@ from thermoflop.cost.inference.products import (
     said_of_products,
     wide_on,
 )
+from thermoflop.cost.inference.stated_cache import formats_said, stated_cache
 from thermoflop.cost.work.weights import (
     Checkpoint,
     has_experts,
@@ -57,21 +58,20 @@ _PLAIN_BYTES = {"BF16": 2.0, "F16": 2.0, "F32": 4.0, "F64": 8.0}
 
 
 def choose_formats(
-    model: Model, device: Device, dtype: str | None, kv_dtype: str | None, profile: object = None
-) -> tuple[Precision, Checkpoint | None]:
+    model: Model, device: Device, dtype: str | None, kv_dtype: str | None,
+    profile: object = None, version: str | None = None,
+) -> tuple[Precision, Checkpoint | None]:  # fmt: skip
     """The widths of a run, and the formats matrix by matrix where they are published ones.
 
     Args:
         model: the model.
-        device: what computes: products of narrow inputs are computed in the widest format of
-            those that it lacks.
+        device: what computes: products of inputs that it lacks in the widest of their formats.
         dtype: a format. None: what the model's name says, or as it is published, else what the
-            device computes in. The name of the format that it is published in, or that a model of
-            the catalogue of the same name and shape is (``llama-3.1-405b-fp8``), means that
-            publication; the name of a published form, such as ``gptq-int4-g128``, is that form of
-            this model.
-        kv_dtype: a format of the cache. None: as wide as the activations.
-        profile: whose engine may read narrow weights where the device lacks their products.
+            device computes in. The format that it is published in, or a model of the catalogue of
+            the same name and shape (``llama-3.1-405b-fp8``), means that publication; a published
+            form, such as ``gptq-int4-g128``, is that form of this model.
+        kv_dtype: a format of the cache. None: as stated, else as wide as the activations.
+        profile: whose engine, of the ``version``, may read narrow weights in kernels of its own.
     """
     asked = dtype
     dtype = in_16_bits(device, spelled(dtype)) if isinstance(dtype, str) else dtype
@@ -87,6 +87,7 @@ def choose_formats(
     own = quantization is not None and quantization is model.quantization
     engine = None if profile is None else _engine_of(profile)
     if quantization is not None:
+        kv_dtype = kv_dtype or stated_cache(quantization, engine, version or profile)
         quantization = as_multiplied(quantization, device, engine)
     if model.stored is not None and (own or dtype is None):
         checkpoint = stored_checkpoint(model, quantization)
@@ -305,7 +306,7 @@ def _kept_line(model: Model, checkpoint: Checkpoint | None, precision: Precision
         return model.stored.line
     if model.stored is not None and checkpoint.quantization.method == _FILES:
         return f"the files hold {model.stored.size_bytes:,} B, which are not those of this model"
-    line = checkpoint.quantization.line(model.description)
+    line = formats_said(checkpoint.quantization, model.description, precision)
     return line if model.named_format or not model.format_said else f"{line}; {model.format_said}"
 
 

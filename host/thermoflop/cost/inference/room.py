@@ -175,7 +175,8 @@ def room_of(
     options: Mapping[str, Any] | None,
 ) -> Room:
     """The room of a question. UsageError for an engine's option that it does not know."""
-    precision, checkpoint = choose_formats(model, device, dtype, kv_dtype, profile)
+    version = options.get("version") if isinstance(options, dict) else None
+    precision, checkpoint = choose_formats(model, device, dtype, kv_dtype, profile, version)
     engine, splits = None, "heads"
     if profile is not None:
         check_engine(profile, device, dtype, kv_dtype, model)

@@ -197,7 +197,7 @@ def speculate(
         dp: data-parallel replicas, 1 by default, which share the batch.
         ep: expert-parallel degree, 1 by default: devices of a stage over which experts are spread.
         cp: context-parallel degree, 1 by default.
-        kv_dtype: number format of both caches. None: as wide as the activations.
+        kv_dtype: number format of both caches. None: as published, else as the activations.
 
     Returns:
         Seconds for a token with and without the draft.

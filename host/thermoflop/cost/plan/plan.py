@@ -99,7 +99,7 @@ def plan(
         max_devices: devices in all at most, 8 by default.
         dtypes: formats to try, as in ``estimate``. None: as published, and those that the device
             computes in; where none of these fits, weights in 4 bits.
-        kv_dtype: number format of the cache. None: as wide as the activations.
+        kv_dtype: number format of the cache. None: as published, else as the activations.
         profile: whose efficiency, policy and command: ``vllm``, ``sglang``, ``tensorrt-llm``,
             ``llama.cpp``, ...; None: all engines pooled; ``auto`` (default): ``vllm``, or
             ``llama.cpp`` where a device is Apple's, or vLLM does not read the weights.

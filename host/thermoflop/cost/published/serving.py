@@ -123,7 +123,8 @@ def _formats(
     own = published_in_4_bits(raw)
     if own is None:
         return model, _precision(raw, device, model), None
-    kv_dtype = raw.get("kv_precision") if raw.get("kv_precision") in ("fp8", "fp16") else None
+    said = raw.get("kv_precision")  # where a row says none its cache is counted in 16 bits
+    kv_dtype = said if said in ("fp8", "fp16") else "bf16"
     label = str(raw.get("engine"))
     engine = label if find_engine(label).name != "default" else None
     return own, *choose_formats(own, device, None, kv_dtype, engine)

@@ -129,6 +129,12 @@ class Serving:
         return serving_text(self)
 
 
+def _cache_said(precision: Precision) -> str:
+    """The width of the cache, where that is not the activations'."""
+    bits = 8 * precision.kv_bytes
+    return "" if bits == 8 * precision.activation_bytes else f", cache in {bits:g} bits"
+
+
 def serving_text(served: Serving) -> str:
     """A report, at most 100 columns wide."""
     plan, users = served.plan, served.users
@@ -139,7 +145,7 @@ def serving_text(served: Serving) -> str:
     sizes = f"{counted(served.prompt)} prompt{cached} + {counted(served.generate)} output tokens"
     rows = [[f"  {name}", value, more] for name, value, more in _figures(served)]
     lines = [
-        head + f"{served.precision.name}, {engine}",
+        head + f"{served.precision.name}{_cache_said(served.precision)}, {engine}",
         f"{asked}{digits(served.rate)} requests/s; {sizes}",
         *([wrapped(served.precision.said)] if served.precision.said else []),
         *_verdict(served),

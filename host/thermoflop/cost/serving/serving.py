@@ -105,7 +105,7 @@ def serving(
         ep: expert-parallel degree, 1 by default.
         dtype: number format of weights and arithmetic, as in ``estimate``. None: bf16, or fp32
             where the device does no other.
-        kv_dtype: number format of the cache. None: as wide as the activations.
+        kv_dtype: number format of the cache. None: as published, else as the activations.
         profile: whose efficiency and policy: an engine's name, as in ``estimate``. None: all
             engines pooled, prompts mixed in as vLLM does; ``llama.cpp`` on an Apple GPU, or where
             no other server runs (Pascal).

@@ -197,7 +197,7 @@ def _formats() -> dict[str, str]:
 
 
 def _caches() -> dict[str, str]:
-    return {name: "as the activations" if name == SAME else name for name in CACHE_FORMATS}
+    return {name: "as published" if name == SAME else name for name in CACHE_FORMATS}
 
 
 def _profiles() -> dict[str, str]:
