@@ -16,10 +16,10 @@ from thermoflop.cost.inference.speculative import tokens_per_check
 from thermoflop.cost.plan.pick import UNBOUNDED
 from thermoflop.cost.plan.prices import prices_of
 from thermoflop.cost.serving import trace
+from thermoflop.cost.serving.asked import checked_load, checked_target
 from thermoflop.cost.serving.lengths import lengths_of
 from thermoflop.cost.serving.policy import Policy
 from thermoflop.cost.serving.replica import Replica
-from thermoflop.cost.serving.serving import checked_load, checked_target
 from thermoflop.cost.sweep.grid import grid_of
 from thermoflop.cost.training.lora import choose_lora
 from thermoflop.cost.training.offload import choose_offload

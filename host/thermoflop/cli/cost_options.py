@@ -18,6 +18,8 @@ _INFERENCE = (
     "profile", "page", "images", "audio", "encoder",
 )  # fmt: skip
 _HARDWARE = ("--gpu", "--hardware")
+# Options that engines have for the share of a device that they take.
+_SHARES = ("gpu_memory_utilization", "mem_fraction_static", "free_gpu_memory_fraction")
 
 
 def add_hardware(
@@ -88,7 +90,7 @@ def add_inference(
     add_hardware(parser, flags, otherwise)
     add = parser.add_argument
     if one_run:
-        add("--batch", type=int, default=1, metavar="B", help="sequences (default 1)")
+        add("--batch", type=int, metavar="B", help="sequences (default one a replica)")
     add(
         "--prompt",
         type=length,
@@ -120,6 +122,40 @@ def add_inference(
     ):
         if one_run or name != "cp":
             add(f"--{name}", type=int, default=1, metavar="N", help=f"{meaning} (1)")
+
+
+def add_engine_options(parser: argparse._ActionsContainer) -> list[argparse.Action]:
+    """Add the options of an engine that decide on its memory; those that say the share of a device
+    have names of their own, of which the first is told in the help."""
+    import argparse
+    from functools import partial
+
+    added = [parser.add_argument(
+        "--engine-option", action="append", default=[], metavar="NAME=VALUE",
+        help="an option of that engine, such as max_model_len=32k (`profiles vllm` lists vLLM's, "
+        "with defaults); may be repeated",
+    )]  # fmt: skip
+    for option in _SHARES:
+        flag, told = option.replace("_", "-"), option == _SHARES[0]
+        added.append(parser.add_argument(
+            f"--{flag}", f"--{option}", dest="engine_option", action="append", metavar="S",
+            type=partial("{}={}".format, option), default=[],
+            help="the share of a device that vLLM takes (0.92)" if told else argparse.SUPPRESS,
+        ))  # fmt: skip
+    return added
+
+
+def engine_options(args: argparse.Namespace, unnamed: str | None = None) -> dict[str, str]:
+    """The engine's options that were given, by name; a profile that is not named (``unnamed`` is
+    what stands for none) is that of the engine which alone has one of them."""
+    from thermoflop.cost.engines.options import parse_options
+    from thermoflop.cost.engines.raised import SHARES
+
+    given = parse_options(args.engine_option)
+    if args.profile == unnamed:
+        owners = (key for key, (option, _) in SHARES.items() if option in given)
+        args.profile = next(owners, unnamed)
+    return given
 
 
 def inference_options(args: argparse.Namespace, hardware: str | None = "h100") -> dict[str, Any]:

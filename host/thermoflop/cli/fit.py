@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import argparse
-from functools import partial
 
 from thermoflop.cli.arguments import add_shared, print_result
-from thermoflop.cli.cost_options import add_inference, inference_options
+from thermoflop.cli.cost_options import (
+    add_engine_options,
+    add_inference,
+    engine_options,
+    inference_options,
+)
 from thermoflop.cli.model_options import add_model, load
 from thermoflop.cli.parser import bandwidth
 from thermoflop.cli.questions import questions_text
 
 EPILOG = questions_text()
-# Options that engines have for the share of a device that they take; the first is told in the help.
-_SHARES = {
-    "gpu_memory_utilization": "the share of a device that vLLM takes (0.92)",
-    "mem_fraction_static": argparse.SUPPRESS,
-    "free_gpu_memory_fraction": argparse.SUPPRESS,
-}
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -26,17 +24,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_inference(parser)
     add_shared(parser, "--profile", help="vllm, sglang, tensorrt-llm, llama.cpp, ollama, ...: "
                "whose memory")  # fmt: skip
-    parser.add_argument(
-        "--engine-option", action="append", default=[], metavar="NAME=VALUE",
-        help="an option of that engine, such as max_model_len=32k (`profiles vllm` lists vLLM's, "
-        "with defaults); may be repeated",
-    )  # fmt: skip
-    for option, said in _SHARES.items():
-        flag = option.replace("_", "-")
-        parser.add_argument(
-            f"--{flag}", f"--{option}", dest="engine_option", action="append", metavar="S",
-            type=partial("{}={}".format, option), help=said,
-        )  # fmt: skip
+    add_engine_options(parser)
     parser.add_argument(
         "--host-bandwidth", type=bandwidth, metavar="GB/S",
         help="of the host's memory, for layers left there (89.6)",
@@ -49,14 +37,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print what fits; 1 when the run of these sizes does not."""
-    from thermoflop.cost.engines.options import parse_options
-    from thermoflop.cost.engines.raised import SHARES
     from thermoflop.cost.inference.capacity import fit
     from thermoflop.cost.inference.what_fits import fit_json, fit_text
 
-    model, given = load(args), parse_options(args.engine_option)
-    if args.profile is None:  # the option of one engine alone
-        args.profile = next((key for key, (option, _) in SHARES.items() if option in given), None)
+    model, given = load(args), engine_options(args)
     options = inference_options(args)
     capacity = fit(
         model, args.hardware, engine_options=given,

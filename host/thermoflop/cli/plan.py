@@ -5,7 +5,12 @@ from __future__ import annotations
 import argparse
 
 from thermoflop.cli.arguments import add_shared, print_result
-from thermoflop.cli.cost_options import choose_device, hardware_named
+from thermoflop.cli.cost_options import (
+    add_engine_options,
+    choose_device,
+    engine_options,
+    hardware_named,
+)
 from thermoflop.cli.model_options import add_model, load_all
 from thermoflop.cli.parser import length
 from thermoflop.cli.serving import add_targets
@@ -57,6 +62,7 @@ def _add_serving(parser: argparse.ArgumentParser) -> list[argparse.Action]:
         add("--disaggregate", action="store_true", help="try pools of prefill and decode too"),
         *add_shared(serving, "--svg", help="draw the frontier: tokens/s a device against a user's"),
         add("--csv", metavar="FILE", help="write the choices as CSV"),
+        *add_engine_options(serving),
         *add_targets(parser),
     ]  # fmt: skip
 
@@ -144,7 +150,8 @@ def _options(args: argparse.Namespace) -> dict[str, Any]:
         "prompt", "generate", "lengths", "prefix_hit", "users", "rate", "max_devices", "kv_dtype",
         "profile", "budget", "disaggregate", "top",
     )  # fmt: skip
-    options = {name: getattr(args, name) for name in names}
+    given = engine_options(args, "auto")
+    options = {"engine_options": given, **{name: getattr(args, name) for name in names}}
     dtypes = None if args.dtype is None else args.dtype.split(",")
     return {
         **options, "dtypes": dtypes, "price": _price(args.price), "ttft_s": args.ttft,

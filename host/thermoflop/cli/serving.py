@@ -5,7 +5,12 @@ from __future__ import annotations
 import argparse
 
 from thermoflop.cli.arguments import add_option, add_shared, duration_s, print_result
-from thermoflop.cli.cost_options import add_inference, inference_options
+from thermoflop.cli.cost_options import (
+    add_engine_options,
+    add_inference,
+    engine_options,
+    inference_options,
+)
 from thermoflop.cli.model_options import add_model, load, say_format
 from thermoflop.cli.parser import share
 from thermoflop.errors import UsageError
@@ -38,6 +43,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_shared(load_group, "--prefix-hit")
     engine = parser.add_argument_group("engine")
     add = engine.add_argument
+    add_engine_options(engine)
     add_shared(engine, "--budget")
     add("--slots", type=int, metavar="N", help="sequences at once in a replica (the engine's)")
     add("--draft", metavar="MODEL", help="a model that drafts, or mtp")
@@ -110,7 +116,8 @@ def run(args: argparse.Namespace) -> int:
 
 def _options(args: argparse.Namespace) -> dict[str, Any]:
     """The keyword arguments of ``serving``."""
-    options = inference_options(args)
+    given = engine_options(args)
+    options = {**inference_options(args), "engine_options": given}
     names = (
         "users", "rate", "lengths", "trace", "prefix_hit", "budget", "slots", "draft",
         "draft_tokens", "acceptance", "simulate", "burstiness", "seed",

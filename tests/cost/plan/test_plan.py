@@ -166,7 +166,7 @@ def test_pools_of_prefill_and_decode_keep_pace():
     from thermoflop.cost.catalogue.profiles import find_profile
     from thermoflop.cost.plan.choice import Question
     from thermoflop.cost.plan.disaggregated import pooled, read_s
-    from thermoflop.cost.plan.plan import Search
+    from thermoflop.cost.plan.search import Search
     from thermoflop.cost.serving.lengths import lengths_of
     from thermoflop.cost.serving.targets import Targets
 

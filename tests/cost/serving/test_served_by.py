@@ -194,7 +194,7 @@ def test_prompts_limit_a_server_whose_best_rate_is_of_fewer_sequences(steps_s, l
         return np.array(steps_s)
 
     replica = SimpleNamespace(
-        lengths=lengths_of(100.0, 41.0), slots=4, largest_batch=9, policy=Policy("", 1, 4, ""),
+        lengths=lengths_of(100.0, 41.0), slots=4, largest_batch=9, most=4,
         mixing=lambda: SimpleNamespace(sequences=known, step_s=step_s),
         setting=SimpleNamespace(plan=SimpleNamespace(dp=1)),
     )  # fmt: skip

@@ -6,10 +6,10 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from thermoflop.cost.serving.asked import load_asked
 from thermoflop.cost.serving.lengths import in_steps, lengths_of
 from thermoflop.cost.serving.loop import Requests, Timings
 from thermoflop.cost.serving.replica import load_of
-from thermoflop.cost.serving.serving import _load
 from thermoflop.cost.serving.simulation import (
     Arrivals,
     _groups,
@@ -220,15 +220,18 @@ def test_a_trace_alone_is_served_at_its_own_rate(tmp_path):
     """Three requests in four seconds are two gaps: one every two seconds."""
     path = tmp_path / "trace.csv"
     path.write_text("arrival,prompt,generate\n0,1,2\n1,1,2\n4,1,2\n", encoding="utf-8")
-    alone = _load(None, None, 1.0, str(path))
+    alone = load_asked(None, None, 1.0, str(path))
     assert (alone.rate, alone.users, alone.kind) == (0.5, None, "trace")
-    assert _load(None, 3.0, 1.0, str(path)).rate == 3.0
-    users = _load(7, None, 1.0, str(path))
+    assert load_asked(None, 3.0, 1.0, str(path)).rate == 3.0
+    users = load_asked(7, None, 1.0, str(path))
     assert (users.rate, users.users) == (None, 7)
-    assert (_load(None, None, 1.0, None).users, _load(None, 2.0, 0.5, None).kind) == (1, "bursty")
+    assert (load_asked(None, None, 1.0, None).users, load_asked(None, 2.0, 0.5, None).kind) == (
+        1,
+        "bursty",
+    )
     path.write_text("prompt,generate\n1,2\n1,2\n", encoding="utf-8")
     with pytest.raises(UsageError, match="says no times"):
-        _load(None, None, 1.0, str(path))
+        load_asked(None, None, 1.0, str(path))
 
 
 @pytest.mark.parametrize(

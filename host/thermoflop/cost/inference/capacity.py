@@ -38,7 +38,7 @@ def fit(
     dp: int = 1,
     ep: int = 1,
     cp: int = 1,
-    batch: int | str = 1,
+    batch: int | str | None = None,
     prompt: int | str | None = None,
     generate: int | str | None = None,
     dtype: str | None = None,
@@ -66,7 +66,7 @@ def fit(
         dp: data-parallel replicas, 1 by default, which share the batch.
         ep: expert-parallel degree, 1 by default: devices of a stage over which experts are spread.
         cp: context-parallel degree, 1 by default, which splits the sequence.
-        batch: sequences in all replicas, 1 by default.
+        batch: sequences in all replicas. None: one in each.
         prompt: tokens of each prompt; ``32k`` is 32,768. None: 1024, or as many as the model has
             room for.
         generate: tokens generated after each. None: 128, or what the model has room for; 0 for an
@@ -113,10 +113,11 @@ def fit(
         False
     """
     for name, size in {"batch": batch, "prompt": prompt, "generate": generate}.items():
-        if size is not None or name == "batch":
+        if size is not None:
             checked_whole(name, written(name, size), 0 if name == "generate" else 1)
     checked_within("host_bandwidth", host_bandwidth, 1, 1e5, "GB a second from 1 to 100,000")
     check_degrees(devices=devices, tp=tp, pp=pp, dp=dp, ep=ep, cp=cp)
+    batch = dp if batch is None else batch
     hardware, devices = alike(hardware, devices)
     cards = named_cards(hardware)
     smallest = min(cards, key=lambda card: card.memory_bytes) if cards else hardware

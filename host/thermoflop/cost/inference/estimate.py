@@ -48,7 +48,7 @@ def estimate(
     dp: int = 1,
     ep: int = 1,
     cp: int = 1,
-    batch: Number = 1,
+    batch: Number | None = None,
     prompt: Number | None = None,
     generate: Number | None = None,
     dtype: str | None = None,
@@ -82,8 +82,8 @@ def estimate(
         dp: data-parallel replicas, 1 by default, which share the batch.
         ep: expert-parallel degree, 1 by default: devices of a stage over which experts are spread.
         cp: context-parallel degree, 1 by default, which splits the sequence.
-        batch: sequences that run together, in all replicas; a whole number or an array, 1 by
-            default.
+        batch: sequences that run together, in all replicas; a whole number or an array. None: one
+            in each replica.
         prompt: tokens of each prompt; a whole number, an array, or as on the command line
             (``32k`` is 32,768). None: 1024, or as many as the model has room for.
         generate: tokens generated after each prompt; the prefill gives the first. A whole number or
@@ -142,6 +142,7 @@ def estimate(
     )
 
     check_degrees(devices=devices, tp=tp, pp=pp, dp=dp, ep=ep, cp=cp)
+    batch = dp if batch is None else batch
     cards: tuple[Device, ...] = ()
     if isinstance(hardware, str) or devices is not None:
         from thermoflop.cost.catalogue.cards import pooled, unlike

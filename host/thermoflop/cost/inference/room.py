@@ -72,6 +72,15 @@ class Room:
             self, precision=precision, checkpoint=checkpoint, dtype=dtype, kv_dtype=kv_dtype
         )
 
+    def drafting(self, tokens: int) -> Room:
+        """The same while so many tokens are drafted, where the engine's options say how many are
+        checked: SGLang's one more, the one that is known."""
+        name = "speculative_num_draft_tokens"
+        if self.engine is None or not tokens or self.engine.options.get(name, 0) is not None:
+            return self
+        options = {**self.engine.options, name: tokens + 1}
+        return replace(self, engine=replace(self.engine, options=options))
+
     def seeing(self) -> Room:
         """The same with what sees or hears, where an engine has that in a file of its own."""
         if self.engine is None or "mmproj" not in self.engine.options:
@@ -152,8 +161,13 @@ class Room:
         """The most sequences that memory holds at once while they are served."""
         if self.engine is None:
             return self.most(share, load)
-        held, limit = self.engine.running(share, load), self.engine.divide(share, load)[0].sequences
-        return int(min(LARGEST if held is None else held, LARGEST if limit is None else limit))
+        held = self.engine.running(share, load)
+        return int(min(LARGEST, LARGEST if held is None else held))
+
+    def limit(self, share: Share, load: Load) -> int | None:
+        """The most sequences that the engine runs at once, whatever memory holds; None where it has
+        no such limit, or is not known."""
+        return None if self.engine is None else self.engine.divide(share, load)[0].sequences
 
 
 def largest(holds: Callable[[int], bool], most: int = LARGEST) -> int:

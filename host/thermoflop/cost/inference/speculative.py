@@ -156,7 +156,7 @@ def speculate(
     *,
     drafted: int = 4,
     acceptance: float = 0.7,
-    batch: int = 1,
+    batch: int | None = None,
     prompt: int | None = None,
     generate: int | None = None,
     dtype: str | None = None,
@@ -183,7 +183,7 @@ def speculate(
             of a TOML file; or several, as in ``estimate``.
         drafted: tokens drafted for one check, 4 by default.
         acceptance: probability that a drafted token is accepted, 0 to 1; 0.7 by default.
-        batch: sequences, 1 by default.
+        batch: sequences in all replicas. None: one in each.
         prompt: tokens of each prompt. None: 1024, or as many as the large model has room for.
         generate: tokens generated after each; steps are those in their middle. None: 128, or what
             there is room for.

@@ -5,8 +5,11 @@ from __future__ import annotations
 
 import os
 import shlex
+from collections.abc import Mapping
 from math import ceil
+from typing import Any
 
+from thermoflop.cost.engines.options import read_options
 from thermoflop.cost.hardware.precision import Precision
 from thermoflop.cost.plan.unit import Unit
 from thermoflop.model.model import Model
@@ -55,17 +58,52 @@ def _gguf(model: Model, precision: Precision) -> str:
     return f"{model.name}-{encoding}.gguf"
 
 
-def launch(unit: Unit, model: Model, slots: int) -> str:
-    """The command line of one replica for so many sequences at once; "" for an engine that is not
-    known as a server."""
+# Options of the engines that were given and that a command has by the same name; it says how many
+# run at once and how long they are itself.
+GIVEN = {
+    "vllm": ("gpu_memory_utilization", "block_size", "enforce_eager", "enable_prefix_caching"),
+    "sglang": (
+        "mem_fraction_static", "cuda_graph_max_bs", "page_size", "swa_full_tokens_ratio",
+        "mamba_full_memory_ratio", "max_mamba_cache_size", "mamba_radix_cache_strategy",
+        "mamba_ssm_dtype", "disable_radix_cache",
+    ),
+    "tensorrt-llm": ("free_gpu_memory_fraction",),
+    "llama.cpp": ("ubatch_size", "flash_attn", "swa_full", "n_cpu_moe", "cpu_moe"),
+}  # fmt: skip
+VALUED = ("flash_attn",)  # of flags those that say on or off
+
+
+def given_flags(engine: str, given: Mapping[str, Any] | None) -> list[str]:
+    """The flags of a command for options that were given."""
+    if not given:
+        return []
+    parts, values = [], read_options(engine, given)
+    left = read_options(engine, None)
+    for name in GIVEN.get(engine, ()):
+        value = values[name]
+        if value == left[name]:
+            continue
+        flag = f"--{name}" if engine == "tensorrt-llm" else f"--{name.replace('_', '-')}"
+        if isinstance(value, bool) and name not in VALUED:
+            parts += [flag if value else f"--no{flag[1:]}"]
+        else:
+            said = {True: "on", False: "off"}.get(value, value) if name in VALUED else value
+            parts += [flag, str(said)]
+    return parts
+
+
+def launch(unit: Unit, model: Model, slots: int, given: Mapping[str, Any] | None = None) -> str:
+    """The command line of one replica for so many sequences at once, with the engine's options that
+    were given; "" for an engine that is not known as a server."""
     if not unit.setting.profile.engine.serves:
         return ""
     engine = unit.setting.profile.engine.name
+    more = given_flags(engine, given)
     if engine == "llama.cpp":
-        return shlex.join(_llama(unit, _gguf(model, unit.setting.precision), slots))
+        return shlex.join(_llama(unit, _gguf(model, unit.setting.precision), slots) + more)
     parts = {"sglang": _sglang, "tensorrt-llm": _tensorrt}.get(engine, _vllm)
     weights = checkpoint(model, unit.setting.precision.name, engine)[0]
-    return " ".join(parts(unit, shlex.quote(weights), slots))
+    return " ".join(parts(unit, shlex.quote(weights), slots) + more)
 
 
 def launch_notes(command: str, model: Model, dtype: str) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from math import ceil, floor, inf, sqrt
+from typing import Any
 
 import numpy as np
 
@@ -24,13 +25,14 @@ MORE = 1.5  # times the replicas of the mean load that are tried for requests at
 @record
 class Context:
     """The model, prices, the question, and the question as a sentence; a sentence for each device
-    that is left out."""
+    that is left out; options of the engine that its command has too."""
 
     model: Model
     prices: dict[str, Price]
     question: Question
     asked: str
     left_out: tuple[str, ...] = ()
+    engine_options: dict[str, Any] | None = None
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -65,7 +67,8 @@ def choice_of(found: Found, context: Context) -> Choice | None:
         (found.token_s * stream.low, found.token_s, found.token_s * stream.high),
         (found.first_s * first.low, found.first_s, found.first_s * first.high),
         tokens_per_s, _rates(found.per_device, stream), found.limit, dollars,
-        None if joules is None else joules * 1e6, _launch(found, context.model, slots),
+        None if joules is None else joules * 1e6,
+        _launch(found, context, slots),
     )  # fmt: skip
 
 
@@ -95,12 +98,13 @@ def _users(found: Found, question: Question, slots: int) -> float:
     return float(found.replicas * found.unit.layout.dp * slots)
 
 
-def _launch(found: Found, model: Model, slots: int) -> str:
+def _launch(found: Found, context: Context, slots: int) -> str:
     """The command of a replica; of pools one of each, prefill first, a line each."""
-    decode = launch(found.unit, model, slots)
+    model, given = context.model, context.engine_options
+    decode = launch(found.unit, model, slots, given)
     if found.pools is None:
         return decode
-    prefill = launch(found.pools.prefill, model, found.pools.prefill.groups)
+    prefill = launch(found.pools.prefill, model, found.pools.prefill.groups, given)
     return "\n".join(filter(None, (prefill, decode)))
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from thermoflop.base.record import replace
@@ -12,33 +11,25 @@ from thermoflop.cost.catalogue.profiles import Profile, find_profile
 from thermoflop.cost.engines.abilities import no_device
 from thermoflop.cost.engines.engine import named_engine
 from thermoflop.cost.inference.arguments import as_model, checked_whole, validate_arguments, written
-from thermoflop.cost.inference.formats import (
-    as_named,
-    as_planned,
-    check_understood,
-    lacking,
-    unread,
-)
+from thermoflop.cost.inference.formats import as_named, as_planned, lacking, unread
 from thermoflop.cost.inference.held_to import not_run
-from thermoflop.cost.inference.room import Room, room_of
 from thermoflop.cost.plan.blocked import REPLICA, Tried, blocked
 from thermoflop.cost.plan.choice import Question, best_load, cheaper_in_stages, cost, replicated
 from thermoflop.cost.plan.disaggregated import pooled
 from thermoflop.cost.plan.launch import launch_notes
-from thermoflop.cost.plan.layouts import formats, layouts
 from thermoflop.cost.plan.outcome import Context, choice_of, frontier_of
 from thermoflop.cost.plan.prices import prices_of
 from thermoflop.cost.plan.result import Choice, PlanResult
-from thermoflop.cost.plan.unit import Unit, units
-from thermoflop.cost.serving.lengths import Lengths, lengths_of
-from thermoflop.cost.serving.policy import policy_of, with_policy
-from thermoflop.cost.serving.serving import (
+from thermoflop.cost.plan.search import Search
+from thermoflop.cost.plan.unit import Unit
+from thermoflop.cost.serving.asked import (
     OUTPUT,
     checked_load,
     checked_share,
     checked_target,
     generating,
 )
+from thermoflop.cost.serving.lengths import Lengths, lengths_of
 from thermoflop.cost.serving.targets import Targets
 from thermoflop.errors import UsageError
 
@@ -67,6 +58,7 @@ def plan(
     dtypes: Sequence[str] | None = None,
     kv_dtype: str | None = None,
     profile: str | Profile | None = "auto",
+    engine_options: dict[str, Any] | None = None,
     budget: int | None = None,
     disaggregate: bool = False,
     price: float | str | None = None,
@@ -103,6 +95,8 @@ def plan(
         profile: whose efficiency, policy and command: ``vllm``, ``sglang``, ``tensorrt-llm``,
             ``llama.cpp``, ...; None: all engines pooled; ``auto`` (default): ``vllm``, or
             ``llama.cpp`` where a device is Apple's, or vLLM does not read the weights.
+        engine_options: options of that engine, by its own names, as in ``serving``; the command has
+            them too. None: its defaults.
         budget: tokens that a step runs at most. None: as the engine does.
         disaggregate: whether pools of prefill and decode replicas are tried as well; not by
             default.
@@ -149,7 +143,7 @@ def plan(
         targets, users, rate, max_devices, {name: each.dollars for name, each in prices.items()}
     )
     shape = lengths_of(workload.prompt, workload.generate, lengths)
-    search = Search(known, devices, chosen, shape, cached, budget)
+    search = Search(known, devices, chosen, shape, cached, budget, engine_options)
 
     wanted: Sequence[str | None] | None = dtypes
 
@@ -159,7 +153,9 @@ def plan(
         wider = replace(context, question=replace(question, most=most))
         return _tried(every, wider, disaggregate, top)
 
-    context = Context(known, prices, question, asked(known, devices, shape, question), left_out)
+    context = Context(
+        known, prices, question, asked(known, devices, shape, question), left_out, engine_options
+    )
     tried, usual = solve(max_devices), [] if dtypes else search.formats()
     if not tried.units and not dtypes and (narrower := search.in_4_bits(usual)):
         wanted = narrower
@@ -285,93 +281,6 @@ def _in_others(model: Model, chosen: Profile, devices: list[Device]) -> tuple[Mo
         return model, ""
     plain = replace(model, quantization=None, stored=None, named_format=None, format_said="")
     return plain, f"{why[0]}: other formats are tried"
-
-
-class Search:
-    """What all units share."""
-
-    def __init__(
-        self, model: Model, devices: list[Device], profile: Profile, lengths: Lengths,
-        prefix: float, budget: int | None,
-    ) -> None:  # fmt: skip
-        self.model, self.devices, self.profile = model, devices, profile
-        self.lengths, self.prefix = lengths, prefix
-        self._made: dict[tuple[int, tuple[str | None, ...]], list[Unit]] = {}
-        self.refused: dict[str, None] = {}  # why formats were not tried on a device
-        # of the engines that are started here, vLLM alone splits a prompt over devices
-        self._split_prompt = lengths.prompt if profile.engine.name == "vllm" else 0.0
-        if budget is not None:
-            budget = checked_whole("budget", written("budget", budget), 16, 2**20)
-        self.policies = {
-            device.name: with_policy(policy_of(profile.engine, device), budget, None)
-            for device in devices
-        }
-
-    def units(
-        self, most: int, dtypes: Sequence[str | None] | None, kv_dtype: str | None
-    ) -> list[Unit]:
-        """Every unit that holds a sequence, on so many devices at most."""
-        key = most, tuple(dtypes or ())
-        if key in self._made:
-            return self._made[key]
-        made = self._made.setdefault(key, [])
-        engine = self.profile.engine
-        for rooms in self._rooms(dtypes, kv_dtype):
-            tried = dict.fromkeys(
-                layout
-                for room in rooms
-                for layout in layouts(self.model, room.device, most, self._split_prompt, engine)
-            )
-            for layout in tried:
-                joined = layout.node_size
-                here = [room for room in rooms if room.device.network.node_size == joined]
-                with suppress(UsageError):  # the layout does not divide the model
-                    made += units(
-                        here, layout, self.profile, self.lengths, self.policies, self.prefix
-                    )
-        return made
-
-    def formats(self) -> list[str | None]:
-        """The formats that are tried where none is named; None is the published one."""
-        check_understood(self.model)
-        engine = self.profile.engine.name
-        names = (name for each in self.devices for name in formats(self.model, each, engine))
-        return list(dict.fromkeys(names))
-
-    def in_4_bits(self, usual: Sequence[str | None]) -> list[str | None]:
-        """The usual formats and 4-bit weights beside 16-bit inputs, where all of them are wider
-        and the engine loads such; else none."""
-        if self.model.named_format is not None or self.profile.engine.name == "llama.cpp":
-            return []
-        device, engine = self.devices[0], self.profile.engine
-        rooms = [
-            room_of(self.model, device, name, None, None, self.profile, None)
-            for name in usual
-            if not unread(engine, self.model, device, name)
-        ]
-        return [] if any(each.precision.weight_bits < 5 for each in rooms) else [*usual, "int4"]
-
-    def _rooms(self, dtypes: Sequence[str | None] | None, kv_dtype: str | None) -> list[list[Room]]:
-        """The rooms of each format, on the devices that have it. UsageError where none has one
-        that was asked for."""
-        groups: dict[str | None, list[Room]] = {}
-        engine = self.profile.engine.name
-        lacking: list[Room] = []
-        for device in self.devices:
-            for name in dtypes or formats(self.model, device, engine):
-                if why := unread(self.profile.engine, self.model, device, name):
-                    self.refused[why] = None
-                    continue
-                room = room_of(self.model, device, name, kv_dtype, None, self.profile, None)
-                if not device.has_peak(room.precision.compute):
-                    lacking.append(room)
-                    continue
-                groups.setdefault(name, []).append(room)
-        if not groups and lacking:
-            lacking[0].device.peak(lacking[0].precision.compute)  # says what it computes in
-        if not groups and self.refused:
-            raise UsageError(next(iter(self.refused)))
-        return list(groups.values())
 
 
 def _pools(every: list[Unit], question: Question) -> list[Found]:

@@ -13,7 +13,7 @@ from thermoflop.cost.inference.setting import Setting
 from thermoflop.cost.memory import memory_of
 from thermoflop.cost.serving.lengths import Lengths
 from thermoflop.cost.serving.mixing import Mixing, between, mixing_of
-from thermoflop.cost.serving.policy import Policy
+from thermoflop.cost.serving.policy import Policy, with_policy
 from thermoflop.cost.serving.replica import load_of
 from thermoflop.cost.serving.steady import at_sequences
 from thermoflop.cost.serving.times import StepTimes
@@ -124,7 +124,9 @@ def units(
             )  # fmt: skip
         except UsageError:
             continue
-        policy, held = policies[room.device.name], largest_batch(room, share, lengths, points)
+        held = largest_batch(room, share, lengths, points)
+        most = room.limit(share, load_of(lengths))
+        policy = with_policy(policies[room.device.name], None, most)
         if min(held, policy.slots) >= layout.pp:
             made.append(Unit(setting, held, lengths, policy, prefix, points))
     return made

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from thermoflop.cost.energy import power_w
+from thermoflop.cost.engines.budget import MOST_AT_ONCE
 from thermoflop.cost.engines.footprint import Load
 from thermoflop.cost.inference.room import Room
 from thermoflop.cost.inference.setting import Setting
@@ -49,7 +50,9 @@ class Replica:
         policy: how prompts are mixed in.
         prefix: share of each prompt that the cache holds already.
         largest_batch: sequences that memory holds in a replica.
-        slots: sequences that it runs at most: those, or as many as the engine does.
+        most: sequences that the engine runs at most, whatever memory holds.
+        limited_by: the engine's option that says so; "" where none does.
+        slots: sequences that it runs at most: the fewer of both.
         groups: groups of sequences that take steps of their own.
     """
 
@@ -68,7 +71,11 @@ class Replica:
         )
         load = load_of(lengths)
         self.largest_batch = min(MOST_SEQUENCES, _held(room, setting, load))
-        self.slots = min(self.largest_batch, policy.slots)
+        limit = room.limit(setting.share, load)
+        self.most = policy.slots if limit is None else min(policy.slots, limit)
+        capped = room.engine is not None and limit == self.most
+        self.limited_by = MOST_AT_ONCE[room.engine.engine] if capped and room.engine else ""
+        self.slots = min(self.largest_batch, self.most)
         self.groups = setting.plan.pp
         self._mixing: Mixing | None = None
 

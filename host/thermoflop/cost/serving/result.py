@@ -67,6 +67,9 @@ class Serving:
         provenance: what the times rest on, as a sentence.
         notes: what an engine would not do as it is asked, as sentences.
         benchmark_interval_s: low and high end (80 %) of ``benchmark_first_s``; None likewise.
+        limited_by: the engine's option that says how many sequences run at once; "" where none
+            does, or what was asked for.
+        engine_options: the engine's options that were given; None, the default: none.
 
     Example:
         >>> import thermoflop as tf
@@ -109,6 +112,8 @@ class Serving:
     provenance: str = ""
     notes: tuple[str, ...] = ()
     benchmark_interval_s: tuple[float, float] | None = None
+    limited_by: str = ""
+    engine_options: dict[str, Any] | None = None
 
     @property
     def tokens_per_s(self) -> float:
@@ -153,11 +158,23 @@ def serving_text(served: Serving) -> str:
         *(hanging(f"{name}  {value}  ", more) for name, value, more in _aligned(rows)),
     ]
     lines += _in_benchmark(served)
-    lines += ["", f"limit: {LIMITS[served.limit]}", wrapped(f"engine: {served.policy}")]
+    lines += ["", wrapped(f"limit: {_limit(served)}"), wrapped(f"engine: {served.policy}")]
+    if served.engine_options:
+        given = ", ".join(f"{name}={value}" for name, value in served.engine_options.items())
+        lines.append(wrapped(f"{engine}: {given}"))
     lines += [wrapped(served.provenance)] if served.provenance else []
     if served.simulation is not None:
         lines += ["", simulation_text(served.simulation)]
     return "\n".join(lines)
+
+
+def _limit(served: Serving) -> str:
+    """What keeps it from more, with the option that would let it."""
+    said = LIMITS[served.limit]
+    if served.limit == "batch" and served.limited_by:
+        name, each = served.limited_by, served.most_sequences // served.plan.dp
+        said += f" ({name} {each:,}; --engine-option {name}=N says how many)"
+    return said
 
 
 def _in_benchmark(served: Serving) -> list[str]:
@@ -229,7 +246,7 @@ def _figures(served: Serving) -> list[tuple[str, str, str]]:
         ("throughput", digits(served.tokens_per_s),
          f"tokens/s{between}, {digits(served.tokens_per_s_device)} a device"),
         ("decoding at once", digits(served.sequences),
-         f"of {slots} sequences (memory holds {fitting})"),
+         f"of {slots} sequences{_replicas(served)} (memory holds {fitting})"),
         ("prompts take", f"{served.prompt_share:.0%}", "of the time"),
         ("load", f"{served.load:.0%}",
          f"of {digits(served.most_requests_per_s)} requests/s, the most that it keeps up"),
@@ -239,6 +256,11 @@ def _figures(served: Serving) -> list[tuple[str, str, str]]:
         said = f"J a token, {kwh_per_million(joules)} a million"
         figures.append(("energy", digits(joules), said))
     return figures
+
+
+def _replicas(served: Serving) -> str:
+    """That they are those of all replicas, where there are several."""
+    return "" if served.plan.dp == 1 else f" in {served.plan.dp} replicas"
 
 
 def _aligned(rows: list[list[str]]) -> list[list[str]]:

@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from thermoflop.base.plain import checked_between, is_between, is_number
 from thermoflop.base.record import replace
 from thermoflop.base.units import digits
 from thermoflop.cost.catalogue.cards import pooled, unlike
 from thermoflop.cost.catalogue.profiles import Profile, Spread
+from thermoflop.cost.engines.at_once import check_on_device, lowered, tokens_asked
 from thermoflop.cost.hardware.device import Device
 from thermoflop.cost.inference.arguments import as_model, checked_whole, validate_arguments, written
 from thermoflop.cost.inference.held_to import as_run, check_cards, check_layout, rates_on
@@ -19,6 +19,14 @@ from thermoflop.cost.inference.room import Room, room_of
 from thermoflop.cost.inference.setting import Setting
 from thermoflop.cost.inference.started import would_hold
 from thermoflop.cost.inference.steady import InFlight, client_s, lone_client_s
+from thermoflop.cost.serving.asked import (
+    OUTPUT,
+    checked_share,
+    checked_target,
+    count_asked,
+    generating,
+    load_asked,
+)
 from thermoflop.cost.serving.drafting import drafted_tokens, drafting_of, held_beside, notes_on
 from thermoflop.cost.serving.lengths import lengths_of, lengths_of_trace
 from thermoflop.cost.serving.policy import policy_of, with_policy
@@ -28,19 +36,15 @@ from thermoflop.cost.serving.simulation import LEAST, MOST, Arrivals
 from thermoflop.cost.serving.simulation import simulate as run_simulation
 from thermoflop.cost.serving.steady import Steady, capacity, limits_of_trust
 from thermoflop.cost.serving.targets import Targets, limit_beyond, most_users, most_within
-from thermoflop.cost.serving.trace import read_trace
 from thermoflop.cost.work.share import check_degrees, choose_layout
 from thermoflop.errors import InputError, UsageError
 from thermoflop.model.model import Model
-from thermoflop.model.sizes import instead_of
 
 # Requests a second of one server from which on its processor may be what limits: with prompts of
 # 128 tokens and outputs of 4, four H100 answered 54 (vLLM) and 217 (SGLang), H200 161, one H100 30
 # (docs.gpustack.ai, performance-lab); no source says what a request costs it.
 BUSY_REQUESTS_S = 50.0
 FULL_SHARE = 0.98  # of the highest rate: there more users would only wait longer
-OUTPUT = 256  # tokens where nothing is said
-MOST_USERS = 10**9
 
 
 def serving(
@@ -62,6 +66,7 @@ def serving(
     dtype: str | None = None,
     kv_dtype: str | None = None,
     profile: str | Profile | None = None,
+    engine_options: dict[str, Any] | None = None,
     budget: int | None = None,
     slots: int | None = None,
     ttft_s: float | None = None,
@@ -109,6 +114,8 @@ def serving(
         profile: whose efficiency and policy: an engine's name, as in ``estimate``. None: all
             engines pooled, prompts mixed in as vLLM does; ``llama.cpp`` on an Apple GPU, or where
             no other server runs (Pascal).
+        engine_options: options of that engine which decide on memory and on how much runs at once,
+            by its own names, as in ``fit``. None: its defaults.
         budget: tokens that a step runs at most. None: as the engine does.
         slots: sequences that a replica runs at most. None: as the engine does.
         ttft_s: target of the time to first token in seconds. None: any.
@@ -137,7 +144,7 @@ def serving(
         >>> many.tokens_per_s > 10 * one.tokens_per_s, many.token_s > one.token_s
         (True, True)
     """
-    load = _load(users, rate, burstiness, trace)
+    load = load_asked(users, rate, burstiness, trace)
     known = generating(as_model(model), written("generate", generate))
     output = OUTPUT if generate is None else generate
     check_degrees(devices=devices, tp=tp, pp=pp, dp=dp, ep=ep)
@@ -154,18 +161,24 @@ def serving(
     checked_share("prefix_hit", prefix_hit)
     known = as_run(known, device, profile, dtype)
     check_cards(profile, cards)
-    room = room_of(known, device, dtype, kv_dtype, None, profile, None)
+    drafted = drafted_tokens(draft, draft_tokens)
+    room = room_of(known, device, dtype, kv_dtype, None, profile, engine_options).drafting(drafted)
+    check_on_device(room.engine)
     precision, chosen = room.precision, rates_on(device, profile)
     layout = choose_layout(devices, tp, pp, dp, ep, node_size=device.network.node_size)
     check_layout(profile, layout, device)
-    bounds = _count("budget", budget, 16, 2**20), _count("slots", slots, 1, 2**20)
-    policy = with_policy(policy_of(chosen.engine, device), *bounds)
-    drafted = drafted_tokens(draft, draft_tokens)
+    budget = count_asked("budget", budget, 16, 2**20) or tokens_asked(room.engine, engine_options)
+    slots = count_asked("slots", slots, 1, 2**20)
     known, drafting = drafting_of(known, draft, drafted, device, precision, chosen, layout)
     setting = Setting(
         known, device, layout, precision, chosen, room.checkpoint, asked=profile, cards=cards,
         share=room.share(layout, known, held_beside(drafting)),
     )  # fmt: skip
+    one = load_of(shape)
+    if room.engine is not None:
+        room.engine.check(one)
+    most = room.limit(setting.share, one)
+    policy = with_policy(policy_of(chosen.engine, device), budget, slots or most)
     replica = Replica(
         setting, room, shape, policy, prefix=prefix_hit, drafted=drafted,
         acceptance=acceptance, drafting=drafting,
@@ -190,6 +203,9 @@ def serving(
         simulation = run_simulation(replica, shape, load, count, seed, both)
     served = served_by(replica, load, targets, simulation)
     served = served if cards else _added_up(served, replica, room)
+    if fewer := lowered(room.engine, slots, most):
+        served = replace(served, notes=(*served.notes, fewer))
+    served = replace(served, engine_options=engine_options or None)
     if within is None:
         return served
     limit = limit_beyond(replica, targets, within) or served.limit
@@ -203,67 +219,6 @@ def _added_up(served: Serving, replica: Replica, room: Room) -> Serving:
     one, held = load_of(replica.lengths), replica.largest_batch
     fewer = would_hold(room, replica.setting.share, one, held, asked)
     return replace(served, notes=(*served.notes, fewer)) if fewer else served
-
-
-def generating(model: Model, generate: int | None) -> Model:
-    """The model. UsageError for one that generates nothing from a prompt alone."""
-    if not model.generates:
-        if model.purpose == "unmask":
-            raise UsageError(
-                f"{model.name} {instead_of(model.purpose, encodes=True)}: `estimate` times one step"
-            )
-        raise UsageError(f"{model.name} generates nothing: no users to serve, `estimate` times it")
-    if generate == 0:
-        raise UsageError("generate=0 generates nothing: no users to serve")
-    if generate == 1:
-        raise UsageError("generate=1 leaves no time between tokens: expected at least 2")
-    if model.is_encoder_decoder:
-        raise UsageError(
-            f"{model.name} has an encoder and a decoder: expected a model that reads prompts and "
-            "generates with the same layers"
-        )
-    return model
-
-
-def _load(users: int | None, rate: float | None, burstiness: float, trace: str | None) -> Arrivals:
-    """Users or a rate, and how requests come."""
-    users = checked_load(users, rate)
-    if not is_between(burstiness, 0, 1e12):
-        raise UsageError(f"burstiness={burstiness!r:.40} makes no sense: expected a number above 0")
-    recorded = None if trace is None else read_trace(trace)
-    if recorded is not None and users is None and rate is None:
-        span = recorded.arrivals_s[-1] if recorded.arrivals_s else 0.0
-        if span <= 0:
-            raise UsageError(f"{trace} says no times: expected users or a rate besides")
-        rate = (len(recorded.arrivals_s) - 1) / span
-    if users is None and rate is None:
-        users = 1
-    return Arrivals(rate, users, burstiness, recorded)
-
-
-def _count(name: str, value: int | None, least: int, most: int) -> int | None:
-    """A whole number as Python's own, also of numpy's, or None where nothing is said."""
-    return None if value is None else checked_whole(name, value, least, most)
-
-
-def checked_load(users: int | None, rate: float | None) -> int | None:
-    """The users, if any. UsageError for both, and for what is no load."""
-    if users is not None and rate is not None:
-        raise UsageError("users and rate are two questions: give one of them")
-    checked_between("rate", rate, 0, 1e12, "requests/s, 0 < rate < 10^12")
-    return _count("users", users, 1, MOST_USERS)
-
-
-def checked_share(name: str, value: float) -> float:
-    """A share as it is, from 0 to below 1. UsageError for what is none."""
-    if not is_number(value) or not 0 <= value < 1:
-        raise UsageError(f"{name}={value!r:.40} makes no sense: expected 0 to below 1")
-    return float(value)
-
-
-def checked_target(name: str, value: float | None) -> float | None:
-    """A target as it is. UsageError for one that makes no sense."""
-    return checked_between(name, value, 0, 1e12, "seconds, 0 < s < 10^12")
 
 
 def served_by(
@@ -297,6 +252,7 @@ def served_by(
         setting.profile.provenance(setting.device, setting.precision, setting.model),
         tuple(_beyond_engines(replica)),
         None if benchmark_s is None else (benchmark_s * spread.low, benchmark_s * spread.high),
+        replica.limited_by,
     )  # fmt: skip
 
 
@@ -393,4 +349,4 @@ def _limit(
         return "target"
     if float(rates.max()) > 1.001 * float(rates[-1]):
         return "prompts"
-    return "memory" if replica.largest_batch <= replica.policy.slots else "batch"
+    return "memory" if replica.largest_batch <= replica.most else "batch"
