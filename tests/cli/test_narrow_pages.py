@@ -93,6 +93,19 @@ def test_runs_are_listed_with_their_figures_in_the_columns_that_there_are(
     assert "gpt2" in capsys.readouterr().out
 
 
+def test_a_list_of_runs_has_no_column_that_nothing_stands_in(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    decoding(tmp_path, 60.0, command=["echo"])
+    heads = []
+    for typed in (["runs"], ["runs", "note", "last", "new paste"], ["runs"]):
+        assert main([*typed, "--in", str(tmp_path)]) == 0
+        heads.append(capsys.readouterr().out.splitlines()[0].split("  "))
+    without, _, noted = heads
+    assert {"label", "note", "model"}.isdisjoint(name.strip() for name in without)
+    assert "note" in [name.strip() for name in noted]
+
+
 def test_a_run_is_called_the_same_wherever_one_is_asked_for(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

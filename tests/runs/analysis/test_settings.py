@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from thermoflop.runs.analysis.settings import MISSING, differing
+from thermoflop.runs.analysis.settings import MISSING, differing, distinct_names
 
 
 def board(uid: str, on_c: int) -> dict[str, Any]:
@@ -45,3 +45,18 @@ def test_what_several_runs_have_is_told_where_it_differs_among_them() -> None:
 def test_settings_of_boards_without_a_name_are_told_as_they_are() -> None:
     nameless = {"board": {"settings": {"on_c": 29}}}
     assert differing([nameless, {}]) == [("board's on_c", ("29", MISSING))]
+
+
+@pytest.mark.parametrize(
+    ("folders", "names"),
+    [
+        (["20261129T230001Z-a-367cc8", "20261129T230007Z-a-c49bd3"], ["a · 367cc8", "a · c49bd3"]),
+        (["20261129T230001Z-a-367cc8", "mine"], ["a · 20261129T230001Z-a-367cc8", "a · mine"]),
+        (["one-367cc8", "two-367cc8"], ["a · one-367cc8", "a · two-367cc8"]),
+    ],
+)
+def test_runs_of_one_name_and_minute_are_called_by_their_ids_where_those_tell_them_apart(
+    folders: list[str], names: list[str]
+) -> None:
+    started = {"name": "a", "started": {"utc": "2026-11-29T23:00:00Z"}}
+    assert distinct_names([started, started], folders) == names

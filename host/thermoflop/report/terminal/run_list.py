@@ -31,9 +31,11 @@ _MOST_LETTERS = 40
 
 def lines(runs: Sequence[tuple[Entry, RunRow, str]]) -> str:
     """A table of runs, each with its figures and its note; "" of none."""
-    rows = [list(_HEAD), *(_cells(*each) for each in runs)]
     if not runs:
         return ""
+    cells = [_cells(*each) for each in runs]
+    said = [n for n in range(len(_HEAD)) if any(row[n] for row in cells)]  # few have a label
+    rows = [[row[n] for n in said] for row in (_HEAD, *cells)]
     text = table(rows, left=len(_HEAD), least=_LEAST)
     head = text.partition("\n")[0]  # of a narrow page without some of the columns
     counted = any(row.tokens_per_s is not None for _, row, _ in runs)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -11,6 +12,7 @@ from thermoflop.runs.command import command_text
 from thermoflop.runs.folder.index import labels_of
 
 MISSING = "–"
+_ID = re.compile(r"-([0-9a-f]{6})$")  # at the end of a folder's name; `runs show` finds it by that
 # what is read off run.json: the name that people know it by, and where it stands
 _FACTS = (
     ("command", ("command",)),
@@ -83,10 +85,10 @@ def distinct_names(runs: Sequence[Mapping[str, Any]], folders: Sequence[str]) ->
     """A name for each run by which it is told from the others.
 
     That it was given; where others have it too, with the labels in which they differ, then with the
-    local time of its start, and at last the name of its folder.
+    local time of its start, the id at the end of its folder's name, and at last all of that.
     """
     names = [str(run.get("name") or folder) for run, folder in zip(runs, folders, strict=True)]
-    for add in (_differing_labels, _start, _folder):
+    for add in (_differing_labels, _start, _id, _folder):
         for name in {each for each in names if names.count(each) > 1}:
             alike = [n for n, each in enumerate(names) if each == name]
             told = add([runs[n] for n in alike], [folders[n] for n in alike])
@@ -105,6 +107,12 @@ def _differing_labels(runs: Sequence[Mapping[str, Any]], _: Sequence[str]) -> li
 def _start(runs: Sequence[Mapping[str, Any]], _: Sequence[str]) -> list[str]:
     times = [local_time(run) for run in runs]
     return times if len(set(times)) > 1 else [""] * len(runs)
+
+
+def _id(_: Sequence[Mapping[str, Any]], folders: Sequence[str]) -> list[str]:
+    found = [_ID.search(folder) for folder in folders]
+    ids = [each[1] if each else "" for each in found]
+    return ids if all(found) and len(set(ids)) == len(ids) else [""] * len(ids)
 
 
 def _folder(_: Sequence[Mapping[str, Any]], folders: Sequence[str]) -> list[str]:
