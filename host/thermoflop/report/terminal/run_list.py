@@ -14,7 +14,7 @@ from thermoflop.runs.analysis.data import simulated, simulated_sources
 from thermoflop.runs.analysis.row import RunRow, model_of
 from thermoflop.runs.analysis.settings import local_time
 from thermoflop.runs.command import command_text
-from thermoflop.runs.folder.index import Entry
+from thermoflop.runs.folder.index import STATE_WORDS, Entry
 
 _HEAD = ("run", "model", "decode/s", "all tokens/s", "peak °C", "J/token", "throttled", "ended",
          "took", "started", "label", "note", "command")  # fmt: skip
@@ -50,7 +50,8 @@ def _cells(entry: Entry, row: RunRow, note: str) -> list[str]:
     peak += " (sim)" if row.peak_c and simulated(entry.run) else ""
     energy += " (sim)" if row.joules_per_token and "GPU" in simulated_sources(entry.run) else ""
     length = DASH if entry.duration_s is None else duration(entry.duration_s)
-    texts = [model_of(entry.run), decode, all_tokens, peak, energy, throttled, entry.state,
+    texts = [model_of(entry.run), decode, all_tokens, peak, energy, throttled,
+             STATE_WORDS.get(entry.state, entry.state),
              length, local_time(entry.run), labels, note, typed]  # fmt: skip
     return [visible(entry.folder.name), *(visible(_cut(text)) for text in texts)]
 

@@ -20,6 +20,7 @@ _IS_NAME = re.compile(r"\d{8}T\d{6}Z-.+-[0-9a-f]{6}").fullmatch
 _DOOMED = ".deleting-" + "[0-9a-f]" * 8
 
 
+STATE_WORDS = {"time": "done", "no end": "cut off", "gone": "port went away"}
 WELL = ("exit 0", "time", "stopped")  # what a run ended with that was not cut off
 
 

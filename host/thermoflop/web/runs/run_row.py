@@ -16,12 +16,11 @@ from thermoflop.report.summary import duration
 from thermoflop.runs.analysis.data import simulated
 from thermoflop.runs.analysis.row import RunRow, model_of
 from thermoflop.runs.command import command_text
-from thermoflop.runs.folder.index import WELL, Entry
+from thermoflop.runs.folder.index import STATE_WORDS, WELL, Entry
 from thermoflop.runs.folder.store import is_being_written
 from thermoflop.web.parts import button
 from thermoflop.web.runs.reports import address, sendable
 
-_STATES = {"time": "done", "no end": "cut off", "gone": "port went away"}
 _FIGURES = ("decode/s", "all tokens/s", "peak °C", "J/token", "throttled")
 _CELLS = {"model": "model", **dict.fromkeys(_FIGURES, "num"), "started": "when", "took": "num"}
 
@@ -115,7 +114,7 @@ def command_line(entry: Entry) -> str:
 
 def state_words(state: str) -> str:
     """How a run ended, in words."""
-    return printable(_STATES.get(state, state))
+    return printable(STATE_WORDS.get(state, state))
 
 
 def _state_class(state: str) -> str:
