@@ -164,9 +164,9 @@ def test_what_is_printed_follows_from_the_iteration() -> None:
     assert found.price == exactly(days * 24 * 4 * 2)
     assert found.mfu == exactly(found.model_flops / (seconds * 4 * PEAK))
     printed = re.sub(r" +", " ", str(found))
-    assert "\nFLOPs an iteration: 472 GFLOP of the model, 472 GFLOP with recomputation" in printed
+    assert "\nFLOPs an iteration: 472 GFLOP of the model; 6N is " in printed
     assert f"\nMFU {100 * found.mfu:.1f} %, HFU {100 * found.hfu:.1f} % " in printed
-    assert "pipeline bubble 0.0 %" in printed
+    assert "pipeline bubble" not in printed  # of a run without stages
     held = 2 * decoder().params / 1e9
     assert f"weights {held:.5f} GB, gradients {2 * held:.5f} GB, optimizer " in printed
 

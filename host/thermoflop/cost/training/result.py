@@ -302,6 +302,9 @@ def _iteration(estimate: TrainingEstimate) -> list[str]:
     computed = estimate.precision.compute
     peak = f"{scaled(estimate.device.peak(computed), 'FLOP/s')} {computed}"
     counted = ", masked keys too" if _counts_masked(estimate) else ""
+    bubble = f"pipeline bubble {100 * estimate.bubble:.1f} % of the time without it"
+    done = f", {scaled(estimate.hardware_flops, 'FLOP')} with recomputation"
+    again = "" if estimate.hardware_flops == estimate.model_flops else done
     return [
         (
             f"an iteration  {seconds(span.expected_s)} expected, {seconds(span.low_s)} .. "
@@ -315,11 +318,10 @@ def _iteration(estimate: TrainingEstimate) -> list[str]:
             f"MFU {100 * estimate.mfu:.1f} %, HFU {100 * estimate.hfu:.1f} % of {peak} "
             f"(attention {estimate.attention}{counted})"
         ),
-        f"pipeline bubble {100 * estimate.bubble:.1f} % of the time without it",
+        *([bubble] if estimate.plan.pp > 1 else []),
         (
-            f"FLOPs an iteration: {scaled(estimate.model_flops, 'FLOP')} of the model, "
-            f"{scaled(estimate.hardware_flops, 'FLOP')} with recomputation; "
-            f"6N is {100 * ratio:.1f} % of it"
+            f"FLOPs an iteration: {scaled(estimate.model_flops, 'FLOP')} of the model"
+            f"{again}; 6N is {100 * ratio:.1f} % of it"
         ),
     ]
 
