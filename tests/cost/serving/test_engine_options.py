@@ -199,3 +199,23 @@ def test_a_batch_that_is_not_said_is_one_sequence_a_replica(ask):
     assert ask(MODEL, "h100").batch == 1
     with pytest.raises(UsageError, match="dp=4 does not divide batch=6"):
         ask(MODEL, "h100", dp=4, batch=6)
+
+
+@pytest.mark.parametrize(
+    ("model", "device", "degrees"),
+    [
+        ("deepseek-v4-pro", "b300", {"tp": 1, "dp": 8, "ep": 8}),
+        ("deepseek-v4-pro", "h200", {"tp": 8}),
+        ("qwen3-next-80b-a3b", "h200", {"tp": 2}),
+        ("gpt-oss-20b", "h100", {}),
+    ],
+)
+def test_as_many_sequences_run_as_fit_counts_whatever_pools_hold_them(model, device, degrees):
+    """SGLang's pools of windows, states and compressed entries, and its requests at once."""
+    found = served(model, device, profile="sglang", **degrees)
+    fit = tf.fit(model, device, profile="sglang", **degrees, **SIZES)
+    assert found.most_sequences == fit.largest_batch
+    held = degrees.get("dp", 1) * int(fit.budget.sequences)
+    assert found.largest_batch == held
+    most = 256 if model == "deepseek-v4-pro" else held
+    assert found.most_sequences == min(held, most)

@@ -17,8 +17,8 @@ from thermoflop.cost.engines.options import option_defaults
 # Engines whose options are told below the table.
 MOST_TOLD = 3
 ELSEWHERE = (
-    "`thermoflop profiles vllm` also lists the options that decide on its memory, for `fit "
-    "--engine-option NAME=VALUE`; other engines likewise"
+    "`thermoflop profiles vllm` also lists the options that decide on its memory, for "
+    "`--engine-option NAME=VALUE` of fit, serving and plan; other engines likewise"
 )
 TRAINERS = "Trainers, for `train --profile` (`thermoflop profiles NAME` says more): {}"
 NOTE = (
@@ -86,7 +86,7 @@ def _options(rows: list[list[str]]) -> list[str]:
     engines += ["ollama"] if "llama.cpp" in engines else []
     told = {name: option_defaults(name) for name in engines}
     return [
-        f"memory of {name} (fit --engine-option NAME=VALUE): "
+        f"memory of {name} (fit, serving and plan --engine-option NAME=VALUE): "
         + "; ".join(f"{option} ({default})" for option, default in options.items())
         for name, options in told.items()
         if options

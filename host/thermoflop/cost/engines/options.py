@@ -90,7 +90,8 @@ OPTIONS: Mapping[str, tuple[Option, ...]] = {
         Option("mem_fraction_static", "share", unset=_BY_CARD),
         Option("chunked_prefill_size", "whole", left=_FREE, unset=_BY_CARD),
         Option("cuda_graph_max_bs", "whole", unset=_BY_CARD),
-        Option("max_running_requests", "whole", unset="as many as fit"),
+        Option("max_running_requests", "whole",
+               unset="as many as fit, 48 while drafting, 256 of DeepSeek V4"),
         Option("page_size", "whole", unset="1, 256 of DeepSeek V4"),
         Option("swa_full_tokens_ratio", "share", unset="0.8, 0.1 of DeepSeek V4"),
         Option("mamba_full_memory_ratio", "ratio", unset="0.9"),
@@ -101,7 +102,7 @@ OPTIONS: Mapping[str, tuple[Option, ...]] = {
         Option("mamba_ssm_dtype", "choice", values=("float32", "bfloat16", "float16"),
                unset="float32"),
         Option("disable_radix_cache", "flag", unset="false"),
-        Option("speculative_num_draft_tokens", "whole", unset="none"),
+        Option("speculative_num_draft_tokens", "whole", unset="no drafts"),
         Option("kv_cache_dtype", "format", values=_CACHE, unset="auto"),
     ),
     "tensorrt-llm": (
