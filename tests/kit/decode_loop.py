@@ -20,6 +20,7 @@ def loop_decode_s(
     for step in range(steps):
         works = works_at(start + step)
         waits = 0.0 if rates.graphs else rates.host_s(works)
-        total += max(rates.device_s(works), waits)
+        device = rates.device_s(works)
+        total += device + waits if rates.waits else max(device, waits)
         total += rates.overhead_s(sequences)
     return total

@@ -12,7 +12,8 @@ from thermoflop.cost.catalogue.profiles import find_profile
 from thermoflop.cost.engines.overheads import apply_engine, apply_engine_to, as_sent
 from thermoflop.cost.hardware.precision import choose_precision
 from thermoflop.cost.inference.setting import Setting
-from thermoflop.cost.roofline.formula import TERMS
+from thermoflop.cost.roofline.formula import TERMS, Efficiency
+from thermoflop.cost.roofline.rates import rates_of
 from thermoflop.cost.work.network import network_work
 from thermoflop.cost.work.share import Layout
 from thermoflop.cost.work.work import Work, launches_of
@@ -65,6 +66,24 @@ def test_inputs_of_narrow_products_are_narrowed_by_a_kernel_that_the_host_does_n
     works = apply_engine(works, find_profile(engine).engine, precision)
     assert sum(work.launches for work in works) == kernels
     assert launches_of(works) == dispatched
+
+
+@pytest.mark.parametrize(
+    ("dtype", "kernels", "waits"),
+    [
+        ("fp8", [3, 1], True),
+        ("int8", [3, 1], True),
+        ("bf16", [1, 1], False),
+        ("awq", [1, 1], False),
+    ],
+)
+def test_transformers_waits_for_products_in_8_bits_which_are_three_kernels(dtype, kernels, waits):
+    """One narrows the inputs, one multiplies, one replaces what is no number; a head stays wide."""
+    precision = choose_precision(dtype)
+    works = [product("q_proj", "attn_proj", precision.weight_bytes), product("head", "head", 2.0)]
+    engine = find_profile("transformers").engine
+    assert [work.launches for work in apply_engine(works, engine, precision)] == kernels
+    assert rates_of(find_device("h20"), precision, Efficiency(), engine).waits == waits
 
 
 def test_a_matrix_that_its_checkpoint_leaves_wide_has_no_kernel_before_it():

@@ -223,7 +223,7 @@ def test_a_group_starts_at_what_is_known_of_it_and_leaves_it_for_rows():
     place = next(n for n, term in enumerate(TERMS) if term.parameter == "matmul")
     matrix.columns[place, 0], matrix.owner = 1.0, np.array([0])
     matrix.step_row, matrix.hosted = np.array([0]), np.zeros(1)
-    matrix.behind = np.zeros(1, bool)
+    matrix.behind = matrix.waited = np.zeros(1, bool)
     known = {"family:4": {"matmul": -0.5}}
     slow, fast = (
         fit(matrix, np.array([seconds]), [("family:4",)], start(), 0.01,

@@ -54,6 +54,7 @@ def rates(draw):
             launch_overhead_s=10.0 ** draw(st.floats(-12, 0)), q_half=draw(st.floats(0, 32)),
         ),
         graphs=draw(st.booleans()), host=draw(st.sampled_from([1.0, 8.0])),
+        waits=draw(st.booleans()),
     )  # fmt: skip
 
 

@@ -75,6 +75,15 @@ def test_a_step_is_its_operators_or_their_launches_and_what_it_costs_besides():
     assert quick.waiting_s(works) == 0
 
 
+def test_a_host_that_waits_for_its_products_hides_no_launch():
+    works = [work("contraction", 2), work("attention", 1, launches=2)]
+    waits = Rates(PEAK, BANDWIDTH, LINK, CORES, ATTENTION, EFFICIENCY, graphs=False, host=3.0,
+                  waits=True)  # fmt: skip
+    device, launching = RATES.device_s(works), RATES.host_s(works)
+    assert waits.step_s(works, 4) == pytest.approx(device + launching + 7 + 4 * 0.5)
+    assert waits.waiting_s(works) == launching
+
+
 @pytest.mark.parametrize(
     ("changes", "binds"),
     [

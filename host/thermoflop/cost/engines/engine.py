@@ -29,6 +29,8 @@ class Engine:
     32 bits. ``in_flight``: chunks of a prompt that pipeline stages work on at once (None: all).
     ``graphs``: a decode step is one launch of a recorded graph, so that the host does not slow it.
     ``host``: what launching an operator costs the host, in launches from compiled code.
+    ``waits``: the family of formats after whose products the host waits for the device, so that
+    neither hides behind the other.
     ``merges``: one product for queries, keys and values, one for gate and up; the activation is a
     kernel, and experts are chosen by a chain of small ones.
     ``regrows``: the cache is copied at each step, and repeated for every query head.
@@ -70,6 +72,7 @@ class Engine:
     unfused: bool = False
     graphs: bool = False
     host: float = 1.0
+    waits: str = ""
     merges: bool = False
     regrows: bool = False
     by_head: bool = False
@@ -106,7 +109,9 @@ PYTHON = 8.0
 # FasterTransformer's encoder runs 6 products and 6 kernels of its own in a layer, and 8 where
 # attention is not TensorRT's one kernel, which is of 16 and 8 bits (docs/bert_guide.md, 5.3).
 # transformers: DynamicCache is grown by torch.cat, keys and values pass repeat_kv before the scores
-# are made (cache_utils.py and modeling_llama.py of 4.51); llama.cpp: ggml runs one kernel for each
+# are made (cache_utils.py and modeling_llama.py of 4.51), and in 8 bits the host waits for each
+# product: FP8Linear synchronizes after it (finegrained_fp8.py), LLM.int8() asks which columns have
+# outliers; llama.cpp: ggml runs one kernel for each
 # node of its graph, and hands quantized products of many rows to cuBLAS in 16 bits, as ExLlama does
 # from 8 rows on (ggml-cuda.cu of May 2024, q4_matmul.cu); over 4 A100 it reads 2, 8 and 16 chunks
 # of a 70B's prompt 1.35, 1.74 and 1.82 times as fast as on one, where 2 in flight give 1.33, 1.78
@@ -147,7 +152,7 @@ ENGINES = (
            vendors=("NVIDIA", "AMD", "Intel", "Google", "CPU"), capability=7.5,
            plugins=(("Apple", "its MLX backend"),)),
     Engine("transformers", ("transformers", "hf transformers", "huggingface", "hf accelerate",
-           "accelerate", "autogptq"), host=PYTHON, regrows=True, lacks=_SERVED),
+           "accelerate", "autogptq"), host=PYTHON, waits="8", regrows=True, lacks=_SERVED),
     Engine("llama.cpp", ("llama.cpp", "ollama", "lm studio", "lmstudio", "lm-studio", "koboldcpp",
            "llamafile"), chunk=512, half_accumulate=True, unfused=True,
            dequantizes=32, vectors=8, in_flight=2, ggml=True, lacks=("ep", "cp"), serves=True,

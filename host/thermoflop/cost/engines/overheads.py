@@ -72,6 +72,8 @@ def apply_engine(
             merged.add(LATENTS[1])
         narrows = engine.narrows and _narrows(works, precision)
         works = [_as_launched(work, merged, narrows) for work in works]
+    if engine.waits == precision.family:
+        works = [_waited_for(work) for work in works]
     if engine.narrows and precision.compute in NARROW:
         works = [_of_width(work) for work in works]
     works = [_as_laid_out(work, engine) for work in works]
@@ -153,6 +155,13 @@ def _is_narrowed(work: Work) -> bool:
     """Whether the inputs of a product are narrowed as its weights are."""
     narrow = work.group in NARROWED and work.name not in KEPT_WIDE
     return narrow and work.element_bytes < WIDE_BYTES
+
+
+def _waited_for(work: Work) -> Work:
+    """A product that the host waits for: a kernel narrows its inputs, and another replaces what is
+    no number in its result (``FP8Linear`` of transformers' finegrained_fp8.py)."""
+    narrow = work.kind == "contraction" and work.element_bytes < WIDE_BYTES
+    return replace(work, launches=work.launches + 2) if narrow else work
 
 
 def _of_experts(works: list[Work], held: float, ep: int, chosen: float) -> list[Work]:

@@ -70,9 +70,10 @@ class Measured:
         return np.flatnonzero(self.engine == engine)
 
     def pooled(self, without: str = "") -> Regression:
-        """One fit to all engines but one; an engine weighs by the root of its rows."""
+        """One fit to all engines but one; an engine weighs by the root of its rows. Steps that wait
+        for the host after each product are one engine's, and tell nothing of the others'."""
         if without not in self._pooled:
-            rows = np.flatnonzero(self.engine != without)
+            rows = np.flatnonzero((self.engine != without) & ~self.matrix.rows_waited)
             counts = {
                 name: int((self.engine[rows] == name).sum()) for name in set(self.engine[rows])
             }

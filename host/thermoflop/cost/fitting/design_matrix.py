@@ -51,8 +51,9 @@ class DesignMatrix:
 
     ``columns`` holds a term in each row and a line in each column: sums go over terms. ``owner`` is
     the step of a line, rising, ``step_row`` the row of a step, ``hosted`` how many launches the
-    host pays for in it. Lines that are ``behind`` run beside the others of their step, of which the
-    longer counts. ``power`` rounds what is the longer of two times (``shares_of``).
+    host pays for in it, ``waited`` whether it waits after each of them. Lines that are ``behind``
+    run beside the others of their step, of which the longer counts. ``power`` rounds what is the
+    longer of two times (``shares_of``).
     """
 
     def __init__(self, rows: int) -> None:
@@ -67,9 +68,11 @@ class DesignMatrix:
         self._step_row: list[int] = []
         self._hosted: list[float] = []
         self._behind: list[bool] = []
+        self._waited: list[bool] = []
         self.owner: Indices = np.zeros(0, np.int64)
         self.step_row: Indices = np.zeros(0, np.int64)
         self.hosted: Array = np.zeros(0)
+        self.waited: Flags = np.zeros(0, np.bool_)
         self.behind: Flags = np.zeros(0, np.bool_)
         self.columns: Array = np.zeros((len(TERMS), 0))
 
@@ -99,6 +102,7 @@ class DesignMatrix:
             launched += count * (work.launches - work.followers)
         self._step_row.append(row)
         self._hosted.append(launched * host)
+        self._waited.append(rates.waits)
 
     def close(self) -> DesignMatrix:
         """Turn the lines into arrays."""
@@ -107,6 +111,7 @@ class DesignMatrix:
         self.owner = np.array(self._owner, dtype=np.int64)
         self.step_row = np.array(self._step_row, dtype=np.int64)
         self.hosted = np.array(self._hosted)
+        self.waited = np.array(self._waited, dtype=np.bool_)
         self.behind = np.array(self._behind, dtype=np.bool_)
         self._lines, self._owner, self._step_row, self._hosted = [], [], [], []
         return self
@@ -117,6 +122,11 @@ class DesignMatrix:
             self.columns[into] += self.columns[apart]
             self.columns[apart] = 0.0
         return self
+
+    @property
+    def rows_waited(self) -> Flags:
+        """Which rows have steps whose host waits for the device after each product."""
+        return np.isin(np.arange(self.rows), self.step_row[self.waited])
 
     def rounded(self, power: float | None) -> DesignMatrix:
         """The same lines under a roofline that is rounded, or for None the sharp one."""
@@ -136,6 +146,7 @@ class DesignMatrix:
         chosen.owner, chosen.columns = number[self.owner[keep]], self.columns[:, keep]
         chosen.behind = self.behind[keep]
         chosen.step_row, chosen.hosted = place[self.step_row[steps]], self.hosted[steps]
+        chosen.waited = self.waited[steps]
         chosen.bound_s, chosen.steps = self.bound_s[rows], self.steps[rows]
         chosen.sequence_steps, chosen.prompts = self.sequence_steps[rows], self.prompts[rows]
         return chosen
@@ -179,6 +190,7 @@ class DesignMatrix:
         by_step = self._by_step(parts, steps)
         host = self.hosted * values[self.step_row, _AT["launch_overhead_s"]]
         counts, waits = shares_of(by_step.sum(axis=0), host, self.power)
+        counts, waits = np.maximum(counts, self.waited), np.maximum(waits, self.waited)
         by_step *= counts
         by_row = [np.bincount(self.step_row, part, self.rows) for part in by_step]
         shares = np.zeros((self.rows, len(PARAMETERS)))

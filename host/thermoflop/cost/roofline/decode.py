@@ -154,7 +154,8 @@ def decode_s(
         for pace in paces:
             total = total + pace.total()
         if not rates.graphs and rates.efficiency.launch_overhead_s:
-            total = total + _waiting_s(paces, rates.host_s(low), count)
+            host = rates.host_s(low)
+            total = total + (count * host if rates.waits else _waiting_s(paces, host, count))
     return total + steps * rates.overhead_s(sequences)
 
 

@@ -8,7 +8,8 @@ of ``Efficiency``. The estimate adds the terms up, the fit differentiates them b
 and an explanation fills them in: all three read ``TERMS``.
 
 A step takes as long as its operators, or as the host takes to launch them where that is longer
-(kernels are launched ahead of the device, so the two overlap), and besides ``step_s`` and
+(kernels are launched ahead of the device, so the two overlap; where an engine waits for its
+products they do not), and besides ``step_s`` and
 ``sequence_s`` for each sequence. Every term is affine in the cached context, on which the closed
 form of a generation rests (``roofline.decode``).
 

@@ -27,7 +27,8 @@ class Rates:
 
     ``efficiency`` holds the parameters of ``TERMS``; ``curves``, where a machine was measured, are
     looked up instead of compute and memory. ``graphs``: a decode step is launched at once;
-    ``host``: what a launch costs the host, in launches from compiled code (see ``Engine``).
+    ``host``: what a launch costs the host, in launches from compiled code (see ``Engine``);
+    ``waits``: it does not launch ahead of the device.
     """
 
     def __init__(
@@ -42,6 +43,7 @@ class Rates:
         *,
         graphs: bool = True,
         host: float = 1.0,
+        waits: bool = False,
         network_bytes_s: float = float("inf"),
         wide_flops_s: float | None = None,
         scan_flops_s: float | None = None,
@@ -51,7 +53,8 @@ class Rates:
         self.scan_flops_s = attention_flops_s if scan_flops_s is None else scan_flops_s
         self.bandwidth_bytes_s, self.link_bytes_s = bandwidth_bytes_s, link_bytes_s
         self.core_hz, self.efficiency, self.curves = core_hz, efficiency, curves
-        self.graphs, self.host, self.network_bytes_s = graphs, host, network_bytes_s
+        self.graphs, self.host, self.waits = graphs, host, waits
+        self.network_bytes_s = network_bytes_s
         self._coefficients = Coefficients(self)
 
     def compute_s(self, work: Work) -> Number:
@@ -87,8 +90,10 @@ class Rates:
         return self.efficiency.launch_overhead_s * self.host * launches_of(works)
 
     def waiting_s(self, works: Sequence[Work]) -> float:
-        """Seconds by which the host is slower in launching a step than the device in running it."""
-        return max(0.0, float(self.host_s(works) - self.device_s(works)))
+        """Seconds of a step in which the device waits for the host: those by which it is slower in
+        launching the step, or all of them."""
+        hidden = 0.0 if self.waits else self.device_s(works)
+        return max(0.0, float(self.host_s(works) - hidden))
 
     def overhead_s(self, sequences: Number) -> Number:
         """Seconds that a step costs besides its operators."""
@@ -99,7 +104,8 @@ class Rates:
         """Seconds expected of one step; ``recorded``: launched at once, as a graph."""
         device = self.device_s(works)
         if not recorded:
-            device = maximum(device, self.host_s(works))
+            host = self.host_s(works)
+            device = device + host if self.waits else maximum(device, host)
         return device + self.overhead_s(sequences)
 
     def binding(self, work: Work) -> str:
@@ -137,7 +143,8 @@ def rates_of(
         device.bandwidth_bytes_s,
         joining_bytes_s(device, devices), device.core_hz,
         attention_peak_of(engine, device, precision.compute), efficiency, curves,
-        graphs=engine.graphs, host=engine.host, network_bytes_s=device.network.bytes_s,
+        graphs=engine.graphs, host=engine.host, waits=engine.waits == precision.family,
+        network_bytes_s=device.network.bytes_s,
         wide_flops_s=wide_peak_of(engine, device, precision.compute),
         scan_flops_s=scan_flops_s(device) / efficiency.attention if engine.ggml else None,
     )  # fmt: skip

@@ -215,6 +215,8 @@ def _measured_text(setting: Setting) -> str:
 def _launching(rates: Rates) -> str:
     """Whether the host's launches can be what a step waits for."""
     each = seconds(rates.efficiency.launch_overhead_s * rates.host)
+    if rates.waits:
+        return f"  launching costs the host {each} a kernel, and it waits for each product"
     if rates.graphs:
         return f"  launching costs the host {each} a kernel of a prompt; decode steps run as graphs"
     return f"  a step takes at least {each} of the host's time for each kernel that it launches"
