@@ -166,7 +166,7 @@ def test_a_layer_that_keeps_half_has_twice_the_tokens_in_a_block():
 
 
 def vllm(monkeypatch, kinds, context, version, part=None, **options):
-    monkeypatch.setattr(pools, "kinds_of", lambda _: kinds)
+    monkeypatch.setattr(pools, "kinds_of", lambda *_, **__: kinds)
     read = read_options("vllm", {"version": version, **options})
     return pools._vllm(part or share(), Load(1, 1, context), read, 64)
 
@@ -210,6 +210,25 @@ def test_qwen_3_6_in_vllm_0_24_comes_out_to_the_token_that_it_printed():
     assert (made.sequence_units, made.state_units) == (1 + 6, 6)
 
 
+def test_qwen_3_5_with_a_draft_layer_in_vllm_0_19_comes_out_to_the_token_that_it_printed():
+    """A start-up log of Qwen3.5-122B-A10B in nvfp4 on a Jetson Thor: 24.05 GiB are 482,080 tokens,
+    6.42 times 262,144. A state is 64 x 128 x 128 x 4 B and (3 + 1) x 12,288 x 2 B of inputs, a
+    token of a layer 1,024 B: blocks of 4,192 tokens and 13 layers, 462 of them. The longest
+    sequence takes 63 and, of three groups, two states and one for the drafted token."""
+    fitted = tf.fit(
+        tf.load_model("qwen3.5-122b-a10b", mtp=True), "jetson thor", dtype="nvfp4", kv_dtype="fp8",
+        profile="vllm 0.19", prompt=1000, generate=1,
+        engine_options={"max_model_len": 262_144, "enable_prefix_caching": True},
+    )  # fmt: skip
+    room, load, _ = fitted.room
+    made = room.engine.divide(room.share(fitted.plan), load)[1]
+    assert made.unit_bytes == 13 * (64 * 128 * 128 * 4 + 4 * 12_288 * 2)
+    assert made.block_size == 4192
+    pool = 24.05 * 2**30
+    assert made.tokens(pool) == 462 // 4 * 4192 == 482_080
+    assert made.counted(pool, True) / 262_144 == pytest.approx(462 / (63 + 3 * 3), abs=1e-5)
+
+
 def test_a_pool_has_room_for_whole_blocks_and_sequences():
     """1,000 bytes are 33 units of 30; two a block, and three and a half a sequence."""
     layout = Layout(30.0, 16, 2.0, 3.5)
@@ -251,7 +270,7 @@ def test_windows_give_back_in_decoding_what_a_prompt_may_take(monkeypatch):
     for 5,100 tokens beside 16,384 in flight, but 4,998/16 and half a block, and 1,023/16 and one,
     on the average; prompts have 5 x 16,384/16 blocks more."""
     kinds = [Kind(5, 100.0), Kind(25, 100.0, 1024.0)]
-    monkeypatch.setattr(pools, "kinds_of", lambda _share: kinds)
+    monkeypatch.setattr(pools, "kinds_of", lambda *_, **__: kinds)
     made = paged_layout(share(), Load(1, 4894, 5100), 16, 16384)
     assert made.sequence_units == 319 + 5 * (319 + 1)
     running = 4998 / 16 + 15 / 32 + 5 * (1023 / 16 + 1)
@@ -286,7 +305,7 @@ def test_an_engine_that_lays_aside_what_a_sequence_may_take_runs_as_many_as_have
 def test_tensorrt_keeps_every_token_in_blocks_and_a_state_beside_them(
     monkeypatch, kinds, context, unit, units
 ):
-    monkeypatch.setattr(pools, "kinds_of", lambda _: kinds)
+    monkeypatch.setattr(pools, "kinds_of", lambda *_, **__: kinds)
     made = pools._tensorrt(share(), Load(1, 1, context), {"tokens_per_block": 32}, 0)
     assert (made.unit_bytes, made.sequence_units) == (unit, units)
     states_alone = unit == 36_000

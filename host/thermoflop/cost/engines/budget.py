@@ -22,6 +22,7 @@ from thermoflop.cost.engines.placement import outside_bytes
 from thermoflop.cost.engines.pools import LAYOUTS as POOLS
 from thermoflop.cost.engines.pools import Layout
 from thermoflop.cost.engines.sglang_cache import sglang_layout, states_note
+from thermoflop.cost.hardware.device import is_its_hosts
 from thermoflop.cost.memory import Memory, beside_bytes
 from thermoflop.errors import UsageError
 
@@ -48,6 +49,10 @@ GGUF_SLACK, GGML_DOUBT = 0.015, 0.35e9
 # beyond the newest version of which a log was read. So wide 8 in 10 of what other systems printed
 # lies in it.
 VLLM_SEEN, VLLM_UNSEEN, VLLM_LATER = 0.25 * GIB, 0.9 * GIB, 1.3 * GIB
+# On boards that share their memory vLLM takes what the system calls available for what is free
+# (``MemorySnapshot.measure`` of utils/mem_utils.py), so that all that runs there counts: three logs
+# of a Jetson Thor are 0.6, -0.2 and 2.2 GiB from what is predicted.
+VLLM_SHARED = 1.7 * GIB
 SEEN_BELOW, NEWEST_READ = (0, 20), (0, 31)
 # So many times the sequences that have room in full run at once before it is said.
 NOTABLY = 1.1
@@ -181,6 +186,8 @@ class EngineMemory:
 
     def _unseen_bytes(self) -> float:
         """What a device and a version that were read of little, or not at all, add."""
+        if is_its_hosts(self.device):
+            return VLLM_SHARED
         if self.is_later:
             return VLLM_LATER
         version = version_numbers(self.options["version"])

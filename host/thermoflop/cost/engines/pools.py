@@ -26,6 +26,8 @@ from thermoflop.model.architecture.cache import layer_caches
 # two batches (pull request 47728). From 0.28 on prefixes of models with recurrent states are cached
 # where nothing is said (pull request 50991), in blocks that hold the last state and the one before.
 BY_LONGEST, TWO_BATCHES, STATES_CACHED = (0, 21), (0, 26), (0, 28)
+# Tokens that layers for drafts (``--mtp``) draft in a step, where nothing is said: one each.
+DRAFTED = 1
 # Layers of one kind that fill blocks of another up to this much are padded to it (vLLM).
 PADDED = 1.25
 
@@ -41,9 +43,10 @@ class Kind:
     state_bytes: float = 0.0
 
 
-def kinds_of(share: Share, state_width: float = STATE_BYTES) -> list[Kind]:
+def kinds_of(share: Share, state_width: float = STATE_BYTES, drafted: int = 0) -> list[Kind]:
     """The kinds of layers on the fullest stage; all that keep every token are one. A state's
-    elements are ``state_width`` bytes wide."""
+    elements are ``state_width`` bytes wide; inputs of ``drafted`` tokens stand beside those that a
+    convolution needs."""
     wide = share.precision.activation_bytes
     counts: dict[tuple[float, float | None, float], float] = {}
     for stack in share.description.stacks:
@@ -52,7 +55,8 @@ def kinds_of(share: Share, state_width: float = STATE_BYTES) -> list[Kind]:
                 for cache in layer_caches(run.layer):
                     window = None if cache.window is None else float(cache.window)
                     inputs = float(cache.inputs)  # of a convolution: as wide as activations
-                    state = (float(cache.state_elements) - inputs) * state_width + inputs * wide
+                    state = (float(cache.state_elements) - inputs) * state_width
+                    state += (inputs + drafted * float(cache.channels)) * wide
                     key = (float(cache.elements), window, state)
                     counts[key] = counts.get(key, 0.0) + float(run.times)
     width = share.precision.kv_bytes / share.plan.cp
@@ -136,8 +140,11 @@ def paged_layout(
     copies: int = 1, by_longest: bool = False,
 ) -> Layout:  # fmt: skip
     """vLLM's pool: blocks of ``block`` tokens, shared by groups of layers. A state is kept
-    ``copies`` times; ``longest`` is the longest sequence that is served."""
-    kinds = kinds_of(share)
+    ``copies`` times, and once more for each drafted token (``MambaSpec`` of kv_cache_interface.py,
+    ``conv_kernel_size - 1 + num_spec`` of mamba_utils.py); ``longest`` is the longest sequence that
+    is served."""
+    drafted = DRAFTED * any(stack.role == "mtp" for stack in share.description.stacks)
+    kinds, copies = kinds_of(share, drafted=drafted), copies + drafted
     blocks, page, groups = _blocks(kinds, block)
 
     def needed(tokens: int) -> list[int]:

@@ -10,10 +10,8 @@ from thermoflop.cost.engines.engine import Engine, is_ollama
 from thermoflop.cost.hardware.device import Device, check_4_bits
 from thermoflop.cost.hardware.precision import (
     Precision,
-    asked_for,
     choose_precision,
     is_precision,
-    precision_names,
 )
 from thermoflop.cost.inference.arguments import default_format, in_16_bits
 from thermoflop.cost.inference.products import (
@@ -27,6 +25,7 @@ from thermoflop.cost.inference.products import (
     said_of_products,
     wide_on,
 )
+from thermoflop.cost.inference.published_formats import published_form, published_formats
 from thermoflop.cost.inference.stated_cache import formats_said, stated_cache
 from thermoflop.cost.work.weights import (
     Checkpoint,
@@ -272,18 +271,7 @@ def _quantization_of(model: Model, dtype: str | None) -> Quantization | None:
         return None
     if own is not None and dtype == _name(own, _common(model.description, own)):
         return own
-    return _published_sibling(model, dtype) if is_precision(dtype) else published_form(dtype)
-
-
-def published_form(name: str) -> Quantization:
-    """The formats of a published form. UsageError for a name that is none."""
-    from thermoflop.model.config import published_forms
-
-    try:
-        return published_forms.published_form(name)
-    except UsageError:
-        known = (*precision_names(), "int4-g64", "exl2-4.0", *published_forms.FORM_NAMES)
-        raise UsageError(f"{name!r:.40} is not a number format: {asked_for(name, known)}") from None
+    return published_formats(model, dtype)
 
 
 def formats_line(model: Model, checkpoint: Checkpoint | None, precision: Precision) -> str:
@@ -321,19 +309,6 @@ def stored_checkpoint(model: Model, quantization: Quantization | None) -> Checkp
     ratio = stored.size_bytes / counted if counted else 1.0
     same = 1 / _APART <= ratio <= _APART
     return Checkpoint(formats, wide, ratio if same else 1.0, stored=same)
-
-
-def _published_sibling(model: Model, dtype: str) -> Quantization | None:
-    """The formats of the catalogue's model of that name with this format behind it."""
-    from thermoflop.model.config.catalogue import entry, names
-
-    name = f"{model.name}-{dtype}"
-    if name not in names() or entry(model.name) is None:
-        return None
-    from thermoflop.model.load import load_model
-
-    sibling = load_model(name)
-    return sibling.quantization if sibling.description == model.description else None
 
 
 @lru_cache(maxsize=16)

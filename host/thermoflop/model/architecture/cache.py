@@ -129,12 +129,14 @@ def _state(mixer: Mixer | None, kept: bool = False) -> Number:
 @record
 class LayerCache:
     """What one mixer of a layer keeps: ``elements`` of each of the last ``window`` tokens (None: of
-    all), and ``state_elements`` of a sequence, of which ``inputs`` are inputs of a convolution."""
+    all), and ``state_elements`` of a sequence, of which ``inputs`` are inputs of a convolution over
+    so many ``channels``."""
 
     elements: Number
     window: Number | None = None
     state_elements: Number = 0
     inputs: Number = 0
+    channels: Number = 0
 
 
 def layer_caches(layer: Layer) -> tuple[LayerCache, ...]:
@@ -143,7 +145,9 @@ def layer_caches(layer: Layer) -> tuple[LayerCache, ...]:
     for mixer in (*layer.mixers, layer.cross):
         state = _state(mixer, kept=True)
         if isinstance(mixer, Recurrence):
-            found.append(LayerCache(0, None, state, mixer.kept_window))
+            window = mixer.convolution()
+            channels = 0 if window is None else window.outputs
+            found.append(LayerCache(0, None, state, mixer.kept_window, channels))
         for elements, window, ratio in _entries(mixer):
             found.append(LayerCache(elements if ratio == 1 else elements / ratio, window, state))
             state = 0  # it stands beside the first entry

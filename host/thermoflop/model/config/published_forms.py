@@ -47,6 +47,11 @@ _SCHEMES: dict[str, dict[str, Any]] = {
         "quant_algo": "NVFP4",
         "exclude_modules": ["q_a_proj", "q_b_proj", "kv_a_proj", "kv_b_proj", "q_proj", "lm_head"],
     },
+    # of models with gated delta rules: those, what sees and what drafts stay wide
+    "nvfp4-delta": {
+        "quant_algo": "NVFP4",
+        "exclude_modules": ["linear_attn", "visual", "projector", "mtp", "lm_head"],
+    },
     "modelopt-nvfp4-wo": {"quant_algo": "W4A16_NVFP4"},
     # AMD Quark: weights and inputs in OCP's MXFP4, as amd/Llama-3.3-70B-Instruct-MXFP4-Preview
     "quark-mxfp4": {
