@@ -268,19 +268,24 @@ def test_states_of_a_running_sequence_are_as_many_as_are_kept():
 def test_windows_give_back_in_decoding_what_a_prompt_may_take(monkeypatch):
     """Five layers keep everything, five times five a window of 1,024: 161 blocks each and one more
     for 5,100 tokens beside 16,384 in flight, but 4,998/16 and half a block, and 1,023/16 and one,
-    on the average; prompts have 5 x 16,384/16 blocks more."""
+    on the average. Each prompt of 4,894 has 5 x 3,870/16 blocks more while it is read, for 2 of 206
+    steps, and all of them never more than 16,384 tokens."""
     kinds = [Kind(5, 100.0), Kind(25, 100.0, 1024.0)]
     monkeypatch.setattr(pools, "kinds_of", lambda *_, **__: kinds)
-    made = paged_layout(share(), Load(1, 4894, 5100), 16, 16384)
+    made = paged_layout(share(), Load(1, 4894, 5100), 16, 16384, batches=2)
     assert made.sequence_units == 319 + 5 * (319 + 1)
     running = 4998 / 16 + 15 / 32 + 5 * (1023 / 16 + 1)
-    assert (made.running_units, made.reading_units) == (pytest.approx(running), 5 * 1024)
-    pool = 100_000 * made.unit_bytes
-    assert made.running(pool) == pytest.approx((100_000 - 5120) / running)
+    one = 5 * 3870 / 16
+    assert made.running_units == pytest.approx(running)
+    assert made.reading_units == pytest.approx((one, one * 2 / 206, 5 * 1024))
+    few, some, many = (made.running(count * made.unit_bytes) for count in (5e3, 1e5, 1e6))
+    assert few == pytest.approx((5e3 - one) / running)
+    assert some == pytest.approx(1e5 / (running + one * 2 / 206))
+    assert many == pytest.approx((1e6 - 5120) / running)
     assert made.running(1918 * made.unit_bytes) < 1  # not one has room
-    assert made.running(1919 * made.unit_bytes) == 1
+    assert made.running(1919 * made.unit_bytes) == pytest.approx((1919 - one) / running)
     short = paged_layout(share(), Load(1, 900, 1000), 16, 16384)
-    assert short.reading_units == 0  # no window is full
+    assert short.reading_units == (0, 0, 0)  # no window is full
     spread = Load(1, 4894, 5100, ((0.5, 500.0), (0.5, 9000.0)))
     mean = (501 / 16 + 15 / 32 + 9001 / 16 + 15 / 32) / 2
     mean += 5 * (501 / 16 + 15 / 32 + 1023 / 16 + 1) / 2

@@ -80,6 +80,10 @@ class Layout:
     window and ``state_units`` of recurrent states. ``longest`` and ``longest_units``: the longest
     sequence that is served, where that is known; ``by_longest``: the engine counts tokens by it.
 
+    ``running_units`` are what a sequence takes on the average while it decodes, ``reading_units``
+    what prompts that are read take more than that: one, those that are read for each sequence that
+    decodes, and all that steps have room for; None: what it may take is laid aside.
+
     ``fixed_bytes`` of the pool are for no token; where states have a pool apart, a running sequence
     has ``states_each`` of ``state_bytes``, in ``states_share`` of all."""
 
@@ -93,7 +97,7 @@ class Layout:
     longest_units: float = 0.0
     by_longest: bool = False
     running_units: float | None = None
-    reading_units: float = 0.0
+    reading_units: tuple[float, float, float] = (0.0, 0.0, 0.0)
     fixed_bytes: float = 0.0
     states_each: int = 0
     state_bytes: float = 0.0
@@ -132,17 +136,19 @@ class Layout:
         found = self.sequences(pool_bytes)
         if found is None or found < 1 or not self.running_units:
             return found
-        return max(1.0, (pool_bytes / self.unit_bytes - self.reading_units) / self.running_units)
+        units, each = pool_bytes / self.unit_bytes, self.running_units
+        one, more, most = self.reading_units
+        return max(1.0, (units - most) / each, min((units - one) / each, units / (each + more)))
 
 
 def paged_layout(
     share: Share, load: Load, block: int, in_flight: int, longest: int | None = None,
-    copies: int = 1, by_longest: bool = False,
+    copies: int = 1, by_longest: bool = False, batches: int = 1,
 ) -> Layout:  # fmt: skip
     """vLLM's pool: blocks of ``block`` tokens, shared by groups of layers. A state is kept
     ``copies`` times, and once more for each drafted token (``MambaSpec`` of kv_cache_interface.py,
     ``conv_kernel_size - 1 + num_spec`` of mamba_utils.py); ``longest`` is the longest sequence that
-    is served."""
+    is served; ``in_flight`` are the tokens of ``batches``."""
     drafted = DRAFTED * any(stack.role == "mtp" for stack in share.description.stacks)
     kinds, copies = kinds_of(share, drafted=drafted), copies + drafted
     blocks, page, groups = _blocks(kinds, block)
@@ -159,11 +165,7 @@ def paged_layout(
         for part, tokens in cached
         for kind, each, many in zip(kinds, blocks, groups, strict=True)
     )
-    reading = sum(  # a window keeps what it has read of a prompt until the batch is computed
-        many * in_flight / each
-        for kind, each, many in zip(kinds, blocks, groups, strict=True)
-        if kind.window is not None and load.prompt > kind.window
-    )
+    reading = _reading(load, in_flight, batches, list(zip(kinds, blocks, groups, strict=True)))
     windows = sum(n for kind, n in zip(kinds, units, strict=True) if kind.window is not None)
     states = sum(n for kind, n in zip(kinds, units, strict=True) if kind.state_bytes)
     whole = min(blocks, default=block)
@@ -217,6 +219,21 @@ def _running_blocks(kind: Kind, cached: float, block: int, copies: int) -> float
     return (kind.window - 1) / block + 1
 
 
+def _reading(
+    load: Load, in_flight: int, batches: int, groups: list[tuple[Kind, int, int]]
+) -> tuple[float, float, float]:
+    """Blocks of windows that prompts take while they are read, besides what they take in decoding:
+    what is read of one is kept until that is computed."""
+    one = more = most = 0.0
+    for kind, block, many in groups:
+        if kind.window is not None and load.prompt > kind.window:
+            beyond, steps = load.prompt - kind.window, max(1, load.context - load.prompt)
+            one += many * min(beyond, in_flight) / block
+            more += many * batches * beyond / steps / block
+            most += many * in_flight / block
+    return one, more, most
+
+
 def _vllm(share: Share, load: Load, options: Mapping[str, Any], in_flight: int) -> Layout:
     """vLLM, by version: what counts tokens, how many batches are in flight, and whether prefixes
     of models with recurrent states are cached, each of whose states is then kept twice."""
@@ -227,7 +244,7 @@ def _vllm(share: Share, load: Load, options: Mapping[str, Any], in_flight: int) 
         cached = version >= STATES_CACHED
     return paged_layout(
         share, load, options["block_size"], batches * in_flight,
-        options["max_model_len"], 2 if cached else 1, version >= BY_LONGEST,
+        options["max_model_len"], 2 if cached else 1, version >= BY_LONGEST, batches,
     )  # fmt: skip
 
 
