@@ -69,6 +69,23 @@ def test_of_one_user_the_first_token_needs_no_more_words_and_of_no_engine_no_cli
     assert figure(some, "head.first").detail == "of all 2 prompts, read in one step"
 
 
+@pytest.mark.parametrize(
+    ("typed", "kept", "said"),
+    [
+        ("qwen3.6-27b", "qwen3.6-27b", True),
+        ("Qwen/Qwen3.6-27B", "Qwen/Qwen3.6-27B", True),
+        ("Qwen/Qwen3.5-27B", "qwen3.5-27b", False),
+    ],
+)
+def test_a_name_that_has_another_models_sizes_stays_and_is_told(typed, kept, said):
+    inputs, wrong = from_query([("model", typed), ("prompt", "64"), ("output", "2")])
+    result = answer(inputs)
+    assert (inputs.model, wrong) == (kept, [])
+    assert result.title.startswith("qwen3.5-27b on 1 ×")
+    told = f"The name {typed} is counted as qwen3.5-27b, whose sizes it has."
+    assert (told in result.notes) is said
+
+
 def test_the_original_shows_its_memory_and_its_kernels():
     result = answer(ORIGINAL)
     assert figure(result, "mha.params").value == 169.869312

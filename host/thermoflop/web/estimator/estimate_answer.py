@@ -15,6 +15,7 @@ from thermoflop.cost.roofline.rates import peak_said
 from thermoflop.cost.why.labels import labels
 from thermoflop.cost.why.steps import Part, parts_shown
 from thermoflop.cost.why.table import conventions_said
+from thermoflop.model.config.catalogue import sized_as
 from thermoflop.web.estimator.answer import Answer
 from thermoflop.web.estimator.chart_data import charts_of
 from thermoflop.web.estimator.computed import compute, growing_batches, positions_of, variants_of
@@ -47,13 +48,14 @@ def estimate_answer(inputs: Inputs) -> Answer:
     grids.append(_variants(variants_of(inputs, computed), first_of(computed.model)))
     for phase, part in parts_shown(estimate).items():
         grids.append(_operators(estimate, phase, part))
-    peak = peak_said(estimate.device, estimate.precision)
+    peak, meant = peak_said(estimate.device, estimate.precision), sized_as(inputs.model)
     least = estimate.setting.least_said
     notes = (
         estimate.provenance,
         f"Bound: the data sheet ({peak}) with {least}; no real run is faster.",
         f"Memory: {computed.capacity.memory.assumption}.",
         f"Conventions: {conventions_said(estimate)}.",
+        *([f"The name {inputs.model} is counted as {meant}, whose sizes it has"] * bool(meant)),
         *computed.model.notes,
     )
     figures = {each.key: each for each in figures_of(grids)}

@@ -156,14 +156,17 @@ def _models() -> dict[str, str]:
 
 
 def _model_named(name: str) -> str:
-    """A name of the catalogue, or a Hugging Face id in the local cache; never a path."""
-    from thermoflop.model.config.catalogue import canonical, names
+    """A name of the catalogue, one that is counted by the sizes of another, or a Hugging Face id
+    in the local cache; never a path."""
+    from thermoflop.model.config.catalogue import canonical, names, sized_as
     from thermoflop.model.config.source import named_source
 
     if name in (SHAPE, UPLOAD):
         return name
     says_format = named_source(name).named_format is not None  # the catalogue's name would not
-    return name if says_format or canonical(name) not in names() else canonical(name)
+    if says_format or sized_as(name):
+        return name
+    return canonical(name) if canonical(name) in names() else name
 
 
 def _gpus() -> dict[str, str]:
