@@ -157,7 +157,6 @@ def serving_text(served: Serving) -> str:
         "",
         *(hanging(f"{name}  {value}  ", more) for name, value, more in _aligned(rows)),
     ]
-    lines += _in_benchmark(served)
     lines += ["", wrapped(f"limit: {_limit(served)}"), wrapped(f"engine: {served.policy}")]
     if served.engine_options:
         given = ", ".join(f"{name}={value}" for name, value in served.engine_options.items())
@@ -177,14 +176,14 @@ def _limit(served: Serving) -> str:
     return said
 
 
-def _in_benchmark(served: Serving) -> list[str]:
+def _in_benchmark(served: Serving) -> list[tuple[str, str, str]]:
     """The first token that a benchmark sees."""
     if served.benchmark_first_s is None:
         return []
-    ends = map(seconds, served.benchmark_interval_s or ())
-    between = " (" + " to ".join(ends) + ")" if served.benchmark_interval_s else ""
-    said = "  first token in a benchmark that starts all users at once and asks ten times each, "
-    return [wrapped(f"{said}mean of all: {seconds(served.benchmark_first_s)}{between}", "    ")]
+    ends = " to ".join(map(seconds, served.benchmark_interval_s or ()))
+    between = f"({ends}), " if ends else ""
+    said = f"{between}the mean if all start at once and ask ten times"
+    return [("  in a benchmark", seconds(served.benchmark_first_s), said)]
 
 
 def _verdict(served: Serving) -> list[str]:
@@ -243,6 +242,7 @@ def _figures(served: Serving) -> list[tuple[str, str, str]]:
          f"apart ({seconds(low)} to {seconds(high)}), {digits(1 / token)} tokens/s"),
         ("first token", seconds(first),
          f"({seconds(soon)} to {seconds(late)}), {waiting}"),
+        *_in_benchmark(served),
         ("throughput", digits(served.tokens_per_s),
          f"tokens/s{between}, {digits(served.tokens_per_s_device)} a device"),
         ("decoding at once", digits(served.sequences),
