@@ -176,10 +176,11 @@ class Parser(argparse.ArgumentParser):
             return
         choices = [str(choice) for choice in action.choices]
         near = _meant(str(value), choices) or _meant(str(value).lower(), choices)
-        meant = f"; did you mean {near}?" if near else ""
-        if isinstance(action, argparse._SubParsersAction):  # noqa: SLF001
+        is_command = isinstance(action, argparse._SubParsersAction)  # noqa: SLF001
+        if is_command:
             near = _OTHER_COMMANDS.get(str(value).lower(), near)
-            meant = f"; did you mean {near}?" if near else ""
+        meant = f"; did you mean {near}?" if near else ""
+        if is_command:
             raise argparse.ArgumentError(None, f"{value!r:.60} is no command{meant}")
         option = f"{_name(action)} " if action.option_strings else ""
         listed = f"none of {', '.join(choices)}" if len(choices) < 15 else "not known"
@@ -319,7 +320,7 @@ def _card_like(number: str) -> str | None:
     return next(iter(get_close_matches(number, cards, 1, 0.75)), None)
 
 
-# what is typed as a command and is called otherwise
+# What is typed as a command and is called otherwise.
 _OTHER_COMMANDS = {
     "why": "estimate --why", "speculate": "estimate --draft", "cost": "estimate",
     "memory": "fit", "energy": "estimate", "run": "record", "live": "serve", "page": "serve",

@@ -117,6 +117,19 @@ def test_every_form_has_the_matrices_of_its_heads(heads, kv_heads, asked, groups
         forms_of(model, 0, 32)
 
 
+@pytest.mark.parametrize(("heads", "groups"), [(25, 5), (52, 4), (71, 1), (12, 1), (24, 3)])
+def test_where_an_eighth_does_not_divide_the_heads_what_does_and_is_nearest_is_taken(heads, groups):
+    """Of 25 heads (GPT-2 XL) 3.1, of 52 (LLaMA 30B) 6.5: nearer to 4 than to 13; 71 is a prime."""
+    model = decoder(hidden_size=8 * heads, num_attention_heads=heads, num_key_value_heads=heads)
+    assert list(forms_of(model, None, 32))[1] == f"GQA({groups})"
+
+
+def test_layers_of_several_numbers_of_heads_have_as_many_keys_each():
+    """Step 3.5 Flash: 12 layers with 64 heads and 33 with 96 of 128 dimensions."""
+    mha = forms_of(tf.load_model("step-3.5-flash"), None, 512)["MHA"]
+    assert mha.kv_bytes(1) == 2 * 2 * 128 * (12 * 64 + 33 * 96)
+
+
 def test_the_table_says_the_format_and_whose_bytes_they_are() -> None:
     text = compare_text(tf.compare(tf.load_model("llama-3-8b"), "h100", dtype="fp8", tp=2))
     assert text.splitlines()[0].endswith(", fp8; bytes are of one device")

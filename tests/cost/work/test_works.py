@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import thermoflop as tf
 from kit.made_up import (
@@ -90,6 +91,14 @@ def test_a_kernel_for_attention_alone_leaves_the_rest_as_it_is():
 def test_a_side_that_is_no_multiple_of_a_tile_is_uneven(width, inner, uneven):
     found = by_name(hidden_size=width, intermediate_size=inner, num_attention_heads=4)["up_proj"]
     assert found.uneven_flops == uneven * 2 * ROWS * width * inner
+
+
+def test_a_side_of_many_lengths_is_uneven_where_it_is_no_multiple_of_a_tile():
+    """CLIP's last product is as wide as there are images: as many as texts."""
+    clip, batches = tf.load_model("clip-vit-base-patch32"), np.array([4, 64, 100])
+    similarity = works(clip.description, Step(batches, 9), FP8)[-1]
+    assert similarity.name == "similarity"
+    assert list(similarity.uneven) == [1, 0, 1]
 
 
 def test_kernels_are_counted_for_each_occurrence():

@@ -124,6 +124,8 @@ def test_a_size_below_one_makes_no_sense(wrong: dict[str, int]) -> None:
         ("gpt-oss-20b", {"L": "layers of each kind: sliding attention + MoE; attention + MoE"}),
         ("t5-small", {"L": "layers of each kind: encoder attention + MLP; "
                            "decoder attention + cross + MLP"}),
+        ("clip-vit-base-patch32", {"L": "layers of each kind: encoder attention + MLP; "
+                                        "image attention + MLP"}),
     ],
 )  # fmt: skip
 def test_numbers_of_layers_say_of_which(name: str, meanings: dict[str, str]) -> None:

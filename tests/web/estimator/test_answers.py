@@ -86,6 +86,13 @@ def test_a_name_that_has_another_models_sizes_stays_and_is_told(typed, kept, sai
     assert (told in result.notes) is said
 
 
+def test_what_generates_nothing_has_sequences_in_a_step_and_of_pairs_any_number_of_users():
+    """CLIP meets as many texts as images: its last product is as wide as the batch."""
+    for name in ("bert-base-uncased", "clip-vit-base-patch32"):
+        some = answer(replace(DEFAULTS, model=name, users=4, prompt=64))
+        assert figure(some, "head.first").detail == "of all 4 sequences, read in one step"
+
+
 def test_the_original_shows_its_memory_and_its_kernels():
     result = answer(ORIGINAL)
     assert figure(result, "mha.params").value == 169.869312

@@ -77,6 +77,17 @@ def grouped(attention: Attention, groups: int) -> Mixer:
     return replace(attention, kv_heads=groups)
 
 
+def _with_all_heads(attention: Attention) -> Mixer:
+    """The same with a key head for each head."""
+    return grouped(attention, attention.heads)
+
+
+def _near_an_eighth(heads: int) -> int:
+    """What divides the heads and is nearest to an eighth of them, the less of two."""
+    divisors = (groups for groups in range(1, heads + 1) if heads % groups == 0)
+    return min(divisors, key=lambda groups: abs(groups - heads / 8))
+
+
 def latent(attention: Attention, rank: int) -> Mixer:
     """A latent of ``rank`` in its place; keys get half a head of rotated dimensions beside."""
     if rank < 1:
@@ -106,9 +117,9 @@ def forms_of(model: Model, groups: int | None, rank: int) -> dict[str, Model]:
     """The model in every form of attention, by the form's name."""
     heads, kv_heads = heads_of(model)
     if groups is None:
-        groups = kv_heads if 1 < kv_heads < heads else max(1, heads // 8)
+        groups = kv_heads if 1 < kv_heads < heads else _near_an_eighth(heads)
     forms = {
-        "MHA": partial(grouped, groups=heads),
+        "MHA": _with_all_heads,  # layers of one model may have different numbers of them
         f"GQA({groups})": partial(grouped, groups=groups),
         "MQA": partial(grouped, groups=1),
         f"MLA({rank})": partial(latent, rank=rank),
@@ -130,8 +141,8 @@ def compare(
             dictionary or a name.
         hardware: a ``Device``, or what ``find_device`` takes: a name such as ``h100``, or the path
             of a TOML file.
-        groups: key-value heads of the grouped form. None: the model's own, or an eighth of its
-            heads.
+        groups: key-value heads of the grouped form. None: the model's own, or what divides its
+            heads and is nearest to an eighth of them.
         rank: dimensions of the latent of MLA, 512 by default.
         **options: the other arguments of ``estimate``, by name.
 

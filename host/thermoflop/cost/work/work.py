@@ -8,6 +8,7 @@ that. Counts are floats and may be numpy arrays; bytes cover one occurrence, ``t
 
 from __future__ import annotations
 
+from thermoflop.base.number import where_zero
 from thermoflop.base.record import record, replace
 from thermoflop.model.architecture.cache import limits
 from thermoflop.model.operators.build import build_operators
@@ -69,7 +70,7 @@ class Work:
     element_flops: Number = 0.0
     operator: Operator | None = None
     sharing: float = 1.0
-    uneven: float = 0.0
+    uneven: Number = 0.0
     element_bytes: float = 0.0
     far_bytes: Number = 0.0
     followers: int = 0
@@ -176,7 +177,7 @@ def work_of(operator: Operator, precision: Precision, widths: Widths | None = No
     if isinstance(operator, MatMul):
         each_row = 2.0 * operator.batch * operator.k * operator.n
         row_flops, flops = each_row * operator.sets, each_row * operator.m
-        uneven = 1.0 if operator.k % TILE or operator.n % TILE else 0.0
+        uneven = where_zero(operator.k % TILE + operator.n % TILE, 0.0, 1.0)
     elif isinstance(operator, Attend):
         kind = "attention"
         flops = 2.0 * operator.heads * operator.dim * operator.sequences * operator.pairs

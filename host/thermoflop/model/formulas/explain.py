@@ -102,29 +102,33 @@ def explain(
         _cache_formulas(model, symbolic, letters["t"]),
     ]
     formulas = tuple(formula for kind in tracked(kinds, "deriving") for formula in kind)
-    return Explanation(model.name, formulas, values, _layers(symbolic.description))
+    return Explanation(model.name, formulas, values, _layers(model, symbolic.description))
 
 
-def _layers(description: Description) -> dict[Any, str]:
+def _layers(model: Model, description: Description) -> dict[Any, str]:
     """Which layers each number of them is of, where there are several kinds."""
-    kinds: dict[Any, list[str]] = {}
+    kinds: dict[Any, dict[str, None]] = {}  # as a set that keeps its order
     several = len(description.stacks) > 1
     for stack in description.stacks:
+        role = f"{_called(model, stack.role)} " if several else ""
         for run in stack.runs:
-            kind = f"{stack.role} {run.layer.kind}" if several else run.layer.kind
-            kinds.setdefault(run.times, []).append(kind)
-    if sum(map(len, kinds.values())) == 1:
+            kinds.setdefault(run.times, {})[f"{role}{run.layer.kind}"] = None
+    if sum(len(stack.runs) for stack in description.stacks) == 1:
         return {}
     return {
         times: f"layers{' of each kind' if len(alike) > 1 else ''}: {'; '.join(alike)}"
-        for times, each in kinds.items()
-        if (alike := list(dict.fromkeys(each)))
+        for times, alike in kinds.items()
     }
 
 
+def _called(model: Model, role: str) -> str:
+    """The role of a stack in words: the text's stack of an encoder has the name of a decoder's."""
+    return "encoder" if model.is_encoder and role == "decoder" else role
+
+
 def _a_layer(model: Model, role: str) -> str:
-    """A layer in words: the only stack of an encoder is called as a decoder's is."""
-    named = "encoder" if model.is_encoder and role == "decoder" else role
+    """A layer in words."""
+    named = _called(model, role)
     return f"{'an' if named[0] in 'aeiou' else 'a'} {named} layer"
 
 

@@ -171,11 +171,13 @@ def _headline(
 
 
 def _first_detail(estimate: Estimate, client: Span | None) -> str:
-    """Whose first token it is: of many users' prompts in one step, no client waits for all."""
+    """Whose first token, or result, it is: of many users' prompts in one step, no client waits for
+    all."""
     if estimate.batch == 1:
         return "after the prompt is sent"
     served = "" if client is None else f"; a client has its own after {seconds(client.expected_s)}"
-    return f"of all {estimate.batch:,} prompts, read in one step{served}"
+    read = "prompts" if estimate.setting.model.generates else "sequences"
+    return f"of all {estimate.batch:,} {read}, read in one step{served}"
 
 
 def _cost(computed: Computed) -> Figure:

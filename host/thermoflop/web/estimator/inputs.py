@@ -15,7 +15,7 @@ class Inputs:
     """All inputs of both tabs; ``config`` is an uploaded config.json, packed.
 
     Below ``rank`` stand those of the original page, at its defaults. ``groups`` 0 means the model's
-    own number of key heads, or an eighth of its heads; ``price`` 0 that there is none.
+    own number of key heads, or about an eighth of its heads; ``price`` 0 that there is none.
     """
 
     mode: str = "estimate"
