@@ -111,6 +111,10 @@ def test_states_of_a_number_leave_the_rest_to_tokens(given, many, requests):
     assert made.sequences(room) == pytest.approx(7.5)
     assert made.tokens(room) == 7.5 * 1600
     assert made.sequences(many * state / 2) == 0
+    asked_for = given.get("max_mamba_cache_size", many)  # beside those of drafted tokens
+    said = states_note(made, room)
+    assert f": {asked_for} of" in said
+    assert said.endswith(f": {requests} at once")
 
 
 def laid_out_for(model, context, **given):

@@ -65,7 +65,7 @@ def test_an_engines_limit_is_no_limit_of_memory(profile, option, most):
     name = next(iter(option), "max_batch_size")
     assert found.limited_by == name
     if found.limit == "batch":
-        assert f"({name} {most:,}; --engine-option {name}=N" in " ".join(
+        assert f"({most:,} by {name}; --engine-option {name}=N" in " ".join(
             serving_text(found).split()
         )
 
@@ -86,10 +86,10 @@ def test_slots_beyond_the_engines_limit_are_lowered_aloud():
     ("slots", "most", "said"), [(None, 3, ""), (3, 3, ""), (3, None, ""), (4, 3, "runs 3 at once")]
 )
 def test_nothing_is_said_of_slots_that_an_engine_has(slots, most, said):
-    found = lowered(options("vllm"), slots, most)
+    found = lowered(options("vllm"), slots, (most, "max_num_seqs"))
     assert said in found
     assert bool(said) == bool(found)
-    assert lowered(None, 4, 3) == ""
+    assert lowered(None, 4, (3, "")) == ""
 
 
 def test_sequences_of_several_replicas_are_said_to_be_of_all():
@@ -109,6 +109,15 @@ def test_tokens_of_a_step_are_an_option_of_each_engine(engine):
     spelled = f"--{name.replace('_', '-')}"
     assert tokens_asked(options(engine, **{spelled: 3000}), {spelled: 3000}) == 3000
     assert tokens_asked(None, {name: 3000}) is None
+    with pytest.raises(UsageError, match=f"{name}=15 makes no sense: expected 16 to 1,048,576"):
+        tokens_asked(options(engine), {name: 15})
+
+
+def test_tokens_of_a_step_go_by_the_short_name_too():
+    assert tokens_asked(options("llama.cpp"), {"b": 256}) == 256
+    found = served(profile="llama.cpp", users=4, engine_options={"b": 256})
+    assert found.budget == 256
+    assert "fills 256 tokens" in found.policy
 
 
 def test_an_option_says_how_many_tokens_a_step_has_unless_a_budget_does():
@@ -128,13 +137,52 @@ def test_while_sglang_drafts_48_requests_run_and_states_take_more():
     assert drafting.limited_by == "max_running_requests"
 
 
-@pytest.mark.parametrize("option", ["n_cpu_moe", "n_gpu_layers"])
-def test_layers_in_the_computers_memory_are_not_served(option):
-    for asked in (tf.serving, tf.plan):
-        with pytest.raises(UsageError, match=f"{option}=2 leaves layers in the computer's memory"):
-            asked("gpt-oss-20b", "rtx 3090", profile="llama.cpp", engine_options={option: 2})
-    with pytest.raises(UsageError, match="sequence"):
-        served(profile="vllm", engine_options={"max_model_len": 5000})
+@pytest.mark.parametrize(
+    ("profile", "given", "said"),
+    [
+        ("llama.cpp", {"n_cpu_moe": 2}, "n_cpu_moe=2"), ("llama.cpp", {"ngl": 2}, "n_gpu_layers=2"),
+        ("llama.cpp", {"ngl": 0}, "n_gpu_layers=0"),
+        ("llama.cpp", {"cpu_moe": True}, "cpu_moe=true"),
+        ("ollama", {"num_gpu": 2}, "num_gpu=2"),
+    ],
+)  # fmt: skip
+def test_layers_in_the_computers_memory_are_not_served(profile, given, said):
+    with pytest.raises(UsageError, match=f"{said} leaves layers in the computer's memory"):
+        tf.serving("gpt-oss-20b", "rtx 3090", profile=profile, engine_options=given)
+    if profile == "llama.cpp":
+        with pytest.raises(UsageError, match=f"{said} leaves layers in the computer's memory"):
+            tf.plan("gpt-oss-20b", "rtx 3090", profile=profile, engine_options=given)
+
+
+@pytest.mark.parametrize("given", [{"ngl": 99}, {"n_cpu_moe": 8}, {"cpu_moe": True}])
+def test_options_that_leave_no_layer_are_served(given):
+    """A dense model of 32 layers: all of them on the device, and no experts."""
+    asked = {"profile": "llama.cpp", "users": 4}
+    assert served(**asked, engine_options=given).token_s == served(**asked).token_s
+
+
+@pytest.mark.parametrize("ask", [tf.serving, tf.plan])
+def test_lengths_beyond_what_an_option_allows_are_refused(ask):
+    given = {"max_model_len": 5000}
+    with pytest.raises(UsageError, match="takes 5,000 tokens a sequence: 5,120 are asked for"):
+        ask(MODEL, "h100", users=4, profile="vllm", engine_options=given, **SIZES)
+
+
+def test_llama_cpps_context_is_shared_by_the_sequences_that_run():
+    """16,384 tokens are three sequences of 5,120; of ten times as many 32 have room, each of which
+    takes 131,072 B a token beside the others, and not the whole."""
+    for size, most in ((16_384, 3), (163_840, 32)):
+        found = served(profile="llama.cpp", engine_options={"ctx_size": size})
+        assert found.most_sequences == most
+        assert found.limited_by == "ctx_size"
+        assert found.largest_batch > most
+
+
+def test_a_limit_of_recurrent_states_is_told_by_its_own_option():
+    """100 states of which a sequence takes five."""
+    found = served("qwen3-next-80b-a3b", "h200", profile="sglang", tp=2, dtype="fp8",
+                   engine_options={"max_mamba_cache_size": 100})  # fmt: skip
+    assert (found.most_sequences, found.limited_by) == (20, "max_mamba_cache_size")
 
 
 def test_options_without_an_engine_are_refused():
@@ -164,6 +212,8 @@ def test_a_plan_of_an_engine_that_runs_fewer_starts_fewer():
         ("vllm", {"block_size": 32, "enforce_eager": True}, "--block-size 32 --enforce-eager"),
         ("vllm", {"enable_prefix_caching": "off"}, "--no-enable-prefix-caching"),
         ("vllm", {"version": "0.19", "max_num_seqs": 3}, ""),
+        ("sglang", {"disable_radix_cache": "off", "mamba_radix_cache_strategy": "auto"},
+         "--mamba-radix-cache-strategy auto"),
         ("sglang", {"disable_radix_cache": "1", "page_size": 64},
          "--page-size 64 --disable-radix-cache"),
         ("tensorrt-llm", {"free_gpu_memory_fraction": 0.8}, "--free_gpu_memory_fraction 0.8"),

@@ -5,51 +5,60 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from thermoflop.cost.engines.budget import MOST_AT_ONCE, EngineMemory
+from thermoflop.base.plain import checked_within
+from thermoflop.cost.engines.budget import EngineMemory
+from thermoflop.cost.engines.footprint import placement_of
+from thermoflop.cost.engines.options import given_options
+from thermoflop.cost.work.share import Share
 from thermoflop.errors import UsageError
 
-# What engines call the tokens that a step, or a pass of prompts, has at most.
+# What engines call the tokens that a step, or a pass of prompts, has at most, and how many are
+# taken.
 TOKENS_AT_ONCE = {
     "vllm": "max_num_batched_tokens", "sglang": "chunked_prefill_size",
-    "tensorrt-llm": "max_num_tokens", "llama.cpp": "batch_size",
+    "tensorrt-llm": "max_num_tokens", "llama.cpp": "batch_size", "ollama": "num_batch",
 }  # fmt: skip
+FEWEST_TOKENS, MOST_TOKENS = 16, 2**20
 
-# What leaves layers of llama.cpp, or their experts, to the host.
-ON_HOST = ("n_gpu_layers", "n_cpu_moe", "cpu_moe")
+# What leaves layers of llama.cpp, or their experts, to the host, and the value that leaves none.
+ON_HOST = {"n_gpu_layers": None, "n_cpu_moe": 0, "cpu_moe": False}
 
 
 def tokens_asked(engine: EngineMemory | None, given: Mapping[str, Any] | None) -> int | None:
-    """Tokens of a step where an option says so; None where none is given."""
-    if engine is None or not given:
+    """Tokens of a step where an option says so; None where none is given. UsageError for too few or
+    too many."""
+    name = None if engine is None else TOKENS_AT_ONCE.get(engine.engine)
+    if engine is None or name is None:
         return None
-    name = TOKENS_AT_ONCE.get(engine.key)
-    named = {str(each).lower().lstrip("-").replace("-", "_") for each in given}
-    return int(engine.options[name]) if name in named and engine.options[name] else None
+    asked = given_options(engine.engine, given).get(name)
+    expected = f"{FEWEST_TOKENS} to {MOST_TOKENS:,} tokens of a step"
+    checked_within(name, asked, FEWEST_TOKENS, MOST_TOKENS, expected)
+    return asked
 
 
-def check_on_device(engine: EngineMemory | None) -> None:
+def check_on_device(engine: EngineMemory | None, share: Share) -> None:
     """UsageError where an option leaves layers in the computer's memory: of many users no speed is
     known there."""
-    if engine is None:
+    if engine is None or engine.key != "llama.cpp":
         return
-    asked = engine.options
-    left = {name: asked[name] for name in ON_HOST if asked.get(name) not in (None, False)}
-    if left.get("n_cpu_moe") == 0:
-        del left["n_cpu_moe"]
-    for name, value in left.items():
+    for name in ON_HOST:
+        value = engine.options[name]
+        if not placement_of(share, {**engine.options, **ON_HOST, name: value}).host_active_bytes:
+            continue
+        called = "num_gpu" if engine.engine == "ollama" else name
         raise UsageError(
-            f"{name}={value} leaves layers in the computer's memory, where a server of many is not "
-            "counted: `thermoflop fit` says how fast one decodes there"
+            f"{called}={str(value).lower()} leaves layers in the computer's memory, where a server "
+            "of many is not counted: `thermoflop fit` says how fast one decodes there"
         )
 
 
-def lowered(engine: EngineMemory | None, slots: int | None, most: int | None) -> str:
+def lowered(engine: EngineMemory | None, slots: int | None, limit: tuple[int | None, str]) -> str:
     """A sentence where fewer sequences run than were asked for, as an option of the engine says;
     "" where as many do."""
+    most, name = limit
     if engine is None or slots is None or most is None or slots <= most:
         return ""
-    name = MOST_AT_ONCE[engine.engine]
     return (
         f"slots={slots:,} of a replica: {engine.engine} runs {most:,} at once ({name}); "
-        f"--engine-option {name}={slots} raises that"
+        f"--engine-option {name}=N raises that"
     )

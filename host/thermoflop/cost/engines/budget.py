@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import hypot
+from math import hypot, inf
 from typing import TYPE_CHECKING, Any
 
 from thermoflop.base.record import record, replace
@@ -167,8 +167,26 @@ class EngineMemory:
     def running(self, share: Share, load: Load) -> float | None:
         """Sequences of a load for which the pool has room at once while they are served; None where
         they need none."""
-        footprint, layout = self.divide(share, load)
+        many = self._sharing(load) or load.sequences
+        footprint, layout = self.divide(share, replace(load, sequences=many))
         return layout.running(footprint.cache_bytes)
+
+    def limit(self, share: Share, load: Load) -> tuple[int | None, str]:
+        """The most sequences that a server runs at once, whatever memory holds (None: as many as
+        that), and the option that says so."""
+        if shared := self._sharing(load):
+            return shared, "ctx_size"
+        return self._limit(self.divide(share, load)[0])
+
+    def _limit(self, footprint: Footprint) -> tuple[int | None, str]:
+        return footprint.sequences, footprint.limited_by or MOST_AT_ONCE.get(self.engine, "")
+
+    def _sharing(self, load: Load) -> int | None:
+        """Sequences that have room in llama.cpp's ``ctx_size`` where no option says into how many
+        slots it is cut; None where one does, and of others."""
+        if self.engine != "llama.cpp" or self.options["parallel"] or not self.options["ctx_size"]:
+            return None
+        return max(1, int(self.options["ctx_size"] // load.context))
 
     def doubt(self, footprint: Footprint) -> tuple[float, float]:
         """Bytes by which an engine takes less, and more, than is predicted in 80 % of runs: of its
@@ -223,11 +241,10 @@ class EngineMemory:
 
     def waiting(self, share: Share, load: Load, replicas: int = 1) -> str:
         """How many of a load run at once, where the others wait; "" where all do."""
-        most = self.divide(share, load)[0].sequences
+        most, name = self._limit(self.divide(share, load)[0])
         if most is None or most >= load.sequences:
             return ""
         most, asked = replicas * most, replicas * load.sequences
-        name = MOST_AT_ONCE[self.engine]
         return f"{most:,} of the {asked:,} run at once ({name}), the others wait"
 
     def check(self, load: Load) -> None:
@@ -262,11 +279,12 @@ class EngineMemory:
             layout.tokens(pool),
             layout.block_size, load.context, layout.sequences(pool), footprint.sequences,
             footprint.host_bytes,
-            (*self._later(), *self._unseen(share), *_notes(layout, pool, load.context)),
+            (*self._later(), *self._unseen(share),
+             *_notes(layout, pool, load.context, footprint.sequences)),
         )  # fmt: skip
 
 
-def _notes(layout: Layout, pool: float, context: int) -> tuple[str, ...]:
+def _notes(layout: Layout, pool: float, context: int, most: int | None) -> tuple[str, ...]:
     """How tokens are counted and what a sequence takes, where layers keep differently; and that the
     longest sequence has no room, without which it does not start."""
     found, longest = [], layout.longest or 0
@@ -289,7 +307,7 @@ def _notes(layout: Layout, pool: float, context: int) -> tuple[str, ...]:
         found.append(
             f"a sequence of {context:,} takes {layout.sequence_units:,g} blocks of {size}: {held}"
         )
-    running = layout.running(pool) or 0.0
+    running = min(layout.running(pool) or 0.0, inf if most is None else most)
     if running > NOTABLY * (layout.sequences(pool) or 0.0):
         found.append(
             f"about {int(running):,} run at once while served: each takes blocks as it grows"

@@ -14,7 +14,7 @@ from thermoflop.base.record import record
 from thermoflop.cost.engines.graphs import compute_buffer, hidden_of, vocabulary_of
 from thermoflop.cost.engines.options import version_numbers
 from thermoflop.cost.engines.placement import Placement, place
-from thermoflop.cost.engines.sglang_choices import most_requests, settled
+from thermoflop.cost.engines.sglang_choices import limit_of, settled
 from thermoflop.cost.hardware.device import Device, is_its_hosts
 from thermoflop.cost.memory import kv_bytes, weight_bytes
 from thermoflop.cost.work.share import Share
@@ -87,7 +87,8 @@ GGML_BYTES = 0.5e9
 class Footprint:
     """What an engine may use of a device, and what it takes before the cache, in bytes.
 
-    ``sequences`` is how many the engine runs at once at most; None where it has no such limit.
+    ``sequences`` is how many the engine runs at once at most; None where it has no such limit;
+    ``limited_by`` the option that says so where it is not the usual one.
     ``in_flight`` are the tokens of a step, ``host_bytes`` the weights that stay on the host,
     ``settled`` the options that were left to the engine, ``outside_bytes`` what it takes of the
     device outside of what an option lets it use, ``doubt_bytes`` what of its work may be twice as
@@ -106,6 +107,7 @@ class Footprint:
     outside_bytes: float = 0.0
     doubt_bytes: float = 0.0
     group_bytes: float = 0.0
+    limited_by: str = ""
 
     @property
     def cache_bytes(self) -> float:
@@ -284,8 +286,9 @@ def _sglang(share: Share, device: Device, options: Mapping[str, Any], _load: Loa
     rest = min(work, free * (1 - part))
     graphs = SGLANG_RESERVE[2] * _sglang_sizes(device, plan.tp, options)[1]
     outside = visible_bytes(device) - free + work - rest + (SGLANG_RESERVE[0] + graphs) * MIB
+    most, name = limit_of(share, options)
     return Footprint(
-        part * free + rest, weight_bytes(share), rest, sequences=most_requests(share, options),
+        part * free + rest, weight_bytes(share), rest, sequences=most, limited_by=name,
         settled={"mem_fraction_static": part, **settled(share, options)}, outside_bytes=outside,
     )  # fmt: skip
 

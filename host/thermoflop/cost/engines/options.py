@@ -163,11 +163,17 @@ def parse_options(texts: Sequence[str]) -> dict[str, str]:
 
 def read_options(engine: str, given: Mapping[str, Any] | None) -> dict[str, Any]:
     """Every option of an engine, as given or by default. UsageError for a bad name or value."""
-    options = options_of(engine)
+    defaults = {option.name: option.default for option in options_of(engine)}
+    return {**defaults, **given_options(engine, given)}
+
+
+def given_options(engine: str, given: Mapping[str, Any] | None) -> dict[str, Any]:
+    """The options that were given, by the names that the engine's own list has. UsageError for a
+    bad name or value."""
+    options, values = options_of(engine), dict[str, Any]()
     if given is not None and not isinstance(given, dict):
         raise UsageError(f"engine_options={given!r:.40} is no dictionary of names and values")
     by_name = {name: option for option in options for name in (option.name, *option.others)}
-    values = {option.name: option.default for option in options}
     for name, value in (given or {}).items():
         option = by_name.get(_plain(str(name)))
         if option is None:

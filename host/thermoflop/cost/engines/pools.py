@@ -79,13 +79,15 @@ class Layout:
     how many a sequence of the context that was asked for, ``window_units`` of them of layers with a
     window and ``state_units`` of recurrent states. ``longest`` and ``longest_units``: the longest
     sequence that is served, where that is known; ``by_longest``: the engine counts tokens by it.
+    ``running_units``: how many a sequence takes on the average where it takes them as it grows,
+    beside ``reading_units`` of prompts that are read (None: those of the whole context).
 
     ``running_units`` are what a sequence takes on the average while it decodes, ``reading_units``
     what prompts that are read take more than that: one, those that are read for each sequence that
     decodes, and all that steps have room for; None: what it may take is laid aside.
 
     ``fixed_bytes`` of the pool are for no token; where states have a pool apart, a running sequence
-    has ``states_each`` of ``state_bytes``, in ``states_share`` of all."""
+    has ``states_each`` of ``state_bytes``, of so many ``states``, or in ``states_share`` of all."""
 
     unit_bytes: float
     block_size: int
@@ -99,6 +101,7 @@ class Layout:
     running_units: float | None = None
     reading_units: tuple[float, float, float] = (0.0, 0.0, 0.0)
     fixed_bytes: float = 0.0
+    states: int = 0
     states_each: int = 0
     state_bytes: float = 0.0
     states_share: float = 0.0

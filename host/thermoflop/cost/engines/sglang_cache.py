@@ -55,7 +55,9 @@ def _pools(share: Share, load: Load, options: Mapping[str, Any], kinds: list[Kin
     token = whole + windowed * ratio
     each = states_each(share, options) + (options["speculative_num_draft_tokens"] or 0)
     if not token:
-        return Layout(states, 1, 0, each, states_each=each, state_bytes=states)
+        return Layout(
+            states, 1, 0, each, states_each=each, state_bytes=states, states_share=1.0
+        )  # fmt: skip
     context = -(-load.context // page)
     window = max((kind.window for kind in kinds if kind.window is not None), default=None)
     units = max(context if whole else 0.0, _windows(window, context, page, ratio))
@@ -78,7 +80,9 @@ def _with_states(
     if asked is not None:
         requests = most_requests(share, options) or 0
         fixed = (asked + drafted * requests) * state_bytes
-        return replace(layout, fixed_bytes=fixed, states_each=each, state_bytes=state_bytes)
+        return replace(
+            layout, fixed_bytes=fixed, states=asked, states_each=each, state_bytes=state_bytes
+        )
     ratio = options["mamba_full_memory_ratio"]
     states = (each + drafted) * state_bytes * (1 + ratio) / ratio / layout.unit_bytes
     units = max(layout.sequence_units * (1 + ratio), states)
@@ -135,10 +139,7 @@ def states_note(layout: Layout, pool_bytes: float) -> str:
     """How many recurrent states have room, and how many a sequence takes; "" of other models."""
     if not layout.state_bytes or not layout.states_each:
         return ""
-    states = layout.fixed_bytes or layout.states_share * pool_bytes
-    many = int(states / layout.state_bytes)
-    if not layout.states_share and not layout.fixed_bytes:
-        many = int(pool_bytes / layout.state_bytes)
+    many = layout.states or int(layout.states_share * pool_bytes / layout.state_bytes)
     size = f"{layout.state_bytes / 2**20:,.3g} MiB"
     return (
         f"recurrent states have a pool of their own: {many:,} of {size}, {layout.states_each} for "

@@ -103,8 +103,15 @@ def _requests(share: Share, options: Mapping[str, Any]) -> int | None:
 
 def most_requests(share: Share, options: Mapping[str, Any]) -> int | None:
     """Requests that a replica runs at once at most; None: as many as memory holds."""
+    return limit_of(share, options)[0]
+
+
+def limit_of(share: Share, options: Mapping[str, Any]) -> tuple[int | None, str]:
+    """The same, and the option that says so."""
     requests, states = _requests(share, options), states_asked(share, options)
-    found = [] if requests is None else [max(1, requests // apart(share))]
+    found = list[tuple[int, str]]()
+    if requests is not None:
+        found.append((max(1, requests // apart(share)), "max_running_requests"))
     if states is not None:
-        found.append(max(1, states // states_each(share, options)))
-    return min(found, default=None)
+        found.append((max(1, states // states_each(share, options)), "max_mamba_cache_size"))
+    return min(found, key=lambda each: each[0], default=(None, ""))

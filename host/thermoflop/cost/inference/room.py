@@ -164,10 +164,10 @@ class Room:
         held = self.engine.running(share, load)
         return int(min(LARGEST, LARGEST if held is None else held))
 
-    def limit(self, share: Share, load: Load) -> int | None:
-        """The most sequences that the engine runs at once, whatever memory holds; None where it has
-        no such limit, or is not known."""
-        return None if self.engine is None else self.engine.divide(share, load)[0].sequences
+    def limit(self, share: Share, load: Load) -> tuple[int | None, str]:
+        """The most sequences that the engine runs at once, whatever memory holds, and the option
+        that says so; None and "" where it has no such limit, or is not known."""
+        return (None, "") if self.engine is None else self.engine.limit(share, load)
 
 
 def largest(holds: Callable[[int], bool], most: int = LARGEST) -> int:

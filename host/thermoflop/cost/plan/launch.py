@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from math import ceil
 from typing import Any
 
-from thermoflop.cost.engines.options import read_options
+from thermoflop.cost.engines.options import given_options
 from thermoflop.cost.hardware.precision import Precision
 from thermoflop.cost.plan.unit import Unit
 from thermoflop.model.model import Model
@@ -68,21 +68,21 @@ GIVEN = {
         "mamba_ssm_dtype", "disable_radix_cache",
     ),
     "tensorrt-llm": ("free_gpu_memory_fraction",),
-    "llama.cpp": ("ubatch_size", "flash_attn", "swa_full", "n_cpu_moe", "cpu_moe"),
+    "llama.cpp": ("ubatch_size", "flash_attn", "swa_full"),
 }  # fmt: skip
 VALUED = ("flash_attn",)  # of flags those that say on or off
+DENIED = ("enforce_eager", "enable_prefix_caching")  # those that have a --no- form
 
 
 def given_flags(engine: str, given: Mapping[str, Any] | None) -> list[str]:
     """The flags of a command for options that were given."""
     if not given:
         return []
-    parts, values = [], read_options(engine, given)
-    left = read_options(engine, None)
+    parts, values = [], given_options(engine, given)
     for name in GIVEN.get(engine, ()):
-        value = values[name]
-        if value == left[name]:
-            continue
+        value = values.get(name)
+        if value is None or (value is False and name not in VALUED + DENIED):
+            continue  # left to the engine, or off as it is without a flag
         flag = f"--{name}" if engine == "tensorrt-llm" else f"--{name.replace('_', '-')}"
         if isinstance(value, bool) and name not in VALUED:
             parts += [flag if value else f"--no{flag[1:]}"]

@@ -14,6 +14,8 @@ from thermoflop.cost.plan.layouts import formats, layouts
 from thermoflop.cost.plan.unit import Unit, units
 from thermoflop.cost.serving.lengths import Lengths
 from thermoflop.cost.serving.policy import policy_of, with_policy
+from thermoflop.cost.serving.replica import load_of
+from thermoflop.cost.work.share import Layout
 from thermoflop.errors import UsageError
 
 if TYPE_CHECKING:
@@ -48,9 +50,10 @@ class Search:
 
     def _tokens(self, device: Device, budget: int | None) -> int | None:
         """Tokens of a step as they were asked for, or as an option says. UsageError for options
-        that are not planned with."""
+        that allow no sequence of the lengths."""
         engine = engine_of(self.profile, device, self.options)[0]
-        check_on_device(engine)
+        if engine is not None:
+            engine.check(load_of(self.lengths))
         return tokens_asked(engine, self.options) if budget is None else budget
 
     def units(
@@ -109,6 +112,7 @@ class Search:
                     self.refused[why] = None
                     continue
                 room = room_of(self.model, device, name, kv_dtype, None, self.profile, self.options)
+                check_on_device(room.engine, room.share(Layout()))
                 if not device.has_peak(room.precision.compute):
                     lacking.append(room)
                     continue

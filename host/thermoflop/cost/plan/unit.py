@@ -125,7 +125,7 @@ def units(
         except UsageError:
             continue
         held = largest_batch(room, share, lengths, points)
-        most = room.limit(share, load_of(lengths))
+        most, _ = room.limit(share, load_of(lengths))
         policy = with_policy(policies[room.device.name], None, most)
         if min(held, policy.slots) >= layout.pp:
             made.append(Unit(setting, held, lengths, policy, prefix, points))

@@ -39,7 +39,7 @@ def policy_of(engine: Engine, device: Device) -> Policy:
         why = "generate() has no continuous batching: a batch is read, then generated to its end"
         return Policy("static", 2**20, 2**20, why)
     if engine.name == "llama.cpp":
-        why = f"llama-server fills {LLAMA_BATCH} tokens with prompts beside decoding sequences"
+        why = f"llama-server fills {_tokens(LLAMA_BATCH)} with prompts beside decoding sequences"
         return Policy("mixed", LLAMA_BATCH, slots, why)
     if engine.reads == "passes" and engine.name != "default":
         why = "waiting prompts are read in passes of their own, while decoding waits"
@@ -50,4 +50,10 @@ def policy_of(engine: Engine, device: Device) -> Policy:
 
 def with_policy(policy: Policy, budget: int | None, slots: int | None) -> Policy:
     """A policy with a token budget or slots of the user's."""
-    return replace(policy, budget=budget or policy.budget, slots=slots or policy.slots)
+    budget, slots = budget or policy.budget, slots or policy.slots
+    why = policy.why.replace(_tokens(policy.budget), _tokens(budget))  # where it says how many
+    return replace(policy, budget=budget, slots=slots, why=why)
+
+
+def _tokens(budget: int) -> str:
+    return f"{budget:,} tokens"

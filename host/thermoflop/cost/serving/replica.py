@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 
 from thermoflop.cost.energy import power_w
-from thermoflop.cost.engines.budget import MOST_AT_ONCE
 from thermoflop.cost.engines.footprint import Load
 from thermoflop.cost.inference.room import Room
 from thermoflop.cost.inference.setting import Setting
@@ -71,10 +70,9 @@ class Replica:
         )
         load = load_of(lengths)
         self.largest_batch = min(MOST_SEQUENCES, _held(room, setting, load))
-        limit = room.limit(setting.share, load)
+        limit, name = room.limit(setting.share, load)
         self.most = policy.slots if limit is None else min(policy.slots, limit)
-        capped = room.engine is not None and limit == self.most
-        self.limited_by = MOST_AT_ONCE[room.engine.engine] if capped and room.engine else ""
+        self.limited_by = name if limit == self.most else ""
         self.slots = min(self.largest_batch, self.most)
         self.groups = setting.plan.pp
         self._mixing: Mixing | None = None

@@ -172,7 +172,7 @@ def _limit(served: Serving) -> str:
     said = LIMITS[served.limit]
     if served.limit == "batch" and served.limited_by:
         name, each = served.limited_by, served.most_sequences // served.plan.dp
-        said += f" ({name} {each:,}; --engine-option {name}=N says how many)"
+        said += f" ({each:,} by {name}; --engine-option {name}=N changes that)"
     return said
 
 

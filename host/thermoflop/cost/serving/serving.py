@@ -163,7 +163,6 @@ def serving(
     check_cards(profile, cards)
     drafted = drafted_tokens(draft, draft_tokens)
     room = room_of(known, device, dtype, kv_dtype, None, profile, engine_options).drafting(drafted)
-    check_on_device(room.engine)
     precision, chosen = room.precision, rates_on(device, profile)
     layout = choose_layout(devices, tp, pp, dp, ep, node_size=device.network.node_size)
     check_layout(profile, layout, device)
@@ -175,10 +174,11 @@ def serving(
         share=room.share(layout, known, held_beside(drafting)),
     )  # fmt: skip
     one = load_of(shape)
+    check_on_device(room.engine, setting.share)
     if room.engine is not None:
         room.engine.check(one)
-    most = room.limit(setting.share, one)
-    policy = with_policy(policy_of(chosen.engine, device), budget, slots or most)
+    limit = room.limit(setting.share, one)
+    policy = with_policy(policy_of(chosen.engine, device), budget, slots or limit[0])
     replica = Replica(
         setting, room, shape, policy, prefix=prefix_hit, drafted=drafted,
         acceptance=acceptance, drafting=drafting,
@@ -203,13 +203,13 @@ def serving(
         simulation = run_simulation(replica, shape, load, count, seed, both)
     served = served_by(replica, load, targets, simulation)
     served = served if cards else _added_up(served, replica, room)
-    if fewer := lowered(room.engine, slots, most):
+    if fewer := lowered(room.engine, slots, limit):
         served = replace(served, notes=(*served.notes, fewer))
     served = replace(served, engine_options=engine_options or None)
     if within is None:
         return served
-    limit = limit_beyond(replica, targets, within) or served.limit
-    return replace(served, most_within=within, limit=limit)
+    beyond = limit_beyond(replica, targets, within) or served.limit
+    return replace(served, most_within=within, limit=beyond)
 
 
 def _added_up(served: Serving, replica: Replica, room: Room) -> Serving:
