@@ -118,7 +118,7 @@ def forms_of(model: Model, groups: int | None, rank: int) -> dict[str, Model]:
     heads, kv_heads = heads_of(model)
     if groups is None:
         groups = kv_heads if 1 < kv_heads < heads else _near_an_eighth(heads)
-    forms = {
+    forms: dict[str, Callable[[Attention], Mixer]] = {
         "MHA": _with_all_heads,  # layers of one model may have different numbers of them
         f"GQA({groups})": partial(grouped, groups=groups),
         "MQA": partial(grouped, groups=1),
