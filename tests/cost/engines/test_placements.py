@@ -229,6 +229,23 @@ def test_qwen_3_5_with_a_draft_layer_in_vllm_0_19_comes_out_to_the_token_that_it
     assert made.counted(pool, True) / 262_144 == pytest.approx(462 / (63 + 3 * 3), abs=1e-5)
 
 
+def test_each_drafted_token_has_a_state_and_inputs_in_vllm_as_options_or_serving_say():
+    """Three tokens: (3 + 3) x 12,288 x 2 B of inputs beside 4,194,304 B, blocks of 4,240 tokens at
+    1,024 B, and of three groups a state and three more."""
+    asked = {"dtype": "nvfp4", "kv_dtype": "fp8", "profile": "vllm 0.19"}
+    model = tf.load_model("qwen3.5-122b-a10b", mtp=True)
+    options = {"num_speculative_tokens": 3}
+    fitted = tf.fit(model, "jetson thor", prompt=1000, engine_options=options, **asked)
+    room, load, _ = fitted.room
+    made = room.engine.divide(room.share(fitted.plan), load)[1]
+    assert made.block_size * 1024 >= 4_194_304 + 6 * 12_288 * 2 == 4240 * 1024
+    assert (made.block_size, made.state_units) == (4240, 3 * 4)
+    plain = tf.fit(model, "jetson thor", prompt=1000, **asked).room[0]
+    assert plain.drafting(3).engine.options["num_speculative_tokens"] == 3
+    assert room.drafting(2).engine.options["num_speculative_tokens"] == 3  # what was asked for
+    assert plain.drafting(0) is plain
+
+
 def test_a_pool_has_room_for_whole_blocks_and_sequences():
     """1,000 bytes are 33 units of 30; two a block, and three and a half a sequence."""
     layout = Layout(30.0, 16, 2.0, 3.5)

@@ -83,6 +83,7 @@ OPTIONS: Mapping[str, tuple[Option, ...]] = {
         Option("enforce_eager", "flag", False),
         Option("enable_prefix_caching", "flag",
                unset="true, but of recurrent states only since 0.28"),
+        Option("num_speculative_tokens", "whole", unset="1 of layers for drafts (--mtp)"),
         Option("kv_cache_dtype", "format", values=_CACHE, unset="auto"),
         Option("version", "version", left=("newest", "latest"), unset="the newest"),
     ),

@@ -146,13 +146,12 @@ class Layout:
 
 def paged_layout(
     share: Share, load: Load, block: int, in_flight: int, longest: int | None = None,
-    copies: int = 1, by_longest: bool = False, batches: int = 1,
+    copies: int = 1, by_longest: bool = False, batches: int = 1, drafted: int = 0,
 ) -> Layout:  # fmt: skip
     """vLLM's pool: blocks of ``block`` tokens, shared by groups of layers. A state is kept
-    ``copies`` times, and once more for each drafted token (``MambaSpec`` of kv_cache_interface.py,
-    ``conv_kernel_size - 1 + num_spec`` of mamba_utils.py); ``longest`` is the longest sequence that
-    is served; ``in_flight`` are the tokens of ``batches``."""
-    drafted = DRAFTED * any(stack.role == "mtp" for stack in share.description.stacks)
+    ``copies`` times, and once more for each ``drafted`` token (``MambaSpec`` of
+    kv_cache_interface.py, ``conv_kernel_size - 1 + num_spec`` of mamba_utils.py); ``longest`` is
+    the longest sequence that is served; ``in_flight`` are the tokens of ``batches``."""
     kinds, copies = kinds_of(share, drafted=drafted), copies + drafted
     blocks, page, groups = _blocks(kinds, block)
 
@@ -245,9 +244,11 @@ def _vllm(share: Share, load: Load, options: Mapping[str, Any], in_flight: int) 
     cached = options["enable_prefix_caching"]
     if cached is None:
         cached = version >= STATES_CACHED
+    drafts = any(stack.role == "mtp" for stack in share.description.stacks)
     return paged_layout(
         share, load, options["block_size"], batches * in_flight,
         options["max_model_len"], 2 if cached else 1, version >= BY_LONGEST, batches,
+        options["num_speculative_tokens"] or DRAFTED * drafts,
     )  # fmt: skip
 
 

@@ -73,12 +73,14 @@ class Room:
         )
 
     def drafting(self, tokens: int) -> Room:
-        """The same while so many tokens are drafted, where the engine's options say how many are
-        checked: SGLang's one more, the one that is known."""
-        name = "speculative_num_draft_tokens"
-        if self.engine is None or not tokens or self.engine.options.get(name, 0) is not None:
+        """The same while so many tokens are drafted, where the engine's options say how many are:
+        SGLang's one more, the one that is known, and vLLM's as they are."""
+        if self.engine is None or not tokens:
             return self
-        options = {**self.engine.options, name: tokens + 1}
+        options = dict(self.engine.options)
+        for name, more in (("speculative_num_draft_tokens", 1), ("num_speculative_tokens", 0)):
+            if options.get(name, 0) is None:
+                options[name] = tokens + more
         return replace(self, engine=replace(self.engine, options=options))
 
     def seeing(self) -> Room:
