@@ -269,3 +269,16 @@ def test_as_many_sequences_run_as_fit_counts_whatever_pools_hold_them(model, dev
     assert found.largest_batch == held
     most = 256 if model == "deepseek-v4-pro" else held
     assert found.most_sequences == min(held, most)
+
+
+def test_slots_stand_in_for_what_sglang_takes_where_nothing_is_said():
+    """256 requests of DeepSeek V4, 48 while tokens are drafted; not for an option that is given."""
+    apart = {"tp": 1, "dp": 8, "ep": 8, "profile": "sglang"}
+    usual, asked = (served("deepseek-v4-pro", "b300", slots=slots, **apart) for slots in (None, 50))
+    assert (usual.most_sequences, asked.most_sequences) == (256, 8 * 50)
+    drafting = served(profile="sglang", draft_tokens=3, slots=70)
+    assert drafting.most_sequences == 70
+    assert not [note for note in (*asked.notes, *drafting.notes) if "slots" in note]
+    given = served(profile="sglang", slots=100, engine_options={"max_running_requests": 60})
+    assert given.most_sequences == 60
+    assert "sglang runs 60 at once (max_running_requests)" in " ".join(given.notes)

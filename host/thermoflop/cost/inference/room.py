@@ -11,6 +11,7 @@ from thermoflop.cost.engines.abilities import engine_on, plugin_of
 from thermoflop.cost.engines.budget import EngineMemory, engine_memory, has_options
 from thermoflop.cost.engines.engine import is_ollama
 from thermoflop.cost.engines.footprint import Load
+from thermoflop.cost.engines.sglang_choices import apart
 from thermoflop.cost.hardware.precision import Precision, choose_precision
 from thermoflop.cost.inference.formats import choose_formats
 from thermoflop.cost.inference.held_to import check_engine
@@ -81,6 +82,15 @@ class Room:
         for name, more in (("speculative_num_draft_tokens", 1), ("num_speculative_tokens", 0)):
             if options.get(name, 0) is None:
                 options[name] = tokens + more
+        return replace(self, engine=replace(self.engine, options=options))
+
+    def with_slots(self, slots: int | None, share: Share) -> Room:
+        """The same where so many sequences of a replica were asked for, which SGLang takes in the
+        place of what is usual for a model or while tokens are drafted."""
+        name = "max_running_requests"
+        if self.engine is None or slots is None or self.engine.options.get(name, 0) is not None:
+            return self
+        options = {**self.engine.options, name: slots * apart(share)}
         return replace(self, engine=replace(self.engine, options=options))
 
     def seeing(self) -> Room:

@@ -177,6 +177,7 @@ def serving(
     check_on_device(room.engine, setting.share)
     if room.engine is not None:
         room.engine.check(one)
+    room = room.with_slots(slots, setting.share)
     limit = room.limit(setting.share, one)
     policy = with_policy(policy_of(chosen.engine, device), budget, slots or limit[0])
     replica = Replica(
