@@ -76,3 +76,10 @@ def test_a_cache_asked_for_in_the_stated_format_is_said_as_stated():
         "keys and values stated in fp8, kept in 16 bits (--kv-dtype fp8 asks for them)"
     )
     assert same == model.quantization.line(model.description)
+
+
+@pytest.mark.parametrize(("profile", "bytes_each"), [("vllm", 1), ("vllm@0.11", 2)])
+def test_a_room_in_another_format_keeps_the_cache_as_its_engine_does(profile, bytes_each):
+    room = tf.fit(MODEL, H100, dtype="bf16", profile=profile).room[0]
+    assert room.precision.kv_bytes == 2
+    assert room.in_format("nvfp4", None).precision.kv_bytes == bytes_each

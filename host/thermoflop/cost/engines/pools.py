@@ -79,8 +79,6 @@ class Layout:
     how many a sequence of the context that was asked for, ``window_units`` of them of layers with a
     window and ``state_units`` of recurrent states. ``longest`` and ``longest_units``: the longest
     sequence that is served, where that is known; ``by_longest``: the engine counts tokens by it.
-    ``running_units``: how many a sequence takes on the average where it takes them as it grows,
-    beside ``reading_units`` of prompts that are read (None: those of the whole context).
 
     ``running_units`` are what a sequence takes on the average while it decodes, ``reading_units``
     what prompts that are read take more than that: one, those that are read for each sequence that

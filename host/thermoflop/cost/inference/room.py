@@ -68,7 +68,10 @@ class Room:
 
     def in_format(self, dtype: str | None, kv_dtype: str | None) -> Room:
         """The same in other formats."""
-        precision, checkpoint = choose_formats(self.model, self.device, dtype, kv_dtype)
+        version = None if self.engine is None else self.engine.options.get("version")
+        precision, checkpoint = choose_formats(
+            self.model, self.device, dtype, kv_dtype, self.asked, version
+        )
         return replace(
             self, precision=precision, checkpoint=checkpoint, dtype=dtype, kv_dtype=kv_dtype
         )
