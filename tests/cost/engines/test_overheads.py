@@ -80,7 +80,10 @@ def test_inputs_of_narrow_products_are_narrowed_by_a_kernel_that_the_host_does_n
 def test_transformers_waits_for_products_in_8_bits_which_are_three_kernels(dtype, kernels, waits):
     """One narrows the inputs, one multiplies, one replaces what is no number; a head stays wide."""
     precision = choose_precision(dtype)
-    works = [product("q_proj", "attn_proj", precision.weight_bytes), product("head", "head", 2.0)]
+    works = [
+        product("q_proj", "attn_proj", precision.weight_bytes),
+        replace(product("lm_head", "head", precision.weight_bytes), part="head"),
+    ]
     engine = find_profile("transformers").engine
     assert [work.launches for work in apply_engine(works, engine, precision)] == kernels
     assert rates_of(find_device("h20"), precision, Efficiency(), engine).waits == waits

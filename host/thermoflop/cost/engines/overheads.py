@@ -160,8 +160,9 @@ def _is_narrowed(work: Work) -> bool:
 def _waited_for(work: Work) -> Work:
     """A product that the host waits for: a kernel narrows its inputs, and another replaces what is
     no number in its result (``FP8Linear`` of transformers' finegrained_fp8.py)."""
-    narrow = work.kind == "contraction" and work.element_bytes < WIDE_BYTES
-    return replace(work, launches=work.launches + 2) if narrow else work
+    if work.kind != "contraction" or "head" in work.part or work.element_bytes >= WIDE_BYTES:
+        return work
+    return replace(work, launches=work.launches + 2)
 
 
 def _of_experts(works: list[Work], held: float, ep: int, chosen: float) -> list[Work]:
