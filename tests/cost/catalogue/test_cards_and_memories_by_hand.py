@@ -122,7 +122,7 @@ def test_a_device_is_told_with_all_of_its_figures_and_others_of_its_kind():
     text = device_text(ONE)
     for value in (
         "memory: 20.0 GB", "bandwidth: 100 GB/s", "link bandwidth: 50.0 GB/s",
-        f"cache: {digits(0.006)} GB", "bf16 100, fp8 300", "power_w: 200", "cores: 100",
+        f"cache: {digits(0.006)} GB", "bf16 100, fp8 300", "power: 200 W", "cores: 100",
     ):  # fmt: skip
         assert value in text, (value, text)
 

@@ -49,10 +49,10 @@ def test_a_page_has_every_fact_with_its_unit_and_leaves_out_what_is_not_known():
     for line in (
         "dense TFLOP/s: bf16 1,000, fp8 2,000, fp32 60.0", "bandwidth: 2,000 GB/s",
         "link bandwidth: 450 GB/s", "memory: 80.0 GB", "cache: 0.05 GB", "cores: 132",
-        "boost_mhz: 1755", "power_w: 700", "read in the source: all", "source: a sheet",
+        "boost: 1,755 MHz", "power: 700 W", "read in the source: all", "source: a sheet",
     ):  # fmt: skip
         assert re.search(rf"^  {re.escape(line)}$", text, re.M), (line, text)
-    assert "idle_w" not in text
+    assert "idle: " not in text
     assert "read in the source: nothing" in device_text(replace(FULL, read=()))
     assert "others of this kind: " in device_text(find_device("h100"))
     assert "others of this kind" not in text

@@ -66,14 +66,25 @@ def device_text(device: Device) -> str:
     return "\n".join(wrapped(line, "    ") for line in lines)
 
 
+# What the name of a figure ends in, with what it is divided by and its unit then.
+_UNITS = {
+    "_bytes_s": (1e9, "GB/s"), "_bytes": (1e9, "GB"), "_flops_s": (1e12, "TFLOP/s"),
+    "_mhz": (1.0, "MHz"), "_w": (1.0, "W"), "_c": (1.0, "°C"),
+}  # fmt: skip
+_SAID = {
+    "link_bytes_s": "link bandwidth", "half_accumulate_flops_s": "fp16 summed in fp16",
+    "max_c": "highest operating", "memory_kind": "kind of memory",
+}  # fmt: skip
+
+
 def _said(name: str, value: Any) -> str:
-    """A fact of a device, sizes and rates in GB."""
-    if name.endswith("_bytes_s"):
-        what = name.removesuffix("_bytes_s").removesuffix("bandwidth")
-        return f"{what} bandwidth: {digits(value / 1e9)} GB/s".lstrip()
-    if name.endswith("_bytes"):
-        return f"{name.removesuffix('_bytes')}: {digits(value / 1e9)} GB"
-    return f"{name}: {value:g}" if isinstance(value, float) else f"{name}: {value}"
+    """A fact of a device, with its unit."""
+    for ending, (scale, unit) in _UNITS.items():
+        if name.endswith(ending):
+            what = _SAID.get(name, name.removesuffix(ending).replace("_", " "))
+            return f"{what}: {digits(value / scale)} {unit}"
+    said = f"{value:g}" if isinstance(value, float) else value
+    return f"{_SAID.get(name, name)}: {said}"
 
 
 def devices_named(names: list[str]) -> tuple[list[Device], bool]:
