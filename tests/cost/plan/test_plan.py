@@ -54,6 +54,14 @@ def test_a_plan_says_under_which_engine_it_is(device, options, engine):
     assert found.question.endswith(f"output tokens, under {engine}")
 
 
+def test_a_plan_says_whose_rates_it_has_where_nothing_fits_and_where_no_engine_is_named():
+    none = tf.plan("llama-3-70b", "rtx 4090", max_devices=1, profile="sglang")
+    assert not none.choices
+    assert none.question.endswith("output tokens, under sglang")
+    pooled = tf.plan("llama-3-8b", "h100", max_devices=1, dtypes=["bf16"], profile=None)
+    assert pooled.question.endswith("output tokens, at the rates of all engines pooled")
+
+
 def test_what_serving_says_of_a_choice_is_what_the_plan_said():
     found = tf.plan("llama-3-70b", "h100", users=64, tpot_s=0.035, max_devices=16)
     choice = found.choices[0]

@@ -64,6 +64,9 @@ def test_an_engines_limit_is_no_limit_of_memory(profile, option, most):
     assert found.limit in ("batch", "prompts")
     name = next(iter(option), "max_batch_size")
     assert found.limited_by == name
+    both = tf.serving(MODEL, "h200", users=9000, prompt=512, generate=512, profile=profile,
+                      engine_options={name: 7}, dp=2)  # fmt: skip
+    assert f"(7 a replica by {name}; " in " ".join(serving_text(both).split())
     if found.limit == "batch":
         assert f"({most:,} by {name}; --engine-option {name}=N" in " ".join(
             serving_text(found).split()

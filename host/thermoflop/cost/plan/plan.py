@@ -153,9 +153,8 @@ def plan(
         wider = replace(context, question=replace(question, most=most))
         return _tried(every, wider, disaggregate, top)
 
-    context = Context(
-        known, prices, question, asked(known, devices, shape, question), left_out, engine_options
-    )
+    said = f"{asked(known, devices, shape, question)}, {_under(chosen)}"
+    context = Context(known, prices, question, said, left_out, engine_options)
     tried, usual = solve(max_devices), [] if dtypes else search.formats()
     if not tried.units and not dtypes and (narrower := search.in_4_bits(usual)):
         wanted = narrower
@@ -220,8 +219,7 @@ def _result(context: Context, tried: Tried, nearest: str) -> PlanResult:
         notes += launch_notes(choices[0].launch, context.model, choices[0].dtype)
         notes += _unmeasured(tried.units, choices[0])
     frontier = frontier_of(tried.units, context.question)
-    asked = ", under ".join([context.asked, *{each.setting.profile.name for each in tried.units}])
-    return PlanResult(asked, tuple(choices), frontier, nearest, count, tuple(notes))
+    return PlanResult(context.asked, tuple(choices), frontier, nearest, count, tuple(notes))
 
 
 def _unmeasured(units: list[Unit], best: Choice) -> list[str]:
@@ -290,6 +288,13 @@ def _pools(every: list[Unit], question: Question) -> list[Found]:
         key = unit.setting.device.name, unit.setting.precision.name
         groups.setdefault(key, []).append(unit)
     return [found for group in groups.values() for found in pooled(group, question)]
+
+
+def _under(profile: Profile) -> str:
+    """Whose rates a plan has, as a phrase."""
+    if profile.engine.name == "default":
+        return "at the rates of all engines pooled"
+    return f"under {profile.name}"
 
 
 def asked(model: Model, devices: list[Device], lengths: Lengths, question: Question) -> str:

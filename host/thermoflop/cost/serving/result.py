@@ -172,7 +172,8 @@ def _limit(served: Serving) -> str:
     said = LIMITS[served.limit]
     if served.limit == "batch" and served.limited_by:
         name, each = served.limited_by, served.most_sequences // served.plan.dp
-        said += f" ({each:,} by {name}; --engine-option {name}=N changes that)"
+        of_each = " a replica" if served.plan.dp > 1 else ""
+        said += f" ({each:,}{of_each} by {name}; --engine-option {name}=N changes that)"
     return said
 
 
