@@ -70,11 +70,12 @@ def test_no_line_is_longer_than_the_page_and_what_matters_stays(
 def test_runs_are_listed_with_their_figures_in_the_columns_that_there_are(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """320 tokens in 21 s, the last second of which is idle; 61 degrees; nothing throttled."""
+    """320 tokens in 21 s, the last second of which is idle; 61 degrees; of throttling
+    nothing is known."""
     folder = decoding(tmp_path, 60.0, command=["echo", "x" * 99], labels={"model": "gpt2"})
     heads = {
-        160: {"decode/s", "all tokens/s", "peak °C", "J/token", "throttled"},
-        80: {"decode/s", "all tokens/s", "peak °C", "throttled"},
+        160: {"decode/s", "all tokens/s", "peak °C", "J/token", "command"},
+        80: {"decode/s", "all tokens/s", "peak °C", "ended"},
         60: {"decode/s", "peak °C"},
     }
     explained = ("decode/s", "all tokens/s", "J/token")
@@ -87,6 +88,7 @@ def test_runs_are_listed_with_their_figures_in_the_columns_that_there_are(
         assert max(len(head), len(line)) <= columns
         assert line.startswith(folder.name)
         assert {name for name in least if name not in head} == set()
+        assert "throttled" not in head
         assert {"16", "61.0"} <= set(line.split())  # 320 in the 20 s of decode
     monkeypatch.delenv("COLUMNS")
     assert main(["runs", "--in", str(tmp_path)]) == 0

@@ -34,7 +34,7 @@ def lines(runs: Sequence[tuple[Entry, RunRow, str]]) -> str:
     if not runs:
         return ""
     cells = [_cells(*each) for each in runs]
-    said = [n for n in range(len(_HEAD)) if any(row[n] for row in cells)]  # few have a label
+    said = [n for n in range(len(_HEAD)) if any(row[n] not in ("", DASH) for row in cells)]
     rows = [[row[n] for n in said] for row in (_HEAD, *cells)]
     text = table(rows, left=len(_HEAD), least=_LEAST)
     head = text.partition("\n")[0]  # of a narrow page without some of the columns
