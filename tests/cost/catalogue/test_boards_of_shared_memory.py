@@ -16,8 +16,11 @@ GIB, MIB = 2**30, 2**20
         ("dgx spark", 121.69 * GIB),  # "(109.83/121.69 GiB)" of vLLM, 124,610 MiB by llama.cpp
         ("jetson agx orin 64gb", 62_827 * MIB),  # "VRAM: 62827 MiB" of llama.cpp
         ("jetson orin nano 8gb", 7_607 * MIB),  # "VRAM: 7607 MiB"
+        # boards of which no log was read, less what those of their chip keep
+        ("jetson orin nx 8gb", 7_607 * MIB), ("jetson orin nano 4gb", (4096 - 8192 + 7607) * MIB),
+        ("jetson thor t4000", (64 - 128 + 122.82) * GIB),
     ],
-)
+)  # fmt: skip
 def test_a_program_may_allocate_what_is_shown_of_a_board(name, bytes_shown):
     assert visible_bytes(tf.find_device(name)) == pytest.approx(bytes_shown, rel=1e-4)
 
