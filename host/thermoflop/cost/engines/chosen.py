@@ -29,7 +29,6 @@ from __future__ import annotations
 
 from thermoflop.base.number import ceil_div, is_array, maximum, one_where
 from thermoflop.base.record import replace
-from thermoflop.cost.kernels.sheet import architecture_of
 from thermoflop.model.architecture.mixers import Attention, LatentAttention
 from thermoflop.model.operators.kinds import Attend
 
@@ -91,6 +90,8 @@ def as_gathered(
     if reading and step.mla != "absorbed":
         return [replace(work, times=0.0) if work.name in CHOOSING else work for work in works]
     works = [_selecting(work) if work.name == SCORES else work for work in works]
+    from thermoflop.cost.kernels.sheet import architecture_of
+
     tile = TILES.get(architecture_of(device), 0)
     hopper = tile == TILES["hopper"]
     if not tile or not (reading or (engine.one_core and hopper)):

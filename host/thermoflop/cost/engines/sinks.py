@@ -12,7 +12,6 @@ of gpt-oss-20b 130 us more on an RTX PRO 6000 (Millstone AI): 98 of 245.
 from __future__ import annotations
 
 from thermoflop.base.record import replace
-from thermoflop.cost.kernels.sheet import architecture_of
 from thermoflop.model.architecture.mixers import Attention
 
 TYPE_CHECKING = False
@@ -32,6 +31,8 @@ def has_sinks(description: Description) -> bool:
 
 def as_tiled(works: list[Work], device: Device) -> list[Work]:
     """The operators of a prompt of a model with sinks, as vLLM runs them on a device."""
+    from thermoflop.cost.kernels.sheet import architecture_of
+
     if architecture_of(device) not in WITHOUT:
         return works
     return [

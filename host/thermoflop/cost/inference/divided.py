@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
-
 from thermoflop.base.number import Number, kind_of
 from thermoflop.base.record import record
 from thermoflop.base.units import gigabytes, wrapped
@@ -117,6 +115,8 @@ def _fit_in_rows(
 ) -> Number:
     """The same of each row. What holds so many sequences holds fewer: of each prompt and
     generation the largest batch that fits is looked for, and not every one asked about."""
+    from bisect import bisect_left
+
     import numpy as np
 
     rule = _rule(setting, memory.page_tokens)

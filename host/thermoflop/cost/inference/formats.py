@@ -26,7 +26,6 @@ from thermoflop.cost.inference.products import (
     wide_on,
 )
 from thermoflop.cost.inference.published_formats import published_form, published_formats
-from thermoflop.cost.inference.stated_cache import formats_said, stated_cache
 from thermoflop.cost.work.weights import (
     Checkpoint,
     has_experts,
@@ -86,6 +85,8 @@ def choose_formats(
     own = quantization is not None and quantization is model.quantization
     engine = None if profile is None else _engine_of(profile)
     if quantization is not None:
+        from thermoflop.cost.inference.stated_cache import stated_cache
+
         kv_dtype = kv_dtype or stated_cache(quantization, engine, version or profile)
         quantization = as_multiplied(quantization, device, engine)
     if model.stored is not None and (own or dtype is None):
@@ -294,6 +295,8 @@ def _kept_line(model: Model, checkpoint: Checkpoint | None, precision: Precision
         return model.stored.line
     if model.stored is not None and checkpoint.quantization.method == _FILES:
         return f"the files hold {model.stored.size_bytes:,} B, which are not those of this model"
+    from thermoflop.cost.inference.stated_cache import formats_said
+
     line = formats_said(checkpoint.quantization, model.description, precision)
     return line if model.named_format or not model.format_said else f"{line}; {model.format_said}"
 
