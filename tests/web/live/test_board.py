@@ -60,18 +60,19 @@ def answer(port: Pty, text: str) -> threading.Thread:
 
 
 @pytest.mark.parametrize(
-    ("sample", "said"),
+    ("least_s", "sample", "said"),
     [
-        ({"temp_c": 29.0, "fan": 0}, "auto; off for 5 s at least"),
-        ({"temp_c": 28.9, "fan": 0}, "auto"),
-        ({"temp_c": 31.0, "fan": 1}, "auto"),
-        ({"temp_c": 31.0, "fan": 0, "mode": "off"}, "off"),
+        ("5.000", {"temp_c": 29.0, "fan": 0}, "auto; off for 5 s at least"),
+        ("0.000", {"temp_c": 29.0, "fan": 0}, "auto"),
+        ("5.000", {"temp_c": 28.9, "fan": 0}, "auto"),
+        ("5.000", {"temp_c": 31.0, "fan": 1}, "auto"),
+        ("5.000", {"temp_c": 31.0, "fan": 0, "mode": "off"}, "off"),
     ],
 )
 def test_a_fan_that_stands_still_above_its_setpoint_is_told_to_wait(
-    feed: BoardSource, port: Pty, sample: dict[str, Any], said: str
+    feed: BoardSource, port: Pty, least_s: str, sample: dict[str, Any], said: str
 ) -> None:
-    stated = '{"k":"settings","boot":"3fa2c1","part":1,"parts":1,"on_c":29.0,"min_off_s":5.000'
+    stated = '{"k":"settings","boot":"3fa2c1","part":1,"parts":1,"on_c":29.0,"min_off_s":' + least_s
     port.say(seal(stated) + sample_line(1, **sample))
     until(lambda: feed.state()["temp_c"] == sample["temp_c"])
     assert feed.state()["mode"] == said

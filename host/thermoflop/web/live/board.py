@@ -316,7 +316,7 @@ class BoardSource:
 def _mode(last: Sample, settings: Mapping[str, Any]) -> str:
     """The mode, and why in auto the fan stands still above its setpoint: the least time off."""
     on_c, least_s = _number(settings.get("on_c")), _number(settings.get("min_off_s"))
-    if on_c is None or least_s is None or last.temp_c is None:
+    if on_c is None or not least_s or last.temp_c is None:
         return last.mode
     if last.fan or last.mode != "auto" or last.temp_c < on_c:
         return last.mode
