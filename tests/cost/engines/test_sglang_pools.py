@@ -117,6 +117,13 @@ def test_states_of_a_number_leave_the_rest_to_tokens(given, many, requests):
     assert said.endswith(f": {requests} at once")
 
 
+def test_of_states_alone_as_many_are_told_as_an_option_says():
+    made = laid_out_for("mamba-2.8b", 1600, max_mamba_cache_size=60)
+    assert ": 60 of " in states_note(made, 100 * made.state_bytes)
+    left = laid_out_for("mamba-2.8b", 1600)
+    assert ": 100 of " in states_note(left, 100 * left.state_bytes)
+
+
 def laid_out_for(model, context, **given):
     asked = options(mamba_radix_cache_strategy="no_buffer", **given)
     return sglang_layout(share(model), Load(1, 1, context), asked)

@@ -55,9 +55,10 @@ def _pools(share: Share, load: Load, options: Mapping[str, Any], kinds: list[Kin
     token = whole + windowed * ratio
     each = states_each(share, options) + (options["speculative_num_draft_tokens"] or 0)
     if not token:
+        many = states_asked(share, options) or 0
         return Layout(
-            states, 1, 0, each, states_each=each, state_bytes=states, states_share=1.0
-        )  # fmt: skip
+            states, 1, 0, each, states=many, states_each=each, state_bytes=states, states_share=1.0
+        )
     context = -(-load.context // page)
     window = max((kind.window for kind in kinds if kind.window is not None), default=None)
     units = max(context if whole else 0.0, _windows(window, context, page, ratio))
