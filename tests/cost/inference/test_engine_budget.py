@@ -117,6 +117,7 @@ def test_layers_on_the_host_leave_the_device():
 @pytest.mark.parametrize(
     ("profile", "options", "words"),
     [
+        ("sglang", {"gpu_memory_utilization": 0.5}, "did you mean mem_fraction_static"),
         ("vllm", {"gpu_mem": 0.5}, "vllm has no option gpu_mem: expected one of gpu_memory_util"),
         ("vllm", {"gpu_memory_utilization": 1.5}, "expected a share above 0, up to 1"),
         ("vllm", {"max_num_seqs": "many"}, "max_num_seqs=many makes no sense: expected a whole"),

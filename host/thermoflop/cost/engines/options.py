@@ -178,10 +178,24 @@ def given_options(engine: str, given: Mapping[str, Any] | None) -> dict[str, Any
     for name, value in (given or {}).items():
         option = by_name.get(_plain(str(name)))
         if option is None:
-            asked = expected(str(name), [each.name for each in options] or ["none at all"])
-            raise UsageError(f"{engine} has no option {name!s:.60}: {asked}")
+            raise UsageError(f"{engine} has no option {name!s:.60}: {_asked(str(name), options)}")
         values[option.name] = _read(option, value)
     return values
+
+
+def _asked(name: str, options: Sequence[Option]) -> str:
+    """What belongs in the place of a name: the engine's own share of a device in that of
+    another's."""
+    own = _share_of_device(options)
+    if own and _plain(name) in map(_share_of_device, OPTIONS.values()):
+        return f"did you mean {own}?"
+    return expected(name, [each.name for each in options] or ["none at all"])
+
+
+def _share_of_device(options: Sequence[Option]) -> str:
+    """The option for the share of a device that an engine takes, the first of its shares; "" of an
+    engine without."""
+    return next((option.name for option in options if option.kind == "share"), "")
 
 
 def _plain(name: str) -> str:
