@@ -179,6 +179,19 @@ def test_a_further_buffer_is_where_states_are_more_than_inputs_of_a_convolution(
     assert settled(part, without)["mamba_radix_cache_strategy"] is None
 
 
+@pytest.mark.parametrize(
+    ("device", "given", "states"),
+    [("mi300x", None, 3), ("h200", None, 5), ("mi300x", "auto", 3), ("mi300x", "extra_buffer", 5)],
+)
+def test_on_amds_devices_there_is_no_further_buffer(device, given, states):
+    """Unless it is asked for."""
+    asked = {} if given is None else {"mamba_radix_cache_strategy": given}
+    found = tf.fit("qwen3-next-80b-a3b", device, devices=2, profile="sglang", engine_options=asked)
+    assert f", {states} for each sequence" in " ".join(found.budget.notes)
+    plain = tf.fit("llama-3-8b", device, profile="sglang").budget
+    assert "mamba_radix_cache_strategy" not in str(plain.notes)
+
+
 def test_of_a_model_without_states_nothing_is_said_of_them():
     part = share()
     assert not is_recurrent(part)

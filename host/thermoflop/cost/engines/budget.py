@@ -22,6 +22,7 @@ from thermoflop.cost.engines.placement import outside_bytes
 from thermoflop.cost.engines.pools import LAYOUTS as POOLS
 from thermoflop.cost.engines.pools import Layout
 from thermoflop.cost.engines.sglang_cache import sglang_layout, states_note
+from thermoflop.cost.engines.sglang_choices import on_device
 from thermoflop.cost.hardware.device import is_its_hosts
 from thermoflop.cost.memory import Memory, beside_bytes
 from thermoflop.errors import UsageError
@@ -131,9 +132,10 @@ class EngineMemory:
 
     def divide(self, share: Share, load: Load) -> tuple[Footprint, Layout]:
         """What it takes besides the cache, and how it keeps that."""
-        footprint = FOOTPRINTS[self.key](share, self.device, self.options, load)
+        own = on_device(self.options, self.device) if self.key == "sglang" else self.options
+        footprint = FOOTPRINTS[self.key](share, self.device, own, load)
         served = self.options.get("max_model_len") or self.positions
-        options = {**self.options, "max_model_len": served}
+        options = {**own, "max_model_len": served}
         layout = LAYOUTS[self.key](share, load, options, footprint.in_flight)
         if share.beside is None:
             return footprint, layout

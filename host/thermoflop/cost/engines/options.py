@@ -99,7 +99,7 @@ OPTIONS: Mapping[str, tuple[Option, ...]] = {
         Option("max_mamba_cache_size", "whole", unset="by mamba_full_memory_ratio"),
         Option("mamba_radix_cache_strategy", "choice", None, ("mamba_scheduler_strategy",),
                values=("auto", "no_buffer", "extra_buffer", "extra_buffer_lazy"),
-               unset="extra_buffer, no_buffer of LFM2 and before 0.5.15"),
+               unset="extra_buffer, no_buffer of LFM2, on AMD and before June 2026"),
         Option("mamba_ssm_dtype", "choice", values=("float32", "bfloat16", "float16"),
                unset="float32"),
         Option("disable_radix_cache", "flag", unset="false"),

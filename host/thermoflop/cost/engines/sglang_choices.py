@@ -3,7 +3,8 @@
 Read in sgl-project/sglang, main of July 2026 (0.5.15 and 0.5.16): ``_calculate_mamba_ratio`` and
 ``resolve_max_num_reqs`` of srt/mem_cache/kv_cache_configurator.py (commit 5435eba; before,
 model_executor/model_runner_kv_cache_mixin.py, commit 001ccef), ``_mamba_radix_cache_resolution`` of
-srt/arg_groups/overrides.py (commit bc0c93b), srt/arg_groups/deepseek_v4_hook.py.
+srt/arg_groups/overrides.py (commit bc0c93b), srt/arg_groups/deepseek_v4_hook.py. Until June 2026
+no model had a further buffer of states unless it was asked for (issue 27418, pull 29158).
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from thermoflop.cost.hardware.device import Device
 from thermoflop.cost.work.share import Share
 from thermoflop.model.architecture.recurrences import Recurrence
 from thermoflop.model.architecture.sparse import CompressedAttention
@@ -54,6 +56,14 @@ def settled(share: Share, options: Mapping[str, Any]) -> dict[str, Any]:
         found["mamba_full_memory_ratio"] = options["mamba_full_memory_ratio"] or STATE_RATIO
         found["mamba_radix_cache_strategy"] = _strategy(share, options)
     return found
+
+
+def on_device(options: Mapping[str, Any], device: Device) -> Mapping[str, Any]:
+    """The options on a device: ROCm has no further buffer of states (pulls 22908 and 29158)."""
+    name = "mamba_radix_cache_strategy"
+    if device.vendor != "AMD" or options[name] not in (None, "auto"):
+        return options
+    return {**options, name: "no_buffer"}
 
 
 def _strategy(share: Share, options: Mapping[str, Any]) -> str | None:
