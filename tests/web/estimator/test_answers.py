@@ -65,8 +65,13 @@ def test_of_one_user_the_first_token_needs_no_more_words_and_of_no_engine_no_cli
     assert figure(alone, "head.first").detail == "after the prompt is sent"
     assert figure(alone, "first.expected").label == "first token, expected"
     assert not [each for each in alone.figures() if each.key.startswith("client.")]
-    some = answer(replace(DEFAULTS, model="llama-3-8b", users=2))
-    assert figure(some, "head.first").detail == "of all 2 prompts, read in one step"
+    for dp, users, said in (
+        (1, 2, "of all 2 prompts, read in one step"),
+        (2, 2, "after the prompt is sent"),
+        (2, 4, "of all 4 prompts, read in one step of each replica"),
+    ):
+        some = answer(replace(DEFAULTS, model="llama-3-8b", users=users, dp=dp))
+        assert figure(some, "head.first").detail == said
 
 
 @pytest.mark.parametrize(

@@ -173,11 +173,13 @@ def _headline(
 def _first_detail(estimate: Estimate, client: Span | None) -> str:
     """Whose first token, or result, it is: of many users' prompts in one step, no client waits for
     all."""
-    if estimate.batch == 1:
+    replicas = estimate.plan.dp
+    if estimate.batch == replicas:
         return "after the prompt is sent"
     served = "" if client is None else f"; a client has its own after {seconds(client.expected_s)}"
     read = "prompts" if estimate.setting.model.generates else "sequences"
-    return f"of all {estimate.batch:,} {read}, read in one step{served}"
+    step = "one step" + " of each replica" * (replicas > 1)
+    return f"of all {estimate.batch:,} {read}, read in {step}{served}"
 
 
 def _cost(computed: Computed) -> Figure:
