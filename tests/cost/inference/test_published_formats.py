@@ -39,3 +39,11 @@ def test_a_publication_of_the_catalogue_is_what_a_format_means_first():
 @pytest.mark.parametrize(("name", "dtype"), [("llama-3-8b", "nvfp4"), ("qwen3.5-27b", "fp8")])
 def test_other_models_and_formats_have_one_width_for_all(name, dtype):
     assert published_formats(tf.load_model(name), dtype) is None
+
+
+@pytest.mark.parametrize(
+    ("model", "form"),
+    [("qwen3.5-27b", "nvfp4-delta"), ("qwen3.5-397b-a17b", "nvfp4 as published")],
+)
+def test_only_what_was_published_is_said_to_be(model, form):
+    assert tf.fit(model, "b200", devices=4, dtype="nvfp4").precision.label == form

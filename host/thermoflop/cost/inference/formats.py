@@ -25,7 +25,11 @@ from thermoflop.cost.inference.products import (
     said_of_products,
     wide_on,
 )
-from thermoflop.cost.inference.published_formats import published_form, published_formats
+from thermoflop.cost.inference.published_formats import (
+    published_form,
+    published_formats,
+    usual_form,
+)
 from thermoflop.cost.work.weights import (
     Checkpoint,
     has_experts,
@@ -101,9 +105,10 @@ def choose_formats(
         return found, None
     checkpoint = _as_published(quantization)
     precision = _precision(model, device, checkpoint, kv_dtype, engine)
-    by_form = dtype is not None and not is_precision(dtype)
-    form = str(dtype) if by_form else f"{precision.name} as published"
-    return replace(precision, form=form), checkpoint
+    if dtype is not None and not is_precision(dtype):
+        return replace(precision, form=str(dtype)), checkpoint
+    usual = "" if own or dtype is None else usual_form(model, dtype)
+    return replace(precision, form=usual or f"{precision.name} as published"), checkpoint
 
 
 def _of_name(

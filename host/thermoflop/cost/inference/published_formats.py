@@ -21,9 +21,18 @@ def published_formats(model: Model, name: str) -> Quantization | None:
     """The formats of a name that is not the model's own; None where it means one for all."""
     if not is_precision(name):
         return published_form(name)
-    form = WITH_DELTA_RULES.get(name)
-    found = _published_sibling(model, name)
-    return published_form(form) if found is None and form and _has_delta_rules(model) else found
+    if form := usual_form(model, name):
+        return published_form(form)
+    return _published_sibling(model, name)
+
+
+def usual_form(model: Model, name: str) -> str:
+    """The published form that a format means of a model of which no publication in it is known; ""
+    where one is, and where it means one for all."""
+    form = WITH_DELTA_RULES.get(name, "")
+    if not form or not _has_delta_rules(model) or _published_sibling(model, name) is not None:
+        return ""
+    return form
 
 
 def _has_delta_rules(model: Model) -> bool:
