@@ -186,10 +186,8 @@ def _tell(args: argparse.Namespace, outcome: Outcome) -> None:
     _print_outcome(outcome)
     if not args.no_report:
         _try("report", _write_page, outcome)
-    if sum(not trial.warmup for trial in outcome.trials) > 1:
-        _try("mean of the repetitions", _print_lengths, outcome)
-    if outcome.run.get("predictions"):
-        _try("word on the predictions", _print_predicted, outcome)
+    if _is_repeated(outcome) or outcome.run.get("predictions"):
+        _try("word on the figures", _print_figures, outcome)
 
 
 def _try(what: str, make: Callable[[Outcome], None], outcome: Outcome) -> None:
@@ -206,23 +204,24 @@ def _write_page(outcome: Outcome) -> None:
     _notify(f"report: {write_report([outcome.folder])}")
 
 
-def _print_lengths(outcome: Outcome) -> None:
+def _is_repeated(outcome: Outcome) -> bool:
+    return sum(not trial.warmup for trial in outcome.trials) > 1
+
+
+def _print_figures(outcome: Outcome) -> None:
+    """The means of repetitions, and what came of predictions."""
+    from thermoflop.report.html import predicted
     from thermoflop.report.terminal.terminal import lengths
     from thermoflop.runs.analysis.analyze import analyze
 
-    for name, text in lengths(analyze(outcome.folder)):
-        _notify(f"{name}: {text}")
-
-
-def _print_predicted(outcome: Outcome) -> None:
-    from thermoflop.report.html.predicted import lines
-    from thermoflop.runs.analysis.analyze import analyze
-
     analysis = analyze(outcome.folder)
-    show("\n".join(lines(analysis)), sys.stderr)
-    for warning in analysis.warnings:
-        if warning.startswith("predicted "):
-            _notify(warning)
+    for name, text in lengths(analysis) if _is_repeated(outcome) else ():
+        _notify(f"{name}: {text}")
+    if outcome.run.get("predictions"):
+        show("\n".join(predicted.lines(analysis)), sys.stderr)
+        for warning in analysis.warnings:
+            if warning.startswith("predicted "):
+                _notify(warning)
 
 
 def plan(args: argparse.Namespace) -> Plan:
