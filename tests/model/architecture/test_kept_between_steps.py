@@ -59,11 +59,11 @@ CASES: list[tuple[str, Any, tuple[int, int, int], int, tuple[LayerCache, ...], i
      (LayerCache(6, 8, 2 * 128 * 6), LayerCache(6 / 128)), -6, {8}, 128),
     ("window alone", WINDOW_ALONE, (48, 600, 96), 0, (LayerCache(6, 8),), -6, {8}, 1),
     ("mamba 2", MAMBA2, (0, 0, 0), STATES,
-     (LayerCache(0, None, STATES - CHANNELS, 3 * CHANNELS),), 0, set(), 1),
+     (LayerCache(0, None, STATES - CHANNELS, 3 * CHANNELS, CHANNELS),), 0, set(), 1),
     ("time mix", TIME_MIX, (0, 0, 0), 3 * 30 + 2 * 22,
      (LayerCache(0, None, 3 * 30 + 2 * 22),), 0, set(), 1),
     ("side by side", BOTH, (1600, 1600, 112 * 16), STATES,
-     (LayerCache(16), LayerCache(0, None, STATES - CHANNELS, 3 * CHANNELS)), 0, set(), 1),
+     (LayerCache(16), LayerCache(0, None, STATES - CHANNELS, 3 * CHANNELS, CHANNELS)), 0, set(), 1),
 ]  # fmt: skip
 
 
