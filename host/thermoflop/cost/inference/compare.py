@@ -260,7 +260,7 @@ def compare_text(variants: list[Variant]) -> str:
         f"{first.device.name}, batch {first.batch}, {first.prompt} + {first.generate} tokens, "
         f"{first.precision.label}; bytes are of one device"
     )
-    return f"{title}\n\n{table(rows)}\n\n{wrapped(first.provenance)}"
+    return f"{wrapped(title)}\n\n{table(rows)}\n\n{wrapped(first.provenance)}"
 
 
 def compare_json(variants: list[Variant]) -> list[dict[str, Any]]:

@@ -183,7 +183,7 @@ def _in_benchmark(served: Serving) -> list[tuple[str, str, str]]:
         return []
     ends = " to ".join(map(seconds, served.benchmark_interval_s or ()))
     between = f"({ends}), " if ends else ""
-    said = f"{between}the mean if all start at once and ask ten times"
+    said = f"{between}mean if all start at once and ask ten times"
     return [("  in a benchmark", seconds(served.benchmark_first_s), said)]
 
 

@@ -180,7 +180,7 @@ def training_text(estimate: TrainingEstimate) -> str:
     """The whole estimate, at most 100 columns wide."""
     plan, memory = estimate.plan, estimate.memory
     lines = [
-        (
+        wrapped(
             f"training {estimate.model_name} ({estimate.params:,} parameters) on {plan.devices} x "
             f"{estimate.device.name} ({plan.label}), {estimate.precision.name}"
         ),
