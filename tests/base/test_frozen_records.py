@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from thermoflop.base.record import fields_of, record
+from thermoflop.base.record import fields_of, record, replace
 
-MADE = 40  # more than are filled in field by field
+MADE = 200  # more than are filled in field by field
 
 
 def new_class() -> type:
@@ -51,15 +51,29 @@ def test_wrong_arguments_are_refused_as_python_does(
     assert fan(5).pin == 5
 
 
+@pytest.mark.parametrize("made_before", [0, MADE])
+def test_a_copy_has_what_was_changed_and_the_rest_as_it_was(made_before: int) -> None:
+    fan = new_class()
+    for _ in range(made_before):
+        fan(1)
+    first = fan(name="b", pin=3)
+    copy = replace(first, setpoint_c=40.0)
+    assert list(fields_of(copy).items()) == [("pin", 3), ("setpoint_c", 40.0), ("name", "b")]
+    assert first == fan(3, 30.0, "b")
+    with pytest.raises(TypeError, match="'pins'"):
+        replace(first, pins=2)
+
+
 def test_fields_of_a_record_that_it_derives_from_come_first() -> None:
     fan = new_class()
 
     @record
     class Pump(fan):  # type: ignore[valid-type,misc]
-        litres: int
+        litres: int = 1
         pipes: int = 1
 
-    pump = Pump(3, setpoint_c=40.0, name="pump", litres=5)
+    for _ in range(MADE):
+        pump = Pump(3, setpoint_c=40.0, name="pump", litres=5)
     assert list(fields_of(pump)) == ["pin", "setpoint_c", "name", "litres", "pipes"]
     assert list(fields_of(fan(3))) == ["pin", "setpoint_c", "name"]
     assert repr(pump) == "Pump(pin=3, setpoint_c=40.0, name='pump', litres=5)"

@@ -144,5 +144,6 @@ def states_note(layout: Layout, pool_bytes: float) -> str:
     size = f"{layout.state_bytes / 2**20:,.3g} MiB"
     return (
         f"recurrent states have a pool of their own: {many:,} of {size}, {layout.states_each} for "
-        f"each sequence that runs: {many // layout.states_each:,} at once"
+        f"each sequence that runs: {many // layout.states_each:,} at once (servers of before June "
+        "2026: mamba_radix_cache_strategy=no_buffer)"
     )
