@@ -70,6 +70,9 @@ class Serving:
         limited_by: the engine's option that says how many sequences run at once; "" where none
             does, or what was asked for.
         engine_options: the engine's options that were given; None, the default: none.
+        benchmark_token_s: ``token_s`` of a benchmark that starts all its users at once, where
+            outputs that are all alike, and prompts that are read before any of them decodes, keep
+            those together; None, the default: as others.
 
     Example:
         >>> import thermoflop as tf
@@ -114,6 +117,7 @@ class Serving:
     benchmark_interval_s: tuple[float, float] | None = None
     limited_by: str = ""
     engine_options: dict[str, Any] | None = None
+    benchmark_token_s: tuple[float, float, float] | None = None
 
     @property
     def tokens_per_s(self) -> float:
@@ -187,6 +191,15 @@ def _in_benchmark(served: Serving) -> list[tuple[str, str, str]]:
     return [("  in a benchmark", seconds(served.benchmark_first_s), said)]
 
 
+def _in_step(served: Serving) -> list[tuple[str, str, str]]:
+    """The tokens that a benchmark sees whose users begin and end together."""
+    if served.benchmark_token_s is None:
+        return []
+    low, token, high = map(seconds, served.benchmark_token_s)
+    said = f"({low} to {high}), where all start, and so end, at once"
+    return [("  in a benchmark", token, said)]
+
+
 def _verdict(served: Serving) -> list[str]:
     """What matters more than any figure, which stands before them."""
     lines = []
@@ -241,6 +254,7 @@ def _figures(served: Serving) -> list[tuple[str, str, str]]:
     figures = [
         ("a user's tokens", seconds(token),
          f"apart ({seconds(low)} to {seconds(high)}), {digits(1 / token)} tokens/s"),
+        *_in_step(served),
         ("first token", seconds(first),
          f"({seconds(soon)} to {seconds(late)}), {waiting}"),
         *_in_benchmark(served),

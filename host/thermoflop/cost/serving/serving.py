@@ -36,6 +36,7 @@ from thermoflop.cost.serving.simulation import LEAST, MOST, Arrivals
 from thermoflop.cost.serving.simulation import simulate as run_simulation
 from thermoflop.cost.serving.steady import Steady, capacity, limits_of_trust
 from thermoflop.cost.serving.targets import Targets, limit_beyond, most_users, most_within
+from thermoflop.cost.serving.waves import keep_together, wave_token_s
 from thermoflop.cost.work.share import check_degrees, choose_layout
 from thermoflop.errors import InputError, UsageError
 from thermoflop.model.model import Model
@@ -253,7 +254,7 @@ def served_by(
         setting.profile.provenance(setting.device, setting.precision, setting.model),
         tuple(_beyond_engines(replica)),
         None if benchmark_s is None else (benchmark_s * spread.low, benchmark_s * spread.high),
-        replica.limited_by,
+        replica.limited_by, benchmark_token_s=_wave_s(replica, load, stream),
     )  # fmt: skip
 
 
@@ -297,6 +298,15 @@ def _benchmark_s(replica: Replica, load: Arrivals, steady: Steady) -> float | No
     in_flight = InFlight(clients, new, lengths.generate, lengths.context, cached)
     _, among = client_s(setting, in_flight)
     return max(float(among), alone) + float(steady.slot_s)
+
+
+def _wave_s(replica: Replica, load: Arrivals, spread: Spread) -> tuple[float, float, float] | None:
+    """Seconds between a user's tokens in a benchmark whose users begin and end together; None where
+    they do not, or one is alone."""
+    clients = min((load.users or 0) / replica.shares, replica.group_slots)
+    if clients <= 1 or not keep_together(replica.lengths, replica.policy):
+        return None
+    return _ends(wave_token_s(replica.mixing(), replica.lengths, clients), spread)
 
 
 def _steady(replica: Replica, load: Arrivals) -> tuple[Steady, bool]:
