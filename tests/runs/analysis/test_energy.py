@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import pytest
-from kit.run_folder import START_S, mark, trial, write
+from kit.run_folder import START_S, event, mark, trial, write
 from thermoflop.report.html.page import page
 from thermoflop.report.terminal.terminal import lines
 from thermoflop.runs.analysis.analyze import analyze
@@ -204,3 +204,61 @@ def test_a_driver_that_tells_neither_has_no_energy(tmp_path: Path) -> None:
     """And says so."""
     found = energy(tmp_path, readings(no, no))
     assert (found.joules, found.why) == (None, "there is no reading of power or energy")
+
+
+def in_two_phases(t_s: float) -> float:
+    """300 W until 3 s, 100 W after."""
+    return 300.0 if t_s < 3 else 100.0
+
+
+def counted_in_two(t_s: float) -> float:
+    """What a counter makes of that."""
+    return 300.0 * min(t_s, 3.0) + 100.0 * max(0.0, t_s - 3.0)
+
+
+@pytest.mark.parametrize("power_w", [in_two_phases, no])
+def test_the_counter_says_nothing_of_a_phase_that_ended_while_nobody_read_it(
+    tmp_path: Path, power_w: Callable[[float], float | None]
+) -> None:
+    """Read until 1 s and from 5 s on: of 300 W x 3 s = 900 J of the first phase 300 J were seen,
+    of 100 W x 1 s of the next nothing, of 200 J of the last one 100 J. All 1,200 J were counted."""
+    at_s = [t for t in times() if not 1.05 < t < 4.95]
+    marks = [mark(0, "prefill"), mark(3, "wait"), mark(4, "decode")]
+    samples = readings(counted_in_two, power_w, at_s)
+    analysis = analyze(write(tmp_path, [*trial(0, END_S), *marks, *samples]))
+    assert analysis.trials[0].joules == pytest.approx(1200)
+    prefill, wait, decode = (phase.energy[0] for phase in analysis.phases)
+    assert (prefill.why, decode.why) == ("300 J in 1.0 of 3.0 s watched",
+                                         "100 J in 1.0 of 2.0 s watched")  # fmt: skip
+    assert (wait.joules, wait.why) == (None, "there is no reading of power or energy")
+
+
+def test_no_power_is_made_up_between_two_readings_that_lie_far_apart(tmp_path: Path) -> None:
+    """The last phase drew 100 W at most; 300 W before the gap are none of it."""
+    at_s = [t for t in times() if not 1.05 < t < 4.95]
+    records = [*trial(0, END_S), mark(4, "decode"), *readings(no, in_two_phases, at_s)]
+    assert analyze(write(tmp_path, records)).phases[0].energy[0].max_w == 100.0
+
+
+@pytest.mark.parametrize("counter_j", [lambda t: 300.0 * t if t < 1 else 300.0 + 50.0 * (t - 1)
+                                       if t < 5 else 500.0 + 300.0 * (t - 5), no])  # fmt: skip
+def test_what_a_gpu_draws_while_the_command_is_stopped_is_none_of_its_energy(
+    tmp_path: Path, counter_j: Callable[[float], float | None]
+) -> None:
+    """300 W for 1 s before Ctrl-Z and for 1 s after, 50 W in between: 600 J in 2 s, not 800."""
+    at_s = [t for t in times() if not 1.05 < t < 4.95]
+    stop = [event(1, "paused"), event(5, "continued")]
+    records = [*trial(0, END_S), mark(0, "decode"), *stop, *readings(counter_j, right_w, at_s)]
+    analysis = analyze(write(tmp_path, records))
+    for figures in (*analysis.trials, *analysis.phases):
+        assert figures.duration_s == pytest.approx(2)
+        assert figures.joules == pytest.approx(600)
+
+
+def test_a_stretch_that_was_watched_in_part_is_so_beside_a_pause(tmp_path: Path) -> None:
+    """The pause is from 1 to 3 s, and nobody read from 3 to 5 s: 2 of 4 s."""
+    at_s = [t for t in times() if not 1.05 < t < 4.95]
+    stop = [event(1, "paused"), event(3, "continued")]
+    records = [*trial(0, END_S), *stop, *readings(no, right_w, at_s)]
+    found = analyze(write(tmp_path, records)).trials[0].energy[0]
+    assert found.why == "600 J in 2.0 of 4.0 s watched"

@@ -106,13 +106,14 @@ def _figures(
 ) -> WindowFigures:
     if window.untimed:
         return WindowFigures(window, {}, 0.0, None, None)
+    stopped = pauses(data) if window.paused_s > 0 else ()
     boards = {
         board.name: _max_within([(board.t_s, board.temp_c)], window)
         for board in data.boards.values()
     }
     return WindowFigures(
         window=window,
-        energy={g: meter.energy(window.start_s, window.end_s) for g, meter in meters.items()},
+        energy={g: m.energy(window.start_s, window.end_s, stopped) for g, m in meters.items()},
         throttled_s=throttled_s(spans, window.start_s, window.end_s),
         max_gpu_c=_max_within(data.own_temps, window),
         max_board_c=boards.get(data.board.name) if data.board else None,
@@ -226,7 +227,7 @@ def _warnings(data: RunData, spans: list[ThrottleSpan]) -> list[str]:
         warnings.append(f"{data.bad_lines} lines of the board were not believed")
     stopped_s = sum(end_s - start_s for start_s, end_s in pauses(data))
     if stopped_s > 0:
-        warnings.append(f"stopped for {stopped_s:.1f} s (Ctrl-Z): no part of the times")
+        warnings.append(f"stopped for {stopped_s:.1f} s (Ctrl-Z): no part of times and energy")
     for key, text in _LEFT_OUT.items():
         missing = inside(data.run, "output", key)
         if isinstance(missing, int) and missing > 0:

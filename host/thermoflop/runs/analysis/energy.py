@@ -16,7 +16,11 @@ from thermoflop.base.units import scaled
 from thermoflop.runs.analysis.believed import longest_step_s
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from thermoflop.runs.analysis.columns import Column
+
+_Span = tuple[float, float]
 
 # NVIDIA's sensors are good to 5 % (Yang, Adamek and Armour, "Part-time Power Measurements",
 # arXiv:2312.02741): twice that is a fault of one of the two, not of their precision.
@@ -83,21 +87,26 @@ class Meter:
         steps_s = np.diff(columns["t_s"])
         self._step_s = float(np.median(steps_s)) if len(steps_s) else 0.0
         self._longest_s = longest_step_s(self._power_t_s)
+        self._counter_longest_s = longest_step_s(self._counter_t_s)
         self._stands_s = 0.0  # the longest time that the counter did not change
         if len(t_s := self._counter_t_s):
             renewed_s = t_s[1:][np.diff(self._counter_j) != 0]
             self._stands_s = float(np.diff(np.r_[t_s[0], renewed_s, t_s[-1]]).max())
 
-    def energy(self, start_s: float, end_s: float) -> Energy:
-        """The energy between two moments of the run, judged."""
-        duration_s = end_s - start_s
-        power = self._power(start_s, end_s)
-        counter_j, counter_s = self._counted(start_s, end_s)
+    def energy(self, start_s: float, end_s: float, pauses: Sequence[_Span] = ()) -> Energy:
+        """The energy between two moments of the run, without that of its ``pauses``, judged."""
+        pieces = _less(start_s, end_s, pauses, 2 * self._step_s)
+        duration_s = sum(to_s - from_s for from_s, to_s in pieces)
+        power = _joined([self._power(*piece) for piece in pieces])
+        counted = [self._counted(*piece) for piece in pieces]
+        counter_s = sum(seconds for _, seconds in counted)
+        each_j = [joules for joules, _ in counted if joules is not None]
+        counter_j = sum(each_j) if len(each_j) == len(pieces) else None
         source, why, note = self._judge(power, counter_j)
         seen_s = {"counter": counter_s, "integral": power.watched_s}.get(source or "", 0.0)
         if duration_s <= 0:
             source, why, note = None, "it has no length", None
-        elif source and duration_s - seen_s > 2 * self._step_s + _UNWATCHED * duration_s:
+        elif source and duration_s - seen_s > self._unseen_s(duration_s, len(pieces)):
             joules = counter_j if source == "counter" else power.joules
             why = f"{joules:.4g} J in {seen_s:.1f} of {duration_s:.1f} s watched"
         return Energy(
@@ -112,6 +121,10 @@ class Meter:
             why=why,
             note=note,
         )
+
+    def _unseen_s(self, duration_s: float, pieces: int) -> float:
+        """How long a stretch that was watched may not have been: two steps at its edges."""
+        return 2 * self._step_s * pieces + _UNWATCHED * duration_s
 
     def _judge(
         self, power: _Power, counter_j: float | None
@@ -149,14 +162,24 @@ class Meter:
             return _Power()
         joules = float(steps_s @ ((at_w[1:] + at_w[:-1]) / 2)[seen])
         steps = at_s[:-1][seen], at_s[1:][seen]
-        return _Power(joules, float(np.sum(steps_s)), float(np.max(at_w)), steps)
+        max_w = float(np.max(np.r_[at_w[:-1][seen], at_w[1:][seen]]))
+        return _Power(joules, float(np.sum(steps_s)), max_w, steps)
 
     def _counted(self, start_s: float, end_s: float) -> tuple[float | None, float]:
-        """The counter's difference and the time it is of; None after a reset."""
+        """The counter's difference and the time it is of; None after a reset.
+
+        It counts on while nobody reads it, but how much of that was before an end of the stretch
+        nobody knows: an end within a gap is moved to the reading that is in the stretch.
+        """
         import numpy as np
 
         t_s, counter_j = _around(self._counter_t_s, self._counter_j, start_s, end_s)
-        if not len(t_s) or np.any(np.diff(counter_j) < 0):
+        is_gap = np.diff(t_s) > self._counter_longest_s
+        if len(is_gap) and is_gap[0] and start_s > t_s[0]:
+            t_s, counter_j, is_gap = t_s[1:], counter_j[1:], is_gap[1:]
+        if len(is_gap) and is_gap[-1] and end_s < t_s[-1]:
+            t_s, counter_j = t_s[:-1], counter_j[:-1]
+        if len(t_s) < 2 or np.any(np.diff(counter_j) < 0):
             return None, 0.0
         ends_j = np.interp([start_s, end_s], t_s, counter_j)
         return float(ends_j[1] - ends_j[0]), float(min(end_s, t_s[-1]) - max(start_s, t_s[0]))
@@ -174,6 +197,36 @@ class _Power:
     watched_s: float = 0.0
     max_w: float | None = None
     steps: Any = ()  # two columns: where each step begins and where it ends
+
+
+def _joined(parts: Sequence[_Power]) -> _Power:
+    """The power of several stretches; what is not known of one of them was not watched."""
+    import numpy as np
+
+    known = [part for part in parts if part.joules is not None and part.max_w is not None]
+    if not known:
+        return _Power()
+    return _Power(
+        joules=sum(part.joules or 0.0 for part in known),
+        watched_s=sum(part.watched_s for part in known),
+        max_w=max(part.max_w or 0.0 for part in known),
+        steps=tuple(
+            np.concatenate(each) for each in zip(*(part.steps for part in known), strict=True)
+        ),
+    )
+
+
+def _less(start_s: float, end_s: float, pauses: Sequence[_Span], least_s: float) -> list[_Span]:
+    """What is left of a stretch without its pauses; no piece that is shorter than ``least_s``."""
+    pieces, from_s = [], start_s
+    for pause_s, on_s in sorted(pauses):
+        if on_s > from_s and pause_s < end_s:
+            pieces.append((from_s, pause_s))
+            from_s = on_s
+    if not pieces:
+        return [(start_s, end_s)]
+    pieces.append((from_s, end_s))
+    return [piece for piece in pieces if piece[1] - piece[0] >= least_s] or [(start_s, start_s)]
 
 
 def _good(columns: dict[str, Column], name: str) -> tuple[Column, Column]:
