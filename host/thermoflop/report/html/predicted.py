@@ -102,7 +102,8 @@ def _of_phases(analysis: Analysis) -> str:
     """Bound, expectation and measurement of each phase whose marks hold one of the first two."""
     rows = []
     for name in dict.fromkeys(p.window.name for p in analysis.phases):
-        mine = [p.window for p in analysis.phases if p.window.name == name and not p.window.warmup]
+        named = [p.window for p in analysis.phases if p.window.name == name]
+        mine = [window for window in named if window.is_measured]
         marked: dict[str, Any] = {}
         for window in mine:
             marked |= {k: v for k, v in window.last.items() if k.endswith("_s")}

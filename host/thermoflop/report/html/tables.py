@@ -153,16 +153,14 @@ def _columns(columns: list[tuple[str, list[str]]]) -> str:
 
 def _gathered(rows: Sequence[WindowFigures]) -> str:
     """Phases of one name and command in one row: shares and rates over all of their time."""
-    groups: dict[tuple[str, str, bool], list[WindowFigures]] = {}
+    groups: dict[tuple[str, str, str], list[WindowFigures]] = {}
     for row in rows:
         window = row.window
-        groups.setdefault((window.name, window.variant, window.warmup), []).append(row)
+        apart = ", warm-up" if window.warmup else ", failed" if window.left_out else ""
+        groups.setdefault((window.name, window.variant, apart), []).append(row)
     both = any(variant != "A" for _, variant, _ in groups)
     kept = list(groups.values())
-    names = [
-        name + (f", {variant}" if both else "") + (", warm-up" if warmup else "")
-        for name, variant, warmup in groups
-    ]
+    names = [name + (f", {variant}" if both else "") + apart for name, variant, apart in groups]
     seconds_each = [[f.duration_s for f in group if f.duration_s is not None] for group in kept]
     times = [f"{len(g)}" for g in kept]
     if any(len(each) < len(g) for each, g in zip(seconds_each, kept, strict=True)):

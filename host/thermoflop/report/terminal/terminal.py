@@ -26,6 +26,7 @@ def lines(analysis: Analysis) -> list[str]:
     repeated = len(analysis.trials) > 1
     for trial in analysis.trials[:MAX_WINDOWS]:
         text = _window(trial, analysis) + (", a warm-up" if trial.window.warmup else "")
+        text += f", exit code {trial.window.exit_code}" if trial.window.exit_code else ""
         rows.append((trial.window.name, text))
     for phase in analysis.phases[: max(0, MAX_WINDOWS - len(analysis.trials))]:
         of = f", trial {phase.window.trial}" if repeated else ""

@@ -41,6 +41,7 @@ _LEFT_OUT = {
     "phases_left_out": "phases came too fast: their numbers count for the trial alone",
     "lines_not_looked_at": "lines of output were not looked at: sums and rates are too low",
 }
+_TOLD_S = 0.1  # after its command's end a process may take so long to go
 NEIGHBOUR = " (neighbour)"  # behind the name of a GPU that the command cannot use
 
 
@@ -59,6 +60,7 @@ def analyze_data(data: RunData) -> Analysis:
     first = next(iter(data.own_gpus), None)
     own_spans = [span for span in data.throttled if span.gpu in data.own]
     meters = {gpu: Meter(columns) for gpu, columns in data.gpus.items()}
+    ended = [trial for trial in trials if trial.exit_code == 0]
     analysis = Analysis(
         data=data,
         trials=[_figures(data, window, own_spans, meters) for window in trials],
@@ -71,10 +73,10 @@ def analyze_data(data: RunData) -> Analysis:
         lost=lost_to_throttling(made, own_spans, first),
         heat_effects=_effects(data, made),
         durations=_durations(trials),
-        b_over_a=paired(_measured_s(trials, "A"), _measured_s(trials, "B")),
+        b_over_a=paired(_measured_s(ended, "A"), _measured_s(ended, "B")),
     )
     analysis.warnings = [
-        *_warnings(data, own_spans), *_untimed(phases), *over_peak(phases),
+        *_warnings(data, own_spans), *_cut_short(trials), *_untimed(phases), *over_peak(phases),
         *_energy_warnings(analysis),
     ]  # fmt: skip
     analysis.predicted = compared(analysis)
@@ -192,7 +194,7 @@ def _durations(trials: list[Window]) -> dict[str, Spread]:
 
 
 def _measured_s(trials: list[Window], variant: str) -> list[float]:
-    return [t.duration_s for t in trials if t.variant == variant and not t.warmup]
+    return [t.duration_s for t in trials if t.variant == variant and t.is_measured]
 
 
 def _warnings(data: RunData, spans: list[ThrottleSpan]) -> list[str]:
@@ -248,6 +250,26 @@ def _energy_warnings(analysis: Analysis) -> list[str]:
             for text in filter(None, (energy.note, energy.why)):
                 warnings.append(f"GPU {gpu}: {text}")
     return list(dict.fromkeys(warnings))
+
+
+def _cut_short(trials: list[Window]) -> list[str]:
+    """Which trials were cut short or did not end with their command, and what their figures are."""
+    texts = []
+    for trial in trials:
+        if trial.went_on_s >= _TOLD_S:
+            later = f", without {trial.later_tokens:,.15g} tokens noted later"
+            texts.append(
+                f"{trial.name} left processes behind, which went on for {trial.went_on_s:.1f} s: "
+                f"figures are of the {trial.duration_s:.1f} s before"
+                + (later if trial.later_tokens else "")
+            )
+        if trial.exit_code == 0 or (trial.exit_code is None and not trial.left_out):
+            continue
+        code = trial.exit_code
+        how = "has no end" if code is None else f"ended with exit code {code}"
+        so = "no part of means" if trial.left_out else "figures are of what it did until then"
+        texts.append(f"{trial.name} {how}: {so}")
+    return texts
 
 
 def _untimed(phases: list[Window]) -> list[str]:

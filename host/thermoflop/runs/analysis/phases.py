@@ -24,6 +24,7 @@ from thermoflop.runs.analysis.data import RunData
 from thermoflop.runs.child.keys import below_nothing
 
 LATE_S = 1.0  # a pipe's last output is read within a few turns of the recorder
+_LATE_BESIDE_S = 0.1  # as long as other processes write to it, what comes later is theirs
 MAX_DOUBT = 0.05  # of a phase's length: figures have three digits, and this costs the second
 # A process writes its last buffer as it ends: at once, or after it has put a GPU's driver to rest.
 _LEAVES_S, _LEAVES_LONG_S = 0.1, 0.5
@@ -59,6 +60,9 @@ class Window:
     notes: list[Note] = field(default_factory=list)
     untimed: str | None = None
     paused_s: float = 0.0  # within it: stopped by Ctrl-Z
+    went_on_s: float = 0.0  # after a trial's end: processes that its command had left behind
+    later_tokens: float = 0.0  # that those noted
+    left_out: bool = False  # of a trial that failed, where another of its command ended well
 
     @property
     def duration_s(self) -> float:
@@ -67,8 +71,13 @@ class Window:
 
     @property
     def counts(self) -> bool:
-        """Whether it is no warm-up, and of the first command."""
-        return not self.warmup and self.variant == "A"
+        """Whether it is of the first command, no warm-up, and not cut short."""
+        return self.variant == "A" and self.is_measured
+
+    @property
+    def is_measured(self) -> bool:
+        """Whether its figures are part of a mean of its command's."""
+        return not (self.warmup or self.left_out)
 
 
 def trial_windows(data: RunData) -> list[Window]:
@@ -86,6 +95,11 @@ def trial_windows(data: RunData) -> list[Window]:
         elif event.ev == "child_end" and index in windows:
             windows[index].end_s = t_s
             windows[index].exit_code = event.detail.get("exit_code")
+        elif event.ev == "trial_end" and index in windows and event.detail.get("left_behind"):
+            windows[index].went_on_s = max(0.0, t_s - windows[index].end_s)
+    well = {w.variant for w in windows.values() if w.exit_code == 0 and not w.warmup}
+    for window in windows.values():  # the tokens and seconds of a crash are no repetition
+        window.left_out = window.exit_code != 0 and window.variant in well
     return _less_pauses(data, sorted(windows.values(), key=lambda window: window.start_s))
 
 
@@ -116,15 +130,18 @@ def phase_windows(data: RunData, trials: list[Window]) -> list[Window]:
     for index, trial in enumerate(trials):
         # a command's last output may be read after its end, but not after the next one's start
         until_s = trials[index + 1].start_s if index + 1 < len(trials) else math.inf
-        until_s = min(until_s, trial.end_s + LATE_S)
-        marks = [
-            event
-            for event in data.events
-            if event.ev == "mark" and trial.start_s <= data.t_s(event.mono_s) < until_s
-        ]
+        late_s = trial.end_s + (_LATE_BESIDE_S if trial.went_on_s else LATE_S)
+        until_s, all_s = min(until_s, late_s), min(until_s, trial.end_s + trial.went_on_s)
+        marks = _marks(data, trial.start_s, until_s)
+        later = [_note(0.0, mark.detail).sums for mark in _marks(data, until_s, all_s)]
+        trial.later_tokens = sum(sums.get("tokens", 0.0) for sums in later)
         marks.sort(key=lambda mark: mark.detail.get("by") == "engine")  # the run's own come first
         windows += _phases_of(marks, trial, data)
     return _less_pauses(data, windows)
+
+
+def _marks(data: RunData, from_s: float, to_s: float) -> list[HostEvent]:
+    return [e for e in data.events if e.ev == "mark" and from_s <= data.t_s(e.mono_s) < to_s]
 
 
 def _phases_of(marks: list[HostEvent], trial: Window, data: RunData) -> list[Window]:
@@ -141,8 +158,9 @@ def _phases_of(marks: list[HostEvent], trial: Window, data: RunData) -> list[Win
             name = mark.detail.get("phase")
             if name is not None:
                 current = Window(
-                    str(name), t_s, trial.end_s, trial.trial, trial.variant, trial.warmup
-                )
+                    str(name), t_s, trial.end_s, trial.trial, trial.variant, trial.warmup,
+                    left_out=trial.left_out,
+                )  # fmt: skip
                 doubts.begin = mark
                 phases.append(current)
         note = _note(t_s, _unsaid(mark, trial))
