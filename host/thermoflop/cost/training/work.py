@@ -134,6 +134,7 @@ def trained(iteration: Iteration) -> list[Phase]:
     ]
     micro += alone
     micro += [*cast_works(works, iteration, share.description), *loss_works(works, iteration)]
+    micro += dropout_works(works, iteration)
     slots = slots_of(iteration)
     micro += [*permuted_works(iteration), *send_works(share, iteration, slots)]
     micro, sent = _apart(at_last_stage(micro, iteration), iteration)
@@ -201,6 +202,19 @@ def loss_works(works: list[Work], iteration: Iteration) -> list[Work]:
         for work in works
         if "head" in work.part and isinstance(work.operator, MatMul)
     ]  # fmt: skip
+
+
+def dropout_works(works: list[Work], iteration: Iteration) -> list[Work]:
+    """Dropping weights of attention where they are written out: read, written and a mask of a byte
+    beside them, forward and backward (5 bytes of an element, of Korthikanti et al. 2022, table 2)."""
+    width = iteration.precision.activation_bytes
+    made = []
+    for work in works:
+        if work.name == "softmax" and work.activation_bytes:
+            moved = work.activation_bytes * (2 * width + 1) / (2 * width)
+            times = work.times * (_executions(work, iteration, frozenset()) - 1)
+            made.append(pass_work("dropout", work.part, work.group, times, moved))
+    return made
 
 
 def permuted_works(iteration: Iteration) -> list[Work]:
