@@ -77,7 +77,8 @@ def backward_factor(
         return 3.0 if recompute == "full" and work.name != "send" else 2.0
     left_out = "head" in work.part or (early and work.name == LAST and work.group == "mlp")
     again = recompute == "full" and not left_out
-    return 4.0 if again or (recompute == "selective" and work.kind == "attention") else 3.0
+    selected = recompute == "selective" and (work.kind == "attention" or work.group == "softmax")
+    return 4.0 if again or selected else 3.0
 
 
 def rates_for(iteration: Iteration, profile: Profile) -> Rates:
