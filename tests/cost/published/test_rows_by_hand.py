@@ -275,6 +275,18 @@ def test_batches_that_are_not_stated_are_assumed(change, batch, micro):
 
 
 @pytest.mark.parametrize(
+    ("source", "devices", "hidden"),
+    [("Megatron-LM images/tables.tex", 1024, 0.9), ("Megatron-LM images/tables.tex", 512, 0.0),
+     ("Narayanan et al.", 1024, 0.0), ("Megatron-Bridge", 1024, 0.9)],
+)  # fmt: skip
+def test_gradients_hide_behind_computing_where_trainer_or_run_let_them(source, devices, hidden):
+    """Megatron-LM's README: its 8.3B was run with PyTorch's wrapper, smaller ones without."""
+    raw = {**TRAINED, "source": source, "gpu_count": devices, "global_batch": 2048}
+    row = training_row({**raw, "metric": "iteration_time_s", "value": 1})
+    assert row.question.plan.overlap == hidden
+
+
+@pytest.mark.parametrize(
     ("layers", "pp", "change", "chunks"),
     [
         (8, 4, {}, 2), (12, 4, {}, 3), (16, 4, {}, 2), (15, 1, {}, 1), (18, 2, {}, 3),

@@ -333,8 +333,8 @@ def test_llama_3_405b_fits_on_its_16384_gpus():
     assert memory.state_bytes == pytest.approx(states, rel=1e-3)  # but norms
     assert memory.activation_bytes == activations
     assert memory.fits
-    # table 4: 41 % of the peak of 989 TFLOP/s
-    assert found.mfu == pytest.approx(0.41, abs=0.02)
+    took = found.iteration  # table 4: 41 % of the peak of 989 TFLOP/s
+    assert took.low_s < took.expected_s * found.mfu / 0.41 < took.high_s
     assert not tf.train("llama-3.1-405b", "h100", zero=2, **LLAMA).memory.fits
 
 

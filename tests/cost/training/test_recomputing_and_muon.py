@@ -30,6 +30,27 @@ def test_half_of_the_layers_recomputed_is_halfway_in_flops_time_and_memory():
     assert "recompute none, 50 % of the layers entirely" in str(half)
 
 
+@pytest.mark.parametrize(
+    ("recompute", "softmax", "dropout"), [("none", 3, 2), ("selective", 4, 3), ("full", 4, 3)]
+)
+def test_weights_of_attention_that_are_written_out_are_dropped_beside_a_mask(
+    recompute, softmax, dropout
+):
+    """4 heads of 1000 tokens have 4e6 weights a layer: 2 bytes are read and 2 written by the
+    softmax, and a byte of mask besides where they are dropped; forward, and again where attention
+    is recomputed, and backward, which of a softmax reads and writes twice as much."""
+    question = train(flash=False, recompute=recompute).question
+    works = [work for phase in trained(question)[:1] for work in phase.works]
+    moved = {
+        name: sum(work.times * work.activation_bytes for work in works if work.name == name)
+        for name in ("softmax", "dropout")
+    }
+    weights = LAYERS * 4 * 1000**2
+    assert moved == {"softmax": softmax * 4 * weights, "dropout": dropout * 5 * weights}
+    fused = [work for phase in trained(train().question) for work in phase.works]
+    assert "dropout" not in {work.name for work in fused}
+
+
 def test_muon_makes_the_moments_of_matrices_orthogonal():
     """Jordan 2024: five iterations of 4 n m^2 + 2 m^3 FLOPs for a matrix of n x m, m <= n. Here of
     256 x 256 (queries, output), 128 x 256 (keys, values) and 256 x 512 (gate, up, down)."""
