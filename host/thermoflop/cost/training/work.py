@@ -207,7 +207,7 @@ def loss_works(works: list[Work], iteration: Iteration) -> list[Work]:
 
 def dropout_works(works: list[Work], iteration: Iteration) -> list[Work]:
     """Dropping weights of attention where they are written out: read, written and a mask of a byte
-    beside them, forward and backward (5 bytes of an element, of Korthikanti et al. 2022, table 2)."""
+    beside them, forward and backward (5 bytes an element: Korthikanti et al. 2022, table 2)."""
     width = iteration.precision.activation_bytes
     made = []
     for work in works:
