@@ -75,6 +75,8 @@ def test_a_name_that_means_a_format_says_so_in_every_command(
             "expected no more than that together, such as --prompt 8, or --b",
         ),
         ("estimate gpt2 --tp 5", "--tp 5 does not divide the attention heads (12)"),
+        ("train llama-3-8b --devices 8 --pp 3", ": --pp 3 does not divide --devices 8: expected"),
+        ("estimate llama-3-8b --devices 8 --pp 3", ": --pp 3 does not divide --devices 8: expect"),
         ("fit llama-3-8b --tp 4 --devices 6", "--tp 4 x --pp 1 x --dp 1 x --cp 1 is not --devices"),
     ],
 )

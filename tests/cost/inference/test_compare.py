@@ -99,7 +99,7 @@ def test_a_stage_reads_and_keeps_its_own_layers() -> None:
 
 @pytest.mark.parametrize(
     ("heads", "kv_heads", "asked", "groups"),
-    [(16, 16, None, 2), (16, 4, None, 4), (16, 1, None, 2), (4, 4, None, 1), (16, 16, 8, 8)],
+    [(16, 16, None, 2), (16, 4, None, 4), (16, 1, None, 2), (4, 4, None, 2), (16, 16, 8, 8)],
 )
 def test_every_form_has_the_matrices_of_its_heads(heads, kv_heads, asked, groups):
     """Width 256, heads of 256 / heads; of a latent of 32, half of a head's dimensions rotate."""
@@ -117,11 +117,19 @@ def test_every_form_has_the_matrices_of_its_heads(heads, kv_heads, asked, groups
         forms_of(model, 0, 32)
 
 
-@pytest.mark.parametrize(("heads", "groups"), [(25, 5), (52, 4), (71, 1), (12, 1), (24, 3)])
+@pytest.mark.parametrize(("heads", "groups"), [(25, 5), (52, 4), (8, 2), (12, 2), (24, 3)])
 def test_where_an_eighth_does_not_divide_the_heads_what_does_and_is_nearest_is_taken(heads, groups):
-    """Of 25 heads (GPT-2 XL) 3.1, of 52 (LLaMA 30B) 6.5: nearer to 4 than to 13; 71 is a prime."""
+    """Of 25 heads (GPT-2 XL) 3.1, of 52 (LLaMA 30B) 6.5: nearer to 4 than to 13; of 8 and 12 there
+    is 1, too, but that is MQA."""
     model = decoder(hidden_size=8 * heads, num_attention_heads=heads, num_key_value_heads=heads)
     assert list(forms_of(model, None, 32))[1] == f"GQA({groups})"
+
+
+@pytest.mark.parametrize("heads", [1, 2, 3, 71])
+def test_heads_that_nothing_between_one_and_all_divides_have_no_grouped_form(heads):
+    """71 are Falcon 7B's."""
+    model = decoder(hidden_size=8 * heads, num_attention_heads=heads, num_key_value_heads=heads)
+    assert list(forms_of(model, None, 32)) == ["MHA", "MQA", "MLA(32)"]
 
 
 def test_layers_of_several_numbers_of_heads_have_as_many_keys_each():

@@ -207,7 +207,9 @@ def test_what_no_degree_is_given_for_goes_to_tensor_parallelism(asked, layout):
     [
         ({"devices": 1_000_001}, "devices=1000001 makes no sense"), ({"tp": 0}, "tp=0 makes no"),
         ({"devices": 8, "tp": 3}, "tp=3 x pp=1 x dp=1 x cp=1 is not devices=8"),
-        ({"devices": 9, "pp": 2}, "tp=4 x pp=2"), ({"dp": 3, "ep": 2}, "ep=2 does not"),
+        ({"devices": 9, "pp": 2}, "^pp=2 does not divide devices=9:"),
+        ({"devices": 8, "pp": 2, "cp": 3}, "^pp=2 x cp=3 does not divide devices=8:"),
+        ({"dp": 3, "ep": 2}, "ep=2 does not"),
         ({"tp": 2, "dp": 3, "cp": 2, "ep": 8}, "ep=8 does not divide the 12 devices of a stage"),
         ({"overlap": 1.1}, "overlap=1.1 makes no sense"), ({"overlap": -0.1}, "overlap=-0.1"),
     ],

@@ -463,6 +463,7 @@ def test_rates_of_ones_own_are_used_and_said():
         ({"profile": "tensorrt-llm", "device": "MI300X"}, "device"),
         ({"attention": "gqa", "groups": 3}, "groups"),
         ({"model": "deepseek-v3", "attention": "mqa"}, "attention"),
+        ({"model": "falcon-7b", "attention": "gqa"}, "attention"),
         ({"model": "gpt2", "output": 5000}, "prompt"),
         ({"model": "upload"}, "model"),
     ],

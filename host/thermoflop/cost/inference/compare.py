@@ -82,10 +82,11 @@ def _with_all_heads(attention: Attention) -> Mixer:
     return grouped(attention, attention.heads)
 
 
-def _near_an_eighth(heads: int) -> int:
-    """What divides the heads and is nearest to an eighth of them, the less of two."""
-    divisors = (groups for groups in range(1, heads + 1) if heads % groups == 0)
-    return min(divisors, key=lambda groups: abs(groups - heads / 8))
+def _near_an_eighth(heads: int) -> int | None:
+    """What divides the heads and is nearest to an eighth of them, the less of two; None where
+    nothing lies between one key head, which is MQA, and all of them."""
+    divisors = (groups for groups in range(2, heads) if heads % groups == 0)
+    return min(divisors, key=lambda groups: abs(groups - heads / 8), default=None)
 
 
 def latent(attention: Attention, rank: int) -> Mixer:
@@ -114,16 +115,17 @@ def heads_of(model: Model) -> tuple[int, int]:
 
 
 def forms_of(model: Model, groups: int | None, rank: int) -> dict[str, Model]:
-    """The model in every form of attention, by the form's name."""
+    """The model in every form of attention that it can have, by the form's name."""
     heads, kv_heads = heads_of(model)
     if groups is None:
         groups = kv_heads if 1 < kv_heads < heads else _near_an_eighth(heads)
     forms: dict[str, Callable[[Attention], Mixer]] = {
-        "MHA": _with_all_heads,  # layers of one model may have different numbers of them
-        f"GQA({groups})": partial(grouped, groups=groups),
-        "MQA": partial(grouped, groups=1),
-        f"MLA({rank})": partial(latent, rank=rank),
+        "MHA": _with_all_heads  # layers of one model may have different numbers of them
     }
+    if groups is not None:
+        forms[f"GQA({groups})"] = partial(grouped, groups=groups)
+    forms["MQA"] = partial(grouped, groups=1)
+    forms[f"MLA({rank})"] = partial(latent, rank=rank)
     return {name: changed(model, name, change) for name, change in forms.items()}
 
 
@@ -142,12 +144,13 @@ def compare(
         hardware: a ``Device``, or what ``find_device`` takes: a name such as ``h100``, or the path
             of a TOML file.
         groups: key-value heads of the grouped form. None: the model's own, or what divides its
-            heads and is nearest to an eighth of them.
+            heads and is nearest to an eighth of them, 2 at least.
         rank: dimensions of the latent of MLA, 512 by default.
         **options: the other arguments of ``estimate``, by name.
 
     Returns:
-        The four forms in that order, on the same device and sizes.
+        The four forms in that order, on the same device and sizes; no grouped one where nothing
+        but 1 and all divides the heads (Falcon 7B has 71).
 
     Raises:
         UsageError: as ``estimate`` does, and for a model without such attention or a bad

@@ -52,7 +52,7 @@ from thermoflop.cost.training.unseen import (
     unseen_in_training,
 )
 from thermoflop.cost.training.work import bound_training_s, rates_for, share_of, trained
-from thermoflop.cost.work.share import Layout, check_degrees, choose_layout
+from thermoflop.cost.work.share import Layout, check_degrees, choose_layout, left_over
 from thermoflop.cost.work.weights import is_mix, layers_of, stage_share
 from thermoflop.errors import UsageError
 from thermoflop.model.architecture.parts import Convolution
@@ -325,8 +325,8 @@ def _training_plan(
     check_degrees(devices=devices, tp=tp, pp=pp, dp=dp, cp=cp)
     tp = 1 if tp is None else tp
     if dp is None:
-        dp = 1 if devices is None else devices // (tp * pp * cp)
-    return choose_layout(devices, tp, pp, max(dp, 1), ep, cp, sequence and tp > 1)
+        dp = left_over(devices, tp=tp, pp=pp, cp=cp)
+    return choose_layout(devices, tp, pp, dp, ep, cp, sequence and tp > 1)
 
 
 def expect_training(iteration: Iteration, profile: Profile) -> tuple[Span, str, HostUse | None]:

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from math import prod
+
 from thermoflop.base.number import is_array
 from thermoflop.base.record import record, replace
 from thermoflop.cost.work.network import (
@@ -99,6 +101,21 @@ def check_degrees(**degrees: int | None) -> None:
             )
 
 
+def left_over(devices: int | None, **degrees: int) -> int:
+    """What degrees leave of the devices for one more; 1 where no number of them is given.
+    UsageError, naming none that is 1, if they do not divide it."""
+    taken = prod(degrees.values())
+    if devices is None:
+        return 1
+    if devices % taken:
+        said = " x ".join(f"{name}={degree}" for name, degree in degrees.items() if degree > 1)
+        raise UsageError(
+            f"{said} does not divide devices={devices}: expected degrees that multiply to the "
+            "number of devices"
+        )
+    return devices // taken
+
+
 def choose_layout(
     devices: int | None = None,
     tp: int | None = None,
@@ -115,7 +132,7 @@ def choose_layout(
     check_degrees(devices=devices, tp=tp, pp=pp, dp=dp, ep=ep, cp=cp)
     others = pp * dp * cp
     if tp is None:
-        tp = 1 if devices is None else devices // others
+        tp = left_over(devices, pp=pp, dp=dp, cp=cp)
     if devices is not None and tp * others != devices:
         raise UsageError(
             f"tp={tp} x pp={pp} x dp={dp} x cp={cp} is not devices={devices}: "

@@ -95,8 +95,11 @@ def model_of(inputs: Inputs) -> Model:
         raise FieldError("model", "no config.json was uploaded yet")
     if inputs.attention == "own":
         return model
-    forms = list(forms_of(model, inputs.groups or None, inputs.rank).values())
-    return forms[list(ATTENTION).index(inputs.attention) - 1]  # after "own", in the same order
+    asked = ATTENTION[inputs.attention]
+    for name, form in forms_of(model, inputs.groups or None, inputs.rank).items():
+        if name.startswith(asked):
+            return form
+    raise FieldError("attention", f"{asked}: nothing but 1 and all divides the model's heads")
 
 
 def _perceived(inputs: Inputs) -> dict[str, str | float]:
