@@ -9,6 +9,7 @@ import thermoflop as tf
 from kit.made_up import DEVICE, decoder
 from thermoflop.base.record import replace
 from thermoflop.base.units import gigabytes
+from thermoflop.cost.data import read_data
 from thermoflop.cost.hardware.precision import choose_precision
 from thermoflop.cost.plan.blocked import Tried
 from thermoflop.cost.plan.launch import checkpoint, launch, launch_notes
@@ -20,10 +21,10 @@ from thermoflop.cost.work.share import Layout
 MODEL = replace(decoder(), name="made-up", hub_id="someone/made-up")
 
 
-def unit(engine, layout, dtype="bf16", kv_dtype=None, shape="fixed", model=MODEL):
+def unit(engine, layout, dtype="bf16", kv_dtype=None, shape="fixed", model=MODEL, asked=None):
     setting = SimpleNamespace(
         profile=SimpleNamespace(engine=SimpleNamespace(name=engine, serves=True)), model=model,
-        precision=choose_precision(dtype, kv_dtype),
+        precision=choose_precision(dtype, kv_dtype), asked=asked,
     )  # fmt: skip
     return SimpleNamespace(setting=setting, layout=layout, policy=SimpleNamespace(budget=4096),
                            lengths=lengths_of(1000, 24, shape))  # fmt: skip
@@ -74,6 +75,28 @@ def unit(engine, layout, dtype="bf16", kv_dtype=None, shape="fixed", model=MODEL
 def test_a_command_has_the_flags_of_its_layout_formats_and_lengths(engine, layout, options, words):
     """1,000 and 24 tokens; a quarter more where they are drawn evenly, four times where wider."""
     assert launch(unit(engine, layout, **options), options.get("model", MODEL), 8) == words
+
+
+def test_ollama_is_started_by_its_environment():
+    """As its docs/faq.mdx says; it spreads a model over devices where told to (envconfig)."""
+    plain = unit("llama.cpp", Layout(), asked="ollama")
+    said = launch(plain, MODEL, 4)
+    assert said == "OLLAMA_NUM_PARALLEL=4 OLLAMA_CONTEXT_LENGTH=1024 ollama serve"
+    (note,) = launch_notes(said, MODEL, "q4_k_m")
+    assert "in q4_k_m" in note
+    assert "num_ctx" in note
+    pair = unit("llama.cpp", Layout(pp=2), kv_dtype="q8_0", asked="Ollama")
+    names = read_data("launch_flags")["ollama"]["flags"]
+    assert launch(pair, MODEL, 2, {"flash_attention": "false"}) == (
+        " ".join(map("=".join, zip(names, ("2", "1024", "q8_0", "0", "1"), strict=True)))
+        + " ollama serve"
+    )
+
+
+def test_a_plan_for_ollama_divides_layers_alone():
+    found = tf.plan(MODEL, DEVICE, max_devices=2, profile="ollama", dtypes=["bf16"], top=20)
+    assert {each.plan.tp for each in found.choices} == {1}
+    assert found.question.endswith("under ollama")
 
 
 FLAGS = {
@@ -209,3 +232,21 @@ def test_where_nothing_does_it_the_nearest_is_said():
     assert training_plan_json(found) == {
         "question": "asked", "choices": [], "nearest": "near", "candidates": 3,
     }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("profile", "gpu", "users", "option", "flag"),
+    [
+        ("vllm", "rtx-4090", 300, "max_num_seqs", "--max-num-seqs"),  # 256 unless said
+        ("tensorrt-llm", "h100", 2100, "max_batch_size", "--max_batch_size"),  # 2,048 unless said
+        ("sglang", "h100", 300, "max_running_requests", "--max-running-requests"),  # what fits
+    ],
+)
+def test_an_engine_runs_as_many_at_once_as_its_command_says(profile, gpu, users, option, flag):
+    asked = {"users": users, "max_devices": 1, "profile": profile, "dtypes": ["bf16"],
+             "prompt": 20, "generate": 200}  # fmt: skip
+    (choice,) = tf.plan(decoder(), gpu, **asked).choices
+    assert f"{flag} {users} " in f"{choice.launch} "
+    assert not tf.plan(decoder(), gpu, engine_options={option: users - 1}, **asked).choices, (
+        "what was asked for stays"
+    )

@@ -179,7 +179,8 @@ def test_pools_of_prefill_and_decode_keep_pace():
     from thermoflop.cost.serving.targets import Targets
 
     model, device = tf.load_model("llama-3-8b"), tf.find_device("h100")
-    search = Search(model, [device], find_profile("vllm"), lengths_of(4096, 256), 0.0, None)
+    profile = find_profile("vllm")
+    search = Search(model, [device], profile, "vllm", lengths_of(4096, 256), 0.0, None, None)
     units = search.units(8, ["bf16"], None)
     question = Question(Targets(2.0, 0.02), None, None, 8, {})
     for found in pooled(units, question):

@@ -6,7 +6,7 @@ import pytest
 from thermoflop.base.record import replace
 from thermoflop.cost.catalogue.devices import find_device
 from thermoflop.cost.engines.engine import DEFAULT, find_engine
-from thermoflop.cost.serving.policy import policy_of, with_policy
+from thermoflop.cost.serving.policy import policy_of
 
 
 @pytest.mark.parametrize(
@@ -39,6 +39,8 @@ def test_a_small_budget_of_an_engine_stays_and_what_the_user_says_counts():
     engine = replace(find_engine("vllm"), budget=512)
     assert policy_of(engine, find_device("rtx-4090")).budget == 512
     assert policy_of(DEFAULT, find_device("h100")).name == "mixed"
-    plain = policy_of(find_engine("vllm"), find_device("h100"))
-    assert with_policy(plain, 100, None) == replace(plain, budget=100)
-    assert with_policy(plain, None, 7) == replace(plain, slots=7)
+    device = find_device("h100")
+    for name in ("vllm", "sglang", "llama.cpp", "transformers"):
+        usual, said = (policy_of(find_engine(name), device, *asked) for asked in ((), (100, 7)))
+        assert (said.name, said.budget, said.slots) == (usual.name, 100, 7)
+    assert "fills 4,096 tokens" in policy_of(find_engine("llama.cpp"), device, 4096).why

@@ -8,9 +8,15 @@ from typing import TYPE_CHECKING, Any
 from thermoflop.base.record import record, replace
 from thermoflop.cost.catalogue.profiles import Profile, find_profile
 from thermoflop.cost.engines.abilities import engine_on, plugin_of
-from thermoflop.cost.engines.budget import EngineMemory, engine_memory, has_options
+from thermoflop.cost.engines.budget import (
+    MOST_AT_ONCE,
+    EngineMemory,
+    engine_memory,
+    has_options,
+)
 from thermoflop.cost.engines.engine import is_ollama
 from thermoflop.cost.engines.footprint import Load
+from thermoflop.cost.engines.options import given_options
 from thermoflop.cost.engines.sglang_choices import apart
 from thermoflop.cost.hardware.precision import Precision, choose_precision
 from thermoflop.cost.inference.formats import choose_formats
@@ -95,6 +101,21 @@ class Room:
             return self
         options = {**self.engine.options, name: slots * apart(share)}
         return replace(self, engine=replace(self.engine, options=options))
+
+    def running_more(
+        self, share: Share, load: Load, most: int, given: Mapping[str, Any] | None
+    ) -> Room:
+        """The same where the engine runs as many sequences at once as memory holds, ``most`` at
+        most, as a command may say; as it is where an option that was given says how many."""
+        usual, name = self.limit(share, load)
+        engine = self.engine
+        if engine is None or usual is None or name in given_options(engine.engine, given):
+            return self
+        held = min(most, self.running(share, load))
+        if held <= usual or name != MOST_AT_ONCE[engine.engine]:
+            return self
+        held *= apart(share) if engine.engine == "sglang" else 1
+        return replace(self, engine=replace(engine, options={**engine.options, name: held}))
 
     def seeing(self) -> Room:
         """The same with what sees or hears, where an engine has that in a file of its own."""

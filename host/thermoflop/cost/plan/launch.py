@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from math import ceil
 from typing import Any
 
+from thermoflop.cost.engines.engine import is_ollama
 from thermoflop.cost.engines.options import given_options
 from thermoflop.cost.hardware.precision import Precision
 from thermoflop.cost.plan.unit import Unit
@@ -20,6 +21,7 @@ QUANTIZATION = {"fp8": "fp8"}
 # Encodings in the names of GGUF files (ggml's docs/gguf.md: Model-ENCODING.gguf), where they are
 # not the format's own name in capitals.
 ENCODING = {"int4": "Q4_0", "int8": "Q8_0", "int8-wo": "Q8_0", "fp16": "F16", "fp32": "F32"}
+OLLAMA = "ollama serve"
 GGUF_CACHE = {1.0625: "q8_0", 0.75: "q5_1", 0.6875: "q5_0", 0.625: "q4_1", 0.5625: "q4_0"}
 
 
@@ -98,6 +100,8 @@ def launch(unit: Unit, model: Model, slots: int, given: Mapping[str, Any] | None
     if not unit.setting.profile.engine.serves:
         return ""
     engine = unit.setting.profile.engine.name
+    if is_ollama(unit.setting.asked):
+        return _ollama(unit, slots, given)
     more = given_flags(engine, given)
     if engine == "llama.cpp":
         return shlex.join(_llama(unit, _gguf(model, unit.setting.precision), slots) + more)
@@ -110,6 +114,9 @@ def launch_notes(command: str, model: Model, dtype: str) -> list[str]:
     """Sentences on what a person has to put into the command, for weights in a format."""
     if not command.strip():
         return ["note: no command is known that starts this engine as a server: none is printed"]
+    if command.endswith(OLLAMA):
+        named = f"note: the model is the one in {dtype} under its name at ollama.com"
+        return [f"{named}; num_ctx of a request or a Modelfile comes before OLLAMA_CONTEXT_LENGTH"]
     if not command.startswith("llama-server"):
         engine = "tensorrt-llm" if command.startswith("trtllm-serve") else ""
         said = checkpoint(model, dtype, engine)[1]
@@ -190,3 +197,16 @@ def _llama(unit: Unit, model: str, slots: int) -> list[str]:
     parts += ["--batch-size", str(unit.policy.budget)]
     cache = GGUF_CACHE.get(precision.kv_bytes)
     return parts + ([] if cache is None else ["--cache-type-k", cache, "--cache-type-v", cache])
+
+
+def _ollama(unit: Unit, slots: int, given: Mapping[str, Any] | None) -> str:
+    """Its server reads the environment; over several devices it spreads layers only where it has
+    to, or is told to."""
+    settings: dict[str, Any] = {"NUM_PARALLEL": slots, "CONTEXT_LENGTH": _context(unit)}
+    if cache := GGUF_CACHE.get(unit.setting.precision.kv_bytes):
+        settings["KV_CACHE_TYPE"] = cache
+    if (flash := given_options("ollama", given).get("flash_attention")) is not None:
+        settings["FLASH_ATTENTION"] = int(flash)
+    if unit.layout.devices > 1:
+        settings["SCHED_SPREAD"] = 1
+    return " ".join([*(f"OLLAMA_{name}={value}" for name, value in settings.items()), OLLAMA])

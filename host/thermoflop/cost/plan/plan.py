@@ -9,7 +9,7 @@ from thermoflop.base.units import counted, digits, seconds
 from thermoflop.cost.catalogue.devices import as_devices
 from thermoflop.cost.catalogue.profiles import Profile, find_profile
 from thermoflop.cost.engines.abilities import no_device
-from thermoflop.cost.engines.engine import named_engine
+from thermoflop.cost.engines.engine import is_ollama, named_engine
 from thermoflop.cost.inference.arguments import as_model, checked_whole, validate_arguments, written
 from thermoflop.cost.inference.formats import as_named, as_planned, lacking, unread
 from thermoflop.cost.inference.held_to import not_run
@@ -143,7 +143,9 @@ def plan(
         targets, users, rate, max_devices, {name: each.dollars for name, each in prices.items()}
     )
     shape = lengths_of(workload.prompt, workload.generate, lengths)
-    search = Search(known, devices, chosen, shape, cached, budget, engine_options)
+    search = Search(
+        known, devices, chosen, asked_for or chosen, shape, cached, budget, engine_options
+    )
 
     wanted: Sequence[str | None] | None = dtypes
 
@@ -153,7 +155,7 @@ def plan(
         wider = replace(context, question=replace(question, most=most))
         return _tried(every, wider, disaggregate, top)
 
-    said = f"{asked(known, devices, shape, question)}, {_under(chosen)}"
+    said = f"{asked(known, devices, shape, question)}, {_under(chosen, asked_for)}"
     context = Context(known, prices, question, said, left_out, engine_options)
     tried, usual = solve(max_devices), [] if dtypes else search.formats()
     if not tried.units and not dtypes and (narrower := search.in_4_bits(usual)):
@@ -290,11 +292,11 @@ def _pools(every: list[Unit], question: Question) -> list[Found]:
     return [found for group in groups.values() for found in pooled(group, question)]
 
 
-def _under(profile: Profile) -> str:
+def _under(profile: Profile, asked: str | Profile | None) -> str:
     """Whose rates a plan has, as a phrase."""
     if profile.engine.name == "default":
         return "at the rates of all engines pooled"
-    return f"under {profile.name}"
+    return "under ollama" if is_ollama(asked) else f"under {profile.name}"
 
 
 def asked(model: Model, devices: list[Device], lengths: Lengths, question: Question) -> str:

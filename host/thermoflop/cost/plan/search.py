@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 from thermoflop.cost.catalogue.profiles import Profile
 from thermoflop.cost.engines.at_once import check_on_device, tokens_asked
+from thermoflop.cost.engines.engine import is_ollama
 from thermoflop.cost.inference.arguments import checked_whole, written
 from thermoflop.cost.inference.formats import check_understood, unread
 from thermoflop.cost.inference.room import Room, engine_of, room_of
 from thermoflop.cost.plan.layouts import formats, layouts
 from thermoflop.cost.plan.unit import Unit, units
 from thermoflop.cost.serving.lengths import Lengths
-from thermoflop.cost.serving.policy import policy_of, with_policy
+from thermoflop.cost.serving.policy import policy_of
 from thermoflop.cost.serving.replica import load_of
 from thermoflop.cost.work.share import Layout
 from thermoflop.errors import UsageError
@@ -26,13 +27,13 @@ if TYPE_CHECKING:
 
 
 class Search:
-    """What all units share."""
+    """What all units share; ``asked`` is the profile by the name that it was asked for."""
 
     def __init__(
-        self, model: Model, devices: list[Device], profile: Profile, lengths: Lengths,
-        prefix: float, budget: int | None, options: dict[str, Any] | None = None,
+        self, model: Model, devices: list[Device], profile: Profile, asked: str | Profile,
+        lengths: Lengths, prefix: float, budget: int | None, options: dict[str, Any] | None,
     ) -> None:  # fmt: skip
-        self.options = options
+        self.options, self.asked = options, asked
         self.model, self.devices, self.profile = model, devices, profile
         self.lengths, self.prefix = lengths, prefix
         self._made: dict[tuple[int, tuple[str | None, ...]], list[Unit]] = {}
@@ -42,16 +43,14 @@ class Search:
         if budget is not None:
             budget = checked_whole("budget", written("budget", budget), 16, 2**20)
         self.policies = {
-            device.name: with_policy(
-                policy_of(profile.engine, device), self._tokens(device, budget), None
-            )
+            device.name: policy_of(profile.engine, device, self._tokens(device, budget))
             for device in devices
         }
 
     def _tokens(self, device: Device, budget: int | None) -> int | None:
         """Tokens of a step as they were asked for, or as an option says. UsageError for options
         that allow no sequence of the lengths."""
-        engine = engine_of(self.profile, device, self.options)[0]
+        engine = engine_of(self.asked, device, self.options)[0]
         if engine is not None:
             engine.check(load_of(self.lengths))
         return tokens_asked(engine, self.options) if budget is None else budget
@@ -70,14 +69,16 @@ class Search:
                 layout
                 for room in rooms
                 for layout in layouts(self.model, room.device, most, self._split_prompt, engine)
+                if layout.tp == 1 or not is_ollama(self.asked)  # it divides layers alone
             )
             for layout in tried:
                 joined = layout.node_size
                 here = [room for room in rooms if room.device.network.node_size == joined]
                 with suppress(UsageError):  # the layout does not divide the model
                     made += units(
-                        here, layout, self.profile, self.lengths, self.policies, self.prefix
-                    )
+                        here, layout, self.profile, self.lengths, self.policies, self.prefix,
+                        self.options,
+                    )  # fmt: skip
         return made
 
     def formats(self) -> list[str | None]:
@@ -94,7 +95,7 @@ class Search:
             return []
         device, engine = self.devices[0], self.profile.engine
         rooms = [
-            room_of(self.model, device, name, None, None, self.profile, self.options)
+            room_of(self.model, device, name, None, None, self.asked, self.options)
             for name in usual
             if not unread(engine, self.model, device, name)
         ]
@@ -111,7 +112,7 @@ class Search:
                 if why := unread(self.profile.engine, self.model, device, name):
                     self.refused[why] = None
                     continue
-                room = room_of(self.model, device, name, kv_dtype, None, self.profile, self.options)
+                room = room_of(self.model, device, name, kv_dtype, None, self.asked, self.options)
                 check_on_device(room.engine, room.share(Layout()))
                 if not device.has_peak(room.precision.compute):
                     lacking.append(room)

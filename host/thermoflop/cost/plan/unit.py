@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
-from thermoflop.base.record import fields_of, record
+from thermoflop.base.record import fields_of, record, replace
 from thermoflop.cost.catalogue.profiles import Profile
 from thermoflop.cost.inference.room import Room
 from thermoflop.cost.inference.setting import Setting
 from thermoflop.cost.memory import memory_of
 from thermoflop.cost.serving.lengths import Lengths
 from thermoflop.cost.serving.mixing import Mixing, between, mixing_of
-from thermoflop.cost.serving.policy import Policy, with_policy
+from thermoflop.cost.serving.policy import Policy
 from thermoflop.cost.serving.replica import load_of
 from thermoflop.cost.serving.steady import at_sequences
 from thermoflop.cost.serving.times import StepTimes
@@ -110,23 +111,26 @@ def grid() -> Any:
 
 def units(
     rooms: list[Room], layout: Layout, profile: Profile, lengths: Lengths,
-    policies: dict[str, Policy], prefix: float,
+    policies: dict[str, Policy], prefix: float, given: Mapping[str, Any] | None,
 ) -> list[Unit]:  # fmt: skip
-    """The unit of a layout in one format on each of some devices. UsageError where it does not
-    divide the model; a device that lacks the format is left out."""
+    """The unit of a layout in one format on each of some devices, with the engine's options that
+    were given. UsageError where it does not divide the model; a device that lacks the format is
+    left out."""
     share, made = rooms[0].share(layout), []
     points = grid()
     for room in rooms:
         try:
             setting = Setting(
                 room.model, room.device, layout, room.precision, profile, room.checkpoint,
-                share=share,
+                asked=room.asked, share=share,
             )  # fmt: skip
         except UsageError:
             continue
+        room = room.running_more(share, load_of(lengths), MOST, given)
         held = largest_batch(room, share, lengths, points)
         most, _ = room.limit(share, load_of(lengths))
-        policy = with_policy(policies[room.device.name], None, most)
+        policy = policies[room.device.name]
+        policy = replace(policy, slots=most or policy.slots)
         if min(held, policy.slots) >= layout.pp:
             made.append(Unit(setting, held, lengths, policy, prefix, points))
     return made

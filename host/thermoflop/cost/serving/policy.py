@@ -7,7 +7,7 @@ step of their own, while decoding waits. ``static``: a batch is read, then gener
 
 from __future__ import annotations
 
-from thermoflop.base.record import record, replace
+from thermoflop.base.record import record
 from thermoflop.cost.engines.engine import Engine
 from thermoflop.cost.hardware.device import Device
 
@@ -31,29 +31,22 @@ class Policy:
     why: str
 
 
-def policy_of(engine: Engine, device: Device) -> Policy:
-    """What an engine does on a device unless told otherwise."""
+def policy_of(
+    engine: Engine, device: Device, budget: int | None = None, slots: int | None = None
+) -> Policy:
+    """What an engine does on a device, with a token budget or slots where the user says some."""
     large = device.memory_bytes >= LARGE_BYTES and not device.name.startswith("A100")
-    slots = SLOTS.get(engine.name, 1024 if large else 256)
+    most = slots or SLOTS.get(engine.name, 1024 if large else 256)
     if engine.name == "transformers":
         why = "generate() has no continuous batching: a batch is read, then generated to its end"
-        return Policy("static", 2**20, 2**20, why)
+        return Policy("static", budget or 2**20, slots or 2**20, why)
     if engine.name == "llama.cpp":
-        why = f"llama-server fills {_tokens(LLAMA_BATCH)} with prompts beside decoding sequences"
-        return Policy("mixed", LLAMA_BATCH, slots, why)
+        filled = budget or LLAMA_BATCH
+        why = f"llama-server fills {filled:,} tokens with prompts beside decoding sequences"
+        return Policy("mixed", filled, most, why)
     if engine.reads == "passes" and engine.name != "default":
         why = "waiting prompts are read in passes of their own, while decoding waits"
-        return Policy("passes", engine.budget, slots, why)
+        return Policy("passes", budget or engine.budget, most, why)
     why = "chunks of prompts run beside decoding sequences, in the same step"
-    return Policy("mixed", engine.budget if large else min(engine.budget, 2048), slots, why)
-
-
-def with_policy(policy: Policy, budget: int | None, slots: int | None) -> Policy:
-    """A policy with a token budget or slots of the user's."""
-    budget, slots = budget or policy.budget, slots or policy.slots
-    why = policy.why.replace(_tokens(policy.budget), _tokens(budget))  # where it says how many
-    return replace(policy, budget=budget, slots=slots, why=why)
-
-
-def _tokens(budget: int) -> str:
-    return f"{budget:,} tokens"
+    usual = engine.budget if large else min(engine.budget, 2048)
+    return Policy("mixed", budget or usual, most, why)

@@ -29,7 +29,7 @@ from thermoflop.cost.serving.asked import (
 )
 from thermoflop.cost.serving.drafting import drafted_tokens, drafting_of, held_beside, notes_on
 from thermoflop.cost.serving.lengths import lengths_of, lengths_of_trace
-from thermoflop.cost.serving.policy import policy_of, with_policy
+from thermoflop.cost.serving.policy import policy_of
 from thermoflop.cost.serving.replica import Replica, joules_of, load_of
 from thermoflop.cost.serving.result import Serving
 from thermoflop.cost.serving.simulation import LEAST, MOST, Arrivals
@@ -180,7 +180,7 @@ def serving(
         room.engine.check(one)
     room = room.with_slots(slots, setting.share)
     limit = room.limit(setting.share, one)
-    policy = with_policy(policy_of(chosen.engine, device), budget, slots or limit[0])
+    policy = policy_of(chosen.engine, device, budget, slots or limit[0])
     replica = Replica(
         setting, room, shape, policy, prefix=prefix_hit, drafted=drafted,
         acceptance=acceptance, drafting=drafting,
