@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import pytest
-from kit.made_up import BANDWIDTH, DEVICE, PEAK, POWER
+import thermoflop as tf
+from kit.made_up import BANDWIDTH, DEVICE, PEAK, POWER, decoder, rates
 from thermoflop.base.record import replace
 from thermoflop.cost.catalogue.devices import find_device
+from thermoflop.cost.catalogue.profiles import find_profile
 from thermoflop.cost.energy import energy_of, power_w
+from thermoflop.cost.work.steps import decode_step, prefill_step
 from thermoflop.errors import UsageError
 
 
@@ -19,6 +22,49 @@ def test_power_is_awake_and_what_it_computes_and_moves(computing, moving, share)
     assert power_w(DEVICE, PEAK, computing * PEAK, moving * BANDWIDTH) == pytest.approx(
         share * POWER, rel=1e-9
     )
+
+
+def test_a_device_that_waits_for_its_host_draws_less():
+    """0.18 + 0.336 w: at work for a quarter of the time 0.264, with what it computes 0.2791."""
+    assert power_w(DEVICE, PEAK, 0.0, 0.0, 0.0) == pytest.approx(0.18 * POWER)
+    assert power_w(DEVICE, PEAK, 0.01 * PEAK, 0.0, 0.25) == pytest.approx(0.27914 * POWER)
+    found = energy_of(DEVICE, 1, PEAK, 0.02 * PEAK, 0.0, 2.0, 1, 0.25)
+    assert found.energy_j == pytest.approx(2 * 0.27914 * POWER)
+    assert "0.18 + 0.34 w" in found.assumption
+    assert "waits for the host" in found.assumption
+
+
+@pytest.mark.parametrize("pp", [1, 2])
+def test_who_launches_kernel_by_kernel_waits_for_what_the_host_takes(pp):
+    """A millisecond a kernel, beside which a step of the small decoder is nothing: each of its
+    operators takes the longer of computing and moving, at the data sheet's rates."""
+    recorded = rates(launch_overhead_s=1e-3)
+    eager = replace(find_profile("transformers"), fixed=recorded.fixed)
+    asked = {"batch": 1, "prompt": 64, "generate": 3, "pp": pp}
+    made = tf.estimate(decoder(), DEVICE, profile=eager, **asked)
+    steps = [prefill_step(64, 1), decode_step(64, 1), decode_step(65, 1)]
+    works = [work for step in steps for work in made.setting.works(step)]
+    kernels = sum(work.times * work.launches for work in works)
+    each_s = 1e-3 * made.setting.rates.host
+    assert made.total.expected_s == pytest.approx(kernels * each_s)
+    busy = sum(work.times * max(work.flops / PEAK, work.bytes / BANDWIDTH) for work in works)
+    working = busy / pp / made.total.expected_s
+    assert 1e-6 < working < 0.01
+    least = power_w(DEVICE, PEAK, 0.0, 0.0, working)
+    assert least < made.energy.power_w < 1.01 * least
+    assert tf.estimate(decoder(), DEVICE, profile=recorded, **asked).energy.power_w > 0.516 * POWER
+
+
+def test_a_device_whose_host_is_ahead_works_all_the_time():
+    """Launches of a nanosecond, beside none."""
+    ahead, none = (
+        replace(find_profile("transformers"), fixed=rates(launch_overhead_s=each).fixed)
+        for each in (1e-9, 0.0)
+    )
+    asked = {"batch": 4, "prompt": 1024, "generate": 20}
+    one, two = (tf.estimate(decoder(), DEVICE, profile=each, **asked) for each in (ahead, none))
+    assert one.total == two.total
+    assert one.energy.power_w == pytest.approx(two.energy.power_w)
 
 
 def test_energy_is_power_of_all_devices_for_the_time():

@@ -14,6 +14,7 @@ from thermoflop.cost.hardware.nodes import network_text, with_network
 from thermoflop.cost.inference.held_to import setting_of
 from thermoflop.cost.inference.result import Estimate
 from thermoflop.cost.inference.setting import Setting
+from thermoflop.cost.inference.working import working_share
 from thermoflop.cost.memory import memory_of
 from thermoflop.cost.roofline.bound import Piece, Sums, bound_decode_s, bound_s, sums_of
 from thermoflop.cost.roofline.decode import decode_s, segments
@@ -301,5 +302,5 @@ def _energy(setting: Setting, workload: Workload, done: list[Sums], total: Span)
     tokens = workload.batch * maximum(workload.generate, 1)
     return energy_of(
         setting.device, plan.devices, setting.limits.peak_flops_s, flops / plan.pp,
-        moved / plan.pp, total.expected_s, tokens,
+        moved / plan.pp, total.expected_s, tokens, working_share(setting, workload, total),
     )  # fmt: skip
