@@ -6,13 +6,12 @@ power was fitted to. One that launches kernel by kernel leaves it waiting, and i
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from thermoflop.base.number import Number, maximum, minimum
 from thermoflop.base.record import replace
 from thermoflop.cost.roofline.decode import decode_s
 from thermoflop.cost.roofline.rates import Rates
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from thermoflop.cost.inference.arguments import Workload
     from thermoflop.cost.inference.setting import Setting
