@@ -10,10 +10,9 @@ import re
 from typing import TYPE_CHECKING
 
 from thermoflop.base.plain import inside
-from thermoflop.base.units import degrees
 from thermoflop.report.html.predicted import text_rows
 from thermoflop.report.html.sentences import sentences
-from thermoflop.report.html.tables import DASH, number, quantity, seconds, window_name
+from thermoflop.report.html.tables import DASH, hottest, number, quantity, seconds, window_name
 from thermoflop.report.messages import visible
 from thermoflop.runs.command import command_text
 
@@ -82,7 +81,7 @@ def _window(row: WindowFigures, phase: bool, repeated: bool, gpu: str) -> list[s
         number(row.tokens_per_s),
         energy if energy == DASH else energy + gpu,
         number(row.joules_per_token),
-        degrees(row.max_gpu_c),
+        hottest(row),
     ]
 
 

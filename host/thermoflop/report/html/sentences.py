@@ -115,14 +115,17 @@ def _heat(analysis: Analysis) -> tuple[str, str]:
         the = "" if hottest.name.startswith("GPU") else "the "
         name = f"{the}{hottest.name}{data.label(hottest.name)}"
         ends = f"; hottest was {name} with {degrees(hottest.max_c)} °C"
+        seen = analysis.watched.get(hottest.name)
+        ends += "" if seen is None or seen.is_whole else f" in {seen.text}"
     watched_s = sum(data.watched_s.get(gpu, 0.0) for gpu in data.own)
     if watched_s <= 0:
         return "Heat took", f"{DASH} (no GPU said whether it throttled){ends}."
     held = analysis.seconds_by_reason
     label = data.label("GPU")
     if not held:
-        return "Heat took", f"nothing: no GPU throttled{label}{ends}."
+        return "Heat took", f"nothing: no GPU throttled{_seen(analysis)}{label}{ends}."
     is_heat = any(name in _HEAT for name in held)
+    label = _seen(analysis) + label
     whys = _listed([f"{describe_reason(name)} for {seconds(s)}" for name, s in held.items()])
     lost = _lost(analysis) or f"{DASH} of throughput (it noted no tokens to tell it by)"
     if is_heat and all(name in _HEAT for name in held):
@@ -130,6 +133,12 @@ def _heat(analysis: Analysis) -> tuple[str, str]:
     if is_heat:
         return "Heat and other limits took", f"{lost}: {whys}{label}{ends}."
     return "Heat took", f"nothing; other limits took {lost}: {whys}{label}{ends}."
+
+
+def _seen(analysis: Analysis) -> str:
+    """In how much of the time that is known, where it is not all."""
+    seen = analysis.throttling_watched
+    return "" if seen is None or seen.is_whole else f" in the {seen.text} watched"
 
 
 def _lost(analysis: Analysis) -> str:

@@ -64,6 +64,7 @@ def _cell(label: str, text: str) -> str:
 
 def figures(analysis: Analysis) -> str:
     """The run's most important figures, which stand on top."""
+    label = analysis.data.label
     entries = [(seconds(s.mean), f"command {v}{_times(s)}") for v, s in analysis.durations.items()]
     code = analysis.data.run.get("exit_code")
     if isinstance(code, int):
@@ -74,13 +75,15 @@ def figures(analysis: Analysis) -> str:
             (quantity(_sum(analysis.trials, "joules"), "J"), f"GPU energy, all trials{gpu}")
         )
     entries += [
-        (f"{degrees(h.max_c)} °C", f"{h.name}, hottest{analysis.data.label(h.name)}")
+        (f"{degrees(h.max_c)} °C", f"{h.name}, hottest{_in(analysis, h)}{label(h.name)}")
         for h in analysis.heat
     ]
     shares = [share for gpu, share in analysis.throttled_share.items() if gpu in analysis.data.own]
     if shares:
         share = max(shares)
-        entries.append((f"{100 * share:.1f} %", f"of the time a GPU throttled{gpu}"))
+        seen = analysis.throttling_watched
+        of = "of the time" if seen is None or seen.is_whole else f"of {seen.text} watched"
+        entries.append((f"{100 * share:.1f} %", f"{of} a GPU throttled{gpu}"))
     entries += [
         (f"{100 * duty:.0f} %", f"of the time the fan{of} ran{board}")
         for of, duty, board in fans(analysis)
@@ -89,6 +92,12 @@ def figures(analysis: Analysis) -> str:
         entries.append((percent(analysis.b_over_a), "B takes longer than A (negative: less)"))
     cells = (f"<div><b>{escaped(a)}</b><span>{escaped(b)}</span></div>" for a, b in entries)
     return f'<div class="figures">{"".join(cells)}</div>'
+
+
+def _in(analysis: Analysis, heat: Heat) -> str:
+    """In how much of the trials, where that is not all."""
+    seen = analysis.watched.get(heat.name)
+    return "" if seen is None or seen.is_whole else f" in {seen.text}"
 
 
 def fans(analysis: Analysis) -> list[tuple[str, float, str]]:
@@ -127,8 +136,8 @@ def _windows(head: str, names: list[str], rows: Sequence[WindowFigures]) -> str:
         ("J/token of all" if of else "J/token", [number(f.joules_per_token) for f in rows]),
         ("MFU", [_of_peak(f.mfu) for f in rows]),
         ("MBU", [_of_peak(f.mbu) for f in rows]),
-        ("throttled", [_part(f.throttled_s, f.duration_s or 0.0) for f in rows]),
-        ("GPU max °C", [degrees(f.max_gpu_c) for f in rows]),
+        ("throttled", [throttled(f) or DASH for f in rows]),
+        ("GPU max °C", [hottest(f) for f in rows]),
         *(
             (f"{name} max °C", [degrees(f.max_boards_c.get(name)) for f in rows])
             for name in dict.fromkeys(name for f in rows for name in f.max_boards_c)
@@ -176,7 +185,7 @@ def _gathered(rows: Sequence[WindowFigures]) -> str:
             ("energy", [quantity(_sum(g, "joules"), "J") for g in kept]),
             ("MFU", [_of_peak(_mean(g, "mfu")) for g in kept]),
             ("MBU", [_of_peak(_mean(g, "mbu")) for g in kept]),
-            ("GPU max °C", [degrees(_most(g, "max_gpu_c")) for g in kept]),
+            ("GPU max °C", [hottest(*g) for g in kept]),
             ("board max °C", [degrees(_most(g, "max_board_c")) for g in kept]),
         ]
     )
@@ -322,5 +331,18 @@ def _of_peak(value: float | None) -> str:
     return "above the peak" if value is not None and value > 1 else _share(value)
 
 
-def _part(part_s: float, whole_s: float) -> str:
-    return f"{100 * part_s / whole_s:.0f} %" if part_s > 0 and whole_s > 0 else DASH
+def throttled(row: WindowFigures) -> str:
+    """For how much of a window a GPU throttled: a share, or of the time watched; "" for nothing."""
+    seen, length_s = row.watched, row.duration_s or 0.0
+    if row.throttled_s <= 0 or length_s <= 0:
+        return ""
+    if seen is None or seen.is_whole:
+        return f"{100 * row.throttled_s / length_s:.0f} %"
+    return f"{row.throttled_s:.1f} of {seen.seen_s:.1f} s"
+
+
+def hottest(*rows: WindowFigures) -> str:
+    """The highest temperature of the command's GPUs: at least that, where one was not watched."""
+    known = [row.max_gpu_c for row in rows if row.max_gpu_c is not None]
+    partly = known and any(row.watched is not None and not row.watched.is_whole for row in rows)
+    return ("≥ " if partly else "") + degrees(max(known, default=None))

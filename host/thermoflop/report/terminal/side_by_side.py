@@ -19,6 +19,7 @@ from thermoflop.report.verdict import (
     judge,
     sentences,
 )
+from thermoflop.runs.analysis.coverage import of_part
 from thermoflop.runs.analysis.data import simulated
 from thermoflop.runs.analysis.settings import differing, distinct_names
 from thermoflop.runs.analysis.side_by_side import compare_phase, extent, how, phases_of_all
@@ -53,6 +54,7 @@ def lines(runs: Sequence[Analysis], phase: str | None = None) -> list[str]:
         f"{visible(name)}: {visible(said)} simulated, which is no measurement"
         for name, said in _simulated(runs, names).items()
     ]
+    parts += [visible(f"{name}: {text}") for name, each in _parts(runs).items() for text in each]
     for n in range(1, len(runs)):
         parts += [
             "",
@@ -75,6 +77,7 @@ def to_json(runs: Sequence[Analysis], phase: str | None = None) -> dict[str, Any
         "phases": [compare_phase(runs, each).to_json() for each in phases],
         "differing": {name: list(values) for name, values in differing(facts)},
         "simulated": _simulated(runs, _names(runs)),
+        "of_part": _parts(runs),
     }
 
 
@@ -82,6 +85,12 @@ def _simulated(runs: Sequence[Analysis], names: Sequence[str]) -> dict[str, str]
     """Which boards and GPUs of each run were simulated, in words; runs without are left out."""
     said = {name: simulated(each.data.run) for name, each in zip(names, runs, strict=True)}
     return {name: sources for name, sources in said.items() if sources}
+
+
+def _parts(runs: Sequence[Analysis]) -> dict[str, list[str]]:
+    """What of each run is of a part of it, in sentences; whole runs are left out."""
+    said = {name: of_part(each) for name, each in zip(_names(runs), runs, strict=True)}
+    return {name: texts for name, texts in said.items() if texts}
 
 
 def _names(runs: Sequence[Analysis]) -> list[str]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from thermoflop.base.units import degrees
 from thermoflop.report.html import predicted
-from thermoflop.report.html.tables import DASH, fans, quantity
+from thermoflop.report.html.tables import DASH, fans, quantity, throttled
 from thermoflop.report.messages import visible
 from thermoflop.runs.command import command_text
 from thermoflop.runs.gpu.throttle import describe_reason
@@ -83,8 +83,8 @@ def _window(figures: WindowFigures, analysis: Analysis) -> str:
         text += f" (neighbours {', '.join(map(str, neighbours))}: {others})"
     if figures.joules_per_token is not None:
         text += f", {figures.joules_per_token:.3g} J/token{_with_prompts(figures, analysis)}"
-    if figures.throttled_s > 0:
-        text += f", throttled {100 * figures.throttled_s / figures.window.duration_s:.0f} %"
+    if part := throttled(figures):
+        text += f", throttled {part}"
     return text
 
 

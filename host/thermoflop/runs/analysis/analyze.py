@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from thermoflop.base.plain import inside, is_number, mapping
+from thermoflop.runs.analysis import coverage
 from thermoflop.runs.analysis.compare import Spread, paired, spread
 from thermoflop.runs.analysis.data import RunData, load, simulated
 from thermoflop.runs.analysis.energy import Meter
@@ -30,6 +31,7 @@ from thermoflop.runs.analysis.throughput import (
     steps,
     throttled_s,
 )
+from thermoflop.runs.analysis.watched import Watched, least
 from thermoflop.runs.gpu.throttle import ThrottleSpan, seconds_by_reason
 
 if TYPE_CHECKING:
@@ -41,7 +43,6 @@ _LEFT_OUT = {
     "phases_left_out": "phases came too fast: their numbers count for the trial alone",
     "lines_not_looked_at": "lines of output were not looked at: sums and rates are too low",
 }
-_TOLD_S = 0.1  # after its command's end a process may take so long to go
 NEIGHBOUR = " (neighbour)"  # behind the name of a GPU that the command cannot use
 
 
@@ -60,11 +61,12 @@ def analyze_data(data: RunData) -> Analysis:
     first = next(iter(data.own_gpus), None)
     own_spans = [span for span in data.throttled if span.gpu in data.own]
     meters = {gpu: Meter(columns) for gpu, columns in data.gpus.items()}
+    own = coverage.of_gpus(data)
     ended = [trial for trial in trials if trial.exit_code == 0]
     analysis = Analysis(
         data=data,
-        trials=[_figures(data, window, own_spans, meters) for window in trials],
-        phases=[_figures(data, window, own_spans, meters) for window in phases],
+        trials=[_figures(data, window, own_spans, meters, own) for window in trials],
+        phases=[_figures(data, window, own_spans, meters, own) for window in phases],
         heat=_heat(data),
         spans=data.throttled,
         throttled_share=_shares(data.throttled, data.watched_s),
@@ -75,9 +77,10 @@ def analyze_data(data: RunData) -> Analysis:
         durations=_durations(trials),
         b_over_a=paired(_measured_s(ended, "A"), _measured_s(ended, "B")),
     )
+    analysis.watched = coverage.coverage(data, own, trials)
     analysis.warnings = [
-        *_warnings(data, own_spans), *_cut_short(trials), *_untimed(phases), *over_peak(phases),
-        *_energy_warnings(analysis),
+        *_warnings(data, own_spans), *coverage.cut_short(trials), *_untimed(phases),
+        *over_peak(phases), *coverage.warnings(analysis.watched), *_energy_warnings(analysis),
     ]  # fmt: skip
     analysis.predicted = compared(analysis)
     analysis.warnings += unlike(analysis)
@@ -104,7 +107,11 @@ def _shares(spans: list[ThrottleSpan], watched_s: dict[int, float]) -> dict[int,
 
 
 def _figures(
-    data: RunData, window: Window, spans: list[ThrottleSpan], meters: dict[int, Meter]
+    data: RunData,
+    window: Window,
+    spans: list[ThrottleSpan],
+    meters: dict[int, Meter],
+    own: dict[int, Watched],
 ) -> WindowFigures:
     if window.untimed:
         return WindowFigures(window, {}, 0.0, None, None)
@@ -121,6 +128,7 @@ def _figures(
         max_board_c=boards.get(data.board.name) if data.board else None,
         own=tuple(data.own),
         max_boards_c=boards,
+        watched=least([each.of(coverage.pieces(data, [window])) for each in own.values()]),
     )
 
 
@@ -250,26 +258,6 @@ def _energy_warnings(analysis: Analysis) -> list[str]:
             for text in filter(None, (energy.note, energy.why)):
                 warnings.append(f"GPU {gpu}: {text}")
     return list(dict.fromkeys(warnings))
-
-
-def _cut_short(trials: list[Window]) -> list[str]:
-    """Which trials were cut short or did not end with their command, and what their figures are."""
-    texts = []
-    for trial in trials:
-        if trial.went_on_s >= _TOLD_S:
-            later = f", without {trial.later_tokens:,.15g} tokens noted later"
-            texts.append(
-                f"{trial.name} left processes behind, which went on for {trial.went_on_s:.1f} s: "
-                f"figures are of the {trial.duration_s:.1f} s before"
-                + (later if trial.later_tokens else "")
-            )
-        if trial.exit_code == 0 or (trial.exit_code is None and not trial.left_out):
-            continue
-        code = trial.exit_code
-        how = "has no end" if code is None else f"ended with exit code {code}"
-        so = "no part of means" if trial.left_out else "figures are of what it did until then"
-        texts.append(f"{trial.name} {how}: {so}")
-    return texts
 
 
 def _untimed(phases: list[Window]) -> list[str]:

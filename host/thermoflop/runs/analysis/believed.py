@@ -28,6 +28,14 @@ def longest_step_s(t_s: Column) -> float:
     return max(SHORTEST_GAP_S, USUAL_STEPS * usual_s) + _RESOLUTION_S
 
 
+_UNWATCHED = 0.01  # of a stretch, beside two steps at its edges
+
+
+def is_all(seen_s: float, of_s: float, step_s: float, stretches: int = 1) -> bool:
+    """Whether what was seen is all of some stretches: their ends lie between two readings."""
+    return of_s - seen_s <= 2 * step_s * stretches + _UNWATCHED * of_s
+
+
 # A board draws over its limit for milliseconds, never twice as much in a reading of the driver
 _OVER_LIMIT = 2.0
 _MOST_W = 10_000.0  # where no limit is known; far above any GPU

@@ -154,9 +154,9 @@ def _throttled(
     readings: AllReadings, gpus: dict[int, dict[str, Column]]
 ) -> tuple[list[ThrottleSpan], dict[int, float]]:
     """The spans of all GPUs in order of time, and how long each was watched."""
-    longest_s = max((longest_step_s(columns["t_s"]) for columns in gpus.values()), default=0.0)
     spans, watched_s = list[ThrottleSpan](), dict[int, float]()
     for gpu, columns in gpus.items():
+        longest_s = longest_step_s(columns["t_s"])
         found, watched_s[gpu] = readings.gpus[gpu].throttled(gpu, columns, longest_s)
         spans += found
         del columns["reasons"]

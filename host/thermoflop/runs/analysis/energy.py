@@ -13,19 +13,18 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from thermoflop.base.units import scaled
-from thermoflop.runs.analysis.believed import longest_step_s
+from thermoflop.runs.analysis.believed import is_all, longest_step_s
+from thermoflop.runs.analysis.watched import Span
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from thermoflop.runs.analysis.columns import Column
 
-_Span = tuple[float, float]
 
 # NVIDIA's sensors are good to 5 % (Yang, Adamek and Armour, "Part-time Power Measurements",
 # arXiv:2312.02741): twice that is a fault of one of the two, not of their precision.
 _TOLERANCE = 0.1
-_UNWATCHED = 0.01  # of a stretch, beside two steps at its edges
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +92,7 @@ class Meter:
             renewed_s = t_s[1:][np.diff(self._counter_j) != 0]
             self._stands_s = float(np.diff(np.r_[t_s[0], renewed_s, t_s[-1]]).max())
 
-    def energy(self, start_s: float, end_s: float, pauses: Sequence[_Span] = ()) -> Energy:
+    def energy(self, start_s: float, end_s: float, pauses: Sequence[Span] = ()) -> Energy:
         """The energy between two moments of the run, without that of its ``pauses``, judged."""
         pieces = _less(start_s, end_s, pauses, 2 * self._step_s)
         duration_s = sum(to_s - from_s for from_s, to_s in pieces)
@@ -106,7 +105,7 @@ class Meter:
         seen_s = {"counter": counter_s, "integral": power.watched_s}.get(source or "", 0.0)
         if duration_s <= 0:
             source, why, note = None, "it has no length", None
-        elif source and duration_s - seen_s > self._unseen_s(duration_s, len(pieces)):
+        elif source and not is_all(seen_s, duration_s, self._step_s, len(pieces)):
             joules = counter_j if source == "counter" else power.joules
             why = f"{joules:.4g} J in {seen_s:.1f} of {duration_s:.1f} s watched"
         return Energy(
@@ -121,10 +120,6 @@ class Meter:
             why=why,
             note=note,
         )
-
-    def _unseen_s(self, duration_s: float, pieces: int) -> float:
-        """How long a stretch that was watched may not have been: two steps at its edges."""
-        return 2 * self._step_s * pieces + _UNWATCHED * duration_s
 
     def _judge(
         self, power: _Power, counter_j: float | None
@@ -216,7 +211,7 @@ def _joined(parts: Sequence[_Power]) -> _Power:
     )
 
 
-def _less(start_s: float, end_s: float, pauses: Sequence[_Span], least_s: float) -> list[_Span]:
+def _less(start_s: float, end_s: float, pauses: Sequence[Span], least_s: float) -> list[Span]:
     """What is left of a stretch without its pauses; no piece that is shorter than ``least_s``."""
     pieces, from_s = [], start_s
     for pause_s, on_s in sorted(pauses):

@@ -20,6 +20,7 @@ from thermoflop.runs.analysis.throughput import (
     HeatEffect,
     Lost,
 )
+from thermoflop.runs.analysis.watched import Coverage, gpu_name, least
 from thermoflop.runs.gpu.throttle import ThrottleSpan
 
 
@@ -48,6 +49,7 @@ class WindowFigures:
     # GPUs that the command can use; all figures but ``energy`` are of these
     own: tuple[int, ...] = ()
     max_boards_c: dict[str, float | None] = field(default_factory=dict)  # of several, by name
+    watched: Coverage | None = None  # that of the own GPU which was watched least
 
     @property
     def duration_s(self) -> float | None:
@@ -130,6 +132,7 @@ class WindowFigures:
             "own_gpus": list(self.own),
             **attributes(self, "neighbours_joules", "joules_per_token", "mfu", "mbu"),
             **attributes(self, "throttled_s", "max_gpu_c", "max_board_c"),
+            "watched": None if self.watched is None else self.watched.to_json(),
             **({"max_boards_c": self.max_boards_c} if len(self.max_boards_c) > 1 else {}),
             "energy": {str(gpu): e.to_json() for gpu, e in self.energy.items()},
         }
@@ -153,14 +156,21 @@ class Analysis:
     b_over_a: Spread | None
     warnings: list[str] = field(default_factory=list)
     predicted: list[Compared] = field(default_factory=list)
+    watched: dict[str, Coverage] = field(default_factory=dict)  # of all trials, by sensor
 
     @property
     def hottest(self) -> Heat | None:
         """The sensor with the run's peak temperature: of the GPUs that the command can use, or
         else of whatever was read. Every place that says how hot a run was asks here."""
-        own = {f"GPU {gpu}" for gpu in self.data.own}
+        own = set(map(gpu_name, self.data.own))
         sensors = [heat for heat in self.heat if heat.name in own] or self.heat
         return max(sensors, key=lambda heat: heat.max_c, default=None)
+
+    @property
+    def throttling_watched(self) -> Coverage | None:
+        """Of the command's own GPU that was watched least; None where there is none."""
+        return least([self.watched[name] for name in map(gpu_name, self.data.own)
+                      if name in self.watched])  # fmt: skip
 
     def to_json(self) -> dict[str, Any]:
         """As a dictionary of plain values, NaN and infinity as null."""
@@ -180,6 +190,7 @@ class Analysis:
             "durations": {k: asdict(v) for k, v in self.durations.items()},
             "b_over_a": asdict(self.b_over_a) if self.b_over_a else None,
             "predicted": [x.to_json() for x in self.predicted],
+            "watched": {name: each.to_json() for name, each in self.watched.items()},
             "clock_error_s": board.clock_error_s if board else None,
             "clock_drift_ppm": board.drift_ppm if board else None,
             "warnings": self.warnings,

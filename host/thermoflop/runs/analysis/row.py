@@ -29,7 +29,7 @@ _MOST_BYTES = 10_000
 
 @dataclass(frozen=True, slots=True)
 class RunRow:
-    """What a run is listed with; None where it is not known. ``throttled`` is 0 to 1.
+    """What a run is listed with; None where it is not known of all of it. ``throttled`` is 0 to 1.
 
     Tokens and energy are means over the trials, warm-ups apart; the peak is of the command's own
     GPUs, without any of the boards. ``tokens_per_s`` and ``joules_per_token`` are of all tokens
@@ -64,11 +64,12 @@ def keep(analysis: Analysis) -> RunRow:
     trials = [row for row in analysis.trials if row.window.counts]
     hottest = analysis.hottest
     shares = [v for gpu, v in analysis.throttled_share.items() if gpu in analysis.data.own]
+    seen = analysis.throttling_watched
     row = RunRow(
         tokens_per_s=_mean([trial.tokens_per_s for trial in trials]),
         peak_c=None if hottest is None else hottest.max_c,
         joules_per_token=_mean([trial.joules_per_token for trial in trials]),
-        throttled=max(shares, default=None),
+        throttled=max(shares, default=None) if seen is None or seen.is_whole else None,
         decode_tokens_per_s=_decoding(analysis),
     )
     folder = analysis.data.folder

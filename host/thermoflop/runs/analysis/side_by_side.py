@@ -214,6 +214,8 @@ def _too_few(n: int, length_s: float) -> str:
     """What would tell: more seconds at this rate of readings, or repetitions."""
     if n < 2:
         return "one value a run: record with -n 5"
+    if n >= _BLOCKS[-1][1]:
+        return "values are of a part of the time: record -n 5 would tell"
     longer_s = length_s * _BLOCKS[-1][1] / n
     return (
         f"{n} values in {length_s:.2g} s are too few: {longer_s:.2g} s or longer, "

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from thermoflop.runs.analysis.coverage import of_gpus
 from thermoflop.runs.analysis.energy import Meter
 from thermoflop.runs.analysis.throughput import Step, steps
 
@@ -108,7 +109,7 @@ class Stretch:
                 edges_j = math.sqrt(2) * power.figure * float(seconds.sum()) / power.n
                 n = min(len(made), power.n)
                 known["joules_per_token"] = Sums(joules, tokens, n, edges_j / float(tokens.sum()))
-        if any(gpu in self._data.watched_s for gpu in self._data.own):
+        if any(gpu in self._data.watched_s for gpu in self._data.own) and self._is_watched():
             known["throttled"] = Sums(self._throttled(), seconds, self._blocks * 4)
         return known
 
@@ -162,7 +163,7 @@ class Stretch:
             return None if board is None else (board.t_s, board.temp_c)
         if key == "gpu_c":
             return self._hottest()
-        if key == "power_w" and own and all(key in columns for columns in own):
+        if key == "power_w" and own and self._is_watched() and all(key in each for each in own):
             return own[0]["t_s"], _total(own, key)
         if key == "clock_mhz" and own and "sm_mhz" in own[0]:
             return own[0]["t_s"], own[0]["sm_mhz"]
@@ -175,6 +176,11 @@ class Stretch:
             first, last = np.searchsorted(t_s, [window.start_s, end_s])
             places[first:last] = t_s[first:last] - window.start_s + offset_s
         return places
+
+    def _is_watched(self) -> bool:
+        """Whether each own GPU was read all the time: a sum without one is no sum."""
+        spans = [(window.start_s, end_s) for window, _, end_s in self._windows]
+        return all(each.of(spans).is_whole for each in of_gpus(self._data).values())
 
     def _hottest(self) -> tuple[Column, Column] | None:
         """Of the command's own GPU that was hottest over the phase."""

@@ -1,0 +1,151 @@
+"""What was read in a part of a run is told as that: peaks, throttling, power, the board's figures.
+
+A trial of 20 s, whose GPUs are read ten times a second, but for the times that a test takes out.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+from kit.run_folder import START_S, WALL_S, board_sample, event, mark, trial, write
+from thermoflop.report.html.page import page
+from thermoflop.report.html.tables import hottest, throttled
+from thermoflop.report.markdown import markdown
+from thermoflop.report.terminal import side_by_side
+from thermoflop.report.terminal.terminal import lines
+from thermoflop.runs.analysis.analyze import analyze
+from thermoflop.runs.analysis.figures import Analysis
+from thermoflop.runs.analysis.row import row_of
+from thermoflop.runs.folder.records import Record
+from thermoflop.runs.gpu.sample import GpuSample
+
+END_S = 20.0
+TOO_HOT = 0x20  # NVML's bit of a clock lowered by heat
+
+
+def read(
+    unread: Sequence[tuple[float, float]] = (),
+    gpu: int = 0,
+    reasons: Callable[[float], int] = lambda _: 0,
+    every_s: float = 0.1,
+) -> list[Record]:
+    """Readings of a GPU at 300 W, at 50 °C and a tenth more each second."""
+    at_s = [n * every_s - 0.5 for n in range(round((END_S + 1) / every_s) + 1)]
+    return [
+        GpuSample(START_S + t, WALL_S + t, gpu, temp_c=50 + t / 10, power_w=300.0,
+                  sm_mhz=1980.0, reasons=reasons(t))
+        for t in at_s
+        if not any(from_s < t < to_s for from_s, to_s in unread)
+    ]  # fmt: skip
+
+
+def recorded(out: Path, *records: Record) -> Analysis:
+    """A trial with a token every tenth of a second, in one phase."""
+    notes = [mark((n + 1) / 10 - 0.01, tokens=1) for n in range(round(10 * END_S))]
+    return analyze(write(out, [*trial(0, END_S), mark(0, "decode"), *notes, *records]))
+
+
+def test_that_nothing_throttled_is_said_of_the_time_that_was_watched(tmp_path: Path) -> None:
+    """The GPU was lost from 5 to 15 s: of 20 s 10 are known, by every page."""
+    analysis = recorded(tmp_path, *read([(5.01, 14.99)]))
+    html, text = page([analysis]), "\n".join(lines(analysis))
+    note = "GPU 0 was watched in 10.0 of 20.0 s: its temperatures and throttling are of that time"
+    assert all(note in shown for shown in (html, text, markdown(analysis)))
+    assert "nothing: no GPU throttled in the 10.0 of 20.0 s watched" in html
+    assert "hottest was GPU 0 with 52.0 °C in 10.0 of 20.0 s" in html
+    assert "of 10.0 of 20.0 s watched a GPU throttled" in html
+    assert hottest(analysis.trials[0]) == "≥ 52.0"
+    seen = json.loads(json.dumps(analysis.to_json()))["watched"]["GPU 0"]
+    assert seen == {
+        "seen_s": pytest.approx(10),
+        "of_s": pytest.approx(END_S),
+        "is_whole": False,
+    }
+
+
+def test_a_gpu_that_was_read_all_the_time_has_no_such_words(tmp_path: Path) -> None:
+    """Nor one that missed a reading or two."""
+    analysis = recorded(tmp_path, *read([(5.01, 5.29)]))
+    assert analysis.warnings == []
+    assert "watched" not in page([analysis]).split("<footer>")[0].split("run.json")[0]
+    assert hottest(analysis.trials[0]) == "52.0"
+
+
+def test_a_gpu_that_was_never_read_leaves_the_peak_open(tmp_path: Path) -> None:
+    """The command could use GPU 1, which gave nothing."""
+    notes = [*trial(0, END_S), *read()]
+    analysis = analyze(write(tmp_path, notes, gpu={"own": [0, 1], "own_from": "asked"}))
+    assert hottest(analysis.trials[0]) == "≥ 52.0"
+    assert analysis.throttling_watched is not None
+    assert analysis.throttling_watched.seen_s == 0
+
+
+def test_time_throttled_is_a_share_of_a_whole_or_seconds_of_a_part(tmp_path: Path) -> None:
+    """Too hot for the first 10 s: half of 20 s; of 10 s that were watched 5."""
+    whole = recorded(tmp_path / "a", *read(reasons=lambda t: TOO_HOT * (t < 9.95)))
+    part = recorded(tmp_path / "b", *read([(5.01, 14.99)], reasons=lambda t: TOO_HOT * (t < 9.95)))
+    assert throttled(whole.trials[0]) == "50 %"
+    assert throttled(part.trials[0]) == "5.0 of 10.0 s"
+
+
+def test_a_list_of_runs_has_no_share_throttled_of_a_part(tmp_path: Path) -> None:
+    """0 % of the 10 s that were read is not 0 % of 20 s; a run read all the time has it."""
+    whole = recorded(tmp_path / "a", *read())
+    part = recorded(tmp_path / "b", *read([(5.01, 14.99)]))
+    assert row_of(whole.data.folder).throttled == 0.0
+    assert row_of(part.data.folder).throttled is None
+
+
+def test_a_gpu_that_is_read_seldom_does_not_stretch_another_ones_readings(tmp_path: Path) -> None:
+    """One reading in 10 s is GPU 1's way; the 8 s that GPU 0 was lost are not throttled."""
+    lost = read([(5.01, 12.99)], reasons=lambda t: TOO_HOT * (t < 5.05))
+    slow = read(gpu=1, every_s=10.0)
+    analysis = recorded(tmp_path, *lost, *slow)
+    assert analysis.seconds_by_reason == {"sw_thermal": pytest.approx(5.5, abs=0.11)}
+
+
+def test_the_power_of_a_gpu_that_died_is_not_added_on(tmp_path: Path) -> None:
+    """GPU 1 drew 300 W when it was read last, at 5 s: nobody knows what both drew together."""
+    both = recorded(tmp_path / "a", *read(), *read(gpu=1))
+    one = recorded(tmp_path / "b", *read(), *read([(5.01, 99)], gpu=1))
+    text = "\n".join(side_by_side.lines([both, one]))
+    assert "GPU power, mean" not in text
+    assert "time throttled" not in text
+    assert "GPU 1 was watched in 5.0 of 20.0 s" in text
+    again = recorded(tmp_path / "c", *read(), *read(gpu=1))
+    alike = side_by_side.to_json([both, again], "decode")
+    power = next(row for row in alike["phases"][0]["rows"] if row["key"] == "power_w")
+    assert power["values"] == [pytest.approx(600), pytest.approx(600)]
+    assert alike["of_part"] == {}
+
+
+def test_a_board_that_was_unplugged_is_told_with_the_time_that_it_was_heard(
+    tmp_path: Path,
+) -> None:
+    """From 5.9 to 14 s there is no sample: 5.9 + 6 s are left."""
+    heard = [n for n in range(205) if not 60 <= n < 140]
+    samples = [board_sample(n / 10, n, up_s=100 + n / 10) for n in heard]
+    analysis = recorded(tmp_path, *samples)
+    note = "the board was heard in 11.9 of 20.0 s: its figures are of that time"
+    assert note in analysis.warnings
+
+
+def test_time_in_which_the_command_was_stopped_is_not_missed(tmp_path: Path) -> None:
+    """From 5 to 15 s neither ran: 10 s of 10."""
+    stop = [event(5, "paused"), event(15, "continued")]
+    analysis = recorded(tmp_path, *stop, *read([(5.01, 14.99)]))
+    assert analysis.watched["GPU 0"].is_whole
+    assert analysis.watched["GPU 0"].of_s == pytest.approx(10)
+
+
+def test_values_of_a_part_of_the_time_are_not_called_too_few(tmp_path: Path) -> None:
+    """150 readings are enough; that they lie in the first 15 s is what is wrong."""
+    both = [
+        recorded(tmp_path / name, *read(unread)) for name, unread in (("a", ()), ("b", [(5, 99)]))
+    ]
+    text = "\n".join(side_by_side.lines(both))
+    assert "values are of a part of the time: record -n 5 would tell" in text
+    assert "are too few" not in text
