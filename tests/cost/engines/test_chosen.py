@@ -165,3 +165,22 @@ def test_attention_to_chosen_keys_is_a_kind_of_its_own_that_no_fitted_row_is(mod
     assert kind_of_model(found) == kind
     unseen = profile.unseen(find_device("h200"), choose_precision("fp8"), found)
     assert ("kind" in unseen) == ("chosen" in kind)
+
+
+@pytest.mark.parametrize(("tp", "heads", "seconds"), [(8, 16, 2.67e-3), (4, 32, 5.27e-3),
+                                                      (1, 128, 4.02e-3)])  # fmt: skip
+def test_sglang_reads_prompts_in_8_bits_on_blackwell_by_kernels_for_few_heads(tp, heads, seconds):
+    """8,192 queries of 2,048 keys in half of what TensorRT-LLM's kernels take of 16 bits (vllm pull
+    33451); FlashMLA's, of 128 heads, takes 3.15 ms, from which these are counted."""
+    narrow, wide = (setting("sglang", "b200", tp, kv=kv) for kv in ("fp8", "bf16"))
+    assert heads == HEADS / tp
+    of_8, of_16 = (
+        of(found.works(prefill_step(8192, 1, 8192)), "attention")[0] for found in (narrow, wide)
+    )
+    assert of_8.flops / of_16.flops == pytest.approx(seconds / 2 / 3.17e-3, rel=0.06)
+    assert of_8.launches < of_16.launches or heads == HEADS
+
+
+def test_sglang_decodes_chosen_keys_in_8_bits_as_they_are():
+    (first, *_) = of(setting("sglang", "b200", kv="fp8").works(decode_step(4000, 1)), "attention")
+    assert first.flops == pytest.approx(KEYS * HEADS / 8 * 2 * WIDTHS)

@@ -83,3 +83,21 @@ def test_a_room_in_another_format_keeps_the_cache_as_its_engine_does(profile, by
     room = tf.fit(MODEL, H100, dtype="bf16", profile=profile).room[0]
     assert room.precision.kv_bytes == 2
     assert room.in_format("nvfp4", None).precision.kv_bytes == bytes_each
+
+
+@pytest.mark.parametrize(
+    ("model", "gpu", "profile", "asked", "bytes_each"),
+    [
+        # srt/arg_groups/overrides.py of SGLang: fp8_e4m3 of chosen keys on Blackwell, else bfloat16
+        ("glm-5", "b200", "sglang", None, 1), ("glm-5", "gb300", "sglang", None, 1),
+        ("glm-5", "h200", "sglang", None, 2), ("glm-5", "b200", "sglang", "bf16", 2),
+        ("glm-5", "b200", "vllm", None, 2), ("glm-5", "b200", None, None, 2),
+        ("deepseek-v3", "b200", "sglang", None, 2),
+    ],
+)  # fmt: skip
+def test_sglang_keeps_chosen_keys_in_8_bits_on_blackwell_unless_asked(
+    model, gpu, profile, asked, bytes_each
+):
+    for dtype in ("fp8", None):
+        fitted = tf.fit(model, gpu, tp=8, profile=profile, dtype=dtype, kv_dtype=asked)
+        assert fitted.precision.kv_bytes == bytes_each

@@ -18,6 +18,13 @@ invalid entries to -1"): with vLLM 0.13 on eight H200 steps of 8,192 tokens of D
 decodes, empty places are cheaper: a token of GLM-5.1 lost 4.6 ms by padding at 512 to 1,024 tokens
 and 11.7 at 4,096 to 4,608 (vllm pull 46189).
 
+SGLang has both in TensorRT-LLM's kernels on Blackwell, from a cache of 8 bits ("Blackwell FP8
+defaults to trtllm", ``_dsa_split_backend_resolution`` of srt/arg_groups/overrides.py, July 2026).
+FlashInfer's is one of them: in 16 bits 8,192 queries of 16 heads take 2.67 ms, of 32 heads 5.27 and
+of 128 4.02, where FlashMLA takes 3.17, 3.33 and 3.15 (vllm pull 33451). Tiles of 16 heads read the
+keys once each, and a tile of few is as long as one that is full; whether it is the keys that bind
+or the products, 8 bits are half of both.
+
 vLLM decodes on Hopper by the same kernel, which gives a block of 64 heads one core
 (``dim3((params.h_q/B_H)*params.s_q)``, phase1.cuh): few sequences leave the others idle. With a
 cache of 8 bits, and fewer than 32 heads on a device in prompts too, it takes FlashMLA's kernel for
@@ -50,6 +57,9 @@ PREPARING = 8
 PADDING = 2
 # How many times as long as 640 TFLOP/s an attention takes that widens its keys.
 WIDENING, FEW_HEADS = 640 / 250, 32
+# What TensorRT-LLM's kernels take in 8 bits of what FlashMLA's takes of 128 heads in 16: a tile of
+# few heads, of which they have two at most, and all heads of a model (above).
+FEW_IN_8, FEW_TILE, FEW_TILES, MANY_IN_8 = 2.67 / 3.17 / 2, 16, 2, 4.02 / 3.15 / 2
 SCORES = "index scores"
 CHOOSING = (SCORES, "index_q", "index_weights")  # needless where all keys are attended
 # A score is written in 32 bits and read by the kernel that chooses (``top_k_per_row`` of vLLM).
@@ -97,6 +107,7 @@ def as_gathered(
     if not tile or not (reading or (engine.one_core and hopper)):
         return works
     widens = engine.one_core and hopper and cache_bytes < 2
+    narrow = engine.chosen_in_8 and not hopper and cache_bytes < 2
     found: list[Work] = []
     for work in works:
         if isinstance(work.operator, Attend) and work.operator.kv_heads == 1:
@@ -105,7 +116,9 @@ def as_gathered(
                 factor = factor * WIDENING
             elif not reading:
                 factor = _idle(work.operator, tile, device)
-            work = _padded(work, work.operator, tile, factor)
+            elif narrow:
+                factor = _in_8_bits(work.operator.heads)
+            work = _padded(work, work.operator, tile, factor, 0 if narrow else PADDING)
         found.append(work)
     return found
 
@@ -121,6 +134,12 @@ def _selecting(work: Work) -> Work:
     )
 
 
+def _in_8_bits(heads: Number) -> Number:
+    """The time of TensorRT-LLM's kernels for so many heads, of that of FlashMLA's."""
+    tiles = ceil_div(heads, FEW_TILE)
+    return FEW_IN_8 * tiles if tiles <= FEW_TILES else MANY_IN_8
+
+
 def _places(operator: Attend, keys: int) -> Number:
     """How many times the pairs of a prompt the places are that its queries have."""
     return operator.queries * keys / operator.pairs
@@ -132,11 +151,11 @@ def _idle(operator: Attend, tile: int, device: Device) -> Number:
     return maximum(1.0, (device.cores or 1) / tiles)
 
 
-def _padded(work: Work, operator: Attend, tile: int, factor: Number) -> Work:
+def _padded(work: Work, operator: Attend, tile: int, factor: Number, kernels: int) -> Work:
     """Attention of whole tiles of heads, which is two products of 16 bits, of ``factor`` times its
-    pairs."""
+    pairs, and ``kernels`` that fill tiles up."""
     heads = ceil_div(operator.heads, tile) * tile
-    more = PADDING if heads > operator.heads else 0
+    more = kernels if heads > operator.heads else 0
     return replace(
         work, flops=work.flops * (factor * heads / operator.heads), row_flops=0.0, wide=True,
         launches=work.launches + more, followers=work.followers + more,

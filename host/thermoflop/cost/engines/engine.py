@@ -49,7 +49,8 @@ class Engine:
     as many; fewer are multiplied one by one.
     ``short_whole``: prompts of no more tokens than an indexer chooses are read without it, and
     ``one_core``: it decodes chosen keys on Hopper by a kernel that gives a sequence one core
-    (``engines.chosen``). ``triton_sinks``: attention with sinks is Triton's where no faster kernel
+    (``engines.chosen``). ``chosen_in_8``: on Blackwell it keeps such keys, and reads prompts, in 8
+    bits. ``triton_sinks``: attention with sinks is Triton's where no faster kernel
     knows them (``engines.sinks``).
     ``eager_chunks``: a step that carries a chunk is launched kernel by kernel, though those that
     only decode are graphs.
@@ -85,6 +86,7 @@ class Engine:
     narrows: bool = False
     short_whole: bool = False
     one_core: bool = False
+    chosen_in_8: bool = False
     triton_sinks: bool = False
     tiled: int = 1
     in_flight: int | None = None
@@ -148,7 +150,8 @@ ENGINES = (
            vendors=("NVIDIA", "AMD", "Intel", "Google", "AWS", "CPU"),
            plugins=(("Apple", "vLLM-Metal"),)),
     Engine("sglang", ("sglang",), "heads", graphs=True, host=PYTHON,
-           merges=True, narrows=True, short_whole=True, lacks=_SERVED, serves=True,
+           merges=True, narrows=True, short_whole=True, chosen_in_8=True,
+           lacks=_SERVED, serves=True,
            vendors=("NVIDIA", "AMD", "Intel", "Google", "CPU"), capability=7.5,
            plugins=(("Apple", "its MLX backend"),)),
     Engine("transformers", ("transformers", "hf transformers", "huggingface", "hf accelerate",

@@ -78,6 +78,11 @@ def choose_formats(
     asked = dtype
     dtype = in_16_bits(device, spelled(dtype)) if isinstance(dtype, str) else dtype
     named = model.named_format if dtype is None and model.stored is None else None
+    engine = None if profile is None else _engine_of(profile)
+    if engine is not None and engine.chosen_in_8:
+        from thermoflop.cost.inference.stated_cache import own_cache
+
+        kv_dtype = kv_dtype or own_cache(model.description, device, engine)
     if named in WIDE:  # whichever of them the device computes in
         return choose_precision(default_format(device), kv_dtype), None
     dtype = dtype if named is None else named
@@ -87,7 +92,6 @@ def choose_formats(
     if quantization is None and named in FORMS:
         quantization, dtype = published_form(FORMS[named]), FORMS[named]
     own = quantization is not None and quantization is model.quantization
-    engine = None if profile is None else _engine_of(profile)
     if quantization is not None:
         from thermoflop.cost.inference.stated_cache import stated_cache
 

@@ -1,14 +1,18 @@
-"""The format of keys and values that a checkpoint states: which engines keep them in it."""
+"""The format of keys and values that a checkpoint states: which engines keep them in it; and of
+whose models an engine keeps them narrow unasked."""
 
 from __future__ import annotations
 
 from thermoflop.base.record import replace
+from thermoflop.cost.engines.chosen import keys_chosen
 from thermoflop.cost.engines.generation import version_of
+from thermoflop.cost.hardware.device import architecture_named
 from thermoflop.cost.hardware.precision import Precision, choose_precision
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from thermoflop.cost.engines.engine import Engine
+    from thermoflop.cost.hardware.device import Device
     from thermoflop.model.architecture.description import Description
     from thermoflop.model.architecture.quantization import Quantization
 
@@ -43,6 +47,16 @@ def stated_cache(
     reads = engine is None or named is None or named >= since
     known = quantization.method.startswith(methods) and quantization.kv_cache in formats
     return quantization.kv_cache if reads and known else None
+
+
+def own_cache(description: Description, device: Device, engine: Engine | None) -> str | None:
+    """The format in which an engine keeps the cache of a model unasked, whatever its checkpoint
+    says; None: in no format of its own. SGLang's of chosen keys on Blackwell ("Setting KV cache
+    dtype to fp8_e4m3 for DeepSeek DSA on SM10", srt/arg_groups/overrides.py of July 2026, and
+    server_args.py of February)."""
+    if engine is None or not engine.chosen_in_8 or not keys_chosen(description):
+        return None
+    return "fp8" if architecture_named(device.name) == "blackwell" else None
 
 
 def formats_said(quantization: Quantization, description: Description, precision: Precision) -> str:
