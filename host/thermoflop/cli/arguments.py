@@ -84,6 +84,7 @@ _SHARED: dict[str, dict[str, Any]] = {
     "--prefix-hit": {
         "type": share, "default": 0.0, "metavar": "S", "help": "share of prompts cached (0)",
     },
+    "--price": {"type": float, "metavar": "P", "help": "price of a device hour"},
     "--profile": {"metavar": "P", "help": "vllm, llama.cpp, mine, ... or a JSON file"},
     "--wait": {
         "type": duration_s, "default": 5.0, "metavar": "T", "help": "wait for a first line (5s)",

@@ -31,7 +31,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("--draft", metavar="MODEL", help="draft tokens with a smaller model, or with --mtp by mtp")
     add_option(parser, "--draft-tokens", type=int, metavar="K", help="tokens a draft (4)")
     add("--acceptance", type=share, metavar="A", help="share of them that is accepted (0.7)")
-    add_shared(parser, "--why")
+    add_shared(parser, "--price", "--why")
     add("--saturation", action="store_true", help="throughput against batch")
     add_shared(parser, "--svg", help="draw milliseconds and tokens/s against the batch")
     add("--roofline", type=svg_path, metavar="FILE", help="draw every operator under the roofline")
@@ -50,7 +50,9 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError("--draft-tokens and --acceptance need --draft MODEL")
     drafted = 4 if args.draft_tokens is None else args.draft_tokens
     drafting = (args.draft, drafted, 0.7 if args.acceptance is None else args.acceptance)
-    extras = ReportOptions(args.why, args.saturation, args.svg, args.roofline, drafting, args.json)
+    extras = ReportOptions(
+        args.why, args.saturation, args.svg, args.roofline, drafting, args.price, args.json
+    )
     text, fits = estimate_report(model, args.hardware, options, extras)
     show(text if args.json else with_assumed(args, text))
     return 0 if fits else 1

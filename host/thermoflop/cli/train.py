@@ -54,7 +54,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("--attention", choices=("windowed", "full", "causal"), default="windowed",
         help="FLOPs that MFU counts (default windowed)")  # fmt: skip
     add("--tokens", type=float, metavar="T", help="tokens of the run: 3e11")
-    add("--price", type=float, metavar="P", help="price of a device hour")
+    add_shared(parser, "--price")
     add_shared(parser, "--profile", help="megatron-lm, llm-foundry, ...")
     add_shared(parser, "--why", "--json")
 

@@ -50,7 +50,7 @@ def test_of_many_users_the_first_token_is_of_all_prompts_and_of_a_client_its_own
     many = answer(replace(DEFAULTS, model="llama-3-8b", profile="vllm", users=32))
     first = figure(many, "head.first")
     assert figure(many, "first.expected").label == "first token of all 32 prompts, expected"
-    asked = tf.estimate("llama-3-8b", "h100", batch=32, prompt=1024, generate=256, profile="vllm")
+    asked = tf.estimate("llama-3-8b", "h100", batch=32, profile="vllm")
     own = asked.client_first_token
     assert figure(many, "client.expected").value == own.expected_s < first.value
     assert (figure(many, "client.low").value, figure(many, "client.high").value) == (
@@ -259,7 +259,7 @@ def test_an_address_of_the_first_version_still_opens_its_view(query, expected):
         ({"tp": "8", "gpu": "2x4090"}, {"tp": 8, "device": "RTX 4090"}),
         ({"gpu": "2x4090", "tp": "8"}, {"tp": 8, "device": "RTX 4090"}),
         ({"model": "bert-base-uncased"}, {"prompt": 512}),  # of its 512 positions
-        ({"model": "gpt2"}, {"prompt": 768, "output": 256}),  # which has 1024
+        ({"model": "gpt2"}, {"prompt": 896, "output": 128}),  # which has 1024
         ({"model": "gpt2", "prompt": "1000", "engine": "vllm"}, {"output": 24, "profile": "vllm"}),
     ],
 )  # fmt: skip
@@ -388,11 +388,11 @@ def test_the_original_stands_beside_what_the_estimator_says_of_its_shape():
 
 def test_a_million_tokens_cost_what_the_hours_of_all_devices_do():
     result = answer(replace(DEFAULTS, users=8, tp=2, price=3.6))
-    alone = tf.estimate("llama-3-8b", "h100", tp=2, batch=8, prompt=1024, generate=256)
+    alone = tf.estimate("llama-3-8b", "h100", tp=2, batch=8)  # 128 tokens, as the page
     # 3.6 an hour and device: 0.002 a second of both
     for end in ("expected", "low", "high", "bound"):
         seconds = getattr(alone.total, f"{end}_s")
-        cost = 1e6 * 0.002 * seconds / (8 * 256)
+        cost = 1e6 * 0.002 * seconds / (8 * 128)
         shown = figure(result, "head.cost")
         assert getattr(shown, "value" if end == "expected" else end) == pytest.approx(cost)
 

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from thermoflop.model.model import Model
 
 LARGEST = 10**12
-# Tokens of a prompt and after it where nothing is said, as far as the model has room for them.
+# Tokens of a prompt and after it where nothing is said of one run, as far as the model has room for
+# them: 128 as llama-bench (tg128) and `vllm bench latency` have it. A server's load has more.
 PROMPT, GENERATE = 1024, 128
 # Sizes of which 1k is 1,024.
 _LENGTHS = (

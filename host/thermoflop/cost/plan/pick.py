@@ -20,7 +20,7 @@ from thermoflop.cost.engines.engine import DEFAULT
 from thermoflop.cost.engines.footprint import Load
 from thermoflop.cost.hardware.device import Device
 from thermoflop.cost.hardware.precision import choose_precision
-from thermoflop.cost.inference.arguments import checked_whole, written
+from thermoflop.cost.inference.arguments import GENERATE, PROMPT, checked_whole, written
 from thermoflop.cost.inference.estimate import estimate
 from thermoflop.cost.inference.formats import as_downloaded
 from thermoflop.cost.inference.held_to import check_cards, check_engine
@@ -38,7 +38,6 @@ _OTHERS = {
     **dict.fromkeys(("fastertransformer", "fastertransformer-encoder"), WIDTHS),
 }  # fmt: skip
 OPTIMISM = 1.25  # by which a model may miss the speed or the memory roughly and still be estimated
-PROMPT, GENERATE = 1024, 128
 FEW = 3  # models asked for by name that are shown in every format
 UNBOUNDED = 2**39  # tokens: a state that does not grow holds any number
 

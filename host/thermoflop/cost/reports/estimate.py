@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from thermoflop.base.plain import checked_between
 from thermoflop.base.record import plain, record
 from thermoflop.cost.inference.arguments import default_sizes
 from thermoflop.cost.inference.estimate import estimate
 from thermoflop.cost.inference.result import Estimate, estimate_json, estimate_text
+from thermoflop.cost.reports.price import million_cost, price_text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,7 +25,8 @@ class ReportOptions:
 
     ``why`` adds every operator, ``saturation`` throughput against the batch; ``svg`` and
     ``roofline`` are files to draw to; ``drafting`` is a draft model (None: none), the tokens of a
-    draft, and the share of them that is accepted; ``as_json`` prints one object.
+    draft, and the share of them that is accepted; ``price`` is that of a device hour (None: not
+    known); ``as_json`` prints one object.
     """
 
     why: bool = False
@@ -31,6 +34,7 @@ class ReportOptions:
     svg: str | None = None
     roofline: str | None = None
     drafting: tuple[str | None, int, float] = (None, 4, 0.7)
+    price: float | None = None
     as_json: bool = False
 
 
@@ -40,6 +44,7 @@ def estimate_report(
     """The text or JSON of an estimate with what ``extras`` add, and whether it fits in memory;
     pictures go to their files."""
     extras = extras or ReportOptions()
+    checked_between("price", extras.price, 0, 1e30, "above 0, below 10^30")
     estimated = estimate(model, hardware, **options)
     rows = []
     if extras.saturation or extras.svg is not None:
@@ -103,6 +108,9 @@ def _as_json(
         names = ("per_token_s", "interval_s", "speed_up")
         more = {name: plain(getattr(drafted, name)) for name in names}
         contents["speculation"] = {**plain(drafted), **more}
+    if extras.price is not None:
+        cost = million_cost(estimated, extras.price)
+        contents["price_per_million"] = {"expected": cost.value, "low": cost.low, "high": cost.high}
     return json.dumps(contents, ensure_ascii=False, indent=1)
 
 
@@ -113,6 +121,8 @@ def _as_text(
     estimated, held = runs
     counted = "" if extras.why else "\nhow operators are counted, and what binds each: --why"
     blocks = [estimate_text(held) + counted]
+    if extras.price is not None:
+        blocks.append(price_text(estimated, extras.price))
     if drafted is not None:
         above = ", counted above" if any(drafted.draft_bytes) else ""
         unlike = "\n  what the draft holds is not counted: the cards are not alike"

@@ -17,6 +17,7 @@ from typing import Any
 from thermoflop.base.files import read_toml
 from thermoflop.base.record import fields_of, record
 from thermoflop.base.written import read_number
+from thermoflop.cost.inference.arguments import GENERATE, PROMPT
 from thermoflop.errors import InputError, UsageError, printable
 
 ROWS = 100_000  # of a part: some 6 MB on disk, a second to make
@@ -62,8 +63,8 @@ class Grid:
     dp: tuple[int, ...] = (1,)
     ep: tuple[int, ...] = (1,)
     batch: tuple[int, ...] = (1,)
-    prompt: tuple[int, ...] = (1024,)
-    generate: tuple[int, ...] = (128,)
+    prompt: tuple[int, ...] = (PROMPT,)
+    generate: tuple[int, ...] = (GENERATE,)
     profile: str | None = None
     rows: int = ROWS
 

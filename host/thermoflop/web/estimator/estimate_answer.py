@@ -11,6 +11,7 @@ from thermoflop.cost.inference.compare import Variant, token_bytes, variant_figu
 from thermoflop.cost.inference.result import Estimate, estimate_sheet, first_of, times_of
 from thermoflop.cost.inference.what_fits import fit_sheet
 from thermoflop.cost.memory import memory_sheet
+from thermoflop.cost.reports.price import million_cost
 from thermoflop.cost.roofline.rates import peak_said
 from thermoflop.cost.why.labels import labels
 from thermoflop.cost.why.steps import Part, parts_shown
@@ -163,7 +164,8 @@ def _headline(
         rate = figures["rate.prefill"]
         heads.append(("all", "Throughput", rate, "tokens read"))
     if computed.price:
-        heads.append(("cost", "A million tokens", _cost(computed), "in the price's currency"))
+        cost = million_cost(estimate, computed.price)
+        heads.append(("cost", "A million tokens", cost, "in the price's currency"))
     return tuple(
         replace(each, key=f"head.{key}", label=label, detail=detail)
         for key, label, each, detail in heads
@@ -180,20 +182,6 @@ def _first_detail(estimate: Estimate, client: Span | None) -> str:
     read = "prompts" if estimate.setting.model.generates else "sequences"
     step = "one step" + " of each replica" * (replicas > 1)
     return f"of all {estimate.batch:,} {read}, read in {step}{served}"
-
-
-def _cost(computed: Computed) -> Figure:
-    """The price of a million generated tokens (of an encoder, of tokens read), prompt included."""
-    estimate = computed.estimate
-    tokens = estimate.batch * (estimate.generate or estimate.prompt)
-    hourly = computed.price * estimate.plan.devices / 3600
-    bound, expected, low, high = (
-        1e6 * hourly * float(seconds) / tokens
-        for seconds in (estimate.total.bound_s, estimate.total.expected_s,
-                        estimate.total.low_s, estimate.total.high_s)
-    )  # fmt: skip
-    why = "total.expected" if estimate.generate > 1 else "first.expected"
-    return figure("cost", "cost", expected, "", digits(expected), why=why, ends=(bound, low, high))
 
 
 def _model(computed: Computed) -> Grid:

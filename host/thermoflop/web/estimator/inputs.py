@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from thermoflop.base.record import record
+from thermoflop.cost.inference.arguments import GENERATE, PROMPT
 from thermoflop.web.estimator.fields import FIELDS, SHAPE
 from thermoflop.web.estimator.senses import senses_of
 
@@ -21,8 +22,8 @@ class Inputs:
     mode: str = "estimate"
     model: str = "llama-3-8b"
     device: str = "H100-SXM-80GB"
-    prompt: int = 1024
-    output: int = 256
+    prompt: int = PROMPT
+    output: int = GENERATE
     users: int = 1
     dtype: str = "published"
     price: float = 0.0
