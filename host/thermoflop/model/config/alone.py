@@ -26,6 +26,10 @@ DEFAULTS: dict[str, Any] = {
 }
 
 
+# whose classes read sections of an older name in place of the others
+_CLIPS = ("clip", "metaclip_2")
+
+
 def read_alone(config: Config) -> Description:
     """A tower with a classifier, or bare."""
     traits = Traits(config, DEFAULTS)
@@ -75,7 +79,7 @@ def read_vision(config: Config) -> Description:
 def _section(config: Config, key: str, model_type: str) -> Config:
     """The configuration in a section, read by its own family, absent keys at its defaults."""
     raw = config[key] or {}
-    older = config.raw.get(f"{key}_dict") if config.family.name == "clip" else None
+    older = config.raw.get(f"{key}_dict") if config.family.name in _CLIPS else None
     if older is not None:  # the class reads it in place of the other, its defaults included
         check_value(f"{key}_dict", older, config.family.keys[key])
         raw = older
@@ -138,8 +142,9 @@ _IMAGE = ("image half", "image half, projected")
 
 def read_clip(config: Config) -> Description:
     """CLIP: a text and an image tower, each projected to the width in which they are compared."""
-    text = _section(config, "text_config", "clip_text_model")
-    image = _section(config, "vision_config", "clip_vision_model")
+    version = config.family.name
+    text = _section(config, "text_config", f"{version}_text_model")
+    image = _section(config, "vision_config", f"{version}_vision_model")
     width = config["projection_dim"]
     kind = built(config, "CLIPModel", ("bare", "image", *_TEXT, *_IMAGE))
     if kind in _TEXT:

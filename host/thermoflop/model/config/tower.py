@@ -170,8 +170,9 @@ def layer_runs(traits: Traits) -> tuple[Run, ...]:
     )
     attention = decoder.attention_of(traits)
     layer = Layer(
-        "attention + MLP", hidden, norms, attention, feed=decoder.mlp_of(traits), kept=scales
-    )
+        "attention + MLP", hidden, norms, attention, feed=decoder.mlp_of(traits),
+        kept=(*scales, *traits["kept"]),
+    )  # fmt: skip
     near = replace(layer, kind="windowed attention + MLP", mixer=replace(attention, near=True))
     counts = ((near, windowed), (layer, layers - windowed))
     return tuple(Run(each, count) for each, count in counts if count)

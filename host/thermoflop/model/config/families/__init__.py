@@ -45,6 +45,9 @@ MODULES = {
     " internlm2 llama_bidirec minicpm orion phi3small qwen xverse",
     "encoders": "albert bert camembert distilbert electra roberta xlm-roberta",
     "vision": "clip clip_text_model clip_vision_model deit siglip_vision_model swin swinv2 vit",
+    "more_seers": "aimv2_vision_model beit data2vec-vision metaclip_2 metaclip_2_text_model"
+    " metaclip_2_vision_model mlcd_vision_model pixio vit_mae",
+    "more_texts": "dpr openai_privacy_filter splinter",
     "towers": "gemma4_vision idefics3_vision internvl_vision kimi_k25_vision llama4_vision_model"
     " minimax_m3_vl_vision paddleocr_vl_vision pixtral siglip2_vision_model smolvlm_vision"
     " video_llama_3_vision",

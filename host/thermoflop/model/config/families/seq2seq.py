@@ -91,7 +91,8 @@ family(
         "tie_word_embeddings": True,
     },
     aliases=called(hidden="d_model", heads="num_heads", layers="num_layers", head_dim="d_kv"),
-    ignored=("dense_act_fn",),
+    # how numbers become tokens, and back (Chronos)
+    ignored=("dense_act_fn", "chronos_config"),
 )
 family(
     "mt5",
