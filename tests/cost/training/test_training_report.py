@@ -26,6 +26,7 @@ from thermoflop.cost.training.replicas import (
     owned_parameters,
     replica_works,
 )
+from thermoflop.cost.training.result import training_json
 from thermoflop.cost.training.stages import slots_of
 from thermoflop.cost.training.why import training_rates, training_reasons
 from thermoflop.cost.training.work import share_of, trained
@@ -118,6 +119,28 @@ def test_what_follows_from_an_iteration_is_its_arithmetic(found: tf.TrainingEsti
     plain = train()
     assert (plain.days, plain.device_hours, plain.price) == (None, None, None)
     assert train(tokens=1e9).price is None
+
+
+def test_power_is_that_of_what_is_computed(found: tf.TrainingEstimate) -> None:
+    """0.516 and 1.514 times the share of the peak, recomputation included, of 400 W each; a token
+    that is padding costs as much and is none."""
+    energy, hfu = found.energy, found.hfu
+    watts = 400 * (0.516 + 1.514 * hfu)
+    assert 0.01 < hfu < 0.3
+    assert energy.power_w == pytest.approx(watts)
+    assert energy.energy_j == pytest.approx(4 * watts * found.iteration.expected_s)
+    assert energy.per_token_j == pytest.approx(4 * watts / found.tokens_per_s)
+    text = plainly(str(found))
+    between = f"{digits(0.67 * watts)} .. {digits(min(1.41 * watts, 400))}"
+    assert f"{digits(watts)} W a device ({between})" in text
+    assert f"{digits(energy.per_token_j)} J a token" in text
+    assert f"device hours, {scaled(energy.per_token_j * 2e12 / 3600, 'Wh')}" in text
+    assert training_json(found)["energy"]["power_w"] == energy.power_w
+    unknown = train(hardware=replace(DEVICE, power_w=None), tokens=1e9)
+    assert unknown.energy is None
+    assert training_json(unknown)["energy"] is None
+    assert " W a device" not in str(unknown)
+    assert "Wh" not in str(unknown)
 
 
 def test_adapters_are_told_with_their_share_of_the_parameters() -> None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from thermoflop.base.record import fields_of, plain, record
 from thermoflop.base.units import digits, gigabytes, scaled, seconds, wrapped
+from thermoflop.cost.energy import Energy, energy_of
 from thermoflop.cost.hardware.device import Device
 from thermoflop.cost.hardware.precision import Precision
 from thermoflop.cost.memory import memory_json, occupied_text, too_little
@@ -125,6 +126,16 @@ class TrainingEstimate:
         return float(flops / (self.iteration.expected_s * peak * self.plan.devices))
 
     @property
+    def energy(self) -> Energy | None:
+        """Power and energy of an iteration and of a token that counts, from the FLOPs with
+        recomputation alone; None where the device's power is not known."""
+        devices = self.plan.devices
+        return energy_of(
+            self.device, devices, self.device.peak(self.precision.compute),
+            self.hardware_flops / devices, 0.0, self.iteration.expected_s, self.counted_tokens,
+        )  # fmt: skip
+
+    @property
     def days(self) -> tuple[float, float, float] | None:
         """Expected days for ``train_tokens`` and the ends of the 80 % interval; None without."""
         if self.train_tokens is None:
@@ -208,7 +219,7 @@ def training_text(estimate: TrainingEstimate) -> str:
         *_remedies(estimate),
         *_run(estimate),
         "",
-        wrapped(estimate.provenance),
+        wrapped(f"{estimate.provenance}{_rests(estimate)}"),
     ]
     return "\n".join(lines)
 
@@ -312,7 +323,7 @@ def _iteration(estimate: TrainingEstimate) -> list[str]:
         ),
         (
             f"throughput    {digits(estimate.tokens_per_s)} tokens/s, "
-            f"{digits(estimate.tokens_per_s / estimate.plan.devices)} a device"
+            f"{digits(estimate.tokens_per_s / estimate.plan.devices)} a device{_power(estimate)}"
         ),
         (
             f"MFU {100 * estimate.mfu:.1f} %, HFU {100 * estimate.hfu:.1f} % of {peak} "
@@ -324,6 +335,15 @@ def _iteration(estimate: TrainingEstimate) -> list[str]:
             f"{again}; 6N is {100 * ratio:.1f} % of it"
         ),
     ]
+
+
+def _power(estimate: TrainingEstimate) -> str:
+    """Watts of a device and joules of a token, where its power is known."""
+    energy = estimate.energy
+    if energy is None:
+        return ""
+    low, power, high = map(digits, (energy.power_low_w, energy.power_w, energy.power_high_w))
+    return f"; {power} W a device ({low} .. {high}), {digits(energy.per_token_j)} J a token"
 
 
 def _counts_masked(estimate: TrainingEstimate) -> bool:
@@ -341,6 +361,7 @@ def _run(estimate: TrainingEstimate) -> list[str]:
         (
             f"{scaled(estimate.train_tokens, '').strip()} tokens: {digits(expected)} days "
             f"({digits(low)} .. {digits(high)}), {digits(estimate.device_hours)} device hours"
+            f"{_energy(estimate, estimate.train_tokens)}"
         ),
     ]
     if estimate.price is not None:
@@ -348,6 +369,18 @@ def _run(estimate: TrainingEstimate) -> list[str]:
             f"  at {estimate.price_per_device_hour:g} a device hour: {digits(estimate.price)}"
         )
     return lines
+
+
+def _rests(estimate: TrainingEstimate) -> str:
+    """What the power rests on."""
+    known = estimate.energy is not None
+    return "; power as servers of its FLOPs have it, which was not fitted here" if known else ""
+
+
+def _energy(estimate: TrainingEstimate, tokens: float) -> str:
+    """Energy of the whole run, of its devices alone."""
+    energy = estimate.energy
+    return "" if energy is None else f", {scaled(energy.per_token_j * tokens / 3600, 'Wh')}"
 
 
 def training_json(estimate: TrainingEstimate, *, why: bool = False) -> dict[str, Any]:
@@ -363,5 +396,5 @@ def training_json(estimate: TrainingEstimate, *, why: bool = False) -> dict[str,
         from thermoflop.cost.training.why import training_reasons
 
         contents["why"] = plain(training_reasons(estimate.question, estimate.profile)[0])
-    follows = ("tokens_per_s", "mfu", "hfu", "days", "device_hours", "price")
+    follows = ("tokens_per_s", "mfu", "hfu", "energy", "days", "device_hours", "price")
     return {**contents, **{name: plain(getattr(estimate, name)) for name in follows}}
