@@ -408,20 +408,20 @@ def test_the_newest_version_may_be_asked_for_by_that_word(text):
 @pytest.mark.parametrize(("most", "said"), [(None, ["about 20"]), (15, ["about 15"]), (10, [])])
 def test_more_that_run_than_have_room_in_full_are_told_as_far_as_the_engine_goes(most, said):
     """100 blocks, 10 of a whole sequence, 5 of one that is on its way."""
-    notes = _notes(Pool(10, 16, 1, 10, running_units=5), 1000, 160, most)
+    notes = _notes(Pool(10, 16, 1, 10, running_units=5), 1000, 160, most, {})
     assert [note.partition(" run")[0] for note in notes] == said
 
 
 def test_the_longest_sequence_is_asked_for_where_others_have_room_and_it_has_none():
     """70 blocks of 10 bytes for 1,105 tokens; with windows, what a sequence takes is told too."""
     pool = Pool(10, 16, 1, 69, longest=1105, longest_units=70)
-    [said] = _notes(pool, 699, 1100, None)
+    [said] = _notes(pool, 699, 1100, None, {})
     assert said.startswith("not one sequence of max_model_len 1,105 has room, without which it ")
-    assert _notes(pool, 700, 1100, None) == ()
+    assert _notes(pool, 700, 1100, None, {}) == ()
     windows = replace(pool, window_units=3)
-    assert len(_notes(windows, 10, 1100, None)) == 3
+    assert len(_notes(windows, 10, 1100, None, {})) == 3
     for each in (pool, windows):
-        assert _notes(each, 9, 1100, None) == (), "no token has room, of whatever length"
+        assert _notes(each, 9, 1100, None, {}) == (), "no token has room, of whatever length"
 
 
 @pytest.mark.parametrize(

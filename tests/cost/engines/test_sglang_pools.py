@@ -112,16 +112,16 @@ def test_states_of_a_number_leave_the_rest_to_tokens(given, many, requests):
     assert made.tokens(room) == 7.5 * 1600
     assert made.sequences(many * state / 2) == 0
     asked_for = given.get("max_mamba_cache_size", many)  # beside those of drafted tokens
-    said = states_note(made, room)
+    said = states_note(made, room, asked)
     assert f": {asked_for} of" in said
-    assert f": {requests} at once (" in said
+    assert f": {requests} at once" in said
 
 
 def test_of_states_alone_as_many_are_told_as_an_option_says():
     made = laid_out_for("mamba-2.8b", 1600, max_mamba_cache_size=60)
-    assert ": 60 of " in states_note(made, 100 * made.state_bytes)
+    assert ": 60 of " in states_note(made, 100 * made.state_bytes, options())
     left = laid_out_for("mamba-2.8b", 1600)
-    assert ": 100 of " in states_note(left, 100 * left.state_bytes)
+    assert ": 100 of " in states_note(left, 100 * left.state_bytes, options())
 
 
 def laid_out_for(model, context, **given):
@@ -200,7 +200,7 @@ def test_of_a_model_without_states_nothing_is_said_of_them():
     assert states_asked(part, options(max_mamba_cache_size=3)) is None
     made = sglang_layout(part, Load(1, 1, 100), options())
     assert (made.fixed_bytes, made.states_each) == (0, 0)
-    assert states_note(made, GIB) == ""
+    assert states_note(made, GIB, options()) == ""
 
 
 @pytest.mark.parametrize(
@@ -270,3 +270,30 @@ def test_deepseek_v4_runs_256_requests_unless_a_number_is_given(degrees, most):
 def test_a_ratio_is_a_number_above_nothing(value):
     with pytest.raises(UsageError, match="expected a number above 0, up to 100"):
         options(mamba_full_memory_ratio=value)
+
+
+@pytest.mark.parametrize(
+    ("asked", "states"),
+    [
+        # wheels of SGLang: server_args.py of 0.5.13 takes auto for no_buffer, that of 0.5.14 for
+        # extra_buffer
+        ({}, 5), ({"version": "newest"}, 5), ({"version": "0.5.14"}, 5),
+        ({"version": "0.5.14.post1"}, 5), ({"version": "0.6"}, 5), ({"version": "0.5.13"}, 3),
+        ({"version": "0.5.9"}, 3), ({"version": "0.4"}, 3),
+        ({"version": "0.5.9", "mamba_radix_cache_strategy": "extra_buffer"}, 5),
+        ({"version": "0.5.9", "disable_radix_cache": True}, 1),
+    ],
+)  # fmt: skip
+def test_a_version_says_how_many_states_are_left_to_the_engine(asked, states):
+    assert states_each(share("qwen3-next-80b-a3b"), options(**asked)) == states
+
+
+@pytest.mark.parametrize(
+    ("profile", "states", "told"),
+    [("sglang", 5, True), ("sglang 0.5.10", 3, False), ("sglang@0.5.14", 5, False)],
+)
+def test_the_name_of_a_profile_says_the_version(profile, states, told):
+    """Where nothing says it, the note names the version before."""
+    found = tf.fit("qwen3-next-80b-a3b", "h200", devices=2, profile=profile).budget
+    assert f", {states} for each" in " ".join(found.notes)
+    assert ("version=0.5.13" in " ".join(found.notes)) is told

@@ -273,8 +273,9 @@ class EngineMemory:
         """How the device is divided, with the room of its pool."""
         footprint, layout = self.divide(share, load)
         pool, (less, more) = footprint.cache_bytes, self.doubt(footprint)
+        options = {**self.options, **(footprint.settled or {})}
         return Budget(
-            self.engine, {**self.options, **(footprint.settled or {})},
+            self.engine, options,
             footprint.usable_bytes, footprint.weight_bytes,
             footprint.activation_bytes, footprint.overhead_bytes, footprint.graph_bytes, pool,
             max(0.0, pool - more), pool + less,
@@ -282,11 +283,13 @@ class EngineMemory:
             layout.block_size, load.context, layout.sequences(pool), footprint.sequences,
             footprint.host_bytes,
             (*self._later(), *self._unseen(share),
-             *_notes(layout, pool, load.context, footprint.sequences)),
+             *_notes(layout, pool, load.context, footprint.sequences, options)),
         )  # fmt: skip
 
 
-def _notes(layout: Layout, pool: float, context: int, most: int | None) -> tuple[str, ...]:
+def _notes(
+    layout: Layout, pool: float, context: int, most: int | None, options: dict[str, Any]
+) -> tuple[str, ...]:
     """How tokens are counted and what a sequence takes, where layers keep differently; and that the
     longest sequence has no room, without which it does not start."""
     found, longest = [], layout.longest or 0
@@ -315,7 +318,7 @@ def _notes(layout: Layout, pool: float, context: int, most: int | None) -> tuple
             f"about {int(running):,} run at once while served: each takes blocks as it grows"
             + ", and its windows give back those that they have left" * bool(windows)
         )
-    if said := states_note(layout, pool):
+    if said := states_note(layout, pool, options):
         found.append(said)
     if times is not None and times < 1:
         found.append(

@@ -136,14 +136,17 @@ def _mixers(share: Share) -> list[tuple[float, CompressedAttention]]:
     ]
 
 
-def states_note(layout: Layout, pool_bytes: float) -> str:
-    """How many recurrent states have room, and how many a sequence takes; "" of other models."""
+def states_note(layout: Layout, pool_bytes: float, options: Mapping[str, Any]) -> str:
+    """How many recurrent states have room, and how many a sequence takes; "" of other models. Where
+    neither a version nor an option says it, from which version on there are so many."""
     if not layout.state_bytes or not layout.states_each:
         return ""
     many = layout.states or int(layout.states_share * pool_bytes / layout.state_bytes)
     size = f"{layout.state_bytes / 2**20:,.3g} MiB"
+    left = options["version"] is None and options["mamba_radix_cache_strategy"] == "extra_buffer"
     return (
         f"recurrent states have a pool of their own: {many:,} of {size}, {layout.states_each} for "
-        f"each sequence that runs: {many // layout.states_each:,} at once (servers of before June "
-        "2026: mamba_radix_cache_strategy=no_buffer)"
+        f"each sequence that runs: {many // layout.states_each:,} at once"
+        + " (fewer before 0.5.14: version=0.5.13)"
+        * left
     )

@@ -3,8 +3,10 @@
 Read in sgl-project/sglang, main of July 2026 (0.5.15 and 0.5.16): ``_calculate_mamba_ratio`` and
 ``resolve_max_num_reqs`` of srt/mem_cache/kv_cache_configurator.py (commit 5435eba; before,
 model_executor/model_runner_kv_cache_mixin.py, commit 001ccef), ``_mamba_radix_cache_resolution`` of
-srt/arg_groups/overrides.py (commit bc0c93b), srt/arg_groups/deepseek_v4_hook.py. Until June 2026
-no model had a further buffer of states unless it was asked for (issue 27418, pull 29158).
+srt/arg_groups/overrides.py (commit bc0c93b), srt/arg_groups/deepseek_v4_hook.py. Before 0.5.14
+no model had a further buffer of states unless it was asked for (``_handle_missing_default_values``
+of server_args.py in the wheel of 0.5.13, ``_handle_mamba_radix_cache`` in that of 0.5.14; pull
+28151 of June 2026).
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from thermoflop.cost.engines.generation import version_of
 from thermoflop.cost.hardware.device import Device
 from thermoflop.cost.work.share import Share
 from thermoflop.model.architecture.recurrences import Recurrence
@@ -22,6 +25,7 @@ from thermoflop.model.architecture.sparse import CompressedAttention
 # scheduler that overlaps steps goes to and fro (MAMBA_CACHE_V2_ADDITIONAL_RATIO_OVERLAP, _LAZY).
 STATES = 3
 MORE_STATES = {"no_buffer": 0, "extra_buffer": 2, "extra_buffer_lazy": 1}
+FURTHER_SINCE = (0, 5, 14)  # the further buffer of states, where it is left to the engine
 # Memory of states against that of keys and values (``mamba_full_memory_ratio``), tokens of the pool
 # of windows against the other's (``swa_full_tokens_ratio``), and a page: of all models, and of
 # DeepSeek V4 (``apply_deepseek_v4_defaults``).
@@ -73,6 +77,9 @@ def _strategy(share: Share, options: Mapping[str, Any]) -> str | None:
         return None
     if options["mamba_radix_cache_strategy"] not in (None, "auto"):
         return str(options["mamba_radix_cache_strategy"])
+    version = version_of(f"v{options['version']}")
+    if version is not None and version < FURTHER_SINCE:
+        return "no_buffer"
     states = (mixer for mixer in share.description.mixers if isinstance(mixer, Recurrence))
     more = any(mixer.kept_elements > mixer.kept_window for mixer in states)
     return "extra_buffer" if more else "no_buffer"

@@ -260,10 +260,10 @@ def _with_version(
     engine: str, profile: str | Profile, options: Mapping[str, Any] | None
 ) -> Mapping[str, Any] | None:
     """The options, with the version that the name of a profile carries (``vllm 0.11``), or the last
-    one of its generation (``vllm@0.11``)."""
+    one of its generation (``vllm@0.11``), of an engine that divides memory by it."""
     name = profile if isinstance(profile, str) else profile.name
     words = name.replace("@", " ").split()
-    if engine == "vllm" and len(words) > 1 and words[1][:1] in "v0123456789":
+    if engine in ("vllm", "sglang") and len(words) > 1 and words[1][:1] in "v0123456789":
         return {"version": words[1], **(options or {})}
     return options
 
