@@ -225,12 +225,12 @@ def test_while_tokens_are_drafted_48_requests_run_unless_a_number_is_given():
 
 # DeepSeek V4 Pro: 61 layers whose entries are 448 elements of 8 bits, 64 of 16 and 8 bytes of
 # scales. 30 of them have an entry for 4 tokens, with a key of 128 elements and a scale in fp32, and
-# two overlapping sums and scores of 512 + 128 elements in fp32, 8 rows a page of 256; 31 have one
+# two overlapping sums and scores of 512 + 128 elements in fp32, 8 rows for 128 tokens; 31 have one
 # for 128 tokens, and 128 rows of a sum and a score of 512 elements for each request.
 ENTRY = 448 + 64 * 2 + 8
 V4_TOKEN = (
     0.1 * ENTRY * 61 + ENTRY * 30 / 4 + ENTRY * 31 / 128 + (128 + 4) * 30 / 4
-    + 0.1 * 8 / 256 * (2 * 2 * (512 + 128) * 4) * 30
+    + 0.1 * 8 / 128 * (2 * 2 * (512 + 128) * 4) * 30
 )  # fmt: skip
 V4_REQUEST = 128 * 2 * 512 * 4 * 31
 
@@ -249,10 +249,20 @@ def test_deepseek_v4_keeps_compressed_entries_whatever_the_format_of_the_cache()
     assert short.sequence_units == 20
 
 
+def test_deepseek_v4_takes_of_a_token_what_sglang_prints():
+    """ "bytes_per_full_token=13735.04, ... c128_state_fixed=1.01 GB" of 0.5.15.post1 with
+    swa_full_tokens_ratio=0.15 and 512 requests over 8 groups of an MI355X each."""
+    asked = options(swa_full_tokens_ratio=0.15, max_running_requests=512)
+    part = share("deepseek-v4-pro", dp=8, ep=8)
+    made = sglang_layout(part, Load(1, 8192, 9216), asked)
+    assert made.unit_bytes / 256 == pytest.approx(13735.04, abs=0.005)
+    assert made.fixed_bytes / GIB == pytest.approx(1.01, abs=0.005)
+
+
 def test_while_tokens_are_drafted_deepseek_v4_keeps_twice_the_rows_and_a_layer_more():
     part = share("deepseek-v4-pro")
     made = sglang_layout(part, Load(1, 8192, 9216), options(speculative_num_draft_tokens=4))
-    rows = 0.1 * 8 / 256 * (2 * 2 * (512 + 128) * 4) * 30
+    rows = 0.1 * 8 / 128 * (2 * 2 * (512 + 128) * 4) * 30
     assert made.unit_bytes / 256 == pytest.approx((V4_TOKEN + rows) * 62 / 61)
     assert made.fixed_bytes == pytest.approx((48 + 3) * 2 * V4_REQUEST)
 

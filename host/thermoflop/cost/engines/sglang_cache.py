@@ -29,8 +29,9 @@ STATE_WIDTHS = {"float32": 4.0, "bfloat16": 2.0, "float16": 2.0}
 # An entry of DeepSeek V4: 8 bits an element but for those that are rotated, and 8 bytes of scales;
 # a key of its indexer: 8 bits, and a scale in fp32 for 128 of them.
 ENTRY_SCALES, INDEX_SCALES = 8.0, 4.0 / 128
-# What waits to be compressed is kept in fp32, sums and scores: in a ring of two windows in each
-# page where windows overlap, else of one for each request and two more.
+# What waits to be compressed is kept in fp32, sums and scores: where windows overlap in a ring of
+# two of them for so many tokens as a layer attends to at once, half a page (``swa_page_size``; pull
+# 30371 would have a page), else of one for each request and two more.
 WAITING_BYTES, WAITING_REQUESTS = 2 * 4.0, 3
 
 
@@ -112,7 +113,7 @@ def _compressed(share: Share, load: Load, options: Mapping[str, Any]) -> Layout:
         rows = (series * tokens) * (2 if drafts else 1)
         row = series * (float(mixer.head_dim) + index) * WAITING_BYTES
         if series > 1:
-            token += times * ratio * rows / page * row
+            token += times * ratio * rows / float(mixer.window) * row
         else:
             waiting += times * rows * row
     token *= 1 + 1 / layers if drafts else 1.0
