@@ -149,3 +149,28 @@ def test_several_stamps_in_a_row_that_are_too_high_cost_a_stretch_of_the_fit() -
     assert fit is not None
     assert fit.points == pytest.approx(1995, abs=2)
     assert abs(mono_of(fit, 250.0) - 350.0) <= fit.error_s < 0.005
+
+
+def fitted(slept_s: float = 0.0, speed: float = 1.0, held_s: float = 0.0) -> ClockFit:
+    """100 s of lines; halfway the host's clock stands for some time, or nobody reads for some."""
+    fitter = ClockFitter("3fa2c1")
+    for n in range(1000):
+        up_s = n / 10 * speed + (slept_s if n >= 500 else 0.0)
+        came_s = max(n / 10, 50.0 + held_s) if n >= 500 else n / 10
+        fitter.add(up_s, 1000.0 + came_s)
+    fit = fitter.fit()
+    assert fit is not None
+    return fit
+
+
+@pytest.mark.parametrize("slept_s", [5.0, 30.0, 600.0, 30_000.0])
+def test_the_clocks_of_a_host_that_slept_are_apart(slept_s: float) -> None:
+    """The board went on, and the host's monotonic clock stood: no line has both halves."""
+    assert fitted(slept_s=slept_s).is_apart
+
+
+def test_lines_that_come_late_and_boards_at_another_speed_are_not_apart() -> None:
+    """A recorder that was stopped for 20 s, and a simulated board at ten times the speed."""
+    assert not fitted().is_apart
+    assert not fitted(held_s=20.0).is_apart
+    assert not fitted(speed=10.0).is_apart

@@ -6,7 +6,7 @@ import pytest
 from kit.board_lines import introduction, sample_line
 from thermoflop.pico.track import Counters, Tracker
 from thermoflop.pico.wire import Sample, decode
-from thermoflop.report.summary import duration, losses, summarize, summary_lines
+from thermoflop.report.summary import _clock, duration, losses, summarize, summary_lines
 from thermoflop.runs.summary import Summarizer, Summary
 
 
@@ -108,3 +108,11 @@ def test_a_stamp_that_no_board_has_made_is_no_time(wrong_up_s: float) -> None:
     lines = [sample_line(n, up_s=n if n != 5 else wrong_up_s + 5) for n in range(11)]
     summary = figures(*lines)
     assert (summary.watched_s, summary.gap_s, summary.samples) == (8.0, 0.0, 11)
+
+
+def test_clocks_that_no_line_joins_have_no_speed() -> None:
+    """A machine that slept for ten minutes is not one seventh as fast as the board."""
+    clock = {"error_s": 58.3, "drift_ppm": 6e6, "apart": True}
+    assert "times the speed" not in _clock([clock])
+    assert "went apart" in _clock([clock])
+    assert "at 7 times the speed" in _clock([{"error_s": 0.003, "drift_ppm": 6e6}])

@@ -20,6 +20,8 @@ RESOLUTION_S = 0.001  # of up_s on the wire
 SLOPE_FROM_S = 30.0  # below this span jitter would pass for drift, so the rate is taken as 1
 CRYSTAL_PPM = 100.0  # generous for the board's crystal (30 ppm) and the host's together
 MIN_RATE = 1e-6  # no simulation runs a million times as fast as the wall clock
+NO_CRYSTAL_PPM = 10_000.0  # a crystal is off by 100 at most: a simulated board at another speed,
+APART = 0.05  # unless most stretches had a speed so far from the whole: one clock stood still
 NO_CRYSTAL_S = 0.05  # a miss that no jitter explains: a simulated board at another speed
 
 MAX_BEHIND = 64  # what a buffer kept of before comes first, and is less
@@ -45,11 +47,19 @@ class ClockFit:
     error_s: float
     span_s: float
     points: int
+    usual_rate: float = 1.0  # of most stretches
 
     @property
     def drift_ppm(self) -> float:
         """By how many microseconds a second the board's clock runs fast."""
         return (1.0 / self.rate - 1.0) * 1e6
+
+    @property
+    def is_apart(self) -> bool:
+        """Whether no line converts one clock to the other: this machine slept, or the board was
+        stopped. Lines that come late leave the speed as it is."""
+        is_other = abs(self.rate - self.usual_rate) > APART * self.usual_rate
+        return abs(self.drift_ppm) > NO_CRYSTAL_PPM and is_other
 
     def to_json(self) -> dict[str, object]:
         """The fit as it stands in ``run.json``."""
@@ -60,6 +70,7 @@ class ClockFit:
             "error_s": round(self.error_s, 6),
             "span_s": round(self.span_s, 3),
             "points": self.points,
+            **({"apart": True} if self.is_apart else {}),
         }
 
 
@@ -67,6 +78,14 @@ class ClockFit:
 class _Bin:
     hull: list[Point]
     points: int
+    first: Point
+    last: Point
+
+    @property
+    def rate(self) -> float | None:
+        """Host's seconds to one of the board's in this stretch; None of too little."""
+        up_s = self.last[0] - self.first[0]
+        return (self.last[1] - self.first[1]) / up_s if self.points >= _FULL_BIN and up_s else None
 
 
 class ClockFitter:
@@ -128,7 +147,8 @@ class ClockFitter:
             index = int((up_s - self._start_s) / self._bin_s)
         slot = self._bins.get(index)
         if slot is None:
-            slot = self._bins[index] = _Bin([], 0)
+            slot = self._bins[index] = _Bin([], 0, (up_s, mono_s), (up_s, mono_s))
+        slot.last = (up_s, mono_s)
         _push(slot.hull, (up_s, mono_s))
         if len(slot.hull) > _MAX_BIN_POINTS:
             _thin(slot.hull)
@@ -158,7 +178,13 @@ class ClockFitter:
             error_s=RESOLUTION_S + miss_s,
             span_s=span_s,
             points=self._points,
+            usual_rate=self._usual_rate(rate),
         )
+
+    def _usual_rate(self, rate: float) -> float:
+        """The median of the stretches; that of the whole where none says anything."""
+        known = sorted(each for slot in self._bins.values() if (each := slot.rate) is not None)
+        return known[len(known) // 2] if known else rate
 
     def _line(self, hull: list[Point], span_s: float) -> tuple[float, float, float]:
         """Offset, rate, and by how much the line misses the worst stretch, in seconds."""
@@ -188,7 +214,8 @@ class ClockFitter:
         merged: dict[int, _Bin] = {}
         for index in sorted(self._bins):
             slot = self._bins[index]
-            into = merged.setdefault(index // 2, _Bin([], 0))
+            into = merged.setdefault(index // 2, _Bin([], 0, slot.first, slot.last))
+            into.last = slot.last
             into.points += slot.points
             for point in slot.hull:
                 _push(into.hull, point)

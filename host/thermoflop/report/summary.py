@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from thermoflop.pico.clock import NO_CRYSTAL_PPM
 from thermoflop.pico.settings import merge_settings
 from thermoflop.pico.track import BoardLine
 from thermoflop.pico.wire import Sample, Settings
 from thermoflop.report.messages import describe_bad_line, switches
 from thermoflop.runs.folder.records import Record
 from thermoflop.runs.summary import Summarizer, Summary
-
-_NO_CRYSTAL_PPM = 10_000  # crystals are off by 100 ppm at most: this is a simulated board's speed
 
 
 def summarize(items: Iterable[Record]) -> Summary:
@@ -106,9 +105,11 @@ def _clock(clocks: list[dict[str, Any]]) -> str:
     if not clocks:
         return ""
     worst = max(clocks, key=lambda clock: float(clock["error_s"]))
+    if any(clock.get("apart") for clock in clocks):
+        return "the board's and this machine's went apart, as when a machine sleeps"
     text = f"board's time is known to within {1000 * worst['error_s']:.1f} ms"
     drift_ppm = float(worst["drift_ppm"])
-    if abs(drift_ppm) > _NO_CRYSTAL_PPM:
+    if abs(drift_ppm) > NO_CRYSTAL_PPM:
         text += f", at {1 + drift_ppm / 1e6:.3g} times the speed of this machine's"
     elif drift_ppm:
         text += f", its clock {abs(drift_ppm):.0f} ppm {'fast' if drift_ppm > 0 else 'slow'}"

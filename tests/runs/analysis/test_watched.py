@@ -149,3 +149,17 @@ def test_values_of_a_part_of_the_time_are_not_called_too_few(tmp_path: Path) -> 
     text = "\n".join(side_by_side.lines(both))
     assert "values are of a part of the time: record -n 5 would tell" in text
     assert "are too few" not in text
+
+
+def test_samples_of_a_board_stand_where_they_came_after_a_machine_has_slept(tmp_path: Path) -> None:
+    """It slept at 10 s for ten minutes of the board's clock: 40 °C are of the first phase alone."""
+    samples = [
+        board_sample(n / 10, n + 6000 * (n >= 100), up_s=n / 10 + 600 * (n >= 100),
+                     temp_c=40.0 if n < 100 else 30.0)
+        for n in range(200)
+    ]  # fmt: skip
+    marks = [mark(0, "before"), mark(10, "after")]
+    analysis = analyze(write(tmp_path, [*trial(0, 19.9), *marks, *samples]))
+    assert [phase.max_board_c for phase in analysis.phases] == [40.0, 30.0]
+    assert analysis.to_json()["clock_error_s"] is None
+    assert any("went apart, as when a machine sleeps" in said for said in analysis.warnings)

@@ -228,6 +228,12 @@ def _warnings(data: RunData, spans: list[ThrottleSpan]) -> list[str]:
     for (ev, source), n in sorted(seen.items(), key=lambda each: list(names).index(each[0][0])):
         what = names[ev].replace("the board", f"the {source}")
         warnings.append(f"{what} {n} time{'s' if n > 1 else ''} during the run")
+    warnings += [
+        f"the clocks of the {board.name} and of this machine went apart, as when a machine sleeps: "
+        "its samples stand where they came"
+        for board in data.boards.values()
+        if board.is_apart
+    ]
     missing = inside(data.run, "predictions", "shortfall_bytes")
     if is_number(missing) and missing > 0:
         warnings.append(

@@ -47,6 +47,7 @@ class BoardColumns:
     on_c: float | None
     off_c: float | None
     name: str = "board"
+    is_apart: bool = False  # its clock and the host's are no line: samples stand where they came
 
     def to_json(self) -> dict[str, Any]:
         """Its figures beside those of its temperature."""
@@ -176,7 +177,8 @@ def _board(rows: BoardRows, start_s: float, name: str) -> BoardColumns | None:
 
     if not rows.up_s:
         return None
-    fits = {boot: fit for boot, f in rows.fitters.items() if (fit := f.fit()) is not None}
+    known = {boot: fit for boot, f in rows.fitters.items() if (fit := f.fit()) is not None}
+    fits = {boot: fit for boot, fit in known.items() if not fit.is_apart}
     longest = max(fits.values(), key=lambda fit: fit.span_s, default=None)
     return BoardColumns(
         t_s=np.maximum.accumulate(rows.t_s(fits) - start_s),
@@ -189,6 +191,7 @@ def _board(rows: BoardRows, start_s: float, name: str) -> BoardColumns | None:
         on_c=finite(rows.settings.get("on_c")),
         off_c=finite(rows.settings.get("off_c")),
         name=name,
+        is_apart=len(fits) < len(known),
     )
 
 
