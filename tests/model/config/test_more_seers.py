@@ -1,4 +1,4 @@
-"""Models that see or mark, as their classes are built: transformers 5.24.0, on torch's meta device.
+"""More models as their classes are built: transformers 5.24.0, on torch's meta device.
 
 FLOPs are those that torch's FlopCounterMode counts for one image, with eager attention.
 """
@@ -53,6 +53,84 @@ BUILT: list[tuple[str, str, dict[str, Any], int]] = [
     ("openai_privacy_filter", "OpenAIPrivacyFilterModel", {}, 1_399_465_712),
     ("openai_privacy_filter", "OpenAIPrivacyFilterForTokenClassification",
      {"num_labels": 33}, 1_399_486_865),
+    ("data2vec-audio", "Data2VecAudioForCTC", {}, 93_188_896),
+    ("data2vec-audio", "Data2VecAudioForCTC", {"mask_time_prob": 0.0}, 93_188_128),
+    ("data2vec-audio", "Data2VecAudioModel",
+     {"hidden_size": 1024, "num_attention_heads": 16, "num_hidden_layers": 24,
+      "intermediate_size": 4096, "conv_bias": True}, 313_280_000),
+    ("data2vec-audio", "Data2VecAudioForAudioFrameClassification",
+     {"num_conv_pos_embeddings": 3, "conv_pos_kernel_size": 8}, 90_546_946),
+    ("omniasr_ctc", "OmniASRForCTC", {}, 325_982_768),
+    ("omniasr_ctc", "OmniASRCTCModel", {}, 315_437_568),
+    ("omniasr_ctc", "OmniASRForCTC",
+     {"audio_config": {"model_type": "omniasr_audio", "hidden_size": 1280,
+                       "num_attention_heads": 16, "num_hidden_layers": 48,
+                       "intermediate_size": 5120}}, 975_674_928),
+    ("chinese_clip", "ChineseCLIPModel", {}, 197_134_081),
+    ("chinese_clip", "ChineseCLIPModel",
+     {"text_config": {"hidden_size": 1024, "num_hidden_layers": 24, "num_attention_heads": 16,
+                      "intermediate_size": 4096, "vocab_size": 21_128},
+      "vision_config": {"hidden_size": 1280, "num_hidden_layers": 32, "num_attention_heads": 16,
+                        "intermediate_size": 5120, "patch_size": 14},
+      "projection_dim": 1024}, 957_598_209),
+    ("chinese_clip_text_model", "ChineseCLIPTextModel", {}, 109_482_240),
+    ("chinese_clip_vision_model", "ChineseCLIPVisionModel", {}, 87_456_000),
+    ("audio-spectrogram-transformer", "ASTForAudioClassification", {}, 86_190_338),
+    ("audio-spectrogram-transformer", "ASTModel",
+     {"frequency_stride": 16, "time_stride": 12, "max_length": 128, "qkv_bias": False},
+     85_290_240),
+    ("visual_bert", "VisualBertForPreTraining", {"visual_embedding_dim": 2048}, 112_074_812),
+    ("visual_bert", "VisualBertModel", {}, 110_270_976),
+    ("imagegpt", "ImageGPTForCausalImageModeling", {}, 76_682_240),
+    ("imagegpt", "ImageGPTForCausalImageModeling",
+     {"n_embd": 1536, "n_layer": 48, "n_head": 16}, 1_362_914_304),
+    ("imagegpt", "ImageGPTModel", {"n_inner": 1000}, 50_639_296),
+    ("embedding_gemma2", "EmbeddingGemma2Model", {}, 271_002_624),
+    ("embedding_gemma2", "EmbeddingGemma2Model",
+     {"text_config": {"model_type": "embedding_gemma2_text", "num_hidden_layers": 14},
+      "vision_config": {"model_type": "gemma4_vision"},
+      "audio_config": {"model_type": "gemma4_audio"}}, 688_241_440),
+    ("embedding_gemma2", "EmbeddingGemma2Model",
+     {"vision_config": {"model_type": "gemma4_vision", "num_hidden_layers": 8}}, 363_237_376),
+    ("embedding_gemma2_text", "EmbeddingGemma2TextModel",
+     {"attention_bias": True, "embedding_dim": 512}, 270_937_088),
+    ("timesfm", "TimesFmModelForPrediction", {"num_hidden_layers": 20}, 203_568_960),
+    ("timesfm", "TimesFmModelForPrediction",
+     {"head_dim": 64, "num_attention_heads": 12, "intermediate_size": 2000,
+      "quantiles": [0.1, 0.5]}, 459_747_008),
+    ("timesfm", "TimesFmModel", {}, 493_909_920),
+    ("timesfm2_5", "TimesFm2_5ModelForPrediction",
+     {"use_bias": True, "attention_bias": True}, 231_442_880),
+    ("timesfm2_5", "TimesFm2_5ModelForPrediction",
+     {"num_key_value_heads": 4, "horizon_length": 64}, 180_498_880),
+    ("timesfm2_5", "TimesFm2_5Model", {}, 198_521_280),
+    ("videomae", "VideoMAEModel", {}, 86_225_664),
+    ("videomae", "VideoMAEModel", {"use_mean_pooling": False}, 86_227_200),
+    ("videomae", "VideoMAEForPreTraining", {}, 94_209_408),
+    (
+        "videomae",
+        "VideoMAEForPreTraining",
+        {
+            "qv_bias": False,
+            "hidden_size": 384,
+            "num_attention_heads": 6,
+            "intermediate_size": 1536,
+        },
+        29_703_168,
+    ),
+    ("videomae", "VideoMAEForVideoClassification", {"use_mean_pooling": False}, 86_228_738),
+    ("vivit", "VivitModel", {}, 89_236_992),
+    ("vivit", "VivitModel", {"num_frames": 16, "tubelet_size": [4, 16, 16]}, 88_610_304),
+    ("vivit", "VivitModel", {"qkv_bias": False, "pooler_output_size": 100}, 88_695_652),
+    ("vivit", "VivitForVideoClassification", {}, 88_647_938),
+    ("tipsv2", "Tipsv2Model", {}, 195_948_289),
+    ("tipsv2_vision_model", "Tipsv2VisionModel", {}, 86_316_288),
+    (
+        "tipsv2_vision_model",
+        "Tipsv2VisionModel",
+        {"use_swiglu_ffn": True, "num_register_tokens": 4},
+        86_330_880,
+    ),
 ]  # fmt: skip
 
 
@@ -68,6 +146,11 @@ SEEN = [
     ("aimv2_vision_model", "Aimv2VisionModel", {}, 165_667_667_968),
     ("vit_mae", "ViTMAEModel", {}, 35_126_120_448),
     ("metaclip_2_vision_model", "MetaClip2VisionModel", {}, 8_816_836_608),
+    ("videomae", "VideoMAEForVideoClassification", {}, 360_689_175_552),
+    ("vivit", "VivitForVideoClassification", {}, 903_048_895_488),
+    ("vivit", "VivitModel", {"num_frames": 16}, 360_975_863_808),
+    ("audio-spectrogram-transformer", "ASTForAudioClassification", {}, 261_027_941_376),
+    ("tipsv2_vision_model", "Tipsv2VisionModel", {}, 214_016_606_208),
 ]
 
 
@@ -91,7 +174,7 @@ def test_what_rebuilds_hidden_patches_does_no_work() -> None:
 def test_a_marker_of_private_words_attends_both_ways_within_its_window() -> None:
     (stack,) = read_model({"model_type": "openai_privacy_filter"}).description.stacks
     assert not stack.causal
-    assert {run.layer.mixer.window for run in stack.runs} == {128}
+    assert {run.layer.mixer.window for run in stack.runs} == {129}  # 128 to each side
 
 
 def test_numbers_as_tokens_are_read_by_a_t5() -> None:
@@ -103,3 +186,54 @@ def test_numbers_as_tokens_are_read_by_a_t5() -> None:
     assert whole.params == read_model(plain).params
     with pytest.raises(InputError, match="head is not understood"):
         read_model({**keys, "architectures": ["ChronosBoltModelForForecasting"]})
+
+
+def test_as_many_flops_of_two_seconds_of_sound_as_torch_dispatches() -> None:
+    model = read_model({"model_type": "data2vec-audio"})
+    assert model.encode(32_000).flops == 27_763_394_560
+
+
+@pytest.mark.parametrize(
+    ("keys", "said"),
+    [
+        ({"model_type": "vivit", "tubelet_size": [2, 16]}, "three whole numbers"),
+        ({"model_type": "vivit", "num_frames": 1}, "larger than the clip"),
+        ({"model_type": "videomae", "patch_size": 300}, "larger than the clip"),
+    ],
+)
+def test_a_clip_has_patches(keys: dict[str, Any], said: str) -> None:
+    with pytest.raises(InputError, match=said):
+        read_model(keys)
+
+
+def test_windows_to_both_sides_and_wider_heads_of_an_embedder() -> None:
+    """EmbeddingGemma 2: 512 tokens to each side; every sixth layer meets all, with heads of 512."""
+    (stack,) = read_model({"model_type": "embedding_gemma2_text"}).description.stacks
+    assert not stack.causal
+    found = {(run.layer.mixer.window, run.layer.mixer.head_dim, run.layer.mixer.kv_heads, run.times)
+             for run in stack.runs}  # fmt: skip
+    assert found == {(513, 256, 2, 20), (None, 512, 1, 4)}
+
+
+def test_patches_of_a_spectrogram_overlap() -> None:
+    """16 of 128 by 16 of 1024, ten apart: 12 x 101, and two tokens before them."""
+    model = read_model({"model_type": "audio-spectrogram-transformer"})
+    (stack,) = model.description.stacks
+    assert (stack.patches, stack.positions) == (1212, 1214)
+    with pytest.raises(InputError, match="larger than the spectrogram"):
+        read_model({"model_type": "audio-spectrogram-transformer", "max_length": 9})
+
+
+def test_regions_of_an_image_cost_a_text_nothing() -> None:
+    bert, seeing = (
+        read_model({"model_type": name, "architectures": ["Model"]})
+        for name in ("bert", "visual_bert")
+    )
+    assert seeing.params > bert.params
+    assert seeing.encode(64).flops == bert.encode(64).flops
+
+
+def test_quantiles_are_a_list_of_numbers() -> None:
+    for wrong in (0.5, [0.1] * 2000):
+        with pytest.raises(InputError, match="no list of numbers"):
+            read_model({"model_type": "timesfm", "quantiles": wrong})

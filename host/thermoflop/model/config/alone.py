@@ -159,6 +159,38 @@ def read_clip(config: Config) -> Description:
     )
 
 
+def read_chinese_clip(config: Config) -> Description:
+    """CLIP whose text tower is a BERT without its pooler."""
+    from thermoflop.model.config.encoder import read_encoder
+
+    built(config, "ChineseCLIPModel", ("bare",))
+    text = _section(config, "text_config", "chinese_clip_text_model")
+    image = _section(config, "vision_config", "chinese_clip_vision_model")
+    width, (stack,) = config["projection_dim"], read_encoder(text).stacks
+    tail = _projection("text_projection", text["hidden_size"], width)
+    return Description(
+        (replace(stack, tail=tail), _clip_image(image, width)),
+        extras=(Placed(Vector("logit_scale", "other", 1), "none"),),
+        needs_images=True,
+        contrast=width,
+    )
+
+
+def read_tips(config: Config) -> Description:
+    """TIPSv2: a text and an image tower of one width, compared as they are."""
+    from thermoflop.model.config.encoder import read_encoder
+
+    built(config, "Tipsv2Model", ("bare",))
+    text = _section(config, "text_config", "tipsv2_text_model")
+    image = _section(config, "vision_config", "tipsv2_vision_model")
+    seeing = _seeing(image, Traits(image, DEFAULTS), "image half", config)
+    kept = (*seeing.extras, Placed(Vector("temperature", "other", 1), "none"))
+    stacks = (*read_encoder(text).stacks, *seeing.stacks)
+    return replace(
+        seeing, stacks=stacks, extras=kept, contrast=image["hidden_size"], contrast_group="other"
+    )
+
+
 def read_clip_text(config: Config) -> Description:
     """CLIP's text tower alone, projected or not."""
     return _text_half(config, built(config, "CLIPTextModel", _TEXT))

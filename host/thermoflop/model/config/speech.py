@@ -12,6 +12,7 @@ from thermoflop.model.architecture.parts import Convolution, Linear, Table, Vect
 from thermoflop.model.config.architectures import built, label_count
 from thermoflop.model.config.blocks import biased_layer, classifier, layer_norm
 from thermoflop.model.config.keys import Config, is_count
+from thermoflop.model.config.readers import read_sections
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,30 +26,45 @@ MOST_CONVOLUTIONS = 100
 
 def read_speech(config: Config) -> Description:
     """Convolutions over samples, a convolution for positions, post-norm or pre-norm layers."""
+    kind = built(config, config.family.traits.get("class", "ForCTC"), KINDS)
+    stack = speech_stack(config, _scores(config, kind))
+    extras = []
+    masks = config.family.traits.get("masks", True)  # a token stands for what is masked
+    if masks and (config.get("mask_time_prob", True) or config.get("mask_feature_prob")):
+        extras.append(Placed(Vector("masked_spec_embed", "other", stack.hidden), "none"))
+    if kind == "sequence" and config["use_weighted_layer_sum"]:
+        weights = Vector("layer_weights", "other", config["num_hidden_layers"] + 1)
+        extras.append(Placed(weights, "none"))
+    return Description((stack,), tuple(extras))
+
+
+def read_omni_characters(config: Config) -> Description:
+    """OmniASR: an encoder of its own section, and characters at every position."""
+    kind = built(config, "OmniASRForCTC", ("bare", "characters"))
+    encoder = read_sections(config)["audio_config"]
+    head = lm_head(encoder["hidden_size"], config["vocab_size"], tied=False, bias=True)
+    tail = (Placed(head),) if kind == "characters" else ()
+    return Description((speech_stack(encoder, tail),))
+
+
+def speech_stack(config: Config, tail: tuple[Placed, ...]) -> Stack:
+    """The convolutions and layers."""
     keys = ("hidden_size", "num_attention_heads", "intermediate_size", "hidden_act")
     hidden, *sizes = (config[key] for key in keys)
     others, front = _gates(config)
     layer = biased_layer(hidden, *sizes, norms=("attention_norm", "output_norm"))
-    kind = built(config, "ForCTC", KINDS)
-    stack = Stack(
+    return Stack(
         "decoder",
         hidden,
         (Run(replace(layer, **others), config["num_hidden_layers"]),),
         front=(*_features(config), *_positions(config), *front),
-        tail=_scores(config, kind),
+        tail=tail,
         causal=False,
         windows=tuple(
             (taps, stride)
             for taps, stride in zip(config["conv_kernel"], config["conv_stride"], strict=True)
         ),
     )
-    extras = []
-    if config.get("mask_time_prob", True) or config.get("mask_feature_prob"):
-        extras.append(Placed(Vector("masked_spec_embed", "other", hidden), "none"))
-    if kind == "sequence" and config["use_weighted_layer_sum"]:
-        weights = Vector("layer_weights", "other", config["num_hidden_layers"] + 1)
-        extras.append(Placed(weights, "none"))
-    return Description((stack,), tuple(extras))
 
 
 def _gates(config: Config) -> tuple[dict[str, Any], tuple[Placed, ...]]:
@@ -76,7 +92,7 @@ def _sizes(config: Config) -> tuple[list[int], list[int]]:
 def _features(config: Config) -> tuple[Placed, ...]:
     """The convolutions, each with a norm or the first one alone, and the map to the hidden size."""
     widths, taps = _sizes(config)
-    kind, role, placed = config["feat_extract_norm"], "conv_frontend", []
+    kind, role, placed = config.get("feat_extract_norm", "layer"), "conv_frontend", []
     if kind not in ("group", "layer"):
         raise InputError(f"feat_extract_norm is {quote_value(kind)}: expected group or layer")
     inputs = 1
@@ -98,13 +114,16 @@ def _positions(config: Config) -> tuple[Placed, ...]:
     groups, role = config["num_conv_pos_embedding_groups"], "pos_conv"
     if hidden % groups:
         raise InputError(f"a hidden size of {hidden} does not divide into {groups} groups")
+    several = config.get("conv_pos_kernel_size")  # data2vec: so many of them, one behind another
+    times, taps = (taps, several) if several else (1, taps)
     convolution = Convolution(role, role, role, hidden // groups, hidden, taps, bias=True)
     # padded by half of an even kernel on both sides, there is one position more (and it is cut)
     rows = "token" if taps % 2 else "token and one"
     lengths = Placed(Vector("pos_conv lengths", role, taps), "none")
+    normed = config.family.traits.get("pos_normed", True)
     return (
-        Placed(convolution, rows),
-        lengths,
+        *(times * (Placed(convolution, rows),)),
+        *((lengths,) if normed else ()),
         Placed(layer_norm("embed_norm", hidden)),
     )
 

@@ -33,6 +33,7 @@ DEFAULTS: dict[str, Any] = {
     "patch": use("patch_size"),
     "patch_bias": True,
     "image": use("image_size"),  # pixels of a side, or None: an image keeps its size
+    "overlapping": None,  # function giving rows and columns of patches that overlap
     "merge": 1,  # patches of a side that one token for the text is made of
     "class_tokens": 0,
     "positions": "grid",  # rows of the table of positions; grid: as many as positions; 0: none
@@ -120,6 +121,9 @@ def sides(value: Any, key: str) -> tuple[int, int]:
 
 def patch_grid(traits: Traits) -> tuple[int, int]:
     """Rows and columns of patches; what is left over at the edge is cut (Dosovitskiy 2021)."""
+    if traits["overlapping"]:
+        rows, columns = traits["overlapping"]
+        return rows, columns
     patch = sides(traits["patch"], "patch_size")
     step = traits["merge"]
     if traits["image"] is None:

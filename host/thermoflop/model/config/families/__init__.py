@@ -45,9 +45,10 @@ MODULES = {
     " internlm2 llama_bidirec minicpm orion phi3small qwen xverse",
     "encoders": "albert bert camembert distilbert electra roberta xlm-roberta",
     "vision": "clip clip_text_model clip_vision_model deit siglip_vision_model swin swinv2 vit",
-    "more_seers": "aimv2_vision_model beit data2vec-vision metaclip_2 metaclip_2_text_model"
-    " metaclip_2_vision_model mlcd_vision_model pixio vit_mae",
-    "more_texts": "dpr openai_privacy_filter splinter",
+    "more_seers": "aimv2_vision_model audio-spectrogram-transformer beit chinese_clip"
+    " chinese_clip_text_model chinese_clip_vision_model data2vec-vision metaclip_2"
+    " metaclip_2_text_model metaclip_2_vision_model mlcd_vision_model pixio vit_mae",
+    "more_texts": "dpr imagegpt openai_privacy_filter splinter visual_bert",
     "towers": "gemma4_vision idefics3_vision internvl_vision kimi_k25_vision llama4_vision_model"
     " minimax_m3_vl_vision paddleocr_vl_vision pixtral siglip2_vision_model smolvlm_vision"
     " video_llama_3_vision",
@@ -116,8 +117,11 @@ MODULES = {
     "deberta": "deberta deberta-v2",
     "pairs": "encoder-decoder pix2struct pix2struct_text_model pix2struct_vision_model trocr"
     " vision-encoder-decoder",
-    "speech": "moonshine hubert parakeet_ctc parakeet_encoder parakeet_rnnt parakeet_tdt"
-    " unispeech unispeech-sat wav2vec2 wavlm",
+    "series": "timesfm timesfm2_5",
+    "videos": "tipsv2 tipsv2_vision_model videomae vivit",
+    "embedding_gemma": "embedding_gemma2 embedding_gemma2_text",
+    "speech": "data2vec-audio hubert moonshine omniasr_audio omniasr_ctc parakeet_ctc"
+    " parakeet_encoder parakeet_rnnt parakeet_tdt unispeech unispeech-sat wav2vec2 wavlm",
     "seers": "dinov2 dinov2_with_registers dinov3_vit ijepa siglip siglip2 siglip2_text_model"
     " siglip_text_model vit_msn",
     "t5gemma": "t5_gemma_module t5gemma",

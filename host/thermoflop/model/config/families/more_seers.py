@@ -7,10 +7,15 @@ from thermoflop.errors import InputError
 from thermoflop.model.architecture.description import Placed
 from thermoflop.model.architecture.parts import Linear, Part, Probe, Vector
 from thermoflop.model.config import decoder
-from thermoflop.model.config.architectures import class_name
-from thermoflop.model.config.families import towers, vision  # noqa: F401 - parents are there
+from thermoflop.model.config.architectures import class_name, label_count
+from thermoflop.model.config.blocks import classifier, layer_norm
+from thermoflop.model.config.families import (  # noqa: F401 - parents are there
+    encoders,
+    towers,
+    vision,
+)
 from thermoflop.model.config.families.seers import size
-from thermoflop.model.config.family import Key, at_least_zero, family, sizes, spaced, use
+from thermoflop.model.config.family import Key, at_least_zero, family, mapping, sizes, spaced, use
 from thermoflop.model.config.keys import is_factor
 from thermoflop.model.config.tower import ratio_of, sides
 
@@ -235,3 +240,59 @@ family(
 family("metaclip_2_text_model", "clip_text_model")
 family("metaclip_2_vision_model", "clip_vision_model")
 family("metaclip_2", "clip")
+family("chinese_clip_vision_model", "clip_vision_model")
+family(
+    "chinese_clip_text_model",
+    "bert",
+    traits={"pooler": ("bare",), "class": "Model", "classes": ("bare",)},
+)
+family(
+    "chinese_clip",
+    reader="alone.chinese_clip",
+    keys={"projection_dim": 512, "text_config": mapping(), "vision_config": mapping()},
+)
+
+
+def _overlapping(config: Config) -> tuple[int, int]:
+    """Patches over frequency and time, a stride from the next one."""
+    sizes = ((config["num_mel_bins"], "frequency_stride"), (config["max_length"], "time_stride"))
+    patch = config["patch_size"]
+    if min(size for size, _ in sizes) < patch:
+        raise InputError(f"a patch of {patch} is larger than the spectrogram")
+    rows, columns = ((size - patch) // config[stride] + 1 for size, stride in sizes)
+    return rows, columns
+
+
+def _labels(config: Config) -> tuple[Placed, ...]:
+    """A norm and a map of the mean of both first tokens, where sounds are told apart."""
+    if not class_name(config, "Model").endswith("ForAudioClassification"):
+        return ()
+    hidden = config["hidden_size"]
+    scores = classifier("classifier", hidden, label_count(config))
+    return Placed(layer_norm("classifier_norm", hidden), "sequence"), Placed(scores, "sequence")
+
+
+family(
+    "audio-spectrogram-transformer",
+    reader="alone",
+    keys={
+        **sizes(hidden=768, inner=3072, layers=12, heads=12, patch=16),
+        "hidden_act": "gelu",
+        "qkv_bias": True,
+        "frequency_stride": 10,
+        "time_stride": 10,
+        "max_length": 1024,
+        "num_mel_bins": 128,
+    },
+    traits={
+        "channels": 1,
+        "image": lambda config: [config["num_mel_bins"], config["max_length"]],
+        "overlapping": _overlapping,
+        "class_tokens": 2,
+        "post_norm": True,
+        "tail": _labels,
+        "classes": ("bare", "sounds"),
+        "note": "an image is a spectrogram of max_length frames",
+    },
+    ignored=("tie_word_embeddings",),
+)

@@ -4,13 +4,14 @@ classes of transformers 5.24."""
 from __future__ import annotations
 
 from thermoflop.model.architecture.description import Placed
+from thermoflop.model.architecture.parts import Linear, Table
 from thermoflop.model.config.blocks import classifier
 from thermoflop.model.config.families import (  # noqa: F401 - parents are there
     classic,
     encoders,
     mixtures,
 )
-from thermoflop.model.config.family import at_least_zero, family, sizes
+from thermoflop.model.config.family import at_least_zero, family, sizes, use
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -49,8 +50,58 @@ family(
     },
     traits={
         "kinds": lambda config: ["sliding"] * config["num_hidden_layers"],
+        # as far as this to both sides, and no further
+        "window": lambda config: config["sliding_window"] + 1,
         "causal": False,
         "class": "ForTokenClassification",
     },
     ignored=("swiglu_alpha",),
+)
+
+
+def _seen(config: Config) -> tuple[Placed, ...]:
+    """What VisualBERT makes of regions of an image, which a text alone has none of."""
+    hidden = config["hidden_size"]
+    where = ("embed_proj", "embed_proj")
+    regions = Linear("visual_projection", *where, config["visual_embedding_dim"], hidden, bias=True)
+    parts = (
+        Table("visual_types", "embed_type", config["type_vocab_size"], hidden),
+        Table("visual_positions", "embed_pos", config["max_position_embeddings"], hidden),
+        regions,
+    )
+    return tuple(Placed(part, "none") for part in parts)
+
+
+family(
+    "visual_bert",
+    "bert",
+    keys={"visual_embedding_dim": 512, "bypass_transformer": False},
+    traits={
+        "extra_tables": _seen,
+        "pooler": ("bare", "pre-training"),
+        "class": "Model",
+        "classes": ("bare", "pre-training"),
+        "note": "times are of text alone, without regions of images",
+    },
+    ignored=("special_visual_initialize",),
+)
+family(
+    "imagegpt",
+    "gpt2",
+    keys={
+        "vocab_size": 513,
+        "n_embd": 512,
+        "n_layer": 24,
+        "n_head": 8,
+        "n_positions": 1024,
+        "activation_function": "quick_gelu",
+        "tie_word_embeddings": False,
+    },
+    traits={
+        "norm_bias": False,
+        # a token more is read than is written: what starts an image
+        "embed_rows": use("vocab_size"),
+        "vocab": lambda config: config["vocab_size"] - 1,
+        "class": "ForCausalImageModeling",
+    },
 )

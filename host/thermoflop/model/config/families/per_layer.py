@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 
-def _own_input(config: Config) -> tuple[Placed, ...]:
+def own_input(config: Config) -> tuple[Placed, ...]:
     """What adds a layer's own input to the stream: gate, projection and norm."""
     hidden, width = config["hidden_size"], config["hidden_size_per_layer_input"]
     if width == 0:
@@ -73,14 +73,14 @@ def _gemma4_shapes(config: Config) -> Sequence[Mapping[str, Any]]:
     kinds = _gemma4_kinds(config)
     equal, wide = config["attention_k_eq_v"], config["use_double_wide_mlp"]
     key_heads = config["num_global_key_value_heads"] if equal else None
-    changed = _by_layer(config["per_layer_config"])
+    changed = by_layer(config["per_layer_config"])
     inner, shapes = config["intermediate_size"], []
     for index, (kind, reads) in enumerate(
         zip(kinds, reads_earlier_keys(config, kinds), strict=True)
     ):
         shape: dict[str, Any] = {}
         if changed is not None:
-            shape = _overrides(changed.get(index, {}))
+            shape = overrides(changed.get(index, {}))
         elif kind == "full":
             shape = {"head_dim": config["global_head_dim"]}
             shape |= {"kv_heads": key_heads} if key_heads is not None else {}
@@ -92,7 +92,7 @@ def _gemma4_shapes(config: Config) -> Sequence[Mapping[str, Any]]:
     return shapes
 
 
-def _by_layer(changed: Mapping[str, Any] | None) -> dict[int, Any] | None:
+def by_layer(changed: Mapping[str, Any] | None) -> dict[int, Any] | None:
     """``per_layer_config`` by the number of the layer, which may be padded with zeros ("05")."""
     if changed is None:
         return None
@@ -107,7 +107,7 @@ def _by_layer(changed: Mapping[str, Any] | None) -> dict[int, Any] | None:
 _OVERRIDDEN = {"head_dim": "head_dim", "num_key_value_heads": "kv_heads"}
 
 
-def _overrides(changed: Any) -> dict[str, Any]:
+def overrides(changed: Any) -> dict[str, Any]:
     """The traits of one layer in ``per_layer_config``, as transformers writes it."""
     values = changed.items() if isinstance(changed, dict) else [("?", changed)]
     for key, value in values:
@@ -175,7 +175,7 @@ family(
     },
     traits={
         "front": _own_inputs,
-        "others": _own_input,
+        "others": own_input,
         "experts": _gemma4_experts,
         "top_k": use("top_k_experts"),
         "beside_mlp": True,
@@ -207,7 +207,7 @@ def _gemma3n_others(config: Config) -> tuple[Placed, ...]:
         Placed(Linear("laurel_left", *laurel, hidden, rank)),
         Placed(Linear("laurel_right", *laurel, rank, hidden)),
         Placed(Norm("laurel_norm", hidden)),
-        *_own_input(config),
+        *own_input(config),
     )
 
 

@@ -47,6 +47,29 @@ family("wavlm", "wav2vec2", keys={"num_buckets": 320}, ignored=("max_bucket_dist
 _MASKS = ("mask_time_prob", "mask_feature_prob")
 family("unispeech", "wav2vec2", drop=_MASKS, ignored=("num_ctc_classes", "replace_prob"))
 family("unispeech-sat", "unispeech", ignored=("num_clusters",))
+# convolutions for positions one behind another, whose norms have no weights
+family(
+    "data2vec-audio",
+    "wav2vec2",
+    keys={"num_conv_pos_embeddings": 5, "conv_pos_kernel_size": 19},
+    traits={"pos_normed": False},
+    drop=("feat_extract_norm",),
+)
+family(
+    "omniasr_audio",
+    "wav2vec2",
+    keys={**sizes(hidden=1024, layers=24, heads=16, inner=4096), "conv_bias": True},
+    traits={"masks": False, "pos_normed": False, "class": "Model"},
+    drop=("vocab_size", "feat_extract_norm", *_MASKS, "use_weighted_layer_sum",
+          "classifier_proj_size"),
+)  # fmt: skip
+family(
+    "omniasr_ctc",
+    reader="speech.omni_characters",
+    keys={"vocab_size": 10288, "audio_config": mapping()},
+    traits={"sections": (Section("audio_config", "omniasr_audio"),)},
+    ignored=("ctc_loss_reduction", "ctc_zero_infinity"),
+)
 family(
     "moonshine",
     reader="moonshine",
