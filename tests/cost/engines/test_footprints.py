@@ -11,10 +11,10 @@ from thermoflop.cost.engines.footprint import (
     Load,
     _captured,
     _from,
-    _sglang_sizes,
     experts_bytes,
     forward_bytes,
     sglang_share,
+    sglang_sizes,
     visible_bytes,
 )
 from thermoflop.cost.hardware.precision import choose_precision
@@ -78,10 +78,10 @@ def test_a_table_by_version_holds_from_its_first_on(version, value):
 def test_sglang_reads_chunks_and_captures_graphs_by_the_memory(mib, chunk, alone, group):
     device = replace(DEVICE, memory_bytes=mib * MIB)
     options = {"cuda_graph_max_bs": None, "chunked_prefill_size": None}
-    assert _sglang_sizes(device, 3, options) == (chunk, alone)
-    assert _sglang_sizes(device, 4, options) == (chunk, group)
+    assert sglang_sizes(device, 3, options) == (chunk, alone)
+    assert sglang_sizes(device, 4, options) == (chunk, group)
     asked = {"cuda_graph_max_bs": 7, "chunked_prefill_size": 99}
-    assert _sglang_sizes(device, 1, asked) == (99, 7)
+    assert sglang_sizes(device, 1, asked) == (99, 7)
 
 
 @pytest.mark.parametrize(

@@ -50,7 +50,7 @@ def unit(engine, layout, dtype="bf16", kv_dtype=None, shape="fixed", model=MODEL
         ("sglang", Layout(2, 2, 2, 2), {"kv_dtype": "fp8"},
          ("python -m sglang.launch_server --model-path someone/made-up --tp-size 4 --pp-size 2 "
          "--dp-size 2 --enable-dp-attention --ep-size 2 --max-running-requests 16 "
-         "--chunked-prefill-size 4096 --context-length 1024 --kv-cache-dtype fp8_e4m3")),
+         "--chunked-prefill-size 8192 --context-length 1024 --kv-cache-dtype fp8_e4m3")),
         ("sglang", Layout(), {},
          ("python -m sglang.launch_server --model-path someone/made-up --tp-size 1 "
          "--max-running-requests 8 --chunked-prefill-size 4096 --context-length 1024")),

@@ -6,11 +6,17 @@ from __future__ import annotations
 import pytest
 import thermoflop as tf
 from thermoflop.cli import main
-from thermoflop.cost.engines.at_once import TOKENS_AT_ONCE, lowered, tokens_asked
+from thermoflop.cost.engines.at_once import (
+    TOKENS_AT_ONCE,
+    lowered,
+    tokens_apart,
+    tokens_asked,
+)
 from thermoflop.cost.engines.budget import engine_memory
 from thermoflop.cost.engines.options import OPTIONS, option_defaults
 from thermoflop.cost.plan.launch import GIVEN, given_flags
 from thermoflop.cost.serving.result import serving_json, serving_text
+from thermoflop.cost.work.share import Layout
 from thermoflop.errors import UsageError
 
 MODEL, SIZES = "llama-3-8b", {"prompt": 4096, "generate": 1024}
@@ -114,6 +120,38 @@ def test_tokens_of_a_step_are_an_option_of_each_engine(engine):
     assert tokens_asked(None, {name: 3000}) is None
     with pytest.raises(UsageError, match=f"{name}=15 makes no sense: expected 16 to 1,048,576"):
         tokens_asked(options(engine), {name: 15})
+
+
+@pytest.mark.parametrize(
+    ("device", "layout", "asked", "tokens"),
+    [
+        # 16,384 tokens on cards beyond 160 GiB, 8,192 below, over 8 replicas of one server
+        ("b200", Layout(dp=8, ep=8), None, 2048), ("h200", Layout(dp=8, ep=8), None, 1024),
+        ("h200", Layout(dp=8, ep=8), 65536, 8192), ("h200", Layout(dp=8, ep=8), 64, 16),
+        # replicas that share nothing are servers of their own
+        ("b200", Layout(dp=8), None, None), ("b200", Layout(tp=8, ep=8), 4096, 4096),
+    ],
+)  # fmt: skip
+def test_sglang_divides_the_tokens_of_a_pass_by_replicas_whose_attention_is_apart(
+    device, layout, asked, tokens
+):
+    given = {} if asked is None else {"chunked_prefill_size": asked}
+    engine = engine_memory("sglang", tf.find_device(device), given)[0]
+    found, said = tokens_apart(engine, asked, layout)
+    assert found == tokens
+    apart = layout.ep > layout.tp
+    assert (f", of {tokens or 0:,} tokens a replica" in said) is apart
+    assert tokens_apart(options("vllm"), asked, layout) == (asked, "")
+    assert tokens_apart(None, asked, layout) == (asked, "")
+
+
+def test_a_server_says_how_many_tokens_of_a_pass_each_replica_has():
+    apart = {"model": "qwen3-30b-a3b", "profile": "sglang", "dp": 4, "ep": 4, "users": 64}
+    found = served(**apart)
+    assert found.budget == 8192 / 4
+    assert "of 2,048 tokens a replica (chunked_prefill_size=8192 over 4)" in found.policy
+    assert served(**apart, budget=4096).budget == 4096
+    assert "a replica" not in served(**apart, budget=4096).policy
 
 
 def test_tokens_of_a_step_go_by_the_short_name_too():

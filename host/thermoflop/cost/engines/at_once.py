@@ -7,9 +7,9 @@ from typing import Any
 
 from thermoflop.base.plain import checked_within
 from thermoflop.cost.engines.budget import EngineMemory
-from thermoflop.cost.engines.footprint import placement_of
+from thermoflop.cost.engines.footprint import placement_of, sglang_sizes
 from thermoflop.cost.engines.options import given_options
-from thermoflop.cost.work.share import Share
+from thermoflop.cost.work.share import Layout, Share
 from thermoflop.errors import UsageError
 
 # What engines call the tokens that a step, or a pass of prompts, has at most, and how many are
@@ -34,6 +34,20 @@ def tokens_asked(engine: EngineMemory | None, given: Mapping[str, Any] | None) -
     expected = f"{FEWEST_TOKENS} to {MOST_TOKENS:,} tokens of a step"
     checked_within(name, asked, FEWEST_TOKENS, MOST_TOKENS, expected)
     return asked
+
+
+def tokens_apart(
+    engine: EngineMemory | None, asked: int | None, layout: Layout
+) -> tuple[int | None, str]:
+    """Tokens of a pass of one replica, and a clause on them where attention is apart: SGLang
+    divides those that were asked for, or its own, by the replicas (``_handle_data_parallelism`` of
+    server_args.py, "to avoid MoE kernel issues", 0.5.15)."""
+    divided = layout.dp > 1 and layout.ep > layout.tp
+    if engine is None or engine.engine != "sglang" or not divided:
+        return asked, ""
+    whole = asked or sglang_sizes(engine.device, layout.tp, engine.options)[0]
+    each = max(FEWEST_TOKENS, whole // layout.dp)
+    return each, f", of {each:,} tokens a replica (chunked_prefill_size={whole} over {layout.dp})"
 
 
 def check_on_device(engine: EngineMemory | None, share: Share) -> None:

@@ -14,7 +14,7 @@ from thermoflop.base.record import record
 from thermoflop.cost.engines.graphs import compute_buffer, hidden_of, vocabulary_of
 from thermoflop.cost.engines.options import version_numbers
 from thermoflop.cost.engines.placement import Placement, place
-from thermoflop.cost.engines.sglang_choices import limit_of, settled
+from thermoflop.cost.engines.sglang_choices import apart, limit_of, settled
 from thermoflop.cost.hardware.device import Device, is_its_hosts
 from thermoflop.cost.memory import kv_bytes, weight_bytes
 from thermoflop.cost.work.share import Share
@@ -258,14 +258,14 @@ def sglang_share(device: Device, tp: int, pp: int, options: Mapping[str, Any]) -
     """SGLang's ``mem_fraction_static`` where none is given."""
     memory = device.memory_bytes / MIB
     constant, token, sequence, eight, least = SGLANG_RESERVE
-    chunk, graphs = _sglang_sizes(device, tp, options)
+    chunk, graphs = sglang_sizes(device, tp, options)
     reserved = constant + token * max(chunk, 2048) + sequence * graphs + tp * pp / 8 * eight
     if memory > 60 * 1024:
         reserved = max(reserved, least)
     return float(round((memory - reserved) / memory, 3))
 
 
-def _sglang_sizes(device: Device, tp: int, options: Mapping[str, Any]) -> tuple[int, int]:
+def sglang_sizes(device: Device, tp: int, options: Mapping[str, Any]) -> tuple[int, int]:
     """Tokens of a chunk, and sequences of the largest graph."""
     memory = device.memory_bytes / MIB
     chunk, alone, group = next(sizes[1:] for sizes in SGLANG_SIZES if memory < sizes[0])
@@ -281,10 +281,11 @@ def _sglang(share: Share, device: Device, options: Mapping[str, Any], _load: Loa
     free = visible_bytes(device) - _contexts(share, device)
     if plan.tp > 1 and device.link_bytes_s:
         free -= GROUP_CONTEXT_BYTES  # all-reduce buffers: 2.0 GB with init (sglang 11716)
-    tokens = options["chunked_prefill_size"] or 2048
+    groups = apart(share)  # which chunks are divided by
+    tokens = (options["chunked_prefill_size"] or 2048 * groups) // groups
     work = forward_bytes(share, tokens) + experts_bytes(share, tokens)
     rest = min(work, free * (1 - part))
-    graphs = SGLANG_RESERVE[2] * _sglang_sizes(device, plan.tp, options)[1]
+    graphs = SGLANG_RESERVE[2] * sglang_sizes(device, plan.tp, options)[1]
     outside = visible_bytes(device) - free + work - rest + (SGLANG_RESERVE[0] + graphs) * MIB
     most, name = limit_of(share, options)
     return Footprint(

@@ -169,8 +169,9 @@ def _sglang(unit: Unit, model: str, slots: int) -> list[str]:
     parts += ["--pp-size", str(layout.pp)] if layout.pp > 1 else []
     parts += ["--dp-size", str(layout.dp), "--enable-dp-attention"] if layout.dp > 1 else []
     parts += ["--ep-size", str(layout.ep)] if layout.ep > 1 else []
+    # the server divides both by its replicas
     parts += ["--max-running-requests", str(slots * layout.dp)]
-    parts += ["--chunked-prefill-size", str(unit.policy.budget)]
+    parts += ["--chunked-prefill-size", str(unit.policy.budget * layout.dp)]
     parts += ["--context-length", str(_context(unit)), *_quantized(unit)]
     return parts + (
         ["--kv-cache-dtype", "fp8_e4m3"] if _narrow_cache(unit.setting.precision) else []

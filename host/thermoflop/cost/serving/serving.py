@@ -11,7 +11,12 @@ from thermoflop.base.record import replace
 from thermoflop.base.units import digits
 from thermoflop.cost.catalogue.cards import pooled, unlike
 from thermoflop.cost.catalogue.profiles import Profile, Spread
-from thermoflop.cost.engines.at_once import check_on_device, lowered, tokens_asked
+from thermoflop.cost.engines.at_once import (
+    check_on_device,
+    lowered,
+    tokens_apart,
+    tokens_asked,
+)
 from thermoflop.cost.hardware.device import Device
 from thermoflop.cost.inference.arguments import as_model, checked_whole, validate_arguments, written
 from thermoflop.cost.inference.held_to import as_run, check_cards, check_layout, rates_on
@@ -167,7 +172,9 @@ def serving(
     precision, chosen = room.precision, rates_on(device, profile)
     layout = choose_layout(devices, tp, pp, dp, ep, node_size=device.network.node_size)
     check_layout(profile, layout, device)
-    budget = count_asked("budget", budget, 16, 2**20) or tokens_asked(room.engine, engine_options)
+    budget, where = count_asked("budget", budget, 16, 2**20), ""
+    if budget is None:
+        budget, where = tokens_apart(room.engine, tokens_asked(room.engine, engine_options), layout)
     slots = count_asked("slots", slots, 1, 2**20)
     known, drafting = drafting_of(known, draft, drafted, device, precision, chosen, layout)
     setting = Setting(
@@ -181,6 +188,7 @@ def serving(
     room = room.with_slots(slots, setting.share)
     limit = room.limit(setting.share, one)
     policy = policy_of(chosen.engine, device, budget, slots or limit[0])
+    policy = replace(policy, why=policy.why + where)
     replica = Replica(
         setting, room, shape, policy, prefix=prefix_hit, drafted=drafted,
         acceptance=acceptance, drafting=drafting,
