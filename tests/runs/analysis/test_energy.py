@@ -262,3 +262,15 @@ def test_a_stretch_that_was_watched_in_part_is_so_beside_a_pause(tmp_path: Path)
     records = [*trial(0, END_S), *stop, *readings(no, right_w, at_s)]
     found = analyze(write(tmp_path, records)).trials[0].energy[0]
     assert found.why == "600 J in 2.0 of 4.0 s watched"
+
+
+@pytest.mark.parametrize("counter_j", [right_j, no])
+@pytest.mark.parametrize("missed_s", [0.02, 0.15])
+def test_the_end_after_the_last_reading_is_counted_too(
+    tmp_path: Path, missed_s: float, counter_j: Callable[[float], float | None]
+) -> None:
+    """The last reading is taken before a command of 0.4 s ends: 300 W x 0.4 s are 120 J, not 75."""
+    samples = readings(counter_j, at_s=[-0.1, 0.0, 0.1, 0.2, 0.4 - missed_s])
+    found = analyze(write(tmp_path, [*trial(0, 0.4), *samples])).trials[0].energy[0]
+    assert found.seen_j == pytest.approx(POWER_W * (0.4 - missed_s))
+    assert found.joules == pytest.approx(120)

@@ -83,12 +83,19 @@ def test_a_gpu_that_was_never_read_leaves_the_peak_open(tmp_path: Path) -> None:
     assert analysis.throttling_watched.seen_s == 0
 
 
-def test_time_throttled_is_a_share_of_a_whole_or_seconds_of_a_part(tmp_path: Path) -> None:
-    """Too hot for the first 10 s: half of 20 s; of 10 s that were watched 5."""
+def test_time_throttled_is_a_share_and_of_a_part_at_least_that(tmp_path: Path) -> None:
+    """Too hot for the first 10 s of 20; seen for 5 s, and nobody knows how often besides."""
     whole = recorded(tmp_path / "a", *read(reasons=lambda t: TOO_HOT * (t < 9.95)))
     part = recorded(tmp_path / "b", *read([(5.01, 14.99)], reasons=lambda t: TOO_HOT * (t < 9.95)))
     assert throttled(whole.trials[0]) == "50 %"
-    assert throttled(part.trials[0]) == "5.0 of 10.0 s"
+    assert throttled(part.trials[0]) == "≥ 25 %"
+
+
+def test_the_share_on_top_is_of_the_time_that_its_own_gpu_was_watched(tmp_path: Path) -> None:
+    """GPU 0 was, all the time, and throttled for half of it; GPU 1 was watched for 5 s."""
+    hot = read(reasons=lambda t: TOO_HOT * (t < 9.95))
+    html = page([recorded(tmp_path, *hot, *read([(5.01, 99)], gpu=1))])
+    assert "<b>50.0 %</b><span>of the time a GPU throttled" in html
 
 
 def test_a_list_of_runs_has_no_share_throttled_of_a_part(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from thermoflop.base.units import degrees
 from thermoflop.report.messages import visible
 from thermoflop.report.summary import duration
 from thermoflop.report.words import titled
+from thermoflop.runs.analysis.watched import gpu_name
 from thermoflop.runs.gpu.throttle import describe_reason
 
 if TYPE_CHECKING:
@@ -78,10 +79,10 @@ def figures(analysis: Analysis) -> str:
         (f"{degrees(h.max_c)} °C", f"{h.name}, hottest{_in(analysis, h)}{label(h.name)}")
         for h in analysis.heat
     ]
-    shares = [share for gpu, share in analysis.throttled_share.items() if gpu in analysis.data.own]
-    if shares:
-        share = max(shares)
-        seen = analysis.throttling_watched
+    shares = analysis.throttled_share.items()
+    if own := [(share, gpu_name(gpu)) for gpu, share in shares if gpu in analysis.data.own]:
+        share, name = max(own)
+        seen = analysis.watched.get(name)
         of = "of the time" if seen is None or seen.is_whole else f"of {seen.text} watched"
         entries.append((f"{100 * share:.1f} %", f"{of} a GPU throttled{gpu}"))
     entries += [
@@ -332,13 +333,12 @@ def _of_peak(value: float | None) -> str:
 
 
 def throttled(row: WindowFigures) -> str:
-    """For how much of a window a GPU throttled: a share, or of the time watched; "" for nothing."""
-    seen, length_s = row.watched, row.duration_s or 0.0
+    """The share of a window in which a GPU throttled: at least that, where one was not watched."""
+    length_s = row.duration_s or 0.0
     if row.throttled_s <= 0 or length_s <= 0:
         return ""
-    if seen is None or seen.is_whole:
-        return f"{100 * row.throttled_s / length_s:.0f} %"
-    return f"{row.throttled_s:.1f} of {seen.seen_s:.1f} s"
+    at_least = "" if row.watched is None or row.watched.is_whole else "≥ "
+    return f"{at_least}{100 * row.throttled_s / length_s:.0f} %"
 
 
 def hottest(*rows: WindowFigures) -> str:

@@ -54,8 +54,13 @@ class Energy:
 
     @property
     def joules(self) -> float | None:
-        """Of the whole stretch; None where that is not known."""
-        return None if self.why else self.seen_j
+        """Of the whole stretch, its ends beyond the first and last reading as drawn on average.
+
+        None where that is not known.
+        """
+        seen_j = None if self.why else self.seen_j
+        is_short = seen_j is not None and 0 < self.seen_s < self.duration_s
+        return seen_j * self.duration_s / self.seen_s if seen_j and is_short else seen_j
 
     @property
     def check(self) -> float | None:
