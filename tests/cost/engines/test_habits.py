@@ -48,11 +48,12 @@ def test_a_step_takes_as_many_tokens_as_vllms_does_on_a_large_card(engine: Engin
 
 def test_an_engine_reads_chunks_and_writes_out_weights_as_its_sources_say() -> None:
     """ubatch of llama.cpp: 512; from 32 rows on cuBLAS in 16 bits (ggml-cuda.cu of May 2024),
-    ExLlama from 8 (q4_matmul.cu); two chunks in flight over cards."""
+    ExLlama from 8 (q4_matmul.cu), DeepSpeed always (``quantized_gemm`` of its pt_binding.cpp); two
+    chunks in flight over cards."""
     chunks = {each.name: each.chunk for each in ENGINES if each.chunk}
     assert chunks == {"llama.cpp": 512}
     written = {each.name: each.dequantizes for each in ENGINES if each.dequantizes}
-    assert written == {"llama.cpp": 32, "exllama": 8}
+    assert written == {"llama.cpp": 32, "exllama": 8, "deepspeed": 1}
     assert {each.name: each.in_flight for each in ENGINES if each.in_flight} == {"llama.cpp": 2}
 
 

@@ -29,6 +29,8 @@ READINGS = [
     ({"metric": "tpot_ms", "value": 12}, "token", 0.012, False),
     ({"metric": "decode_tokens_per_s", "value": 200}, "token", 4 / 200, False),
     ({"metric": "ms_per_token_per_sequence", "value": 5}, "token", 4 * 0.005, True),
+    ({"metric": "ms_per_token_per_sequence (wall per generated token / batch)", "value": 5},
+     "total", 4 * 20 * 0.005, False),
     ({"metric": "phase_latency_s", "phase": "prefill", "value": 2}, "prefill", 2.0, False),
     ({"metric": "phase_latency_s", "phase": "decode", "value": 2}, "token", 2 / 20, False),
     ({"metric": "phase_latency_s", "phase": "decode", "value": 2, "output_len": None}, "token", 2.0,
@@ -117,6 +119,7 @@ def test_lengths_that_are_not_stated_are_assumed(lengths, prompt, generate, cach
         ({"usable": False}, "configuration incomplete in the source"),
         ({"lowest_offload_device": "CPU"}, "weights off the device: not modelled"),
         ({"engine": "Petals"}, "weights off the device: not modelled"),
+        ({"engine": "ds-zero"}, "weights gathered from other devices in each step: not modelled"),
         ({"batch": 0}, "batch unknown"),
         ({"gpu_key": "A100 + H100"}, "devices of two kinds"),
         ({"gpu_key": "abacus"}, "device unknown, or not in the catalogue"),
@@ -490,6 +493,19 @@ def test_a_label_of_a_format_is_its_bits(label, bits, computed):
     scales = precision.weight_bits - bits  # a group's scale adds up to half a bit a weight
     assert 0 <= scales <= 0.5
     assert precision.compute in (computed, "fp16", "bf16")
+
+
+@pytest.mark.parametrize(
+    ("engine", "bits", "computed", "family"),
+    [("ds-inference", 8.125, "fp16", "16"), ("accelerate", 8, "int8", "8")],
+)
+def test_int8_is_multiplied_in_16_bits_where_it_is_written_out_before(
+    engine, bits, computed, family
+):
+    """``quantized_gemm`` of DeepSpeed's pt_binding.cpp; LLM.int8() multiplies bytes."""
+    row = {**SERVED, "engine": engine, "precision": "int8", "metric": "tpot_ms", "value": 9}
+    found = serving_row(row).question.precision
+    assert (found.weight_bits, found.compute, found.family) == (bits, computed, family)
 
 
 def test_a_stated_file_size_is_the_mean_width():

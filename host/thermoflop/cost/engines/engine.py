@@ -120,9 +120,11 @@ PYTHON = 8.0
 # and 1.88 (llama-bench rows of May 2024; of 8B up to 2.9 times). TensorRT-LLM since 1.0 runs on
 # PyTorch, with graphs of steps that only decode (tensorrt_llm/_torch/pyexecutor/
 # cuda_graph_runner.py); first tokens of short prompts are as slow as its launches. Before, it was
-# compiled (``OLDER``). AutoAWQ and TinyChat decode with FasterTransformer's attention, a block
-# for each query head (single_query_attention of llm-awq): 2,000 more tokens cost a layer of 7B to
-# 34B 70 to 80 us on a 4090, whether 1 or 8 heads share a key.
+# compiled (``OLDER``). DeepSpeed writes matrices of 8 bits out in 16 before each product, so that
+# BLOOM takes twice as long in them (``quantized_gemm`` of its pt_binding.cpp). AutoAWQ and TinyChat
+# decode with FasterTransformer's attention, a block for each query head (single_query_attention of
+# llm-awq): 2,000 more tokens cost a layer of 7B to 34B 70 to 80 us on a 4090, whether 1 or 8 heads
+# share a key.
 #
 # Devices: docs/getting_started/installation of vLLM (0.8 to 0.32; TPU, Gaudi and Neuron by plugins
 # of the makers, Apple's GPUs by vLLM-Metal), docs.sglang.io/docs/hardware-platforms (Apple's by
@@ -168,7 +170,7 @@ ENGINES = (
     Engine("tinychat", ("tinychat",), half_accumulate=True, host=PYTHON, by_head=True),
     Engine("mlc", ("mlc",), "heads"),
     Engine("gpt-fast", ("gpt-fast",), "heads", graphs=True),
-    Engine("deepspeed", ("deepspeed", "ds-"), "heads", host=PYTHON),
+    Engine("deepspeed", ("deepspeed", "ds-"), "heads", host=PYTHON, dequantizes=1),
     Engine("litgpt", ("litgpt",), host=PYTHON),
     Engine("jax", ("jax", "pope"), "heads", graphs=True),
 )  # fmt: skip

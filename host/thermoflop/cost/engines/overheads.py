@@ -79,7 +79,7 @@ def apply_engine(
     works = [_as_laid_out(work, engine) for work in works]
     if engine.tile and held and chosen:
         works = [_in_tiles(work, engine, held * chosen) for work in works]
-    if engine.dequantizes is not None and precision.family in ("4w", "8w"):
+    if engine.dequantizes is not None and precision.weight_bits < 16:
         works = [each for work in works for each in _dequantized(work, engine)]
     return works if engine.vectors is None else [_of_vectors(work, engine) for work in works]
 

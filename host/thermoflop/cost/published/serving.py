@@ -10,6 +10,7 @@ import re
 from typing import Any
 
 from thermoflop.base.plain import is_between
+from thermoflop.base.record import replace
 from thermoflop.cost.engines.engine import find_engine
 from thermoflop.cost.hardware.device import Device
 from thermoflop.cost.hardware.precision import Precision
@@ -65,6 +66,8 @@ def serving_row(raw: dict[str, Any]) -> Row:
         raise Skipped("no measured value")
     if raw.get("lowest_offload_device") not in (None, "GPU") or raw.get("engine") == "Petals":
         raise Skipped("weights off the device: not modelled")
+    if str(raw.get("engine")).startswith("ds-zero"):  # each device has a batch of its own
+        raise Skipped("weights gathered from other devices in each step: not modelled")
     device, model = _device(raw), model_of(raw)
     model, precision, checkpoint = _formats(raw, device, model)
     layout = _layout(raw)
@@ -132,8 +135,12 @@ def _formats(
 
 def _precision(raw: dict[str, Any], device: Device, model: Model) -> Precision:
     label, weights_gib = str(raw.get("precision")), raw.get("weights_gib")
+    # weights that are written out before every product are multiplied as those of 16 bits
+    widens = find_engine(str(raw.get("engine"))).dequantizes == 1
+    label = "int8 weights" if widens and label == "int8" else label
     try:
         precision = precision_of(label, raw.get("kv_precision"), weights_gib, float(model.params))
+        precision = replace(precision, family="16") if widens else precision
         device.peak(precision.compute)
     except ThermoflopError as error:
         raise Skipped(f"format: {error}") from error
@@ -182,6 +189,8 @@ def _measured(row: dict[str, Any], batch: float, prompt: int, generate: int) -> 
         return "client" if clients else "prefill", value / 1e3, clients
     if metric in TOKEN_METRICS:
         return "token", value / 1e3, False
+    if metric.startswith("ms_per_token_per_sequence (wall"):  # of a batch from its prompts on
+        return "total", batch * generate * value / 1e3, False
     if metric.startswith("ms_per_token_per_sequence"):
         return "token", batch * value / 1e3, True
     if metric == "phase_latency_s":
