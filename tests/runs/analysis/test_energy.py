@@ -213,7 +213,7 @@ def in_two_phases(t_s: float) -> float:
 
 def counted_in_two(t_s: float) -> float:
     """What a counter makes of that."""
-    return 300.0 * min(t_s, 3.0) + 100.0 * max(0.0, t_s - 3.0)
+    return 1e6 + 300.0 * min(t_s, 3.0) + 100.0 * max(0.0, t_s - 3.0)
 
 
 @pytest.mark.parametrize("power_w", [in_two_phases, no])
@@ -274,3 +274,15 @@ def test_the_end_after_the_last_reading_is_counted_too(
     found = analyze(write(tmp_path, [*trial(0, 0.4), *samples])).trials[0].energy[0]
     assert found.seen_j == pytest.approx(POWER_W * (0.4 - missed_s))
     assert found.joules == pytest.approx(120)
+
+
+@pytest.mark.parametrize(("before_j", "joules"), [(1e6, 1800.0), (100.0, None)])
+def test_a_gap_that_may_hide_a_reset_is_not_counted_across(
+    tmp_path: Path, before_j: float, joules: float | None
+) -> None:
+    """From 1 to 5 s nobody reads. Had the driver been loaded anew, its counter would show some
+    kJ at most: 1 MJ is no such number, and 1,900 J are one."""
+    at_s = [t for t in times() if not 1.05 < t < 4.95]
+    found = energy(tmp_path, readings(lambda t: before_j + POWER_W * t, at_s=at_s))
+    assert found.joules == (joules if joules is None else pytest.approx(joules))
+    assert found.why == (None if joules else "600 J in 2.0 of 6.0 s watched")

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 # NVIDIA's sensors are good to 5 % (Yang, Adamek and Armour, "Part-time Power Measurements",
 # arXiv:2312.02741): twice that is a fault of one of the two, not of their precision.
 _TOLERANCE = 0.1
+_MOST_W = 3000.0  # that a GPU may have drawn while nobody looked
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +169,9 @@ class Meter:
     def _counted(self, start_s: float, end_s: float) -> tuple[float | None, float]:
         """The counter's difference and the time it is of; None after a reset.
 
+        None also where a gap may hide one: where a driver that was loaded anew could have counted
+        as much as it shows after that.
+
         It counts on while nobody reads it, but how much of that was before an end of the stretch
         nobody knows: an end within a gap is moved to the reading that is in the stretch.
         """
@@ -178,8 +182,9 @@ class Meter:
         if len(is_gap) and is_gap[0] and start_s > t_s[0]:
             t_s, counter_j, is_gap = t_s[1:], counter_j[1:], is_gap[1:]
         if len(is_gap) and is_gap[-1] and end_s < t_s[-1]:
-            t_s, counter_j = t_s[:-1], counter_j[:-1]
-        if len(t_s) < 2 or np.any(np.diff(counter_j) < 0):
+            t_s, counter_j, is_gap = t_s[:-1], counter_j[:-1], is_gap[:-1]
+        may_be_new = is_gap & (counter_j[1:] <= np.diff(t_s) * _MOST_W)
+        if len(t_s) < 2 or np.any(np.diff(counter_j) < 0) or np.any(may_be_new):
             return None, 0.0
         ends_j = np.interp([start_s, end_s], t_s, counter_j)
         return float(ends_j[1] - ends_j[0]), float(min(end_s, t_s[-1]) - max(start_s, t_s[0]))
