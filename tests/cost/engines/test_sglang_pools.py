@@ -307,3 +307,22 @@ def test_the_name_of_a_profile_says_the_version(profile, states, told):
     found = tf.fit("qwen3-next-80b-a3b", "h200", devices=2, profile=profile).budget
     assert f", {states} for each" in " ".join(found.notes)
     assert ("version=0.5.13" in " ".join(found.notes)) is told
+
+
+@pytest.mark.parametrize(
+    ("device", "cache", "token"),
+    [
+        # GLM-5.2, 78 layers: a latent of 512 and 64 rotated elements, and in every layer a key of
+        # 128 and a scale in fp32. "464,768 tokens/rank in 23.91 GB" (InferenceX pull 2335)
+        ("b200", "fp8", 23.91 * GIB / 464_768), ("b200", "fp8", 78 * (512 + 64 + 128 + 4)),
+        ("h200", "bf16", 78 * (2 * (512 + 64) + 128 + 4)),
+        # scales of 128 elements and a rotated part in 16 bits (DSATokenToKVPool)
+        ("h200", "fp8", 78 * (512 + 4 * 4 + 2 * 64 + 128 + 4)),
+        ("mi355x", "fp8", 78 * (512 + 64 + 128 + 4)),
+    ],
+)  # fmt: skip
+def test_a_token_of_chosen_keys_has_a_key_of_the_indexer_in_every_layer(device, cache, token):
+    found = tf.fit("glm-5.2", device, devices=8, profile="sglang", dtype="fp8", kv_dtype=cache)
+    budget = found.budget
+    assert budget.options["page_size"] == 64
+    assert budget.cache_bytes / budget.cache_tokens == pytest.approx(token, rel=4e-4)

@@ -93,7 +93,7 @@ OPTIONS: Mapping[str, tuple[Option, ...]] = {
         Option("cuda_graph_max_bs", "whole", unset=_BY_CARD),
         Option("max_running_requests", "whole",
                unset="as many as fit, 48 while drafting, 256 of DeepSeek V4"),
-        Option("page_size", "whole", unset="1, 256 of DeepSeek V4"),
+        Option("page_size", "whole", unset="1, 64 of chosen keys, 256 of DeepSeek V4"),
         Option("swa_full_tokens_ratio", "share", unset="0.8, 0.1 of DeepSeek V4"),
         Option("mamba_full_memory_ratio", "ratio", unset="0.9"),
         Option("max_mamba_cache_size", "whole", unset="by mamba_full_memory_ratio"),

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from thermoflop.base.record import replace
+from thermoflop.cost.engines.chosen import keys_chosen
 from thermoflop.cost.engines.footprint import Load
 from thermoflop.cost.engines.pools import Kind, Layout, kinds_of
 from thermoflop.cost.engines.sglang_choices import (
@@ -23,6 +24,7 @@ from thermoflop.cost.engines.sglang_choices import (
 from thermoflop.cost.memory import STATE_BYTES
 from thermoflop.cost.work.share import Share
 from thermoflop.cost.work.weights import stage_share
+from thermoflop.model.architecture.mixers import LatentAttention
 from thermoflop.model.architecture.sparse import CompressedAttention
 
 STATE_WIDTHS = {"float32": 4.0, "bfloat16": 2.0, "float16": 2.0}
@@ -43,8 +45,32 @@ def sglang_layout(
     options = {**options, **settled(share, options)}
     if is_compressed(share):
         return _compressed(share, load, options)
+    if keys_chosen(share.description):
+        return _pools(share, load, options, [_chosen(share, options)])
     width = STATE_WIDTHS.get(options["mamba_ssm_dtype"] or "", STATE_BYTES)
     return _pools(share, load, options, kinds_of(share, width))
+
+
+def _chosen(share: Share, options: Mapping[str, Any]) -> Kind:
+    """Layers whose keys an indexer chooses: a latent, and beside it in every layer, whichever of
+    them choose, a key of the indexer in 8 bits (``DSATokenToKVPool``). A latent in 8 bits has
+    scales and a wide rotated part but for TensorRT-LLM's kernels, which Blackwell has."""
+    width, keys, latents = share.precision.kv_bytes, 0.0, list[tuple[float, float]]()
+    for stack in share.description.stacks:
+        for run in stack.runs if stack.role in ("decoder", "mtp") else ():
+            for mixer in run.layer.mixers:
+                if isinstance(mixer, LatentAttention):
+                    rank, rope = float(mixer.kv_rank), float(mixer.rope)
+                    keys = keys if mixer.indexer is None else float(mixer.indexer.dim)
+                    scaled = width == 1 and not options.get("plain_latents")
+                    entry = (
+                        rank * (1 + INDEX_SCALES) + 2 * rope if scaled else width * (rank + rope)
+                    )
+                    latents.append((float(run.times), entry))
+    layers = sum(times for times, _ in latents)
+    total = sum(times * entry for times, entry in latents) + layers * keys * (1 + INDEX_SCALES)
+    part = stage_share(share.description, share.plan.pp) / share.plan.cp
+    return Kind(1, total * part)
 
 
 def _pools(share: Share, load: Load, options: Mapping[str, Any], kinds: list[Kind]) -> Layout:

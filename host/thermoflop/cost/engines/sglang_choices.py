@@ -14,8 +14,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from thermoflop.cost.engines.chosen import keys_chosen
 from thermoflop.cost.engines.generation import version_of
-from thermoflop.cost.hardware.device import Device
+from thermoflop.cost.hardware.device import Device, architecture_named
 from thermoflop.cost.work.share import Share
 from thermoflop.model.architecture.recurrences import Recurrence
 from thermoflop.model.architecture.sparse import CompressedAttention
@@ -32,6 +33,7 @@ FURTHER_SINCE = (0, 5, 14)  # the further buffer of states, where it is left to 
 STATE_RATIO = 0.9
 WINDOW_RATIO, PAGE = 0.8, 1
 COMPRESSED_WINDOW_RATIO, COMPRESSED_PAGE = 0.1, 256
+CHOSEN_PAGE = 64  # of keys that an indexer chooses (``_deepseek_family_overrides``)
 # Requests at once of a server where nothing is said: of DeepSeek V4, and while tokens are drafted
 # (``_handle_speculative_decoding`` of server_args.py).
 COMPRESSED_REQUESTS, DRAFTING_REQUESTS = 256, 48
@@ -50,7 +52,8 @@ def is_compressed(share: Share) -> bool:
 def settled(share: Share, options: Mapping[str, Any]) -> dict[str, Any]:
     """The options that decide on the pools of a model, with what is left to the engine."""
     compressed = is_compressed(share)
-    page = COMPRESSED_PAGE if compressed else PAGE
+    page = CHOSEN_PAGE if keys_chosen(share.description) else PAGE
+    page = COMPRESSED_PAGE if compressed else page
     ratio = COMPRESSED_WINDOW_RATIO if compressed else WINDOW_RATIO
     found = {
         "page_size": options["page_size"] or page,
@@ -63,8 +66,10 @@ def settled(share: Share, options: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def on_device(options: Mapping[str, Any], device: Device) -> Mapping[str, Any]:
-    """The options on a device: ROCm has no further buffer of states (pulls 22908 and 29158)."""
-    name = "mamba_radix_cache_strategy"
+    """The options on a device: ROCm has no further buffer of states (pulls 22908 and 29158), and
+    where latents are kept as they are in 8 bits (``calculate_mla_kv_cache_dim``)."""
+    plain = device.vendor == "AMD" or architecture_named(device.name) == "blackwell"
+    options, name = {**options, "plain_latents": plain}, "mamba_radix_cache_strategy"
     if device.vendor != "AMD" or options[name] not in (None, "auto"):
         return options
     return {**options, name: "no_buffer"}
