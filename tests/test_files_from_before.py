@@ -12,7 +12,8 @@ may differ by 0.1 ms: a board's time stamp counts once the next one confirms it,
 never is. What was simulated is said to be beside each figure and set against no prediction, a bound
 names its peak, energy is said for a million tokens too, and a trial's figures say that they count
 prompts: these words were added by hand, and the commas of thousands. How operators are counted is
-told with ``--why``, an estimated rate has three digits, and one device is no devices.
+told with ``--why``, an estimated rate has three digits, and one device is no devices. The interval
+of an energy is that of its time, too.
 """
 
 from __future__ import annotations

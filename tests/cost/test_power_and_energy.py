@@ -67,6 +67,35 @@ def test_a_device_whose_host_is_ahead_works_all_the_time():
     assert one.energy.power_w == pytest.approx(two.energy.power_w)
 
 
+def test_a_card_with_gddr_draws_what_it_may_while_it_works():
+    """0.18 + 0.8 w: 0.98 of the design power at work, whatever the rates; 0.58 for half the time,
+    which a graph's gaps leave as launches one by one do."""
+    card = replace(DEVICE, memory_kind="GDDR6X")
+    for computing, moving in ((0, 0), (0.9, 0.1), (0.01, 1)):
+        assert power_w(card, PEAK, computing * PEAK, moving * BANDWIDTH) == 0.98 * POWER
+    assert power_w(card, PEAK, 0.0, 0.0, 0.5) == pytest.approx(0.58 * POWER)
+    found = energy_of(card, 1, PEAK, 0.0, 0.0, 1.0, 1)
+    assert "0.98 of 400 W" in found.assumption
+    gaps = rates(kernel_gap_s=1e-3)
+    asked = {"batch": 1, "prompt": 64, "generate": 3}
+    made = tf.estimate(decoder(), card, profile=gaps, **asked)
+    assert 0.18 * POWER < made.energy.power_w < 0.19 * POWER
+    assert "0.18 + 0.80 w of 400 W" in made.energy.assumption
+    ahead = tf.estimate(decoder(), card, profile=rates(), **asked)
+    assert ahead.energy.power_w == pytest.approx(0.98 * POWER)
+
+
+def test_the_interval_of_energy_is_that_of_power_and_time():
+    """400 W at most where 321.4 W are expected, and 5 s that may be 4 or 10."""
+    found = energy_of(DEVICE, 1, PEAK, 0.5 * PEAK, 2.5 * BANDWIDTH, 5.0, 1, ends=(4.0, 10.0))
+    joules = 5 * 0.8034 * POWER
+    up = ((1 / 0.8034 - 1) ** 2 + 1.0) ** 0.5
+    down = ((1 / 0.67 - 1) ** 2 + 0.25**2) ** 0.5
+    assert found.energy_j == pytest.approx(joules)
+    assert found.energy_high_j == pytest.approx(joules * (1 + up))
+    assert found.energy_low_j == pytest.approx(joules / (1 + down))
+
+
 def test_energy_is_power_of_all_devices_for_the_time():
     """A tenth of the peak and half the bandwidth for 5 s: 0.8034 x 400 W."""
     found = energy_of(DEVICE, 3, PEAK, 0.5 * PEAK, 2.5 * BANDWIDTH, 5.0, 40)

@@ -303,4 +303,5 @@ def _energy(setting: Setting, workload: Workload, done: list[Sums], total: Span)
     return energy_of(
         setting.device, plan.devices, setting.limits.peak_flops_s, flops / plan.pp,
         moved / plan.pp, total.expected_s, tokens, working_share(setting, workload, total),
+        (total.low_s, total.high_s),
     )  # fmt: skip

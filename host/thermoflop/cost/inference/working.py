@@ -1,13 +1,15 @@
 """For how much of a run a device computes or moves, where it waits for the host to launch kernels.
 
 An engine that records graphs keeps its device awake from kernel to kernel, as those did that the
-power was fitted to. One that launches kernel by kernel leaves it waiting, and it draws less.
+power was fitted to. One that launches kernel by kernel leaves it waiting, and it draws less; so
+does a card with GDDR between the kernels of any, which draws all that it may where it works.
 """
 
 from __future__ import annotations
 
 from thermoflop.base.number import Number, maximum, minimum
 from thermoflop.base.record import replace
+from thermoflop.cost.energy import has_gddr
 from thermoflop.cost.roofline.decode import decode_s
 from thermoflop.cost.roofline.rates import Rates
 
@@ -23,8 +25,9 @@ COSTS = ("kernel_gap_s", "collective_s", "step_s", "sequence_s", "launch_overhea
 
 def working_share(setting: Setting, workload: Workload, total: Span) -> Number | None:
     """The share of a run in which a device computes or moves, for its own stage; None: it waits
-    for no host."""
-    if setting.rates.graphs or not setting.rates.efficiency.launch_overhead_s:
+    for no host, and draws what it does without."""
+    waits = not setting.rates.graphs and setting.rates.efficiency.launch_overhead_s
+    if not waits and not has_gddr(setting.device):
         return None
     rates = at_work(setting.rates)
     batch, new = workload.batch / setting.plan.dp, workload.prompt - workload.prefix

@@ -133,6 +133,7 @@ class TrainingEstimate:
         return energy_of(
             self.device, devices, self.device.peak(self.precision.compute),
             self.hardware_flops / devices, 0.0, self.iteration.expected_s, self.counted_tokens,
+            ends=(self.iteration.low_s, self.iteration.high_s),
         )  # fmt: skip
 
     @property
@@ -339,8 +340,7 @@ def _iteration(estimate: TrainingEstimate) -> list[str]:
 
 def _power(estimate: TrainingEstimate) -> str:
     """Watts of a device and joules of a token, where its power is known."""
-    energy = estimate.energy
-    if energy is None:
+    if (energy := estimate.energy) is None:
         return ""
     low, power, high = map(digits, (energy.power_low_w, energy.power_w, energy.power_high_w))
     return f"; {power} W a device ({low} .. {high}), {digits(energy.per_token_j)} J a token"
@@ -373,14 +373,14 @@ def _run(estimate: TrainingEstimate) -> list[str]:
 
 def _rests(estimate: TrainingEstimate) -> str:
     """What the power rests on."""
-    known = estimate.energy is not None
-    return "; power as servers of its FLOPs have it, which was not fitted here" if known else ""
+    rests = "; power as servers of its FLOPs have it, which was not fitted here"
+    return "" if estimate.energy is None else rests
 
 
 def _energy(estimate: TrainingEstimate, tokens: float) -> str:
     """Energy of the whole run, of its devices alone."""
-    energy = estimate.energy
-    return "" if energy is None else f", {scaled(energy.per_token_j * tokens / 3600, 'Wh')}"
+    each = estimate.energy
+    return "" if each is None else f", {scaled(each.per_token_j * tokens / 3600, 'Wh')}"
 
 
 def training_json(estimate: TrainingEstimate, *, why: bool = False) -> dict[str, Any]:
