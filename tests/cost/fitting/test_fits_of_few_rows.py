@@ -174,6 +174,19 @@ def test_one_model_tells_of_another_no_more_than_other_engines_do():
     assert built["alpha"]["spread"]["all"][0] > least  # three models
 
 
+def test_one_device_tells_of_another_what_other_engines_do_or_as_little_as_of_another_model():
+    """What one device missed when it was left out says nothing of a second one."""
+    built = {profile["name"]: profile for profile in built_from(Measured(ROWS))}
+    for name in ("alpha", "beta"):
+        own, elsewhere = (built[name][kind] for kind in ("spread", "spread_elsewhere"))
+        assert len(built[name]["devices"]) == 1
+        for phase, (low, high, _) in elsewhere.items():
+            least, most, _ = built["default"]["spread_elsewhere"].get(
+                phase, built["default"]["spread_elsewhere"]["all"]
+            )
+            assert (low, high) == (min(least, own[phase][0]), max(most, own[phase][1]))
+
+
 def test_a_profile_is_written_from_its_fit_and_what_it_missed(measured):
     built = {profile["name"]: profile for profile in built_from(measured)}
     assert set(built) == {"default", "alpha", "beta"}  # gamma has four rows, of eight at least

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 
     Left = tuple[Array, Indices]
     Ends = Callable[[Array, Indices], tuple[float, float]]
+    Spreads = dict[str, tuple[float, float, int]]
 
 
 def carried_rows() -> list[dict[str, Any]]:
@@ -91,24 +92,32 @@ def built_from(measured: Measured) -> list[dict[str, Any]]:
         if len(places) >= LEAST_ROWS:
             regression = measured.fitted(engine, places)
             made = _profile(engine, measured, regression, seen, elsewhere, places)
-            one = len(set(measured.model[places])) == 1
-            built.append(_of_one_model(made, built[0]) if one else made)
+            counts = [len(set(key[places])) for key in (measured.model, measured.device)]
+            built.append(_of_one(made, built[0], *counts))
     return built
 
 
-def _of_one_model(made: dict[str, Any], pooled: dict[str, Any]) -> dict[str, Any]:
-    """The profile of an engine that was measured with one model, which tells of other devices and
-    not of another model: as wide at least as where the engine was never measured."""
+def _of_one(
+    made: dict[str, Any], pooled: dict[str, Any], models: int, devices: int
+) -> dict[str, Any]:
+    """The profile of an engine that was measured with one model or on one device, which tell
+    nothing of another: its interval is as wide at least as where the engine was never measured,
+    and on other devices no wider than that for there being one."""
+    spread, elsewhere = made["spread"], made["spread_elsewhere"]
+    if models == 1:
+        spread, elsewhere = (_at_least(each, pooled["spread"]) for each in (spread, elsewhere))
+    if devices == 1:
+        elsewhere = _at_least(spread, pooled["spread_elsewhere"])
+    return {**made, "spread": spread, "spread_elsewhere": elsewhere}
 
-    def wider(kind: str, phase: str, low: float, high: float, rows: int) -> tuple[float, ...]:
-        least = pooled[kind].get(phase) or pooled[kind]["all"]
-        return min(low, least[0]), max(high, least[1]), rows
 
-    spreads = {
-        kind: {phase: wider(kind, phase, *ends) for phase, ends in made[kind].items()}
-        for kind in ("spread", "spread_elsewhere")
+def _at_least(spreads: Spreads, least: Spreads) -> Spreads:
+    """Intervals by phase, none of which is narrower than those at ``least``."""
+    ends = {phase: least.get(phase) or least["all"] for phase in spreads}
+    return {
+        phase: (min(low, ends[phase][0]), max(high, ends[phase][1]), rows)
+        for phase, (low, high, rows) in spreads.items()
     }
-    return {**made, **spreads}
 
 
 # Below this an engine gets no profile of its own.
@@ -183,7 +192,7 @@ def _key(parameter: str) -> str:
 
 def _spreads(
     measured: Measured, left: Left, rows: Indices, ends: Ends = quantiles
-) -> dict[str, tuple[float, float, int]]:
+) -> Spreads:
     """The interval by phase, where there are ten rows, and over all phases; of runs that of their
     tokens. Prompts that were not measured have a wider one than what was."""
     logs, group = left
