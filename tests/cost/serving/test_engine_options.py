@@ -129,7 +129,8 @@ def test_tokens_of_a_step_are_an_option_of_each_engine(engine):
         ("b200", Layout(dp=8, ep=8), None, 2048), ("h200", Layout(dp=8, ep=8), None, 1024),
         ("h200", Layout(dp=8, ep=8), 65536, 8192), ("h200", Layout(dp=8, ep=8), 64, 16),
         # replicas that share nothing are servers of their own
-        ("b200", Layout(dp=8), None, None), ("b200", Layout(tp=8, ep=8), 4096, 4096),
+        ("b200", Layout(dp=8), None, 16384), ("b200", Layout(tp=8, ep=8), 4096, 4096),
+        ("rtx 4090", Layout(), None, 2048),
     ],
 )  # fmt: skip
 def test_sglang_divides_the_tokens_of_a_pass_by_replicas_whose_attention_is_apart(

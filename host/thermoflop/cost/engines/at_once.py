@@ -39,13 +39,14 @@ def tokens_asked(engine: EngineMemory | None, given: Mapping[str, Any] | None) -
 def tokens_apart(
     engine: EngineMemory | None, asked: int | None, layout: Layout
 ) -> tuple[int | None, str]:
-    """Tokens of a pass of one replica, and a clause on them where attention is apart: SGLang
-    divides those that were asked for, or its own, by the replicas (``_handle_data_parallelism`` of
-    server_args.py, "to avoid MoE kernel issues", 0.5.15)."""
-    divided = layout.dp > 1 and layout.ep > layout.tp
-    if engine is None or engine.engine != "sglang" or not divided:
+    """Tokens of a pass of one replica, and a clause on them where attention is apart: SGLang has
+    as many as a device's memory says, and divides those, or what was asked for, by the replicas
+    (``_handle_data_parallelism`` of server_args.py, "to avoid MoE kernel issues", 0.5.15)."""
+    if engine is None or engine.engine != "sglang":
         return asked, ""
     whole = asked or sglang_sizes(engine.device, layout.tp, engine.options)[0]
+    if layout.dp == 1 or layout.ep <= layout.tp:
+        return whole, ""
     each = max(FEWEST_TOKENS, whole // layout.dp)
     return each, f", of {each:,} tokens a replica (chunked_prefill_size={whole} over {layout.dp})"
 
