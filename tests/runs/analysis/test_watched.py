@@ -136,7 +136,7 @@ def test_a_board_that_was_unplugged_is_told_with_the_time_that_it_was_heard(
     heard = [n for n in range(205) if not 60 <= n < 140]
     samples = [board_sample(n / 10, n, up_s=100 + n / 10) for n in heard]
     analysis = recorded(tmp_path, *samples)
-    note = "the board was heard in 11.9 of 20.0 s: its figures are of that time"
+    note = "the board gave temperatures in 11.9 of 20.0 s: they are of that time"
     assert note in analysis.warnings
 
 
@@ -170,3 +170,28 @@ def test_samples_of_a_board_stand_where_they_came_after_a_machine_has_slept(tmp_
     assert [phase.max_board_c for phase in analysis.phases] == [40.0, 30.0]
     assert analysis.to_json()["clock_error_s"] is None
     assert any("went apart, as when a machine sleeps" in said for said in analysis.warnings)
+
+
+def test_a_board_whose_sensor_failed_gave_temperatures_for_the_rest(tmp_path: Path) -> None:
+    """From 5 to 15 s there was none: a highest one of 25 °C is of the other 10 s, less a step."""
+    samples = [
+        board_sample(n / 10, n, up_s=100 + n / 10, temp_c=None if 50 < n < 150 else 25.0)
+        for n in range(205)
+    ]
+    analysis = recorded(tmp_path, *samples)
+    note = "the board gave temperatures in 10.0 of 20.0 s: they are of that time"
+    assert note in analysis.warnings
+
+
+def test_a_mean_temperature_is_that_of_the_time_and_not_of_the_readings(tmp_path: Path) -> None:
+    """40 °C for 10 s in 100 readings, 80 °C for 10 s in 8: 60 °C, where the readings mean 43; a
+    board that spoke ten times a second at 20 °C and once a second at 40 °C was at 30."""
+    often = [GpuSample(START_S + n / 10, WALL_S, 0, temp_c=40.0) for n in range(100)]
+    seldom = [GpuSample(START_S + 10 + 10 * n / 7, WALL_S, 0, temp_c=80.0) for n in range(8)]
+    spoken = [
+        *(board_sample(n / 10, n, up_s=100 + n / 10, temp_c=20.0) for n in range(100)),
+        *(board_sample(10 + n, 100 + n, up_s=110 + n, temp_c=40.0) for n in range(11)),
+    ]
+    heat = {each.name: each for each in recorded(tmp_path, *often, *seldom, *spoken).heat}
+    assert heat["GPU 0"].mean_c == pytest.approx(60, abs=0.1)
+    assert heat["board"].mean_c == pytest.approx(30, abs=0.1)

@@ -31,7 +31,7 @@ from thermoflop.runs.analysis.throughput import (
     steps,
     throttled_s,
 )
-from thermoflop.runs.analysis.watched import Watched, least
+from thermoflop.runs.analysis.watched import Watched, least, watched
 from thermoflop.runs.gpu.throttle import ThrottleSpan, seconds_by_reason
 
 if TYPE_CHECKING:
@@ -149,10 +149,12 @@ def _heat(data: RunData) -> list[Heat]:
         if "temp_c" in columns:
             name = f"GPU {gpu}" + ("" if gpu in data.own else NEIGHBOUR)
             power_w = columns.get("power_w")
-            sensors.append(_sensor(name, columns["t_s"], columns["temp_c"], power_w))
+            seen = watched(columns["t_s"])
+            sensors.append(_sensor(name, columns["t_s"], columns["temp_c"], power_w, seen))
     for board in data.boards.values():
         power_w = _power_at(data, board.t_s)
-        sensors.append(_sensor(board.name, board.t_s, board.temp_c, power_w))
+        seen = watched(board.t_s, board.stretch)
+        sensors.append(_sensor(board.name, board.t_s, board.temp_c, power_w, seen))
     return [heat for heat in sensors if heat is not None]
 
 
@@ -170,16 +172,22 @@ def _power_at(data: RunData, t_s: Column) -> Column | None:
     return total if data.gpus else None
 
 
-def _sensor(name: str, t_s: Column, temp_c: Column, power_w: Column | None) -> Heat | None:
+def _sensor(
+    name: str, t_s: Column, temp_c: Column, power_w: Column | None, seen: Watched
+) -> Heat | None:
     import numpy as np
 
-    good = temp_c[np.isfinite(temp_c)]
+    is_known = np.isfinite(temp_c)
+    good = temp_c[is_known]
     if not len(good):
         return None
+    # a reading holds until the next one, as in the summary of a log
+    held_s = np.where(seen.is_unbroken & is_known[:-1], np.diff(t_s), 0.0)
+    mean_c = float(np.nan_to_num(temp_c[:-1]) @ held_s / held_s.sum()) if held_s.any() else None
     return Heat(
         name=name,
         min_c=float(good.min()),
-        mean_c=float(good.mean()),
+        mean_c=float(good.mean()) if mean_c is None else mean_c,
         max_c=float(good.max()),
         rise_c=float(good.max() - good[0]),
         fit=fit_heat(t_s, temp_c, power_w),

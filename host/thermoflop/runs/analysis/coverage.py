@@ -13,7 +13,7 @@ from thermoflop.runs.analysis.phases import Window, pauses
 from thermoflop.runs.analysis.watched import Coverage, Watched, gpu_name, watched
 
 if TYPE_CHECKING:
-    from thermoflop.runs.analysis.data import RunData
+    from thermoflop.runs.analysis.data import BoardColumns, RunData
     from thermoflop.runs.analysis.figures import Analysis
 
 _TOLD_S = 0.1  # after its command's end a process may take so long to go
@@ -30,9 +30,17 @@ def coverage(
     data: RunData, gpus: dict[int, Watched], windows: Sequence[Window]
 ) -> dict[str, Coverage]:
     """How much of all windows each own GPU and each board was watched, by name."""
-    boards = {board.name: watched(board.t_s, board.stretch) for board in data.boards.values()}
+    boards = {board.name: _told(board) for board in data.boards.values()}
     named = {gpu_name(gpu): each for gpu, each in gpus.items()} | boards
     return {name: each.of(pieces(data, windows)) for name, each in named.items() if windows}
+
+
+def _told(board: BoardColumns) -> Watched:
+    """When a board gave temperatures: with a fault of its sensor it gives none."""
+    import numpy as np
+
+    is_known = np.isfinite(board.temp_c)
+    return watched(board.t_s[is_known], (board.stretch + np.cumsum(~is_known))[is_known])
 
 
 def pieces(data: RunData, windows: Sequence[Window]) -> list[tuple[float, float]]:
@@ -53,7 +61,7 @@ def warnings(each: dict[str, Coverage]) -> list[str]:
     return [
         f"{name} was watched in {seen.text}: its temperatures and throttling are of that time"
         if name.startswith("GPU ")
-        else f"the {name} was heard in {seen.text}: its figures are of that time"
+        else f"the {name} gave temperatures in {seen.text}: they are of that time"
         for name, seen in each.items()
         if not seen.is_whole
     ]

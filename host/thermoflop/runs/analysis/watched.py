@@ -38,6 +38,7 @@ class Watched:
 
     spans: Sequence[Span] = ()
     step_s: float = 0.0
+    is_unbroken: Any = ()  # of each step from a reading to the next, whether it is none of a gap
 
     def of(self, stretches: Sequence[Span]) -> Coverage:
         """How much of these was watched."""
@@ -54,13 +55,13 @@ def watched(t_s: Column, stretch: Stretch | None = None) -> Watched:
     import numpy as np
 
     if len(t_s) < 2:
-        return Watched()
+        return Watched(is_unbroken=np.empty(0, dtype=bool))
     steps_s = np.diff(t_s)
     broken = steps_s > longest_step_s(t_s) if stretch is None else np.diff(stretch) > 0
     firsts = np.r_[0, np.flatnonzero(broken) + 1]
     lasts = np.r_[firsts[1:] - 1, len(t_s) - 1]
     spans = [(float(t_s[a]), float(t_s[b])) for a, b in zip(firsts, lasts, strict=True) if a < b]
-    return Watched(spans, float(np.median(steps_s)))
+    return Watched(spans, float(np.median(steps_s)), ~broken)
 
 
 def least(each: Iterable[Coverage]) -> Coverage | None:
