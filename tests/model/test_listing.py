@@ -10,14 +10,17 @@ from thermoflop.cli import main
 from thermoflop.errors import InputError
 from thermoflop.model.config.catalogue import entry
 from thermoflop.model.config.families import FAMILY_NAMES
-from thermoflop.model.formulas.text import explain_report
-from thermoflop.model.listing import families_text, model_rows, models_text
+from thermoflop.model.listing import families_named, model_rows, models_text
 from thermoflop.model.load import read_model
-from thermoflop.model.mults import mults_report
 from thermoflop.model.report import table_report
 from thermoflop.model.validate import Report, compare_record, read_records
 
 FUZZ = str(Path(__file__).resolve().parents[1] / "data" / "fuzz.json.gz")
+
+
+def listed(pattern: str) -> str:
+    """What `thermoflop models` prints."""
+    return models_text(model_rows(pattern), pattern)
 
 
 def test_a_row_has_the_sizes_of_its_model() -> None:
@@ -43,23 +46,21 @@ def test_a_mixture_has_fewer_active_parameters() -> None:
 
 def test_every_word_has_to_be_in_a_name() -> None:
     assert {row["name"] for row in model_rows("gpt2 large")} == {"gpt2-large"}
-    assert model_rows("gpt2 zebra") == []
     assert {row["name"] for row in model_rows("bert uncased base")} == {
         "bert-base-uncased", "distilbert-base-uncased",
     }  # fmt: skip
 
 
 def test_the_list_says_how_many_there_are_and_where_each_is_from() -> None:
-    text = models_text("gpt2")
+    text = listed("gpt2")
     assert "\n5 models; KV/token: bytes in bf16.\n" in text
     line = next(each for each in text.splitlines() if each.startswith("gpt2-xl "))
     assert line.split()[:5] == ["gpt2-xl", "gpt2", "1,557,611,200", "1.558G", "307.2k"]
-    assert "\n1 model; KV/token" in models_text("gpt2-xl")
+    assert "\n1 model; KV/token" in listed("gpt2-xl")
     assert max(map(len, text.splitlines())) <= 100
-    found = json.loads(models_text("gpt2-xl", as_json=True))["models"]
-    assert [each["name"] for each in found] == ["gpt2-xl"]
+    assert [each["name"] for each in model_rows("gpt2-xl")] == ["gpt2-xl"]
     for name, where in (("gpt-oss-20b", "mxfp4; "), ("gpt2", "")):
-        text = models_text(name)
+        text = listed(name)
         line = next(each for each in text.splitlines() if each.startswith(f"{name} "))
         source = line.split(maxsplit=5)[5].strip()
         assert source.startswith(where)
@@ -67,30 +68,26 @@ def test_the_list_says_how_many_there_are_and_where_each_is_from() -> None:
 
 
 def test_a_name_that_is_none_names_the_nearest() -> None:
-    """As JSON too: what lists nothing has found nothing."""
-    for as_json in (False, True):
-        with pytest.raises(InputError, match="no model has 'gpt2-xxl' in its name; the nearest"):
-            models_text("gpt2-xxl", as_json)
-        with pytest.raises(InputError, match=r"in its name$"):
-            models_text("?" * 80, as_json)
-        with pytest.raises(InputError, match="no family has 'gpt3' in its name; the nearest"):
-            families_text("gpt3", as_json)
+    for name in ("gpt2-xxl", "gpt2 zebra"):
+        with pytest.raises(InputError, match=f"no model has '{name}' in its name; the nearest"):
+            model_rows(name)
+    with pytest.raises(InputError, match=r"in its name$"):
+        model_rows("?" * 80)
+    with pytest.raises(InputError, match="no family has 'gpt3' in its name; the nearest"):
+        families_named("gpt3")
 
 
-def test_families_are_counted() -> None:
-    lines = families_text("gpt2").splitlines()
+def test_families_are_counted(capsys: pytest.CaptureFixture[str]) -> None:
+    main(["models", "--families", "gpt2"])
+    lines = capsys.readouterr().out.splitlines()
     assert (lines[0], lines[-1]) == ("gpt2", f"{len(lines) - 1} families")
-    assert json.loads(families_text(as_json=True)) == {"families": list(FAMILY_NAMES)}
+    assert families_named() == list(FAMILY_NAMES)
 
 
 def test_json_is_written_for_people_to_read() -> None:
-    """Two spaces a level, from each command of counts."""
+    """Two spaces a level, of operators and of their comparison."""
     model = read_model({"model_type": "llama", "num_hidden_layers": 1})
     for text in (
-        models_text("distilgpt2", as_json=True),
-        families_text("llama", as_json=True),
-        mults_report(model, 8, as_json=True),
-        explain_report(model, as_json=True),
         table_report(model, model.decode(8), "json"),
         Report((*compare_record(read_records(FUZZ)[0]),)).json_text(),
     ):
@@ -98,14 +95,14 @@ def test_json_is_written_for_people_to_read() -> None:
 
 
 def test_names_that_another_models_sizes_are_counted_for_are_listed_with_it() -> None:
-    text = models_text("qwen3.6")
+    text = listed("qwen3.6")
     assert "\ncounted by the sizes of another: qwen3.6-27b as qwen3.5-27b\n" in text
-    assert "counted by the sizes" not in models_text("gpt2")
-    assert "counted by the sizes" not in models_text("")
+    assert "counted by the sizes" not in listed("gpt2")
+    assert "counted by the sizes" not in listed("")
     with pytest.raises(InputError, match="in its name; counted by the sizes of another: athene-v2"):
-        models_text("athene")
+        model_rows("athene")
     few, many = (
-        " ".join(models_text(name).partition("of another: ")[2].split()).partition(" measured: ")[0]
+        " ".join(listed(name).partition("of another: ")[2].split()).partition(" measured: ")[0]
         for name in ("vicuna", "deepseek")
     )
     assert (few.count(" as "), few[-12:]) == (5, " as llama-7b")

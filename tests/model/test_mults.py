@@ -10,7 +10,7 @@ from thermoflop.model.mults import (
     DecoderShape,
     exact_mults,
     mults_record,
-    mults_report,
+    mults_text,
     page_mults,
     script_mults,
     script_params,
@@ -45,7 +45,7 @@ def test_the_report_says_every_count_and_what_tells_them_apart() -> None:
     exact = 3 * (22 * 5 * (2 * 6 + 2 * 2) + 2 * 6 * 5 * 8 + 3 * 22 * 7) + 22 * 17
     plain = 3 * (6 * 5 * (4 * 22 + 2 * 8) + 2 * 22 * 7) + 22 * 17
     assert (found["exact_model"], found["exact_plain"]) == (exact, plain)
-    text = mults_report(tf.load_model(LLAMA), context=8)
+    text = mults_text(found)
     counts = ("page", "script", "exact_plain", "exact_model", "script_parameters", "parameters")
     for name in counts:
         assert f" {found[name]:,}\n" in text, name
@@ -62,6 +62,6 @@ def test_the_report_says_every_count_and_what_tells_them_apart() -> None:
 
 def test_a_plain_decoder_is_the_network_of_the_formulas() -> None:
     gpt2 = {"model_type": "gpt2", "n_embd": 12, "n_head": 3, "n_layer": 2, "vocab_size": 17}
-    text = " ".join(mults_report(tf.load_model(gpt2), context=8).split())
+    text = " ".join(mults_text(mults_record(tf.load_model(gpt2), context=8)).split())
     assert "This model is exactly that network" in text
     assert "This model is not that network" not in text

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from thermoflop.cli.arguments import add_shared, show, with_assumed
+from thermoflop.cli.arguments import add_shared, print_result, show
 from thermoflop.cli.model_options import AS_ENGINES_RUN_IT, add_model, load
 from thermoflop.cli.parser import length
 
@@ -26,15 +26,19 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Print the formulas."""
-    from thermoflop.model.formulas.text import explain_report
+    from thermoflop.model.formulas.explain import explain
+    from thermoflop.model.formulas.text import explain_record, explain_text
 
     model, device = load(args), None
     if args.gpu is not None:
         from thermoflop.cost.catalogue.devices import find_device
 
         device = find_device(args.gpu)
-    text = explain_report(model, args.batch, args.tokens, args.json, args.mla)
-    show(text if args.json else with_assumed(args, text))
+    found = explain(model, args.batch, args.tokens, args.mla)
+    print_result(
+        args, lambda: explain_record(found), lambda: explain_text(found, model, args.mla),
+        indented=True,
+    )  # fmt: skip
     if device is not None and not args.json:
         from thermoflop.cost.reports.estimate import explain_step
 

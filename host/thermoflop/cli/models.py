@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from thermoflop.cli.arguments import add_shared, show
+from thermoflop.cli.arguments import add_shared, print_result
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -16,7 +16,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Print the catalogue, or the families."""
-    from thermoflop.model.listing import families_text, models_text
+    from thermoflop.model.listing import families_named, model_rows, models_text
 
-    report = families_text if args.families else models_text
-    show(report(" ".join(args.pattern), as_json=args.json))
+    pattern = " ".join(args.pattern)
+    if args.families:
+        named = families_named(pattern)
+        text = "\n".join([*named, f"{len(named)} families"])
+        print_result(args, lambda: {"families": named}, lambda: text, indented=True)
+        return
+    rows = model_rows(pattern)
+    print_result(args, lambda: {"models": rows}, lambda: models_text(rows, pattern), indented=True)

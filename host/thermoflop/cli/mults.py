@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from thermoflop.cli.arguments import add_shared, show, with_assumed
+from thermoflop.cli.arguments import add_shared, print_result
 from thermoflop.cli.model_options import add_model, load
 from thermoflop.cli.parser import length
 
@@ -19,7 +19,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Print the counts and what tells them apart."""
-    from thermoflop.model.mults import mults_report
+    from thermoflop.model.mults import mults_record, mults_text
 
-    text = mults_report(load(args), args.context, args.vocab, as_json=args.json)
-    show(text if args.json else with_assumed(args, text))
+    counts = mults_record(load(args), args.context, args.vocab)
+    print_result(args, lambda: counts, lambda: mults_text(counts), indented=True)

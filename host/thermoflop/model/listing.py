@@ -29,7 +29,7 @@ _OLLAMA = (
 
 def model_rows(pattern: str = "") -> list[dict[str, Any]]:
     """The named models whose names contain each word of ``pattern``, or that it means: sizes,
-    source."""
+    source. InputError where there is none."""
     rows, meant, words = [], canonical(pattern), pattern.lower().split()
     for name in names():
         if name != meant and not all(word in name for word in words):
@@ -49,19 +49,15 @@ def model_rows(pattern: str = "") -> list[dict[str, Any]]:
                 "checked": named.get("checked"),
             }
         )
+    if not rows:
+        none, other = f"no model has {pattern!r:.60} in its name", _sized(pattern)
+        raise InputError(f"{none}; {other}" if other else _none(none, pattern, names()))
     return rows
 
 
-def models_text(pattern: str = "", as_json: bool = False) -> str:
-    """The catalogue, for a person or as JSON. InputError where no name has the pattern in it."""
-    rows, other = model_rows(pattern), _sized(pattern)
-    if not rows:
-        none = f"no model has {pattern!r:.60} in its name"
-        raise InputError(f"{none}; {other}" if other else _none(none, pattern, names()))
-    if as_json:
-        import json
-
-        return json.dumps({"models": rows}, indent=2)
+def models_text(rows: list[dict[str, Any]], pattern: str = "") -> str:
+    """The models of the catalogue that a pattern means, for a person."""
+    other = _sized(pattern)
     wide = max([6, *(len(_where(row)) for row in rows)])
     source = "source".ljust(wide)  # to the left, unlike figures
     cells = [["name", "family", "parameters", "active", "KV/token", source]]
@@ -107,13 +103,9 @@ def _where(row: dict[str, Any]) -> str:
     return f"{row['quantization']}; {where}"[:40] if row["quantization"] else where[:40]
 
 
-def families_text(pattern: str = "", as_json: bool = False) -> str:
+def families_named(pattern: str = "") -> list[str]:
     """The model_types that can be read. InputError where none has the pattern in it."""
     families = [name for name in FAMILY_NAMES if pattern.lower() in name]
     if not families:
         raise InputError(_none(f"no family has {pattern!r:.60} in its name", pattern, FAMILY_NAMES))
-    if as_json:
-        import json
-
-        return json.dumps({"families": families}, indent=2)
-    return "\n".join([*families, f"{len(families)} families"])
+    return families

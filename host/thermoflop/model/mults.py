@@ -115,15 +115,13 @@ def true_mults(model: Model, n_ctx: Number) -> Number:
 
 
 PAGE = "L*(h*(2*d_model*d_head + n_ctx*d_head + d_model*d_model + n_ctx*d_model) + 2*d_model*d_ff)"
-
-
 SCRIPT = "L*(h*(4*d_model*d_head + n_ctx*d_head + n_ctx*d_model) + 2*d_model*d_ff) + d_model*vocab"
-
-
 EXACT = "L*(h*d_head*(4*d_model + 2*n_ctx) + 2*d_model*d_ff) + d_model*vocab"
 
 
-def mults_record(model: Model, context: int | None, vocab: int | None) -> dict[str, Any]:
+def mults_record(
+    model: Model, context: int | None = None, vocab: int | None = None
+) -> dict[str, Any]:
     """All counts of one model."""
     for name, value in (("context", context), ("vocab", vocab)):
         if value is not None and value < 1:
@@ -142,15 +140,8 @@ def mults_record(model: Model, context: int | None, vocab: int | None) -> dict[s
     }
 
 
-def mults_report(
-    model: Model, context: int | None = None, vocab: int | None = None, as_json: bool = False
-) -> str:
-    """The counts for a person, or as JSON."""
-    counts = mults_record(model, context, vocab)
-    if as_json:
-        import json
-
-        return json.dumps(counts, indent=2)
+def mults_text(counts: dict[str, Any]) -> str:
+    """The counts for a person."""
     shape = counts["shape"]
     sizes = ", ".join(f"{name} {value:,}" for name, value in shape.items())
     rows = [
@@ -159,7 +150,10 @@ def mults_report(
         ("the same network, exactly", counts["exact_plain"], EXACT),
         ("this model, from its operators", counts["exact_model"], "sum of batch*m*k*n"),
     ]
-    lines = [f"{model.name}: multiplications for one new token that attends to n_ctx keys", sizes]
+    lines = [
+        f"{counts['model']}: multiplications for one new token that attends to n_ctx keys",
+        sizes,
+    ]
     for title, count, formula in rows:
         lines += ["", f"{title:<32} {count:>24,}", f"  {formula}"]
     lines += [

@@ -10,6 +10,7 @@ import pytest
 sympy = pytest.importorskip("sympy")
 
 import thermoflop as tf  # noqa: E402
+from kit.explained import explained  # noqa: E402
 from thermoflop.base.record import replace  # noqa: E402
 from thermoflop.errors import UsageError  # noqa: E402
 from thermoflop.model.architecture.feedforward import Mlp  # noqa: E402
@@ -17,7 +18,7 @@ from thermoflop.model.architecture.mixers import Attention  # noqa: E402
 from thermoflop.model.config.catalogue import entry, names  # noqa: E402
 from thermoflop.model.formulas.explain import explain, layer_scope, step_symbols  # noqa: E402
 from thermoflop.model.formulas.symbolic import symbolize  # noqa: E402
-from thermoflop.model.formulas.text import explain_report, written  # noqa: E402
+from thermoflop.model.formulas.text import written  # noqa: E402
 from thermoflop.model.model import Model  # noqa: E402
 from thermoflop.model.mults import DecoderShape, exact_mults, page_mults, script_mults  # noqa: E402
 from thermoflop.model.operators.build import layer_operators  # noqa: E402
@@ -204,15 +205,15 @@ def test_every_formula_gives_the_count_when_filled_in(name: str) -> None:
 @pytest.mark.parametrize("option", ["batch", "tokens"])
 def test_formulas_are_filled_in_for_one_or_more_and_never_for_none(option: str) -> None:
     model = tf.load_model("gpt2")
-    assert explain_report(model, **{option: 3}) != explain_report(model, **{option: 1})
+    assert explained(model, **{option: 3}) != explained(model, **{option: 1})
     with pytest.raises(UsageError, match=f"--{option} 0 makes no sense: expected a whole number"):
-        explain_report(model, **{option: 0})
+        explained(model, **{option: 0})
 
 
 def test_formulas_are_written_as_in_a_textbook() -> None:
     assert written(12 * h**2 + 13 * h) == "12h² + 13h"
     assert written(24 * b * s * h**2 + 4 * b * s**2 * h) == "24bsh² + 4bs²h"
-    text = explain_report(tf.load_model("gpt2"))
+    text = explained(tf.load_model("gpt2"))
     assert "12h² + 13h" in text
     assert "24bsh² + 4bs²h" in text
     derived = (
@@ -222,10 +223,8 @@ def test_formulas_are_written_as_in_a_textbook() -> None:
         "    16bsh²: up_proj, down_proj",
     )
     assert "\n  = 24bsh² + 4bs²h\n" + "\n".join(derived) + "\n" in text
-    assert "2Ldg" in explain_report(tf.load_model("llama-3-8b"))
-    assert (
-        max(len(line) for line in explain_report(tf.load_model("deepseek-v3")).split("\n")) <= 100
-    )
+    assert "2Ldg" in explained(tf.load_model("llama-3-8b"))
+    assert max(len(line) for line in explained(tf.load_model("deepseek-v3")).split("\n")) <= 100
 
 
 def test_an_encoders_layers_are_called_so_and_its_heads_bias_is_as_long_as_the_vocabulary() -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import thermoflop as tf
+from kit.explained import explained
 from thermoflop.errors import UsageError
 
 sympy = pytest.importorskip("sympy")
@@ -13,7 +14,6 @@ sympy = pytest.importorskip("sympy")
 from thermoflop.model.formulas.explain import explain  # noqa: E402
 from thermoflop.model.formulas.text import (  # noqa: E402
     explain_record,
-    explain_report,
     written,
 )
 
@@ -69,8 +69,8 @@ def test_a_layer_works_on_the_positions_of_its_own_tower(
 
 
 def test_windows_are_said_to_count_in_a_decode_step_alone() -> None:
-    assert "A window counts in a decode step" in explain_report(tf.load_model("gpt-oss-20b"))
-    assert "A window counts" not in explain_report(tf.load_model("gpt2"))
+    assert "A window counts in a decode step" in explained(tf.load_model("gpt-oss-20b"))
+    assert "A window counts" not in explained(tf.load_model("gpt2"))
 
 
 TOKENS = 123_456
@@ -83,7 +83,7 @@ def test_the_report_fills_in_numbers_where_they_fit_a_line() -> None:
     """Each formula, its letters' values, and what it comes to: as by whole numbers."""
     model = tf.load_model(LLAMA)
     explanation = explain(model, 2, TOKENS)
-    lines = explain_report(model, 2, TOKENS).splitlines()
+    lines = explained(model, 2, TOKENS).splitlines()
     assert max(map(len, lines)) <= 100
     for symbol, value in explanation.values.items():
         stated = f"  {symbol!s:<4} = {value:>12,}  {explanation.meaning(symbol)}"
@@ -110,9 +110,9 @@ def test_the_report_fills_in_numbers_where_they_fit_a_line() -> None:
 @pytest.mark.parametrize("wrong", [{"batch": 0}, {"tokens": 0}])
 def test_a_size_below_one_makes_no_sense(wrong: dict[str, int]) -> None:
     model = tf.load_model(LLAMA)
-    assert explain_report(model, 1, 1)
+    assert explained(model, 1, 1)
     with pytest.raises(UsageError, match=f"--{next(iter(wrong))} 0 makes no sense"):
-        explain_report(model, **wrong)
+        explained(model, **wrong)
 
 
 @pytest.mark.parametrize(
@@ -135,7 +135,7 @@ def test_numbers_of_layers_say_of_which(name: str, meanings: dict[str, str]) -> 
 
 
 def test_further_lines_of_a_sentence_stand_less_deep_than_those_of_a_formula() -> None:
-    text = explain_report(tf.load_model("deepseek-v3"))
+    text = explained(tf.load_model("deepseek-v3"))
     _, _, sentence = text.rpartition("\n\n")
     assert [len(line) - len(line.lstrip()) for line in sentence.splitlines()] == [0, 2, 2, 0]
     formula = text.partition("parameters of the model\n")[2].partition("\n\n")[0]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from thermoflop.base.progress import tracked
 from thermoflop.base.record import record, replace
+from thermoflop.errors import UsageError
 from thermoflop.model.architecture import cache, parameters
 from thermoflop.model.formulas.symbolic import MEANINGS, Symbolic, require_sympy, symbolize
 from thermoflop.model.operators.build import build_operators, layer_operators, stack_scopes
@@ -87,8 +88,11 @@ def explain(
     """Derive the formulas of a model; ``batch`` and ``tokens`` are the values of b and s.
 
     ``mla`` is the form of latent attention, as in ``Step``. None: as engines run it, expanded in a
-    prompt and absorbed when decoding.
+    prompt and absorbed when decoding. UsageError for no number of sequences or tokens.
     """
+    for name, value in (("batch", batch), ("tokens", tokens)):
+        if value is not None and value < 1:
+            raise UsageError(f"--{name} {value} makes no sense: expected a whole number >= 1")
     symbolic = symbolize(model)
     letters = step_symbols()
     length = model.default_tokens if tokens is None else tokens

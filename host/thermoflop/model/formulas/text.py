@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from thermoflop.base.paper import columns, wrap
-from thermoflop.errors import UsageError
 from thermoflop.model.architecture.mixers import LatentAttention
-from thermoflop.model.formulas.explain import Explanation, explain
+from thermoflop.model.formulas.explain import Explanation
 from thermoflop.model.formulas.symbolic import require_sympy
 
 TYPE_CHECKING = False
@@ -109,22 +108,8 @@ def explain_record(explanation: Explanation) -> dict[str, Any]:
     }
 
 
-def explain_report(
-    model: Model,
-    batch: int = 1,
-    tokens: int | None = None,
-    as_json: bool = False,
-    mla: str | None = None,
-) -> str:
-    """The formulas for a person, or as JSON."""
-    for name, value in (("batch", batch), ("tokens", tokens)):
-        if value is not None and value < 1:
-            raise UsageError(f"--{name} {value} makes no sense: expected a whole number >= 1")
-    explanation = explain(model, batch, tokens, mla)
-    if as_json:
-        import json
-
-        return json.dumps(explain_record(explanation), indent=2, ensure_ascii=False)
+def explain_text(explanation: Explanation, model: Model, mla: str | None = None) -> str:
+    """The formulas for a person."""
     lines = [f"{model.name}: formulas derived from its operators", ""]
     expressions = (formula.expression for formula in explanation.formulas)
     used = {symbol for each in expressions for symbol in getattr(each, "free_symbols", ())}
