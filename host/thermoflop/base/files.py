@@ -55,10 +55,8 @@ def read_bytes(
     what is no file, cannot be read, or has more than ``most_bytes`` bytes; without ``links`` for a
     link, too.
     """
-    if not os.path.isfile(path):  # noqa: PTH113 - pathlib costs more than reading the file
-        raise InputError(f"{path} is not a file: expected {expected}")
     try:
-        with open(path, "rb", opener=_without_waiting if links else open_plain) as file:
+        with open_reading(path, expected, links) as file:
             data = file.read(most_bytes + 1)
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror or error}") from None
@@ -67,13 +65,13 @@ def read_bytes(
     return data
 
 
-def open_reading(path: str, expected: str) -> BinaryIO:
+def open_reading(path: str, expected: str, links: bool = True) -> BinaryIO:
     """A plain file opened for reading; InputError, in one sentence, for what is none or cannot be
-    opened. ``expected`` as in ``read_bytes``."""
-    if not os.path.isfile(path):  # noqa: PTH113
+    opened. ``expected`` and ``links`` as in ``read_bytes``."""
+    if not os.path.isfile(path):  # noqa: PTH113 - pathlib costs more than reading the file
         raise InputError(f"{path} is not a file: expected {expected}")
     try:
-        return open(path, "rb", opener=_without_waiting)
+        return open(path, "rb", opener=_without_waiting if links else open_plain)
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror or error}") from None
 
@@ -149,14 +147,14 @@ def replace_file(path: str, fill: Callable[[BinaryIO], T]) -> T:
     return done
 
 
-def read_toml(path: Path, most_bytes: int = 1 << 20) -> dict[str, Any]:
-    """What a TOML file says, of ``most_bytes`` at most. InputError in one sentence."""
+def read_toml(path: Path) -> dict[str, Any]:
+    """What a TOML file says, of 1 MiB at most. InputError in one sentence."""
     import tomllib
 
     name = printable(str(path))
     try:
         with path.open("rb") as file:
-            return tomllib.loads(file.read(most_bytes).decode())
+            return tomllib.loads(file.read(1 << 20).decode())
     except OSError as error:
         raise InputError(f"cannot read {name}: {error.strerror}") from error
     except ValueError as error:  # TOMLDecodeError and UnicodeDecodeError are such

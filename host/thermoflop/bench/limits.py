@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from thermoflop.base.record import plain, record, replace
+from thermoflop.base.record import record, replace
 from thermoflop.bench.kernels import Pool
 from thermoflop.cost.catalogue.machine import Level
 from thermoflop.cost.hardware.device import Device, device_from
@@ -79,11 +79,6 @@ class Best:
             rates.append(HEADROOM * cold / fastest_s)
             levels[index] = Level(level.bytes, max(rates))
         return replace(self, flops_per_s=flops, levels=tuple(levels))
-
-    def to_json(self) -> dict[str, Any]:
-        """As a dictionary for JSON."""
-        known: dict[str, Any] = plain(self)
-        return known
 
     def raw_device(self, name: str, dtype: str) -> dict[str, Any]:
         """These rates under the keys of a device's TOML file."""

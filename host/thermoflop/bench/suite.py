@@ -8,6 +8,7 @@ from statistics import median
 from typing import Any
 
 from thermoflop.base.plain import attributes
+from thermoflop.base.record import plain
 from thermoflop.bench.backend import Backend
 from thermoflop.bench.kernels import Pool
 from thermoflop.bench.limits import Best
@@ -158,7 +159,7 @@ def run_suite(
     result = BenchResult()
     result.facts = {
         "backend": backend.name, "device": backend.device, "dtype": backend.dtype,
-        "libraries": backend.describe(), "gpu": backend.gpu(), "best": best.to_json(),
+        "libraries": backend.describe(), "gpu": backend.gpu(), "best": plain(best),
         "profile": profile.machine.provenance if profile is not None and profile.machine else None,
     }  # fmt: skip
     models = {case.model: load_model(case.model) for case in selection.cases}

@@ -16,7 +16,7 @@ _FORMATS = {"fp32": "float32", "bf16": "bfloat16", "fp16": "float16"}
 _LEAST_VERSION = (2, 5)  # grouped queries in scaled_dot_product_attention
 
 
-def open_torch(device: str, dtype: str, seed: int = 0) -> TorchBackend:
+def open_torch(device: str, dtype: str) -> TorchBackend:
     """The backend. MissingExtra without torch; UsageError for a device or format it lacks."""
     try:
         import torch
@@ -36,7 +36,7 @@ def open_torch(device: str, dtype: str, seed: int = 0) -> TorchBackend:
         if not index.isdecimal() or int(index) >= torch.cuda.device_count():
             count = torch.cuda.device_count()
             raise UsageError(f"device {device!r:.40} is not one of the {count} CUDA devices")
-    return TorchBackend(torch, device, dtype, seed)
+    return TorchBackend(torch, device, dtype)
 
 
 class TorchBackend(Backend):
@@ -45,13 +45,13 @@ class TorchBackend(Backend):
     name = "torch"
     kernels = "attention"
 
-    def __init__(self, torch: Any, device: str, dtype: str, seed: int) -> None:
+    def __init__(self, torch: Any, device: str, dtype: str) -> None:
         """Made by ``open_torch``, which refuses what torch or the device lacks."""
         self._torch, self.device, self.dtype = torch, device, dtype
         self._format = getattr(torch, _FORMATS[dtype])
         self.element_bytes = 4 if dtype == "fp32" else 2
         self._where = torch.device(device)
-        self._random = torch.Generator(self._where).manual_seed(seed)
+        self._random = torch.Generator(self._where).manual_seed(0)
         self._cuda = self._where.type == "cuda"
         if self._cuda:
             torch.cuda.set_device(self._where)

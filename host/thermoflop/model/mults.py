@@ -109,11 +109,6 @@ def shape_of(
     return DecoderShape(sum(run.times for run in runs), *sizes, words)
 
 
-def true_mults(model: Model, n_ctx: Number) -> Number:
-    """Multiplications of one decode step that attends to ``n_ctx`` keys, from the operators."""
-    return model.decode(n_ctx - 1).multiplications
-
-
 PAGE = "L*(h*(2*d_model*d_head + n_ctx*d_head + d_model*d_model + n_ctx*d_model) + 2*d_model*d_ff)"
 SCRIPT = "L*(h*(4*d_model*d_head + n_ctx*d_head + n_ctx*d_model) + 2*d_model*d_ff) + d_model*vocab"
 EXACT = "L*(h*d_head*(4*d_model + 2*n_ctx) + 2*d_model*d_ff) + d_model*vocab"
@@ -133,7 +128,7 @@ def mults_record(
         "page": page_mults(shape),
         "script": script_mults(shape),
         "exact_plain": exact_mults(shape),
-        "exact_model": true_mults(model, shape.n_ctx),
+        "exact_model": model.decode(shape.n_ctx - 1).multiplications,
         "script_parameters": script_params(shape),
         "parameters": model.params,
         "conventions": {"step": "one new token that attends to n_ctx keys", "logits": "included"},

@@ -10,6 +10,7 @@ from statistics import median
 from typing import Any
 
 from thermoflop.base.progress import part, say, tracked
+from thermoflop.base.record import plain
 from thermoflop.bench.backend import Backend, times
 from thermoflop.bench.calibrate.busy import Others, Patience
 from thermoflop.bench.calibrate.fit import agreed, spread, tables
@@ -200,7 +201,7 @@ def _raw(
         "kernels": backend.kernels,
         "dtype": backend.dtype,
         "device": device,
-        "levels": best.to_json()["levels"],
+        "levels": plain(best.levels),
         "launch_s": min(small),
         "step_s": 0.0,
         "scale": 1.0,

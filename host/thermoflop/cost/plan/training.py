@@ -129,7 +129,7 @@ def plan_training(
 
     def on(count: int) -> tuple[list[TrainingEstimate], int]:
         found = [
-            _best(known, device, degrees, fixed, global_batch)
+            _best(known, device, degrees, fixed)
             for device in devices
             for degrees in _layouts(known, device, count, global_batch)
         ]
@@ -165,7 +165,7 @@ def _layouts(model: Model, device: Device, count: int, batch: int) -> Iterator[D
 
 
 def _best(
-    model: Model, device: Device, degrees: Degrees, fixed: dict[str, Any], batch: int
+    model: Model, device: Device, degrees: Degrees, fixed: dict[str, Any]
 ) -> tuple[TrainingEstimate | None, int]:
     """The fastest way of a layout that fits, and how many were tried.
 
@@ -191,7 +191,7 @@ def _best(
         if first_that_fits(MICRO_BATCHES[0], RECOMPUTE[-1]) is None:
             return None, tried
         for micro in MICRO_BATCHES:
-            if batch % (degrees["dp"] * micro):
+            if fixed["global_batch"] % (degrees["dp"] * micro):
                 break
             ways = (first_that_fits(micro, recompute) for recompute in RECOMPUTE)
             quickest = next(filter(None, ways), None)

@@ -208,10 +208,8 @@ def _formula(
 
 
 def _letter(symbol: Any, values: dict[Any, Number]) -> str:
-    from thermoflop.model.formulas.symbolic import MEANINGS
+    from thermoflop.model.formulas.symbolic import meaning_of
 
-    name = str(symbol)
-    base = name if name in MEANINGS else name.rpartition("_")[0]
     value = values[symbol]
     text = f"{value:,}" if isinstance(value, int) else digits(float(value))
-    return f"{name} = {text}: {MEANINGS.get(base, 'size')}"
+    return f"{symbol} = {text}: {meaning_of(symbol)}"

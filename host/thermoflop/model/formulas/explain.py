@@ -10,7 +10,7 @@ from thermoflop.base.progress import tracked
 from thermoflop.base.record import record, replace
 from thermoflop.errors import UsageError
 from thermoflop.model.architecture import cache, parameters
-from thermoflop.model.formulas.symbolic import MEANINGS, Symbolic, require_sympy, symbolize
+from thermoflop.model.formulas.symbolic import Symbolic, meaning_of, require_sympy, symbolize
 from thermoflop.model.operators.build import build_operators, layer_operators, stack_scopes
 from thermoflop.model.operators.context import EmitContext
 from thermoflop.model.operators.step import Step
@@ -63,11 +63,7 @@ class Explanation:
 
     def meaning(self, symbol: Any) -> str:
         """What a letter stands for."""
-        if symbol in self.layers:
-            return self.layers[symbol]
-        name = str(symbol)
-        base = name if name in MEANINGS else name.rpartition("_")[0]
-        return MEANINGS.get(base, "size")
+        return self.layers.get(symbol) or meaning_of(symbol)
 
 
 def step_symbols() -> dict[str, Any]:

@@ -82,6 +82,12 @@ MEANINGS = {
 }
 
 
+def meaning_of(symbol: Any) -> str:
+    """What a letter stands for, with or without a number of its kind behind it."""
+    name = str(symbol)
+    return MEANINGS.get(name) or MEANINGS.get(name.rpartition("_")[0], "size")
+
+
 def require_sympy() -> Any:
     """The sympy module, or MissingExtra with the command that installs it."""
     try:

@@ -30,6 +30,7 @@ from functools import cache
 from statistics import fmean, variance
 from typing import TYPE_CHECKING, Any
 
+from thermoflop.base.plain import attributes
 from thermoflop.runs.analysis.compare import t_95
 
 if TYPE_CHECKING:
@@ -64,8 +65,7 @@ class Difference:
 
     def to_json(self) -> dict[str, Any]:
         """As a dictionary."""
-        return {"value": self.value, "error": self.error, "how": self.how, "why": self.why,
-                "is_real": self.is_real, "degrees": self.degrees}  # fmt: skip
+        return attributes(self, "value", "error", "how", "why", "is_real", "degrees")
 
 
 def between_repetitions(a: Sequence[float], b: Sequence[float], step: float = 0.0) -> Difference:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
+from thermoflop.base.plain import attributes
 from thermoflop.errors import InputError
 from thermoflop.runs.analysis.difference import (
     BLOCKS,
@@ -47,8 +48,7 @@ class Row:
     def to_json(self) -> dict[str, Any]:
         """As a dictionary."""
         apart = [None if each is None else each.to_json() for each in self.differences]
-        return {"key": self.key, "name": self.name, "unit": self.unit,
-                "values": list(self.values), "differences": apart}  # fmt: skip
+        return {**attributes(self, "key", "name", "unit", "values"), "differences": apart}
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,9 +73,8 @@ class PhaseComparison:
 
     def to_json(self) -> dict[str, Any]:
         """As a dictionary."""
-        return {"phase": self.phase, "length_s": self.length_s,
-                "repetitions": list(self.repetitions),
-                "rows": [row.to_json() for row in self.rows]}  # fmt: skip
+        rows = [row.to_json() for row in self.rows]
+        return {**attributes(self, "phase", "length_s", "repetitions"), "rows": rows}
 
 
 def phases_of_all(runs: Sequence[Analysis]) -> list[str]:

@@ -316,7 +316,6 @@ family(
         "after": _two_maps,
         "classifier": "pooled",
         "bias_group": None,
-        "classes": ("masked", "sequence", "token", "bare"),  # scores are UltraVBERT's
     },
     # the window narrows what is attended, not what is counted: every query meets every key
     ignored=("classifier_pooling", "layer_types", "sliding_window"),

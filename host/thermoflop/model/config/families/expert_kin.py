@@ -163,7 +163,7 @@ family(
     },
     aliases={"num_local_experts": "num_experts", "num_experts_per_tok": "moe_topk"},
     # the class makes experts and the shared one as wide as intermediate_size
-    ignored=("moe_intermediate_size", "num_shared_expert", "use_mixed_mlp_moe", "norm_type"),
+    ignored=("moe_intermediate_size", "num_shared_expert", "use_mixed_mlp_moe"),
 )
 
 

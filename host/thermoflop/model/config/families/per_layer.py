@@ -303,8 +303,8 @@ def _nas_kinds(config: Config) -> Sequence[str]:
     return kinds
 
 
-def _nas_count(block: Mapping[str, Any], key: str, default: int | None = None) -> int:
-    count = block.get(key, default)
+def _nas_count(block: Mapping[str, Any], key: str) -> int:
+    count = block.get(key)
     if not is_count(count):
         raise InputError(f"{key} is {quote_value(count)} in block_configs: expected a whole number")
     return count
