@@ -285,7 +285,7 @@ def test_of_a_layout_what_computes_least_is_tried_first(monkeypatch):
         return made
 
     monkeypatch.setattr(training, "train", train)
-    best, tried = _best(None, None, {"dp": 2}, {}, 4)
+    best, tried = _best(None, None, {"dp": 2}, {"global_batch": 4})
     ways = [(how, zero) for how in ("none", "fine-grained", "selective") for zero in (1, 2, 3)]
     each = [*ways, ("full", 1), ("full", 2)]
     least = [(1, "full", 1), (1, "full", 2)]
@@ -293,7 +293,7 @@ def test_of_a_layout_what_computes_least_is_tried_first(monkeypatch):
     assert asked == [*least, *((1, *way) for way in ways), *((2, *way) for way in each)]
     assert (best.micro, tried) == (2, 22)
     asked.clear()
-    best, tried = _best(None, None, {"dp": 1}, {}, 8)
+    best, tried = _best(None, None, {"dp": 1}, {"global_batch": 8})
     # one replica has nobody to share states with
     hows = ("none", "fine-grained", "selective", "full")
     ways = [(m, how, 1) for m in (1, 2, 4, 8) for how in hows]
@@ -301,11 +301,11 @@ def test_of_a_layout_what_computes_least_is_tried_first(monkeypatch):
     assert (best.micro, tried) == (8, 16)
     asked.clear()
     monkeypatch.setattr(training, "train", lambda *a, **o: _never(train(*a, **o)))
-    assert _best(None, None, {"dp": 4}, {}, 64) == (None, 3)
+    assert _best(None, None, {"dp": 4}, {"global_batch": 64}) == (None, 3)
     assert asked == [(1, "full", zero) for zero in (1, 2, 3)]
 
     def refuses(*_arguments, **_options):
         raise UsageError("does not divide")
 
     monkeypatch.setattr(training, "train", refuses)
-    assert _best(None, None, {"dp": 2}, {}, 4) == (None, 1)
+    assert _best(None, None, {"dp": 2}, {"global_batch": 4}) == (None, 1)

@@ -125,7 +125,7 @@ def test_the_power_of_a_gpu_that_died_is_not_added_on(tmp_path: Path) -> None:
     again = recorded(tmp_path / "c", *read(), *read(gpu=1))
     alike = side_by_side.to_json([both, again], "decode")
     power = next(row for row in alike["phases"][0]["rows"] if row["key"] == "power_w")
-    assert power["values"] == [pytest.approx(600), pytest.approx(600)]
+    assert power["values"] == (pytest.approx(600), pytest.approx(600))
     assert alike["of_part"] == {}
 
 
