@@ -66,6 +66,12 @@ READ_ELSEWHERE = {
     "nemotron_h": {"attention_bias", "n_shared_experts"},
     "qwen3_5_moe_text": {"attn_output_gate"},
     "qwen3_5_text": {"attn_output_gate"},
+    # processors make images of that size of what is seen
+    "glm5_next_vision": {"image_size"},
+    "glm_ocr_vision": {"image_size"},
+    "pixtral": {"image_size"},
+    "radio": {"image_size"},
+    "video_llama_3_vision": {"image_size"},
 }
 
 

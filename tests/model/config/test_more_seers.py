@@ -104,6 +104,27 @@ BUILT: list[tuple[str, str, dict[str, Any], int]] = [
     ("timesfm2_5", "TimesFm2_5ModelForPrediction",
      {"num_key_value_heads": 4, "horizon_length": 64}, 180_498_880),
     ("timesfm2_5", "TimesFm2_5Model", {}, 198_521_280),
+    ("aimv2", "Aimv2Model", {}, 436_221_441),
+    (
+        "aimv2",
+        "Aimv2Model",
+        {
+            "text_config": {
+                "model_type": "aimv2_text_model",
+                "qkv_bias": True,
+                "mlp_bias": True,
+            },
+            "vision_config": {
+                "model_type": "aimv2_vision_model",
+                "use_head": False,
+                "num_hidden_layers": 8,
+            },
+            "projection_dim": 300,
+        },
+        227_235_329,
+    ),
+    ("aimv2_text_model", "Aimv2TextModel", {"num_hidden_layers": 5}, 73_402_368),
+    ("imagegpt", "ImageGPTForImageClassification", {}, 76_421_120),
     ("videomae", "VideoMAEModel", {}, 86_225_664),
     ("videomae", "VideoMAEModel", {"use_mean_pooling": False}, 86_227_200),
     ("videomae", "VideoMAEForPreTraining", {}, 94_209_408),

@@ -36,6 +36,14 @@ def read_alone(config: Config) -> Description:
     return _seeing(config, traits, built(config, traits["class"], traits["classes"]), config)
 
 
+def read_part(config: Config) -> Description:
+    """What sees for another model, with all that its own class ends in, and no more."""
+    name = class_name(config, "Model")
+    if not name.endswith(("Model", "Transformer")):
+        raise InputError(f"architectures names {name[:60]}, which is no tower alone")
+    return Description((read_tower(config),), needs_images=True)
+
+
 def _seeing(config: Config, traits: Traits, kind: str, whole: Config) -> Description:
     """The tower of ``config``; labels are those of the whole model."""
     stack, hidden = read_tower(config), config["hidden_size"]
@@ -189,6 +197,21 @@ def read_tips(config: Config) -> Description:
     return replace(
         seeing, stacks=stacks, extras=kept, contrast=image["hidden_size"], contrast_group="other"
     )
+
+
+def read_aimv2(config: Config) -> Description:
+    """AIMv2 tuned with texts: a text and an image tower, each projected to one width."""
+    from thermoflop.model.config import decoder
+
+    built(config, "Aimv2Model", ("bare",))
+    text = _section(config, "text_config", "aimv2_text_model")
+    image = _section(config, "vision_config", "aimv2_vision_model")
+    width, (reading,) = config["projection_dim"], decoder.read_decoder(text).stacks
+    texts = _projection("text_projection", text["hidden_size"], width)
+    images = _projection("visual_projection", image["hidden_size"], width)
+    stacks = (_ending(reading, *texts), _ending(read_tower(image), *images))
+    kept = (Placed(Vector("logit_scale", "other", 1), "none"),)
+    return Description(stacks, extras=kept, needs_images=True, contrast=width)
 
 
 def read_clip_text(config: Config) -> Description:

@@ -173,7 +173,7 @@ def head_of(config: Config, traits: Traits, vocab: int, width: int) -> dict[str,
     else:
         labels = 2 if kind == "question" else label_count(config)
     plain = kind == "token" and config.raw.get("token_classification_bias") is False
-    biased = kind != "sequence" and not plain
+    biased = kind not in ("sequence", "image") and not plain
     role = "classifier"
     return {"head": Linear("score", role, role, width, labels, biased, unquantized=True)}
 
@@ -183,8 +183,8 @@ def head_kind(config: Config) -> str:
     traits = config.family.traits
     if class_name(config, "") in traits.get("whole", ()):
         return "causal"  # its name does not say so
-    rewards = ("reward",) if config.family.name == "qwen2" else ()
-    return built(config, traits.get("class", "ForCausalLM"), KINDS + rewards)
+    own = {"qwen2": ("reward",), "imagegpt": ("image",)}.get(config.family.name, ())
+    return built(config, traits.get("class", "ForCausalLM"), KINDS + own)
 
 
 def norm_of(traits: Traits, name: str, width: int) -> Norm:

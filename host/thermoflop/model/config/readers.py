@@ -82,7 +82,7 @@ def reader_of(name: str) -> Callable[[Config], Description]:
         return read_decoder
     from importlib import import_module
 
-    where, _, special = name.partition(".")
+    where, _, special = ("alone.part" if name == "tower" else name).partition(".")
     module = import_module(f"thermoflop.model.config.{where}")
     reader: Callable[[Config], Description] = getattr(module, f"read_{special or where}")
     return reader

@@ -45,9 +45,9 @@ MODULES = {
     " internlm2 llama_bidirec minicpm orion phi3small qwen xverse",
     "encoders": "albert bert camembert distilbert electra roberta xlm-roberta",
     "vision": "clip clip_text_model clip_vision_model deit siglip_vision_model swin swinv2 vit",
-    "more_seers": "aimv2_vision_model audio-spectrogram-transformer beit chinese_clip"
-    " chinese_clip_text_model chinese_clip_vision_model data2vec-vision metaclip_2"
-    " metaclip_2_text_model metaclip_2_vision_model mlcd_vision_model pixio vit_mae",
+    "more_seers": "aimv2 aimv2_text_model aimv2_vision_model audio-spectrogram-transformer beit"
+    " chinese_clip chinese_clip_text_model chinese_clip_vision_model data2vec-vision"
+    " metaclip_2 metaclip_2_text_model metaclip_2_vision_model mlcd_vision_model pixio vit_mae",
     "more_texts": "dpr imagegpt openai_privacy_filter splinter visual_bert",
     "towers": "gemma4_vision idefics3_vision internvl_vision kimi_k25_vision llama4_vision_model"
     " minimax_m3_vl_vision paddleocr_vl_vision pixtral siglip2_vision_model smolvlm_vision"
@@ -132,8 +132,15 @@ _TOWERS = spaced(
     "towers qwen_towers other_towers single_towers early_towers document_towers listening_towers"
     " newer_towers"
 )
-# towers that are part of another model and are not counted alone
-_PARTS = {name for kind in _TOWERS for name in MODULES[kind].split()} - {"siglip2_vision_model"}
+# towers whose class is counted alone as well, and those that are parts of other models only
+_ALONE = {"siglip2_vision_model", *spaced(
+    "cosmos3_edge_vision exaone4_5_vision gemma4_vision glm4v_moe_vision glm4v_vision"
+    " glm5_next_vision glm_ocr_vision hy_v4_vl_vision idefics3_vision internvl_vision"
+    " kimi_k25_vision lfm3_vl_vision muse_glimmer_vision muse_spark_vision pixtral"
+    " qianfan_ocr_vision qwen2_5_vl_vision qwen3_5_vision qwen3_vl_vision radio sam_vision_model"
+    " smolvlm_vision video_llama_3_vision"
+)}  # fmt: skip
+_PARTS = {name for kind in _TOWERS for name in MODULES[kind].split()} - _ALONE
 _PARTS |= {"pix2struct_text_model", "pix2struct_vision_model"}
 _PARTS |= {
     "DFNRope_vision_transformer",

@@ -194,6 +194,33 @@ family(
     },
     ignored=spaced("tie_word_embeddings projection_dim"),
 )
+family(
+    "aimv2_text_model",
+    keys={
+        **sizes(vocab=49408, hidden=768, inner=2048, layers=12, heads=6),
+        "max_position_embeddings": 77,
+        "hidden_act": "silu",
+        "qkv_bias": False,
+        "mlp_bias": False,
+    },
+    traits={
+        "q_bias": use("qkv_bias"),
+        "o_bias": use("qkv_bias"),
+        "kv_heads": None,
+        "head_dim": None,
+        "tied": False,
+        "rotary": False,
+        "positions": use("max_position_embeddings"),
+        "class": "Model",
+    },
+    ignored=("tie_word_embeddings",),
+)
+family(
+    "aimv2",
+    reader="alone.aimv2",
+    keys={"projection_dim": 512, "text_config": mapping(), "vision_config": mapping()},
+    ignored=spaced("max_logit_scale tie_word_embeddings"),
+)
 
 
 def _rebuilding(config: Config) -> tuple[Placed, ...]:
