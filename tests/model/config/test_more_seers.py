@@ -125,6 +125,33 @@ BUILT: list[tuple[str, str, dict[str, Any], int]] = [
     ),
     ("aimv2_text_model", "Aimv2TextModel", {"num_hidden_layers": 5}, 73_402_368),
     ("imagegpt", "ImageGPTForImageClassification", {}, 76_421_120),
+    ("vjepa2", "VJEPA2Model", {}, 325_971_328),
+    (
+        "vjepa2",
+        "VJEPA2Model",
+        {
+            "qkv_bias": False,
+            "hidden_size": 384,
+            "num_attention_heads": 6,
+            "mlp_ratio": 3.5,
+            "frames_per_clip": 16,
+        },
+        61_186_944,
+    ),
+    (
+        "vjepa2",
+        "VJEPA2Model",
+        {
+            "hidden_size": 1408,
+            "num_attention_heads": 22,
+            "num_hidden_layers": 40,
+            "mlp_ratio": 4.363636363636363,
+            "crop_size": 384,
+            "pred_num_mask_tokens": 4,
+            "pred_mlp_ratio": 2.0,
+        },
+        1_027_465_856,
+    ),
     ("videomae", "VideoMAEModel", {}, 86_225_664),
     ("videomae", "VideoMAEModel", {"use_mean_pooling": False}, 86_227_200),
     ("videomae", "VideoMAEForPreTraining", {}, 94_209_408),
@@ -220,6 +247,8 @@ def test_as_many_flops_of_two_seconds_of_sound_as_torch_dispatches() -> None:
         ({"model_type": "vivit", "tubelet_size": [2, 16]}, "three whole numbers"),
         ({"model_type": "vivit", "num_frames": 1}, "larger than the clip"),
         ({"model_type": "videomae", "patch_size": 300}, "larger than the clip"),
+        ({"model_type": "vjepa2", "mlp_ratio": "wide"}, "mlp_ratio is 'wide'"),
+        ({"model_type": "vjepa2", "pred_mlp_ratio": 0}, "pred_mlp_ratio is 0"),
     ],
 )
 def test_a_clip_has_patches(keys: dict[str, Any], said: str) -> None:

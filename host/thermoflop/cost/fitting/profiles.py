@@ -190,9 +190,7 @@ def _key(parameter: str) -> str:
     return PROFILE_KEYS.get(parameter, parameter)
 
 
-def _spreads(
-    measured: Measured, left: Left, rows: Indices, ends: Ends = quantiles
-) -> Spreads:
+def _spreads(measured: Measured, left: Left, rows: Indices, ends: Ends = quantiles) -> Spreads:
     """The interval by phase, where there are ten rows, and over all phases; of runs that of their
     tokens. Prompts that were not measured have a wider one than what was."""
     logs, group = left

@@ -118,7 +118,7 @@ MODULES = {
     "pairs": "encoder-decoder pix2struct pix2struct_text_model pix2struct_vision_model trocr"
     " vision-encoder-decoder",
     "series": "timesfm timesfm2_5",
-    "videos": "tipsv2 tipsv2_vision_model videomae vivit",
+    "videos": "tipsv2 tipsv2_vision_model videomae vivit vjepa2",
     "embedding_gemma": "embedding_gemma2 embedding_gemma2_text",
     "speech": "data2vec-audio hubert moonshine omniasr_audio omniasr_ctc parakeet_ctc"
     " parakeet_encoder parakeet_rnnt parakeet_tdt unispeech unispeech-sat wav2vec2 wavlm",

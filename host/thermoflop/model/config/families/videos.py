@@ -14,8 +14,8 @@ from thermoflop.model.config.architectures import class_name, label_count
 from thermoflop.model.config.blocks import classifier, layer_norm
 from thermoflop.model.config.families import bert_others, seers  # noqa: F401 - parents are there
 from thermoflop.model.config.families.seers import size
-from thermoflop.model.config.family import Key, at_least_zero, family, mapping, sizes, use
-from thermoflop.model.config.keys import is_count
+from thermoflop.model.config.family import Key, at_least_zero, family, mapping, sizes, spaced, use
+from thermoflop.model.config.keys import is_count, is_factor
 from thermoflop.model.config.tower import sides
 
 TYPE_CHECKING = False
@@ -31,8 +31,14 @@ _CLIP = {
 
 def _patches(config: Config, frames: int, patch: tuple[int, int]) -> tuple[int, int]:
     """Rows of patches in all groups of so many frames, and columns."""
-    height, width = sides(config["image_size"], "image_size")
-    groups, rows, columns = config["num_frames"] // frames, height // patch[0], width // patch[1]
+    return _of_clip(
+        config["num_frames"] // frames, sides(config["image_size"], "image_size"), patch
+    )
+
+
+def _of_clip(groups: int, image: tuple[int, int], patch: tuple[int, int]) -> tuple[int, int]:
+    """Rows of patches in so many groups of frames, and columns."""
+    rows, columns = image[0] // patch[0], image[1] // patch[1]
     if min(groups, rows, columns) < 1:
         raise InputError("a patch is larger than the clip")
     return groups * rows, columns
@@ -143,6 +149,68 @@ family(
         "note": _NOTE,
     },
     ignored=("tie_word_embeddings",),
+)
+
+
+def _inner(width: int, ratio: object, key: str) -> int:
+    """Neurons of an MLP that is so many times as wide."""
+    if not is_factor(ratio):
+        raise InputError(f"{key} is {quote_value(ratio)} where a number above 0 is expected")
+    return int(width * ratio)
+
+
+def _predictor(config: Config) -> tuple[Placed, ...]:
+    """What predicts hidden patches, as numbers that are kept: who asks for features skips it."""
+    wide, narrow = config["hidden_size"], config["pred_hidden_size"]
+    inner = _inner(narrow, config["pred_mlp_ratio"], "pred_mlp_ratio")
+    biases = narrow * (4 if config["qkv_bias"] else 1) + inner + narrow
+    layer = 4 * narrow**2 + 2 * narrow * inner + biases + 4 * narrow
+    ends = (wide + 1) * narrow + config["pred_num_mask_tokens"] * narrow
+    ends += 2 * narrow + (narrow + 1) * wide
+    count = config["pred_num_hidden_layers"] * layer + ends
+    return (Placed(Vector("predictor", "other", count), "none"),)
+
+
+family(
+    "vjepa2",
+    reader="alone",
+    keys={
+        **sizes(hidden=1024, layers=24, heads=16),
+        "in_chans": 3,
+        "crop_size": 256,
+        "patch_size": size(16),
+        "frames_per_clip": 64,
+        "tubelet_size": 2,
+        "mlp_ratio": Key("any", 4.0),
+        "hidden_act": "gelu",
+        "qkv_bias": True,
+        "pred_hidden_size": 384,
+        "pred_num_hidden_layers": 12,
+        "pred_num_mask_tokens": 10,
+        "pred_mlp_ratio": Key("any", 4.0),
+    },
+    traits={
+        "channels": use("in_chans"),
+        "image": use("crop_size"),
+        "frames": use("tubelet_size"),
+        "overlapping": lambda config: _of_clip(
+            config["frames_per_clip"] // config["tubelet_size"],
+            sides(config["crop_size"], "crop_size"),
+            sides(config["patch_size"], "patch_size"),
+        ),
+        "inner": lambda config: _inner(config["hidden_size"], config["mlp_ratio"], "mlp_ratio"),
+        "positions": 0,
+        "rotary": True,
+        "post_norm": True,
+        "tail": _predictor,
+        "classes": ("bare",),
+        "note": "an image is a clip of frames_per_clip frames; what predicts hidden patches is"
+        " counted and does no work",
+    },
+    ignored=spaced(
+        "image_size num_pooler_layers pred_num_attention_heads pred_zero_init_mask_tokens"
+        " drop_path_rate"
+    ),
 )
 family(
     "tipsv2_vision_model",
