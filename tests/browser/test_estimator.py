@@ -13,8 +13,10 @@ if TYPE_CHECKING:
     from kit.website import Site
     from playwright.sync_api import Browser, Page
 
-# an address of the page's first version, which still opens
-SERVED = "/?mode=corrected&model=llama-3-8b&device=H100-SXM-80GB&dtype=bf16&batch=8&end=512"
+SERVED = "/?mode=estimate&model=llama-3-8b&dtype=bf16&users=8&prompt=1&output=511"
+SHAPED = (
+    "/?mode=estimate&model=shape&device=A100-PCIe-80GB&dtype=fp16&users=10&prompt=1&output=1023"
+)
 USERS, TP = "Users (at once)", "Tensor parallel (GPUs)"
 LLAMA = {
     "model_type": "llama", "hidden_size": 2048, "intermediate_size": 8192,
@@ -183,7 +185,7 @@ def test_the_page_opens_on_the_question_with_its_answer_above_the_fold(
     page.locator(".est-fig", has_text="A million tokens").get_by_role("button").wait_for()
     # 3.6 an hour is a thousandth a second: a million tokens cost what 1000 s / tokens a second do
     whole_s = float(heads(page)[3].removesuffix(" s"))
-    assert float(heads(page)[4]) == pytest.approx(1e6 * 0.001 * whole_s / 256, rel=0.01)
+    assert float(heads(page)[4]) == pytest.approx(1e6 * 0.001 * whole_s / 128, rel=0.01)
     opened.close()
 
 
@@ -207,7 +209,7 @@ def test_a_name_that_is_typed_is_found_as_on_the_command_line_or_refused_in_a_se
         expect(field(page, "Model")).to_have_value(model)
         expect(page.get_by_role("option")).to_have_count(0)  # no list over the answer
         if model == "gpt2":
-            page.get_by_text("768 and 256 tokens: this model has 1,024 positions").wait_for()
+            page.get_by_text("896 and 128 tokens: this model has 1,024 positions").wait_for()
     field(page, "Model").click()
     field(page, "Model").fill("gpt2")
     assert page.get_by_role("option").first.inner_text() == "gpt2"
@@ -330,7 +332,7 @@ def test_an_address_with_nonsense_opens_and_says_so(page: Page) -> None:
 def test_an_address_that_cannot_be_answered_says_why_and_is_mended_in_its_field(
     page: Page,
 ) -> None:
-    page.goto("/?mode=corrected&tp=3")
+    page.goto(f"{SHAPED}&tp=3")
     error_of(page, TP).get_by_text("tp=3 does not divide").wait_for()
     assert page.locator(".est-state").inner_text().startswith("Not answered: tp=3")
     assert not page.locator(".headline").is_visible()
@@ -340,7 +342,7 @@ def test_an_address_that_cannot_be_answered_says_why_and_is_mended_in_its_field(
 
 
 def test_an_uploaded_config_is_answered_and_travels_in_the_address(page: Page) -> None:
-    page.goto("/?mode=corrected")
+    page.goto(SHAPED)
     heads(page)
     page.evaluate(DROP, ["<i>mine</i>.json", json.dumps(LLAMA)])
     page.locator(".est-title", has_text="i> on 1 × A100").wait_for()
@@ -364,7 +366,7 @@ def test_an_uploaded_config_is_answered_and_travels_in_the_address(page: Page) -
 def test_a_bad_upload_is_refused_by_name_and_the_answer_stays(
     page: Page, content: bytes, message: str
 ) -> None:
-    page.goto("/?mode=corrected")
+    page.goto(SHAPED)
     good = heads(page)
     upload(page, "bad.json", content)
     error_of(page, "Model").get_by_text(message).wait_for()
@@ -402,9 +404,7 @@ def test_the_link_is_copied(page: Page, site: Site) -> None:
     page.get_by_role("button", name="Copy link").click()
     page.get_by_text("The link is on the clipboard.").wait_for()
     assert page.evaluate(places) == before  # nothing moves for it
-    assert page.evaluate("navigator.clipboard.readText()") == (
-        f"{site.url}?mode=original&model=shape&device=A100-PCIe-80GB&dtype=fp16&batch=12"
-    )
+    assert page.evaluate("navigator.clipboard.readText()") == f"{site.url}?mode=estimate&users=12"
 
 
 def test_the_pictures_show_the_roof_its_operators_and_the_capacity(page: Page) -> None:

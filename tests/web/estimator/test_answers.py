@@ -24,8 +24,9 @@ from thermoflop.web.estimator.fields import FIELDS, FieldError, default_rates
 from thermoflop.web.estimator.inputs import DEFAULTS
 from thermoflop.web.estimator.original import original_formulas
 
-# The shape of the original page as the estimator takes it, by an address of the first version.
-SHAPED, _ = from_query([("mode", "corrected")])
+# The shape of the original page as the estimator takes it.
+SHAPED = replace(DEFAULTS, model="shape", device="A100-PCIe-80GB", dtype="fp16", users=10,
+                 prompt=1, output=1023)  # fmt: skip
 ORIGINAL = replace(DEFAULTS, mode="original")
 NAMES = ("shape", "gpt2", "llama-3-8b", "mixtral-8x7b", "deepseek-v2-lite", "gemma-2-2b")
 
@@ -227,30 +228,13 @@ def test_unknown_keys_of_an_address_are_named_in_one_sentence():
 
 @pytest.mark.parametrize(
     ("query", "expected"),
-    [  # what the first version's addresses meant, with what they left out
-        ({"mode": "corrected"}, {"model": "shape", "device": "A100-PCIe-80GB", "dtype": "fp16",
-                                 "users": 10, "prompt": 1, "output": 1023}),
-        ({"mode": "corrected", "model": "llama-3-8b", "batch": "8", "start": "12", "end": "512"},
-         {"mode": "estimate", "model": "llama-3-8b", "users": 8, "prompt": 12, "output": 500}),
-        ({"batch": "12"}, {"mode": "original", "batch": 12, "start": 1, "end": 1024}),
-        ({"gpu": "V100", "model": "llama-3-8b"}, {"mode": "original", "gpu": "V100"}),
-        ({}, {"mode": "estimate", "model": "llama-3-8b", "users": 1}),
-        ({"model": "llama3.1:8b", "users": "4"}, {"mode": "estimate", "model": "llama3.1:8b"}),
-    ],
-)  # fmt: skip
-def test_an_address_of_the_first_version_still_opens_its_view(query, expected):
-    inputs, wrong = from_query(query.items())
-    assert wrong == []
-    assert {name: getattr(inputs, name) for name in expected} == expected
-    answer(inputs)
-
-
-@pytest.mark.parametrize(
-    ("query", "expected"),
     [
         ({"model": "llama-3-8b", "gpu": "rtx-4090"}, {"device": "RTX 4090", "model": "llama-3-8b"}),
         ({"mode": "estimate", "gpu": "rtx-4090"}, {"device": "RTX 4090", "gpu": "A100"}),
         ({"mode": "estimate", "gpu": "V100"}, {"device": DEFAULTS.device, "gpu": "V100"}),
+        ({}, {"mode": "estimate", "model": "llama-3-8b", "users": 1}),
+        ({"model": "llama3.1:8b", "users": "4"}, {"mode": "estimate", "model": "llama3.1:8b"}),
+        ({"batch": "12"}, {"users": 12}),
         ({"gpu": "2x4090", "batch": "8"}, {"device": "RTX 4090", "tp": 2, "users": 8}),
         ({"model": "gpt2", "batch": "4", "generate": "16", "kv-dtype": "fp8"},
          {"users": 4, "output": 16, "kv_dtype": "fp8"}),

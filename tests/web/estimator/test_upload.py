@@ -17,6 +17,7 @@ from thermoflop.web.estimator.address import fits_address, from_query, to_query
 from thermoflop.web.estimator.answer import as_csv
 from thermoflop.web.estimator.answers import answer
 from thermoflop.web.estimator.fields import FieldError
+from thermoflop.web.estimator.inputs import DEFAULTS
 from thermoflop.web.estimator.upload import (
     LARGEST_BYTES,
     LONGEST_PACKED,
@@ -25,7 +26,7 @@ from thermoflop.web.estimator.upload import (
     read_packed,
 )
 
-SHAPED, _ = from_query([("mode", "corrected")])
+SHAPED = replace(DEFAULTS, model="shape")
 GPT2 = {"model_type": "gpt2"}
 
 
@@ -120,7 +121,7 @@ def test_an_upload_too_long_for_an_address_is_left_out_and_said():
     ],
 )
 def test_a_config_in_an_address_that_was_not_packed_here_is_refused(text):
-    inputs, wrong = from_query([("mode", "corrected"), ("model", "upload"), ("config", text)])
+    inputs, wrong = from_query([("mode", "estimate"), ("model", "upload"), ("config", text)])
     assert inputs == SHAPED
     assert len(wrong) == 1
     assert wrong[0].isprintable()
@@ -143,7 +144,7 @@ def test_a_file_name_becomes_short_and_printable_and_loses_its_path(name):
 
 
 def test_no_cell_of_the_csv_is_a_formula_to_a_spreadsheet():
-    inputs = replace(SHAPED, model="upload", config=packed(GPT2, '=HYPERLINK("x").json'))
+    inputs = replace(SHAPED, model="upload", prompt=1, config=packed(GPT2, '=HYPERLINK("x").json'))
     rows = list(csv.reader(io.StringIO(as_csv(answer(inputs)))))
     cells = [cell for row in rows for cell in row if cell]
     assert any(cell.startswith("'=HYPERLINK") for cell in cells)

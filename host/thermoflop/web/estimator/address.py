@@ -14,16 +14,9 @@ from thermoflop.web.estimator.upload import LONGEST_PACKED, read_packed
 
 PACKED = "config"
 MOST_SHOWN = 3
-# What only the first version's page had inputs for, or called so.
-OF_THE_ORIGINAL = frozenset({"heads", "width", "layers", "start", "end", "overhead_ms"})
 # What people write who know the command line: its options, for the page's inputs.
 BY_HAND = {"gpu": "device", "batch": "users", "generate": "output", "devices": "tp",
            "engine": "profile"}  # fmt: skip
-# What an address of the first version left out: its page opened on the original, and its other mode
-# on the same shape.
-FIRST_VERSION = replace(
-    DEFAULTS, mode="original", model=SHAPE, device="A100-PCIe-80GB", dtype="fp16"
-)
 
 
 def to_query(inputs: Inputs) -> dict[str, str]:
@@ -51,27 +44,22 @@ def from_query(pairs: Iterable[tuple[str, str]]) -> tuple[Inputs, list[str]]:
 
     What makes no sense is left at its default; nothing of it is looked up as a file.
     """
-    last = dict(pairs)
-    first_version = _is_first_version(last)
-    if not first_version:
-        last = _under_our_names(last)
-    inputs, wrong, unknown = FIRST_VERSION if first_version else DEFAULTS, [], []
+    last = _under_our_names(dict(pairs))
+    inputs, wrong, unknown = DEFAULTS, [], []
     # the GPUs first, since they bring a degree that may be said besides
     for name, raw in sorted(last.items(), key=lambda pair: pair[0] != "device"):
-        if name == PACKED or (first_version and name == "mode"):
+        if name == PACKED:
             continue
         if name not in FIELDS:
             unknown.append(quote_value(name))
             continue
         try:
-            if name == "device" and not first_version:  # of which there may be several
+            if name == "device":  # of which there may be several
                 inputs = changed(inputs, name, raw)
             else:
                 inputs = replace(inputs, **{name: FIELDS[name].read(raw)})
         except FieldError as error:
             wrong.append(f"the address: {error}")
-    if first_version:
-        inputs = _of_first_version(inputs, last.get("mode", "original"))
     if unknown:
         more = f" and {len(unknown) - MOST_SHOWN} more" if len(unknown) > MOST_SHOWN else ""
         names = ", ".join(unknown[:MOST_SHOWN])
@@ -82,20 +70,6 @@ def from_query(pairs: Iterable[tuple[str, str]]) -> tuple[Inputs, list[str]]:
     if "mode" not in last:  # by hand: sizes that are not said are ours to choose
         inputs = _with_room(inputs, {"prompt", "output"} & set(last))
     return inputs, wrong
-
-
-def _is_first_version(query: dict[str, str]) -> bool:
-    """Whether an address is one that the page's first version made: it had two modes, of which the
-    one it opened on was not said, and batch, start and end in both. Of GPUs that one knew two, and
-    said the second; with any other name beside them an address was written by hand."""
-    mode = query.get("mode")
-    if mode is not None:
-        return mode == "corrected"
-    if OF_THE_ORIGINAL & set(query):
-        return True
-    if "gpu" in query:
-        return query["gpu"] == "V100"
-    return set(query) == {"batch"}
 
 
 def _under_our_names(query: dict[str, str]) -> dict[str, str]:
@@ -125,16 +99,6 @@ def _with_room(inputs: Inputs, said: set[str]) -> Inputs:
     if "output" not in said and inputs.prompt < most:
         return replace(inputs, output=min(inputs.output, most - inputs.prompt))
     return inputs
-
-
-def _of_first_version(inputs: Inputs, mode: str) -> Inputs:
-    """The inputs under the names of today."""
-    if mode != "corrected":
-        return inputs
-    return replace(
-        inputs, mode="estimate", users=inputs.batch, prompt=inputs.start,
-        output=max(0, inputs.end - inputs.start),
-    )  # fmt: skip
 
 
 def _unpacked(inputs: Inputs, packed: str) -> tuple[Inputs, list[str]]:
