@@ -8,11 +8,15 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
 
 import pytest
 from thermoflop.errors import UsageError
 from thermoflop.pico.track import HostEvent
+from thermoflop.runs.analysis.analyze import analyze
 from thermoflop.runs.engines.scrape import Scraper, engines, quantities, read_metrics, since
+from thermoflop.runs.record.plan import Plan
+from thermoflop.runs.record.session import record_command
 
 # docs.sglang.io/references/production_metrics.html, some of its lines
 SGLANG = """\
@@ -82,12 +86,13 @@ class Server:
     def __init__(self) -> None:
         answer = self
         self.body, self.status = b"", 200
+        self.make: Callable[[], bytes] = lambda: self.body
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 self.send_response(answer.status)
                 self.end_headers()
-                self.wfile.write(answer.body)
+                self.wfile.write(answer.make())
 
             def log_message(self, *_: object) -> None:
                 """Nothing."""
@@ -134,13 +139,46 @@ def test_a_phase_lasts_while_tokens_come(server: Server) -> None:
         until(lambda: scraper.answers >= 3)
         assert not events
         server.body = vllm(140, 2)
-        until(lambda: events and events[0].detail["values"].get("tokens"))
+        until(lambda: any(event.detail["values"].get("tokens") for event in events))
         server.body = vllm(140, 0)
         until(lambda: events[-1].detail.get("phase", "") is None)
     phases = [event.detail["phase"] for event in events if "phase" in event.detail]
     assert phases == ["serving", None]
-    assert sum(event.detail["values"]["tokens"] for event in events) == 40
+    assert sum(event.detail["values"].get("tokens", 0.0) for event in events) == 40
     assert scraper.notice() is None
+
+
+def test_a_phase_begins_and_ends_where_the_stretch_does_in_which_its_tokens_came(
+    server: Server,
+) -> None:
+    """40 tokens between the second answer and the third are of that time, not of what follows."""
+    events: list[HostEvent] = []
+    at_s = []
+    with Scraper(server.url, events.extend, every_s=1e9) as scraper:
+        for tokens, running in ((100, 0), (100, 0), (140, 0), (140, 0)):
+            server.body = vllm(tokens, running)
+            assert scraper.ask().wait(30)
+            at_s.append(time.monotonic())
+    begun, noted, ended = events
+    assert at_s[0] <= begun.mono_s <= at_s[1] <= noted.mono_s <= at_s[2]
+    assert noted.mono_s <= ended.mono_s <= at_s[2]
+    assert (begun.detail["phase"], ended.detail["phase"]) == ("serving", None)
+    assert noted.detail["values"]["tokens"] == 40
+
+
+def test_a_phase_of_a_command_begins_with_it(server: Server) -> None:
+    """Each command has its own, though the server was never idle."""
+    events: list[HostEvent] = []
+    server.body = vllm(100, 1)
+    with Scraper(server.url, events.extend, every_s=1e9) as scraper:
+        begun_s = []
+        for _ in range(2):
+            assert scraper.ask().wait(30)
+            begun_s.append(time.monotonic())
+            scraper.begin(begun_s[-1])
+            assert scraper.ask().wait(30)
+    phases = [event.mono_s for event in events if "phase" in event.detail]
+    assert phases[-2:] == begun_s
 
 
 @pytest.mark.parametrize(
@@ -176,7 +214,8 @@ def test_a_server_that_changes_its_names_is_set_against_itself_alone(server: Ser
         seen = scraper.answers
         server.body = b"sglang:generation_tokens_total 1100\nsglang:num_running_reqs 1\n"
         until(lambda: scraper.answers >= seen + 3)
-    assert {event.detail["values"]["tokens"] for event in events} == {0.0}
+    noted = [event.detail["values"] for event in events if "phase" not in event.detail]
+    assert {values["tokens"] for values in noted} == {0.0}
 
 
 @pytest.mark.parametrize(
@@ -211,3 +250,20 @@ def test_what_is_no_address_is_one_sentence_and_shows_no_password(url: str) -> N
     with pytest.raises(UsageError, match="--scrape") as refused:
         Scraper(url, lambda _: None)
     assert "secret" not in str(refused.value)
+
+
+def test_a_command_has_the_tokens_of_its_own_time_and_no_others(
+    server: Server, tmp_path: Path
+) -> None:
+    """The server makes 100 tokens between two questions: it is asked as a command starts and as it
+    ends, so each of two short ones has 100, and all of them in its phase."""
+    made = iter(range(0, 1_000_000, 100))
+    server.make = lambda: vllm(next(made), 1)
+    plan = Plan(["true"], out=tmp_path, port="none", gpu="none", echo=(None, None), repeats=2,
+                scrape=server.url)  # fmt: skip
+    analysis = analyze(record_command(plan).folder)
+    assert [trial.window.sums["tokens"] for trial in analysis.trials] == [100, 100]
+    assert [phase.window.sums["tokens"] for phase in analysis.phases] == [100, 100]
+    assert [phase.window.start_s for phase in analysis.phases] == [
+        trial.window.start_s for trial in analysis.trials
+    ]

@@ -60,6 +60,7 @@ class Window:
     notes: list[Note] = field(default_factory=list)
     untimed: str | None = None
     paused_s: float = 0.0  # within it: stopped by Ctrl-Z
+    read_s: float = LATE_S  # after a trial's end: until all that it said was read
     went_on_s: float = 0.0  # after a trial's end: processes that its command had left behind
     later_tokens: float = 0.0  # that those noted
     left_out: bool = False  # of a trial that failed, where another of its command ended well
@@ -95,8 +96,10 @@ def trial_windows(data: RunData) -> list[Window]:
         elif event.ev == "child_end" and index in windows:
             windows[index].end_s = t_s
             windows[index].exit_code = event.detail.get("exit_code")
-        elif event.ev == "trial_end" and index in windows and event.detail.get("left_behind"):
-            windows[index].went_on_s = max(0.0, t_s - windows[index].end_s)
+        elif event.ev == "trial_end" and index in windows:
+            windows[index].read_s = max(0.0, t_s - windows[index].end_s)
+            if event.detail.get("left_behind"):
+                windows[index].went_on_s = windows[index].read_s
     well = {w.variant for w in windows.values() if w.exit_code == 0 and not w.warmup}
     for window in windows.values():  # the tokens and seconds of a crash are no repetition
         window.left_out = window.exit_code != 0 and window.variant in well
@@ -130,7 +133,7 @@ def phase_windows(data: RunData, trials: list[Window]) -> list[Window]:
     for index, trial in enumerate(trials):
         # a command's last output may be read after its end, but not after the next one's start
         until_s = trials[index + 1].start_s if index + 1 < len(trials) else math.inf
-        late_s = trial.end_s + (_LATE_BESIDE_S if trial.went_on_s else LATE_S)
+        late_s = trial.end_s + (_LATE_BESIDE_S if trial.went_on_s else min(LATE_S, trial.read_s))
         until_s, all_s = min(until_s, late_s), min(until_s, trial.end_s + trial.went_on_s)
         marks = _marks(data, trial.start_s, until_s)
         later = [_note(0.0, mark.detail).sums for mark in _marks(data, until_s, all_s)]

@@ -1,7 +1,9 @@
 """Ask a server for its Prometheus metrics while a run is made, and note what it did meanwhile.
 
 Each answer is set against the one before: tokens, mean time to first token and per token of that
-stretch, requests that run. A server that does not answer costs these notes and nothing else.
+stretch, requests that run. A phase begins and ends where such a stretch does, and the first and the
+last one are a command's own: the server is asked as it starts and as it ends. A server that does
+not answer costs these notes and nothing else.
 """
 
 from __future__ import annotations
@@ -128,12 +130,16 @@ class Scraper:
         self._sink = sink
         self._every_s = every_s
         self._stop = threading.Event()
+        self._wake = threading.Event()
+        self._lock = threading.Lock()
+        self._asked: list[threading.Event] = []  # by whom an answer is awaited
         self._thread = threading.Thread(target=self._run, name="thermoflop-scrape", daemon=True)
         self._is_serving = False
         self.answers = self.failures = 0
         self.why = "it has not answered"
         self._names: dict[str, str] = {}
         self._before: dict[str, float] | None = None
+        self._before_s = 0.0  # when that was
 
     def __enter__(self) -> Self:
         """Start."""
@@ -143,7 +149,21 @@ class Scraper:
     def __exit__(self, *_: object) -> None:
         """Stop; an answer that is awaited is not waited for."""
         self._stop.set()
+        self._wake.set()
         self._thread.join(0.2)
+
+    def ask(self) -> threading.Event:
+        """Ask now, not only when it is time; set when that was answered, or will not be."""
+        asked = threading.Event()
+        with self._lock:
+            self._asked.append(asked)
+            self._wake.set()
+        return asked
+
+    def begin(self, mono_s: float) -> None:
+        """A command started right after it was asked: what comes is the command's."""
+        self._before_s = max(self._before_s, mono_s)
+        self._is_serving = False
 
     def notice(self) -> str | None:
         """What went wrong, in a sentence; None where nothing did."""
@@ -156,12 +176,21 @@ class Scraper:
 
     def _run(self) -> None:
         due_s = time.monotonic()
-        while not self._stop.wait(max(0.0, due_s - time.monotonic())):
+        while True:
+            self._wake.wait(max(0.0, due_s - time.monotonic()))
+            with self._lock:
+                self._wake.clear()
+                asked, self._asked = self._asked, []
+            if self._stop.is_set():
+                return
             due_s = max(due_s + self._every_s, time.monotonic())
             now = self._ask()
             if now is not None and self._before is not None:
                 self._note(since(self._before, now))
-            self._before = self._before if now is None else now
+            if now is not None:
+                self._before, self._before_s = now, time.monotonic()
+            for each in asked:
+                each.set()
 
     def _ask(self) -> dict[str, float] | None:
         try:
@@ -199,11 +228,17 @@ class Scraper:
         return b"".join(parts).decode("utf-8", "replace")
 
     def _note(self, values: dict[str, float]) -> None:
-        """A phase begins with the first tokens or requests, and ends when there are none."""
-        detail: dict[str, Any] = {"by": "scrape", "values": values}
+        """What came since the answer before. A phase begins there with the first tokens or
+        requests, and ends there when none have come."""
         is_serving = values.get("tokens", 0.0) > 0 or values.get("batch", 0.0) > 0
+        marks: list[HostEvent] = []
         if is_serving != self._is_serving:
-            detail["phase"] = PHASE if is_serving else None
+            name = PHASE if is_serving else None
+            begun = {"by": "scrape", "values": dict[str, float](), "phase": name}
+            marks.append(HostEvent.at(self._before_s, "mark", begun))
             self._is_serving = is_serving
-        if is_serving or "phase" in detail:
-            self._sink([HostEvent.at(time.monotonic(), "mark", detail)])
+        if is_serving:
+            now = {"by": "scrape", "values": values}
+            marks.append(HostEvent.at(time.monotonic(), "mark", now))
+        if marks:
+            self._sink(marks)

@@ -50,6 +50,7 @@ from thermoflop.runs.record.sources import is_urgent, open_gpus
 
 TURN_S = 0.1  # how late a record may be written and a signal passed on
 _SAY_AFTER_S = 1.0  # twice the silence that ends the listening
+_ANSWER_S, _LOOK_S = 0.5, 0.01  # for a server's last numbers
 _OTHERS_EVERY_S = 0.2  # finding them reads /proc of every process
 
 
@@ -198,6 +199,7 @@ class _Session:
         unbuffered = {"PYTHONUNBUFFERED": "1", **os.environ}
         environment = {**unbuffered, ENVIRONMENT: str(self._marks.path.absolute())}
         trial.log_from_bytes = self._log.n_bytes
+        self._ask_server()
         self._wake.clear()
         try:
             child = Child(trial.argv, environment, self._wake.set, self._terminal)
@@ -207,6 +209,8 @@ class _Session:
         self._signals.attach(child)
         pump = OutputPump(child.pipes, self._log, self._queue, child.started_s, self._plan.echo)
         trial.started_s = child.started_s
+        if self._account.scraper is not None:
+            self._account.scraper.begin(child.started_s)
         who = {"trial": trial.index, "variant": trial.variant, "warmup": trial.warmup}
         self._event("child_start", {**who, "pid": child.pid}, child.started_s)
         while child.is_running() and not self._signals.gives_up:
@@ -215,6 +219,7 @@ class _Session:
         self._note_end(trial, child)
         self._wait_for_others(trial, child)
         self._wait_for_output(trial, pump)
+        self._ask_server()
         self._account.left_out += sum(marks.left_out for marks in pump.marks)
         trial.all_ended_s = time.monotonic()
         trial.log_to_bytes = self._log.n_bytes
@@ -264,6 +269,14 @@ class _Session:
                 pump.abandon()
         trial.left_behind += len(pump.cut_off or holders)
         self._account.cut_off += pump.cut_off
+
+    def _ask_server(self) -> None:
+        """Have what a server did until now noted, if it answers soon."""
+        if self._account.scraper is None:
+            return
+        asked, end_s = self._account.scraper.ask(), time.monotonic() + _ANSWER_S
+        while not asked.is_set() and time.monotonic() < end_s and not self._signals.wants_end:
+            self._turn(_LOOK_S)
 
     def _note_result(self, trial: Trial) -> None:
         """What the benchmark program of an engine printed as its result, as a mark at its end."""
