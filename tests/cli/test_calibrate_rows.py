@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from contextlib import chdir, redirect_stdout
 from io import StringIO
 from pathlib import Path
 
 import pytest
-from kit.commands import ENVIRONMENT
 from thermoflop.cli import main
 from thermoflop.cli.calibrate import rests_on
 
@@ -89,15 +86,3 @@ def test_what_makes_no_sense_is_refused_in_one_sentence(
     said = capsys.readouterr().err
     assert sentence in said
     assert said.count("\n") == 1
-
-
-def test_the_old_module_still_makes_the_same_profile_where_it_is_said(
-    rows: Path, fitted: tuple[Path, str]
-) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "thermoflop.cost.calibrate", "rows.json", "mine.json"],
-        cwd=rows.parent, env=ENVIRONMENT, capture_output=True, text=True, check=True, timeout=60,
-    )  # fmt: skip
-    new = fitted[0].read_text(encoding="utf-8")
-    assert (rows.parent / "mine.json").read_text(encoding="utf-8") == new
-    assert "thermoflop calibrate --rows" in done.stderr

@@ -66,16 +66,6 @@ def test_rows_of_one_model_and_device_are_predicted_by_all_others(
     assert found["spread"]["all"] == (round(float(low), 4), round(float(high), 4), 5)
 
 
-def test_two_names_are_ones_own_rows_and_where_their_profile_goes(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    asked: list[tuple[str, ...]] = []
-    monkeypatch.setattr(of_profiles, "write_own", lambda *names: asked.append(names))
-    monkeypatch.setattr(of_profiles, "build_profiles", lambda _: pytest.fail("all were made"))
-    of_profiles.main(["rows.json", "profile.json"])
-    assert asked == [("rows.json", "profile.json")]
-
-
 def test_moves_below_two_hundredths_are_not_written(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Any
 ) -> None:

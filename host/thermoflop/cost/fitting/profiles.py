@@ -1,7 +1,7 @@
 """Making profiles from measured rows: those that the package carries, or a user's own.
 
-``python -m thermoflop.cost.calibrate`` rewrites ``data/profiles.json`` from the carried rows; with
-``ROWS.json PROFILE.json`` it makes a profile of one's own, for ``--profile PROFILE.json``.
+``python -m thermoflop.cost.fitting.profiles`` rewrites ``data/profiles.json`` from the carried
+rows.
 """
 
 from __future__ import annotations
@@ -255,14 +255,10 @@ def write_own(rows_path: str, profile_path: str) -> None:
     write_text(profile_path, json.dumps(profile, ensure_ascii=False, indent=1) + "\n")
 
 
-def main(arguments: list[str]) -> None:
-    """Rewrite the carried profiles; with ROWS.json PROFILE.json, make one of one's own."""
+def main() -> None:
+    """Rewrite the carried profiles."""
     import json
     from pathlib import Path
-
-    if len(arguments) == 2:
-        write_own(*arguments)
-        return
 
     made = {
         "profiles": build_profiles(carried_rows()),
@@ -275,6 +271,4 @@ def main(arguments: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    import sys
-
-    main(sys.argv[1:])
+    main()
