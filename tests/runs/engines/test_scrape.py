@@ -7,10 +7,12 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
+from kit.run_folder import START_S, trial, write
 from thermoflop.errors import UsageError
 from thermoflop.pico.track import HostEvent
 from thermoflop.runs.analysis.analyze import analyze
@@ -267,3 +269,28 @@ def test_a_command_has_the_tokens_of_its_own_time_and_no_others(
     assert [phase.window.start_s for phase in analysis.phases] == [
         trial.window.start_s for trial in analysis.trials
     ]
+
+
+def test_the_mean_of_a_run_is_that_of_its_requests_and_not_of_the_answers(
+    server: Server, tmp_path: Path
+) -> None:
+    """100 first tokens in 0.1 s each, then one in 5 s: 15 s of 101, 0.149 s, not 2.55."""
+    seen = iter([(0.0, 0), (10.0, 100), (15.0, 101), (15.0, 101)])
+
+    def make() -> bytes:
+        total_s, n = next(seen)
+        name = "vllm:time_to_first_token_seconds"
+        return vllm(n, 1) + f"{name}_sum {total_s}\n{name}_count {n}\n".encode()
+
+    server.make = make
+    events: list[HostEvent] = []
+    with Scraper(server.url, events.extend, every_s=1e9) as scraper:
+        for _ in range(3):
+            assert scraper.ask().wait(30)
+    at_s = events[0].mono_s
+    moved = [replace(event, mono_s=event.mono_s - at_s + START_S) for event in events]
+    predicted = {"quantities": {"ttft_s": {"expected": 0.1}}}
+    folder = write(tmp_path, [*trial(0, 60), *moved], predictions=predicted)
+    (first,) = analyze(folder).predicted
+    assert first.measured == pytest.approx(15 / 101)
+    assert first.how == "said as ttft_s=, mean of 101"

@@ -86,21 +86,32 @@ def quantities(sums: dict[str, float]) -> dict[str, float]:
 
 
 def since(before: dict[str, float], now: dict[str, float]) -> dict[str, float]:
-    """What happened between two answers. Where one counter fell the server began anew, and none of
-    the others, which may have passed what they were before, says anything."""
+    """What happened between two answers."""
     values = {key: now[key] for key in _GAUGES if key in now}
-    grown = {key: now[key] - before[key] for key in now if key in before and key not in _GAUGES}
-    if any(by < 0 for by in grown.values()):
-        grown = {}
+    grown = _grown(before, now)
     values |= {key: grown[key] for key in _COUNTERS if key in grown}
+    return values | {key: total / n for key, (total, n) in means(before, now).items()}
+
+
+def means(before: dict[str, float], now: dict[str, float]) -> dict[str, tuple[float, int]]:
+    """The seconds that a mean between two answers is of, and of how many: of two stretches with a
+    hundred requests and with one the mean is not halfway."""
+    grown, known = _grown(before, now), dict[str, tuple[float, int]]()
     for key in _MEANS:
         n = grown.get(f"{key}.count", 0.0)
         if n > 0 and f"{key}.sum" in grown:
-            values[key] = grown[f"{key}.sum"] / n
+            known[key] = grown[f"{key}.sum"], round(n)
     # llama.cpp has sums of seconds instead, over one request after the other
     if grown.get("decode_s", 0.0) > 0 and grown.get("tokens", 0.0) > 0:
-        values["token_s"] = grown["decode_s"] / grown["tokens"]
-    return values
+        known["token_s"] = grown["decode_s"], round(grown["tokens"])
+    return {key: (total, n) for key, (total, n) in known.items() if n > 0}
+
+
+def _grown(before: dict[str, float], now: dict[str, float]) -> dict[str, float]:
+    """By how much each counter grew. Where one of them fell the server began anew, and none of the
+    others, which may have passed what they were before, says anything."""
+    grown = {key: now[key] - before[key] for key in now if key in before and key not in _GAUGES}
+    return {} if any(by < 0 for by in grown.values()) else grown
 
 
 class Scraper:
@@ -186,7 +197,7 @@ class Scraper:
             due_s = max(due_s + self._every_s, time.monotonic())
             now = self._ask()
             if now is not None and self._before is not None:
-                self._note(since(self._before, now))
+                self._note(since(self._before, now), means(self._before, now))
             if now is not None:
                 self._before, self._before_s = now, time.monotonic()
             for each in asked:
@@ -227,7 +238,7 @@ class Scraper:
                 raise ValueError(f"its answer ended {answer.length} bytes early")
         return b"".join(parts).decode("utf-8", "replace")
 
-    def _note(self, values: dict[str, float]) -> None:
+    def _note(self, values: dict[str, float], means: dict[str, tuple[float, int]]) -> None:
         """What came since the answer before. A phase begins there with the first tokens or
         requests, and ends there when none have come."""
         is_serving = values.get("tokens", 0.0) > 0 or values.get("batch", 0.0) > 0
@@ -238,7 +249,9 @@ class Scraper:
             marks.append(HostEvent.at(self._before_s, "mark", begun))
             self._is_serving = is_serving
         if is_serving:
-            now = {"by": "scrape", "values": values}
+            sums = values | {key: total for key, (total, _) in means.items()}
+            counts = dict.fromkeys(values, 1) | {key: n for key, (_, n) in means.items()}
+            now = {"by": "scrape", "values": values, "lines": 1, "sums": sums, "counts": counts}
             marks.append(HostEvent.at(time.monotonic(), "mark", now))
         if marks:
             self._sink(marks)
