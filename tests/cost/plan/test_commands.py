@@ -87,8 +87,8 @@ def test_ollama_is_started_by_its_environment():
     assert "num_ctx" in note
     pair = unit("llama.cpp", Layout(pp=2), kv_dtype="q8_0", asked="Ollama")
     names = read_data("launch_flags")["ollama"]["flags"]
-    assert launch(pair, MODEL, 2, {"flash_attention": "false"}) == (
-        " ".join(map("=".join, zip(names, ("2", "1024", "q8_0", "0", "1"), strict=True)))
+    assert launch(pair, MODEL, 2, {"flash_attention": "false", "num_ctx": "2k"}) == (
+        " ".join(map("=".join, zip(names, ("2", "2048", "q8_0", "0", "1"), strict=True)))
         + " ollama serve"
     )
 

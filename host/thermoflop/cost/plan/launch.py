@@ -203,10 +203,12 @@ def _llama(unit: Unit, model: str, slots: int) -> list[str]:
 def _ollama(unit: Unit, slots: int, given: Mapping[str, Any] | None) -> str:
     """Its server reads the environment; over several devices it spreads layers only where it has
     to, or is told to."""
-    settings: dict[str, Any] = {"NUM_PARALLEL": slots, "CONTEXT_LENGTH": _context(unit)}
+    options = given_options("ollama", given)
+    context = options.get("num_ctx") or _context(unit)
+    settings: dict[str, Any] = {"NUM_PARALLEL": slots, "CONTEXT_LENGTH": context}
     if cache := GGUF_CACHE.get(unit.setting.precision.kv_bytes):
         settings["KV_CACHE_TYPE"] = cache
-    if (flash := given_options("ollama", given).get("flash_attention")) is not None:
+    if (flash := options.get("flash_attention")) is not None:
         settings["FLASH_ATTENTION"] = int(flash)
     if unit.layout.devices > 1:
         settings["SCHED_SPREAD"] = 1
