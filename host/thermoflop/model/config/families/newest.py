@@ -45,8 +45,6 @@ if TYPE_CHECKING:
 
     from thermoflop.model.architecture.mixers import LatentAttention, Mixer
 
-_MLP_TYPES = {"drop": ("moe_layer_freq",), "ignored": ("moe_layer_freq",)}
-
 
 def _mistral_kinds(config: Config) -> Sequence[str]:
     """Whether a layer chooses keys, rotates, and keeps a latent of its own."""
