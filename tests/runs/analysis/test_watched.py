@@ -195,3 +195,23 @@ def test_a_mean_temperature_is_that_of_the_time_and_not_of_the_readings(tmp_path
     heat = {each.name: each for each in recorded(tmp_path, *often, *seldom, *spoken).heat}
     assert heat["GPU 0"].mean_c == pytest.approx(60, abs=0.1)
     assert heat["board"].mean_c == pytest.approx(30, abs=0.1)
+
+
+def test_a_rate_that_is_compared_is_of_the_time_in_which_the_command_ran(tmp_path: Path) -> None:
+    """200 tokens in 20 s, of which it was stopped for 10: 20 a second, as its report says."""
+    stop = [event(5, "paused"), event(15, "continued")]
+    both = [recorded(tmp_path / name, *more) for name, more in (("a", stop), ("b", []))]
+    told = side_by_side.to_json(both, "decode")["phases"][0]["rows"]
+    rates = next(row for row in told if row["key"] == "tokens_per_s")["values"]
+    assert rates == (pytest.approx(20, rel=0.01), pytest.approx(10, rel=0.01))
+    assert both[0].phases[0].tokens_per_s == pytest.approx(20, rel=0.01)
+
+
+def test_a_list_has_no_energy_of_a_token_where_one_trial_has_none(tmp_path: Path) -> None:
+    """The GPU was lost in the second of two; the mean of those that are known is not the run's."""
+    trials = [*trial(0, 5), *trial(10, 15, 1)]
+    marks = [mark(1, tokens=10), mark(11, tokens=10)]
+    whole = write(tmp_path / "a", [*trials, *marks, *read()])
+    part = write(tmp_path / "b", [*trials, *marks, *read([(12.01, 99)])])
+    assert row_of(whole).joules_per_token == pytest.approx(150)  # 300 W x 5 s of 10 tokens
+    assert row_of(part).joules_per_token is None

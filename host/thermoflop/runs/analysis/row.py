@@ -65,10 +65,11 @@ def keep(analysis: Analysis) -> RunRow:
     hottest = analysis.hottest
     shares = [v for gpu, v in analysis.throttled_share.items() if gpu in analysis.data.own]
     seen = analysis.throttling_watched
+    energies = [trial.joules_per_token for trial in trials if trial.window.sums.get("tokens")]
     row = RunRow(
         tokens_per_s=_mean([trial.tokens_per_s for trial in trials]),
         peak_c=None if hottest is None else hottest.max_c,
-        joules_per_token=_mean([trial.joules_per_token for trial in trials]),
+        joules_per_token=_mean(energies) if None not in energies else None,
         throttled=max(shares, default=None) if seen is None or seen.is_whole else None,
         decode_tokens_per_s=_decoding(analysis),
     )

@@ -16,6 +16,7 @@ import numpy as np
 
 from thermoflop.runs.analysis.coverage import of_gpus
 from thermoflop.runs.analysis.energy import Meter
+from thermoflop.runs.analysis.phases import pauses
 from thermoflop.runs.analysis.throughput import Step, steps
 
 if TYPE_CHECKING:
@@ -203,7 +204,12 @@ class Stretch:
         return {key: Sums(over, under, int(inside.sum()), _step(values[inside]))}
 
     def _seconds(self) -> Column:
-        return self._summed(self._ends_s - self._starts_s)
+        """Those in which the command ran: none of a time in which it was stopped."""
+        seconds = self._ends_s - self._starts_s
+        for pause_s, on_s in pauses(self._data):
+            both = np.minimum(self._ends_s, on_s) - np.maximum(self._starts_s, pause_s)
+            seconds = seconds - np.maximum(both, 0.0)
+        return self._summed(seconds)
 
     def _summed(self, amounts: Column) -> Column:
         return np.bincount(self._cells, amounts, self._blocks).astype(float)
