@@ -111,7 +111,7 @@ def test_a_gpu_that_is_read_seldom_does_not_stretch_another_ones_readings(tmp_pa
     lost = read([(5.01, 12.99)], reasons=lambda t: TOO_HOT * (t < 5.05))
     slow = read(gpu=1, every_s=10.0)
     analysis = recorded(tmp_path, *lost, *slow)
-    assert analysis.seconds_by_reason == {"sw_thermal": pytest.approx(5.5, abs=0.11)}
+    assert analysis.seconds_by_reason == {"sw_thermal": pytest.approx(5.0, abs=0.11)}
 
 
 def test_the_power_of_a_gpu_that_died_is_not_added_on(tmp_path: Path) -> None:
@@ -215,3 +215,21 @@ def test_a_list_has_no_energy_of_a_token_where_one_trial_has_none(tmp_path: Path
     part = write(tmp_path / "b", [*trials, *marks, *read([(12.01, 99)])])
     assert row_of(whole).joules_per_token == pytest.approx(150)  # 300 W x 5 s of 10 tokens
     assert row_of(part).joules_per_token is None
+
+
+def test_what_a_gpu_does_between_the_trials_is_none_of_their_time_throttled(tmp_path: Path) -> None:
+    """Two trials of 4 s; a GPU that was too hot from 2 to 13 s throttled for 2 s of the first one
+    and for 1 s of the second: 3 of 8 s, and no second of the cool-down between them."""
+    trials = [*trial(0, 4), *trial(12, 16, 1)]
+    hot = read(reasons=lambda t: TOO_HOT * (1.95 < t < 12.95))
+    folder = write(tmp_path, [*trials, *hot])
+    analysis = analyze(folder)
+    assert analysis.seconds_by_reason == {"sw_thermal": pytest.approx(3)}
+    assert analysis.throttled_share == {0: pytest.approx(3 / 8)}
+    assert row_of(folder).throttled == pytest.approx(3 / 8)
+
+
+def test_of_a_recording_without_a_command_all_of_the_time_counts(tmp_path: Path) -> None:
+    """A log of 21 s, too hot for the first 10.5 of them."""
+    folder = write(tmp_path, read(reasons=lambda t: TOO_HOT * (t < 9.95)))
+    assert analyze(folder).throttled_share == {0: pytest.approx(0.5)}

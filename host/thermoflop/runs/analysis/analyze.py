@@ -59,7 +59,8 @@ def analyze_data(data: RunData) -> Analysis:
         assume_work(window, data.run.get("predictions"))
     made = _made(phases or trials)
     first = next(iter(data.own_gpus), None)
-    own_spans = [span for span in data.throttled if span.gpu in data.own]
+    spans = coverage.in_trials(data.throttled, trials)
+    own_spans = [span for span in spans if span.gpu in data.own]
     meters = {gpu: Meter(columns) for gpu, columns in data.gpus.items()}
     own = coverage.of_gpus(data)
     ended = [trial for trial in trials if trial.exit_code == 0]
@@ -69,7 +70,7 @@ def analyze_data(data: RunData) -> Analysis:
         phases=[_figures(data, window, own_spans, meters, own) for window in phases],
         heat=_heat(data),
         spans=data.throttled,
-        throttled_share=_shares(data.throttled, data.watched_s),
+        throttled_share=_shares(data, trials, spans),
         seconds_by_reason=seconds_by_reason(own_spans),
         fan_duty=data.board.fan_duty if data.board else None,
         lost=lost_to_throttling(made, own_spans, first),
@@ -98,11 +99,20 @@ def _made(windows: list[Window]) -> list[Step]:
     ]
 
 
-def _shares(spans: list[ThrottleSpan], watched_s: dict[int, float]) -> dict[int, float]:
+def _shares(data: RunData, trials: list[Window], spans: list[ThrottleSpan]) -> dict[int, float]:
+    """Of each GPU that said whether it throttled, of the time of the trials that it was watched."""
+    seconds = data.watched_s
+    if trials:
+        stretches = coverage.pieces(data, trials)
+        seconds = {
+            gpu: watched(data.gpus[gpu]["t_s"]).of(stretches).seen_s
+            for gpu, seconds in data.watched_s.items()
+            if seconds > 0
+        }
     return {
-        gpu: sum(s.duration_s for s in spans if s.gpu == gpu) / seconds
-        for gpu, seconds in watched_s.items()
-        if seconds > 0
+        gpu: min(1.0, sum(s.duration_s for s in spans if s.gpu == gpu) / watched_s)
+        for gpu, watched_s in seconds.items()
+        if watched_s > 0
     }
 
 

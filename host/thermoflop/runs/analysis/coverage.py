@@ -6,11 +6,13 @@ nothing throttled is known of no other time either.
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from thermoflop.runs.analysis.phases import Window, pauses
 from thermoflop.runs.analysis.watched import Coverage, Watched, gpu_name, watched
+from thermoflop.runs.gpu.throttle import ThrottleSpan, within
 
 if TYPE_CHECKING:
     from thermoflop.runs.analysis.data import BoardColumns, RunData
@@ -54,6 +56,19 @@ def pieces(data: RunData, windows: Sequence[Window]) -> list[tuple[float, float]
                 from_s = on_s
         left.append((from_s, window.end_s))
     return [(start_s, end_s) for start_s, end_s in left if end_s > start_s]
+
+
+def in_trials(spans: Sequence[ThrottleSpan], trials: Sequence[Window]) -> list[ThrottleSpan]:
+    """What of these lies in a trial: what a GPU does while it cools down is no command's. All of
+    them where there is no trial."""
+    if not trials:
+        return list(spans)
+    starts_s, parts = [each.start_s for each in trials], list[ThrottleSpan]()
+    for span in spans:
+        first = max(0, bisect_right(starts_s, span.start_s) - 1)
+        for each in trials[first : bisect_left(starts_s, span.end_s)]:
+            parts += within([span], each.start_s, each.end_s)
+    return parts
 
 
 def warnings(each: dict[str, Coverage]) -> list[str]:
