@@ -233,3 +233,17 @@ def test_of_a_recording_without_a_command_all_of_the_time_counts(tmp_path: Path)
     """A log of 21 s, too hot for the first 10.5 of them."""
     folder = write(tmp_path, read(reasons=lambda t: TOO_HOT * (t < 9.95)))
     assert analyze(folder).throttled_share == {0: pytest.approx(0.5)}
+
+
+def test_a_gpu_that_cooled_down_before_a_command_is_not_the_hotter_for_it(tmp_path: Path) -> None:
+    """90 °C until the command began at 5 s, 70 °C in it, 75 °C right after it ended."""
+    samples = [
+        GpuSample(START_S + n / 10, WALL_S, 0,
+                  temp_c=90.0 if n < 50 else 70.0 if n < 150 else 75.0)
+        for n in range(160)
+    ]  # fmt: skip
+    folder = write(tmp_path, [*trial(5, 15), *samples])
+    analysis = analyze(folder)
+    assert row_of(folder).peak_c == 75.0
+    assert "hottest was GPU 0 with 75.0 °C" in page([analysis])
+    assert analysis.heat[0].max_c == 90.0

@@ -114,7 +114,7 @@ def _heat(analysis: Analysis) -> tuple[str, str]:
     if hottest is not None:
         the = "" if hottest.name.startswith("GPU") else "the "
         name = f"{the}{hottest.name}{data.label(hottest.name)}"
-        ends = f"; hottest was {name} with {degrees(hottest.max_c)} °C"
+        ends = f"; hottest was {name} with {degrees(hottest.peak_c)} °C"
         seen = analysis.watched.get(hottest.name)
         ends += "" if seen is None or seen.is_whole else f" in {seen.text}"
     watched_s = sum(data.watched_s.get(gpu, 0.0) for gpu in data.own)

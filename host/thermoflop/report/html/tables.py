@@ -76,7 +76,7 @@ def figures(analysis: Analysis) -> str:
             (quantity(_sum(analysis.trials, "joules"), "J"), f"GPU energy, all trials{gpu}")
         )
     entries += [
-        (f"{degrees(h.max_c)} °C", f"{h.name}, hottest{_in(analysis, h)}{label(h.name)}")
+        (f"{degrees(h.peak_c)} °C", f"{h.name}, hottest{_in(analysis, h)}{label(h.name)}")
         for h in analysis.heat
     ]
     shares = analysis.throttled_share.items()

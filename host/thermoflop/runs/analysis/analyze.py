@@ -68,7 +68,7 @@ def analyze_data(data: RunData) -> Analysis:
         data=data,
         trials=[_figures(data, window, own_spans, meters, own) for window in trials],
         phases=[_figures(data, window, own_spans, meters, own) for window in phases],
-        heat=_heat(data),
+        heat=_heat(data, min((trial.start_s for trial in trials), default=0.0)),
         spans=data.throttled,
         throttled_share=_shares(data, trials, spans),
         seconds_by_reason=seconds_by_reason(own_spans),
@@ -153,18 +153,19 @@ def _max_within(sensors: list[tuple[Column, Column]], window: Window) -> float |
     return max(highest, default=None)
 
 
-def _heat(data: RunData) -> list[Heat]:
+def _heat(data: RunData, from_s: float) -> list[Heat]:
+    """What each sensor says, its peak from a moment on."""
     sensors = []
     for gpu, columns in data.gpus.items():
         if "temp_c" in columns:
             name = f"GPU {gpu}" + ("" if gpu in data.own else NEIGHBOUR)
             power_w = columns.get("power_w")
             seen = watched(columns["t_s"])
-            sensors.append(_sensor(name, columns["t_s"], columns["temp_c"], power_w, seen))
+            sensors.append(_sensor(name, columns["t_s"], columns["temp_c"], power_w, seen, from_s))
     for board in data.boards.values():
         power_w = _power_at(data, board.t_s)
         seen = watched(board.t_s, board.stretch)
-        sensors.append(_sensor(board.name, board.t_s, board.temp_c, power_w, seen))
+        sensors.append(_sensor(board.name, board.t_s, board.temp_c, power_w, seen, from_s))
     return [heat for heat in sensors if heat is not None]
 
 
@@ -183,7 +184,7 @@ def _power_at(data: RunData, t_s: Column) -> Column | None:
 
 
 def _sensor(
-    name: str, t_s: Column, temp_c: Column, power_w: Column | None, seen: Watched
+    name: str, t_s: Column, temp_c: Column, power_w: Column | None, seen: Watched, from_s: float
 ) -> Heat | None:
     import numpy as np
 
@@ -194,12 +195,14 @@ def _sensor(
     # a reading holds until the next one, as in the summary of a log
     held_s = np.where(seen.is_unbroken & is_known[:-1], np.diff(t_s), 0.0)
     mean_c = float(np.nan_to_num(temp_c[:-1]) @ held_s / held_s.sum()) if held_s.any() else None
+    late_c = temp_c[is_known & (t_s >= from_s)]
     return Heat(
         name=name,
         min_c=float(good.min()),
         mean_c=float(good.mean()) if mean_c is None else mean_c,
         max_c=float(good.max()),
         rise_c=float(good.max() - good[0]),
+        peak_c=float(late_c.max() if len(late_c) else good.max()),
         fit=fit_heat(t_s, temp_c, power_w),
         steady=steady_state(t_s, temp_c),
     )

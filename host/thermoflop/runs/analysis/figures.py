@@ -26,13 +26,15 @@ from thermoflop.runs.gpu.throttle import ThrottleSpan
 
 @dataclass(slots=True)
 class Heat:
-    """What one temperature sensor says about the run."""
+    """What one temperature sensor says about the run; ``peak_c`` is the highest since its first
+    command began: a device that had to cool down first was hotter before."""
 
     name: str
     min_c: float
     mean_c: float
     max_c: float
     rise_c: float
+    peak_c: float
     fit: ThermalFit | None
     steady: Steady | None
 
@@ -164,7 +166,7 @@ class Analysis:
         else of whatever was read. Every place that says how hot a run was asks here."""
         own = set(map(gpu_name, self.data.own))
         sensors = [heat for heat in self.heat if heat.name in own] or self.heat
-        return max(sensors, key=lambda heat: heat.max_c, default=None)
+        return max(sensors, key=lambda heat: heat.peak_c, default=None)
 
     @property
     def throttling_watched(self) -> Coverage | None:

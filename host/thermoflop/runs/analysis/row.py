@@ -68,7 +68,7 @@ def keep(analysis: Analysis) -> RunRow:
     energies = [trial.joules_per_token for trial in trials if trial.window.sums.get("tokens")]
     row = RunRow(
         tokens_per_s=_mean([trial.tokens_per_s for trial in trials]),
-        peak_c=None if hottest is None else hottest.max_c,
+        peak_c=None if hottest is None else hottest.peak_c,
         joules_per_token=_mean(energies) if None not in energies else None,
         throttled=max(shares, default=None) if seen is None or seen.is_whole else None,
         decode_tokens_per_s=_decoding(analysis),
