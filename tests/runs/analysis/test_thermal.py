@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from thermoflop.report.html.tables import time_constant
 from thermoflop.runs.analysis.thermal import ThermalFit, fit_heat, steady_state
 
 
@@ -178,3 +179,24 @@ def test_steady_state_is_found_where_the_rise_ends() -> None:
     assert 25 <= steady.from_s <= 42
     assert steady.mean_c == pytest.approx(70, abs=0.7)
     assert steady_state(t_s, 30 + t_s) is None
+
+
+def test_a_temperature_that_only_rises_has_no_time_constant_but_a_least_one() -> None:
+    """A straight line of 20 s, in whole degrees, is the beginning of a rise of any length."""
+    t_s = np.arange(0, 20, 0.1)
+    fit = fit_heat(t_s, np.floor(60 + t_s))
+    assert fit is not None
+    assert math.isinf(fit.tau_high_s)
+    assert time_constant(fit) == f"above {fit.tau_low_s:.1f} s"
+    risen = fit_heat(*step_response(5.0, 1))
+    assert risen is not None
+    assert time_constant(risen).startswith(f"{risen.tau_s:.1f} s (")
+
+
+@pytest.mark.parametrize(("error", "known"), [(0.05, True), (0.25, False), (None, False)])
+def test_a_resistance_within_its_own_error_of_nothing_is_not_known(
+    error: float | None, known: bool
+) -> None:
+    """0.2 ± 0.25 K/W: neither it nor the rise that it makes is shown as measured."""
+    fit = ThermalFit(10.0, 8.0, 12.0, 30.0, 90.0, 0.2, error, 30.0, 0.1, 100, 3.0)
+    assert fit.is_resistance_known is known

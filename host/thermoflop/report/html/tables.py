@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from thermoflop.runs.analysis.compare import Spread
     from thermoflop.runs.analysis.figures import Analysis, Heat, WindowFigures
     from thermoflop.runs.analysis.row import RunRow
+    from thermoflop.runs.analysis.thermal import ThermalFit
 
 MAX_ROWS = 300  # of a table; the run's folder has them all
 MAX_PHASES = 12  # shown one by one; more are gathered by name
@@ -225,15 +226,21 @@ def heat(rows: Sequence[Heat]) -> str:
     return table(head, [_sensor(row) for row in rows])
 
 
+def time_constant(fit: ThermalFit) -> str:
+    """With its interval; only the lower end of it where the record was too short to tell more."""
+    if math.isinf(fit.tau_high_s):
+        return f"above {fit.tau_low_s:.1f} s"
+    return f"{fit.tau_s:.1f} s ({fit.tau_low_s:.1f} to {fit.tau_high_s:.1f})"
+
+
 def _sensor(row: Heat) -> list[str]:
     tau = per_watt = DASH
     if row.fit is not None:
         fit = row.fit
-        high = "∞" if math.isinf(fit.tau_high_s) else f"{fit.tau_high_s:.1f}"
-        tau = f"{fit.tau_s:.1f} s ({fit.tau_low_s:.1f} to {high})"
+        tau = time_constant(fit)
         resistance, error = fit.r_k_per_w, fit.r_error_k_per_w
         if resistance is not None and error is not None:
-            known = error < resistance  # else the run was too short for it to be told from nothing
+            known = fit.is_resistance_known
             per_watt = f"{resistance:.3f} ± {error:.3f}" if known else "not known"
     steady = "never" if row.steady is None else f"{degrees(row.steady.mean_c)} °C"
     values = (row.min_c, row.mean_c, row.max_c, row.rise_c)

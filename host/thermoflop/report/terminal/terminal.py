@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from thermoflop.base.units import degrees
 from thermoflop.report.html import predicted
-from thermoflop.report.html.tables import DASH, fans, quantity, throttled
+from thermoflop.report.html.tables import DASH, fans, quantity, throttled, time_constant
 from thermoflop.report.messages import visible
 from thermoflop.runs.command import command_text
 from thermoflop.runs.gpu.throttle import describe_reason
@@ -35,7 +35,7 @@ def lines(analysis: Analysis) -> list[str]:
         low, mean, high = map(degrees, (heat.min_c, heat.mean_c, heat.max_c))
         text = f"min {low}, mean {mean}, max {high} °C"
         if heat.fit is not None:
-            text += f", time constant {heat.fit.tau_s:.1f} s"
+            text += f", time constant {time_constant(heat.fit)}"
         rows.append((heat.name, text + analysis.data.label(heat.name)))
     gpu = analysis.data.label("GPU")
     for name, seconds in analysis.seconds_by_reason.items():

@@ -220,8 +220,9 @@ class _Measured:
     def _rise_c(self) -> _Value:
         for heat in self._analysis.heat:
             is_own = heat.name.startswith("GPU") and "neighbour" not in heat.name
-            if is_own and heat.fit is not None and heat.fit.ambient_c is not None:
-                return heat.fit.end_c - heat.fit.ambient_c, f"{heat.name}: first-order fit"
+            fit = heat.fit if is_own else None
+            if fit is not None and fit.ambient_c is not None and fit.is_resistance_known:
+                return fit.end_c - fit.ambient_c, f"{heat.name}: first-order fit"
         return None
 
     def _memory_bytes(self) -> _Value:

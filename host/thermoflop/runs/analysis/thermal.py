@@ -58,6 +58,13 @@ class ThermalFit:
     points: int
     covered: float
 
+    @property
+    def is_resistance_known(self) -> bool:
+        """Whether it can be told from nothing; else the record was too short, or the power too
+        even."""
+        resistance, error = self.r_k_per_w, self.r_error_k_per_w
+        return resistance is not None and error is not None and error < resistance
+
 
 @dataclass(frozen=True, slots=True)
 class Steady:
