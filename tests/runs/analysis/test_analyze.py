@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from kit.run_folder import START_S, board_sample, board_settings, event, mark, trial, write
 from thermoflop.errors import InputError
 from thermoflop.pico.track import HostEvent
+from thermoflop.report.html.page import page
 from thermoflop.report.html.series import run_series
 from thermoflop.report.summary import summarize
 from thermoflop.report.terminal import terminal
@@ -234,6 +235,14 @@ def test_a_wall_clock_that_was_set_changes_nothing_but_a_warning(tmp_path: Path)
     analysis = analyze(write(tmp_path, records))
     assert analysis.trials[0].window.duration_s == 4
     assert any("wall clock was set 1 time" in text for text in analysis.warnings)
+
+
+def test_a_machine_that_slept_had_no_clock_set(tmp_path: Path) -> None:
+    """The wall clock is ahead by what the monotonic one did not count."""
+    slept = event(2, "clock_step", step_s=600.0, slept_s=600.0)
+    analysis = analyze(write(tmp_path, [*trial(0, 4), slept]))
+    assert analysis.warnings == ["this machine slept for 600 s: no part of the times"]
+    assert '"text":"machine slept"' in page([analysis]).replace('": "', '":"')
 
 
 def test_a_run_without_an_end_is_read_and_said(tmp_path: Path) -> None:

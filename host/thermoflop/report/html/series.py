@@ -18,6 +18,7 @@ from thermoflop.runs.gpu.throttle import describe_reason
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from thermoflop.pico.track import HostEvent
     from thermoflop.runs.analysis.columns import Column, Stretch
     from thermoflop.runs.analysis.figures import Analysis
 
@@ -38,6 +39,10 @@ _MARKED = {
     "clock_step": "clock set",
     "not_written": "disk trouble",
 }
+
+
+def _marked(event: HostEvent) -> str:
+    return "machine slept" if event.detail.get("slept_s") else _MARKED[event.ev]
 
 
 def zero_s(analysis: Analysis) -> float:
@@ -244,7 +249,7 @@ def _marks(analysis: Analysis, zero: float) -> list[dict[str, Any]]:
     return [
         {
             "t": _round(analysis.data.t_s(event.mono_s) - zero),
-            "text": _MARKED[event.ev].replace("board", analysis.data.source(event)),
+            "text": _marked(event).replace("board", analysis.data.source(event)),
         }
         for event in analysis.data.events
         if event.ev in _MARKED

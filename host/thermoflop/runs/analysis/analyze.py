@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from thermoflop.base.plain import inside, is_number, mapping
+from thermoflop.base.plain import finite, inside, is_number, mapping
 from thermoflop.runs.analysis import coverage
 from thermoflop.runs.analysis.compare import Spread, paired, spread
 from thermoflop.runs.analysis.data import RunData, load, simulated
@@ -245,10 +245,14 @@ def _warnings(data: RunData, spans: list[ThrottleSpan]) -> list[str]:
     names = {"clock_step": "the wall clock was set", "reboot": "the board restarted",
              "gpu_lost": "a GPU was lost", "not_written": "records could not be written",
              "lost": "the board's port went away"}  # fmt: skip
-    seen = Counter((e.ev, data.source(e)) for e in data.events if e.ev in names)
+    told = [e for e in data.events if e.ev in names and not e.detail.get("slept_s")]
+    seen = Counter((e.ev, data.source(e)) for e in told)
     for (ev, source), n in sorted(seen.items(), key=lambda each: list(names).index(each[0][0])):
         what = names[ev].replace("the board", f"the {source}")
         warnings.append(f"{what} {n} time{'s' if n > 1 else ''} during the run")
+    slept_s = sum(finite(e.detail.get("slept_s")) or 0.0 for e in data.events)
+    if slept_s > 0:
+        warnings.append(f"this machine slept for {slept_s:.0f} s: no part of the times")
     warnings += [
         f"the clocks of the {board.name} and of this machine went apart, as when a machine sleeps: "
         "its samples stand where they came"
