@@ -125,7 +125,8 @@ class WindowFigures:
 
     def to_json(self) -> dict[str, Any]:
         """As a dictionary."""
-        window = {k: v for k, v in asdict(replace(self.window, notes=[])).items() if k != "notes"}
+        known = asdict(replace(self.window, notes=[]))
+        window = {k: v for k, v in known.items() if k not in ("notes", "read_s")}
         if self.window.untimed:
             window |= {"start_s": None, "end_s": None}
         return {
