@@ -28,10 +28,13 @@ _KINDS = (
 # Compute capabilities of NVIDIA's devices before Ampere (8.0); of Pascal's, P100 has 6.0.
 _CAPABILITIES = {"pascal": 6.1, "volta": 7.0, "turing": 7.5}
 _WORDS = {"ep": "expert parallel", "cp": "context parallel"}
-_FORMATS = {"GGUF": "a format of GGUF files, such as q4_k_m, q8_0 or bf16"}
+_FORMATS = {
+    "GGUF": "a format of GGUF files, such as q4_k_m, q8_0 or bf16",
+    "MLX": "a format of MLX's files, such as mlx-4bit, mlx-8bit or bf16",
+}
 # What its name says is in such files too, or is the width alone. What is published as the first is
 # so in files of any method (convert_hf_to_gguf.py).
-ALONE_TOO = {"GGUF": ("mxfp4", "nvfp4")}
+ALONE_TOO = {"GGUF": ("mxfp4", "nvfp4"), "MLX": ("mxfp4", "nvfp4")}
 _WIDTHS = ("fp32", "tf32", "bf16", "fp16", "int8", "int8-wo", "int4")
 # What vLLM-Metal and SGLang's MLX backend read besides.
 _OF_PLUGINS = {"Apple": "MLX"}
@@ -58,12 +61,12 @@ def no_device(engine: Engine, device: Device) -> str:
     return f"{engine.name} does not run on {device.name}: it is for {_listed(engine.vendors)}"
 
 
-def engine_on(device: Device) -> str | None:
-    """The engine whose rates stand for one that is not named: llama.cpp on Apple's GPUs, where its
-    runs alone were measured, and where no other that is started as a server runs (Pascal). None:
-    those pooled over all."""
+def engine_on(device: Device, dtype: str | None = None) -> str | None:
+    """The engine whose rates stand for one that is not named: on Apple's GPUs MLX for its own
+    formats and llama.cpp for all others, and llama.cpp where no other that is started as a server
+    runs (Pascal). None: those pooled over all."""
     if device.vendor == "Apple":
-        return _WIDELY
+        return "mlx" if dtype is not None and kind_of_weights(dtype) == "MLX" else _WIDELY
     runs = [engine.name for engine in ENGINES if engine.serves and not no_device(engine, device)]
     return _WIDELY if runs == [_WIDELY] else None
 

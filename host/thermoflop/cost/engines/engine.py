@@ -133,7 +133,11 @@ PYTHON = 8.0
 # Of NVIDIA's vLLM asks for compute capability 7.0 (the same page), SGLang for 7.5 ("SGLang only
 # supports sm75 and above", model_runner.py), TensorRT-LLM for 8.0 (its support matrix starts with
 # Ampere, nvidia.github.io/TensorRT-LLM/reference/support-matrix.html).
-# llama.cpp reads GGUF files, and splits layers or rows, neither experts nor sequences.
+# llama.cpp reads GGUF files, and splits layers or rows, neither experts nor sequences. MLX-LM reads
+# a prompt 2,048 tokens at a time (``prefill_step_size`` of mlx_lm/generate.py), attention is one
+# kernel (``mx.fast.scaled_dot_product_attention``), products of up to some 12 rows run by kernels for
+# vectors (6 to 32 by chip and size: ``get_qmv_batch_limit`` of mlx/backend/metal/quantized.cpp), and
+# the host builds a step while the device is at the one before (``mx.async_eval``).
 _NVIDIA = ("NVIDIA",)
 _NO_PYTORCH = ("bitsandbytes", "HQQ", "quanto", "eetq", "torchao", "MLX")
 _SERVED = ("EXL2", "MLX")  # kinds that servers of PyTorch have no kernels of
@@ -166,6 +170,8 @@ ENGINES = (
            dequantizes=8, vendors=("NVIDIA", "AMD"),
            lacks=("ep", "cp", "fp8", "AWQ", "GGUF", "nvfp4", "mxfp4", "compressed-tensors",
                   *_NO_PYTORCH)),
+    Engine("mlx", ("mlx",), chunk=2048, kernels="attention", vectors=12, alone="MLX",
+           vendors=("Apple",), lacks=("ep", "cp")),
     Engine("autoawq", ("autoawq",), host=PYTHON, by_head=True),
     Engine("tinychat", ("tinychat",), half_accumulate=True, host=PYTHON, by_head=True),
     Engine("mlc", ("mlc",), "heads"),

@@ -42,6 +42,8 @@ BESIDES = {"sglang@0.4": {"cache": 0.8, "attention": 0.7, "q_half": 64.0}}
 # it, the fit without Megatron-Bridge ends where that trainer is expected to take half as long again
 # as it does.
 ROUNDED = (2.0, 6.0, 20.0)
+# Engines that tell nothing of others: MLX is Apple's own, and runs on its devices alone.
+APART = ("mlx",)
 # How far an engine may leave the pooled value, as a fraction of the prior's own width.
 SPREAD = 0.7
 
@@ -73,7 +75,8 @@ class Measured:
         """One fit to all engines but one; an engine weighs by the root of its rows. Steps that wait
         for the host after each product are one engine's, and tell nothing of the others'."""
         if without not in self._pooled:
-            rows = np.flatnonzero((self.engine != without) & ~self.matrix.rows_waited)
+            left_out = np.isin(self.engine, (without, *APART)) | self.matrix.rows_waited
+            rows = np.flatnonzero(~left_out)
             counts = {
                 name: int((self.engine[rows] == name).sum()) for name in set(self.engine[rows])
             }

@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 
 def carried_rows() -> list[dict[str, Any]]:
     """The rows of inference that the package carries."""
-    return data.published("times") + data.published("serving_2026")
+    return data.published("times") + data.published("serving_2026") + data.published("mlx")
 
 
 def expected_rows(raw_rows: list[dict[str, Any]]) -> list[Row]:

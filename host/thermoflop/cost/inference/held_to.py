@@ -66,18 +66,28 @@ def setting_of(
     check_cards(profile, more.get("cards", ()))
     check_layout(profile, plan, device)
     precision, checkpoint = choose_formats(known, device, dtype, kv_dtype, profile)
-    rates = rates_on(device, profile)
+    rates = rates_on(known, device, profile, dtype)
     return Setting(known, device, plan, precision, rates, checkpoint, asked=profile, **more)
 
 
 def as_run(model: Model, device: Device, profile: str | Profile | None, dtype: str | None) -> Model:
-    """The model as the files of a profile's engine have it; of none those of ``engine_on``."""
-    return as_downloaded(model, engine_on(device) if profile is None else profile, dtype)
+    """The model as the files of a profile's engine have it; of none those of ``engine_of_files``."""
+    named = engine_of_files(model, device, dtype) if profile is None else profile
+    return as_downloaded(model, named, dtype)
 
 
-def rates_on(device: Device, profile: str | Profile | None) -> Profile:
-    """The rates of a profile; of none those of ``engine_on``, or pooled over all engines."""
-    return find_profile(engine_on(device) if profile is None else profile)
+def rates_on(
+    model: Model, device: Device, profile: str | Profile | None, dtype: str | None
+) -> Profile:
+    """The rates of a profile; of none those of ``engine_of_files``, or pooled over all engines."""
+    return find_profile(engine_of_files(model, device, dtype) if profile is None else profile)
+
+
+def engine_of_files(model: Model, device: Device, dtype: str | None) -> str | None:
+    """The engine that stands for one that is not named on a device, for a model in a format, or
+    else in that of its name or its publication (``engine_on``)."""
+    published = None if model.quantization is None else model.quantization.method
+    return engine_on(device, dtype or model.named_format or published)
 
 
 def not_run(profile: Profile, device: Device) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from thermoflop.base.record import record, replace
 from thermoflop.cost.catalogue.profiles import Profile, find_profile
-from thermoflop.cost.engines.abilities import engine_on, plugin_of
+from thermoflop.cost.engines.abilities import plugin_of
 from thermoflop.cost.engines.budget import (
     MOST_AT_ONCE,
     EngineMemory,
@@ -20,7 +20,7 @@ from thermoflop.cost.engines.options import given_options
 from thermoflop.cost.engines.sglang_choices import apart
 from thermoflop.cost.hardware.precision import Precision, choose_precision
 from thermoflop.cost.inference.formats import choose_formats
-from thermoflop.cost.inference.held_to import check_engine
+from thermoflop.cost.inference.held_to import check_engine, engine_of_files
 from thermoflop.cost.memory import Memory, memory_of
 from thermoflop.cost.work.share import Layout, Share, choose_layout
 from thermoflop.errors import UsageError
@@ -235,7 +235,7 @@ def room_of(
             precision, kv_dtype = _kept_as(precision, kv_dtype, formats)
     elif options:
         raise UsageError("engine_options need the engine: name it with profile (--profile)")
-    elif unnamed := engine_on(device):  # as its rates are, in an estimate
+    elif unnamed := engine_of_files(model, device, dtype):  # as its rates are, in an estimate
         engine, _, splits = engine_of(unnamed, device, None)
     if engine is not None:
         engine = replace(engine, positions=model.max_positions)

@@ -34,7 +34,7 @@ SERVED = ("bf16", "fp8", "awq")
 QUANTIZED, WIDTHS = ("awq",), ("bf16", "int8", "int4")  # AWQ alone, and weights of their own files
 _OTHERS = {
     "autoawq": QUANTIZED, "tinychat": QUANTIZED, "exllama": ("bf16", "gptq"),
-    **dict.fromkeys(("mlc", "gpt-fast", "litgpt", "jax", "deepspeed"), WIDTHS),
+    **dict.fromkeys(("mlx", "mlc", "gpt-fast", "litgpt", "jax", "deepspeed"), WIDTHS),
     **dict.fromkeys(("fastertransformer", "fastertransformer-encoder"), WIDTHS),
 }  # fmt: skip
 OPTIMISM = 1.25  # by which a model may miss the speed or the memory roughly and still be estimated
@@ -222,7 +222,8 @@ def formats_of(profile: str | Profile) -> tuple[str, ...]:
     """The formats that a profile's engine is asked for where none are named: those of GGUF files
     where it reads them, or none is known."""
     engine = find_profile(profile).engine
-    return FORMATS if engine.alone or engine is DEFAULT else _OTHERS.get(engine.name, SERVED)
+    gguf = engine.alone == "GGUF" or engine is DEFAULT
+    return FORMATS if gguf else _OTHERS.get(engine.name, SERVED)
 
 
 def _prompt(context: int) -> int:

@@ -11,6 +11,7 @@ from typing import Any
 
 from thermoflop.base.plain import is_between
 from thermoflop.base.record import replace
+from thermoflop.cost.engines.abilities import kind_of_weights
 from thermoflop.cost.engines.engine import find_engine
 from thermoflop.cost.hardware.device import Device
 from thermoflop.cost.hardware.precision import Precision
@@ -123,12 +124,14 @@ def _formats(
     raw: dict[str, Any], device: Device, model: Model
 ) -> tuple[Model, Precision, Checkpoint | None]:
     """The model and its widths; matrix by matrix where 4 bits are those that it is published in."""
-    own = published_in_4_bits(raw)
-    if own is None:
+    own, label = published_in_4_bits(raw), str(raw.get("engine"))
+    alone = kind_of_weights(str(raw.get("precision"))) == "MLX"
+    if own is None and not alone:
         return model, _precision(raw, device, model), None
     said = raw.get("kv_precision")  # where a row says none its cache is counted in 16 bits
     kv_dtype = said if said in ("fp8", "fp16") else "bf16"
-    label = str(raw.get("engine"))
+    if own is None:
+        return model, *choose_formats(model, device, raw["precision"], kv_dtype)
     engine = label if find_engine(label).name != "default" else None
     return own, *choose_formats(own, device, None, kv_dtype, engine)
 

@@ -169,7 +169,7 @@ def serving(
     check_cards(profile, cards)
     drafted = drafted_tokens(draft, draft_tokens)
     room = room_of(known, device, dtype, kv_dtype, None, profile, engine_options).drafting(drafted)
-    precision, chosen = room.precision, rates_on(device, profile)
+    precision, chosen = room.precision, rates_on(known, device, profile, dtype)
     layout = choose_layout(devices, tp, pp, dp, ep, node_size=device.network.node_size)
     check_layout(profile, layout, device)
     budget, where = count_asked("budget", budget, 16, 2**20), ""

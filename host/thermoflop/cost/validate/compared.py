@@ -15,7 +15,7 @@ from thermoflop.cost.data import read_data
 # Fewer rows say nothing of an engine.
 LEAST = 20
 # The engines of README's list.
-SHOWN = ("vllm", "sglang", "tensorrt-llm", "llama.cpp")
+SHOWN = ("vllm", "sglang", "tensorrt-llm", "llama.cpp", "mlx")
 WHAT = {
     "token": "each token", "client": "first token, client", "prefill": "prefill", "total": "run",
     "iteration": "iteration",

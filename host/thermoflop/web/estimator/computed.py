@@ -132,7 +132,12 @@ def profile_of(inputs: Inputs) -> Profile:
     if inputs.profile == CUSTOM_RATES:
         return custom_profile(inputs.efficiency, inputs.overhead_ms / 1000)
     named = None if inputs.profile == "default" else inputs.profile
-    return rates_on(device_of(inputs), named)
+    return rates_on(model_of(inputs), device_of(inputs), named, _dtype(inputs))
+
+
+def _dtype(inputs: Inputs) -> str | None:
+    """The format of the weights that is asked for; None: as they are published."""
+    return None if inputs.dtype == PUBLISHED else inputs.dtype
 
 
 def device_of(inputs: Inputs) -> Device:
@@ -147,7 +152,7 @@ def _compute(inputs: Inputs) -> Computed:
     placed: dict[str, Any] = {
         "tp": inputs.tp, "pp": inputs.pp, "dp": inputs.dp, "ep": inputs.ep, "batch": inputs.users,
         "prompt": inputs.prompt, "generate": generate,
-        "dtype": None if inputs.dtype == PUBLISHED else inputs.dtype,
+        "dtype": _dtype(inputs),
         "kv_dtype": None if inputs.kv_dtype == SAME else inputs.kv_dtype, **_perceived(inputs),
     }  # fmt: skip
     options = {**placed, "profile": profile}
