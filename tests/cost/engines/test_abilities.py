@@ -327,3 +327,22 @@ def test_a_pool_that_holds_more_than_its_tokens_says_why(model, prompt, less):
         str(tf.fit(model, "h100", profile="vllm", prompt=prompt, generate=1000)).split()
     )
     assert (" for windows" in text) is less
+
+
+@pytest.mark.parametrize(
+    ("options", "engine"),
+    [({"dtype": "mlx-4bit"}, "mlx"), ({"dtype": "q4_k_m"}, "llama.cpp"), ({}, "llama.cpp"),
+     ({"dtype": "bf16", "profile": "mlx"}, "mlx")],
+)  # fmt: skip
+def test_on_a_mac_mlx_stands_for_its_own_formats_and_llama_cpp_for_all_others(options, engine):
+    found = tf.estimate("llama-3-8b", "m4 max", **options)
+    assert found.setting.profile.name == engine
+
+
+def test_mlx_runs_on_apples_devices_and_reads_its_own_files_alone():
+    with pytest.raises(UsageError, match="mlx does not run on RTX 4090: it is for Apple's devices"):
+        tf.estimate("llama-3-8b", "rtx 4090", profile="mlx")
+    with pytest.raises(
+        UsageError, match="mlx reads no weights in q4_k_m: expected a format of MLX"
+    ):
+        tf.estimate("llama-3-8b", "m4 max", dtype="q4_k_m", profile="mlx")

@@ -47,27 +47,29 @@ def test_a_step_takes_as_many_tokens_as_vllms_does_on_a_large_card(engine: Engin
 
 
 def test_an_engine_reads_chunks_and_writes_out_weights_as_its_sources_say() -> None:
-    """ubatch of llama.cpp: 512; from 32 rows on cuBLAS in 16 bits (ggml-cuda.cu of May 2024),
-    ExLlama from 8 (q4_matmul.cu), DeepSpeed always (``quantized_gemm`` of its pt_binding.cpp); two
-    chunks in flight over cards."""
+    """ubatch of llama.cpp: 512, prefill_step_size of mlx_lm/generate.py: 2,048; from 32 rows on
+    cuBLAS in 16 bits (ggml-cuda.cu of May 2024), ExLlama from 8 (q4_matmul.cu), DeepSpeed always
+    (``quantized_gemm`` of its pt_binding.cpp); two chunks in flight over cards."""
     chunks = {each.name: each.chunk for each in ENGINES if each.chunk}
-    assert chunks == {"llama.cpp": 512}
+    assert chunks == {"llama.cpp": 512, "mlx": 2048}
     written = {each.name: each.dequantizes for each in ENGINES if each.dequantizes}
     assert written == {"llama.cpp": 32, "exllama": 8, "deepspeed": 1}
     assert {each.name: each.in_flight for each in ENGINES if each.in_flight} == {"llama.cpp": 2}
 
 
-@pytest.mark.parametrize(("rows", "padded"), [(1, 2 / 3), (8, 16 / 3), (9, 6.0), (512, 6.0)])
-def test_llama_cpp_pads_up_to_eight_rows_one_by_one(rows: int, padded: float) -> None:
+@pytest.mark.parametrize("rows", [1, 8, 9, 12, 13, 512])
+def test_few_rows_are_padded_one_by_one_where_kernels_are_for_vectors(rows: int) -> None:
     """MMVQ_MAX_BATCH_SIZE of ggml-cuda/mmvq.cuh, ne11_mm_min of ggml-metal: kernels for a matrix
-    and vectors, each row a ninth of the padding; the others run such products as any."""
+    and up to 8 vectors, each row a ninth of the padding; up to 12 with MLX, each a thirteenth
+    (get_qmv_batch_limit); the others run such products as any."""
     product = Work("up", "decoder", "mlp", "contraction", 2, 6.0 * rows, 6.0, 1.5, 0, 0,
                    element_bytes=0.5)  # fmt: skip
     attention = Work("attention", "decoder", "attn", "attention", 2, 6.0, 6.0, 0, 0, 0)
     plain = choose_precision("q4_0")
     for engine in ENGINES:
         made, attended = apply_engine([product, attention], engine, plain)[-2:]
-        few = padded if engine.name == "llama.cpp" else 6.0
+        most = {"llama.cpp": 8, "mlx": 12}.get(engine.name, 0)
+        few = 6.0 * min(1.0, rows / (most + 1)) if most else 6.0
         assert made.row_flops == pytest.approx(few), engine.name
         assert attended.row_flops == 6.0
     batches = np.array([4.0, 8.0, 16.0])
@@ -239,3 +241,24 @@ def test_experts_are_chosen_by_five_kernels_and_a_gate_is_one() -> None:
     ]  # fmt: skip
     found = apply_engine(works, engine, choose_precision("bf16"))
     assert [work.launches for work in found] == [5, 1, 1, 0, 1, 0]
+
+
+def test_mlx_computes_layers_without_keys_for_the_last_token_of_a_prompt_alone() -> None:
+    """Gemma 4 E2B: 20 of 35 layers meet the keys of the 15 before them, and keep none
+    (``num_kv_shared_layers``). With MLX, and in the bound of any engine, their products have one
+    row of 512, or of a sequence; llama.cpp computes all."""
+    rows = {}
+    bounds = []
+    for name in ("mlx", "llama.cpp"):
+        found = tf.estimate("gemma-4-e2b", "m4 max", profile=name, dtype="bf16", prompt=512)
+        setting = found.setting
+        ((_, step),) = setting.prompt_steps(512, 2)
+        for whose, works in ((name, setting.works(step)),
+                             (f"{name}, bound", setting.least_reading(step))):  # fmt: skip
+            ups = [work for work in works if work.name == "up_proj"]
+            rows[whose] = [(sum(work.times for work in ups if work.operator.m == m), m)
+                           for m in sorted({work.operator.m for work in ups})]  # fmt: skip
+        bounds.append(found.first_token.bound_s)
+    some, every = [(20, 2), (15, 1024)], [(35, 1024)]
+    assert rows == {"mlx": some, "mlx, bound": some, "llama.cpp": every, "llama.cpp, bound": some}
+    assert bounds[0] == bounds[1]

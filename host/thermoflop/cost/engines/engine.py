@@ -52,6 +52,7 @@ class Engine:
     (``engines.chosen``). ``chosen_in_8``: on Blackwell it keeps such keys, and reads prompts, in 8
     bits. ``triton_sinks``: attention with sinks is Triton's where no faster kernel
     knows them (``engines.sinks``).
+    ``lazy``: of a prompt it computes what its cache is made of, and all layers for the last token.
     ``eager_chunks``: a step that carries a chunk is launched kernel by kernel, though those that
     only decode are graphs.
     ``ggml``: its kernels are ggml's (``engines.ggml``); ``tile``: the rows that those of each
@@ -82,6 +83,7 @@ class Engine:
     vectors: int | None = None
     reads: str = "passes"
     budget: int = 8192
+    lazy: bool = False
     eager_chunks: bool = False
     narrows: bool = False
     short_whole: bool = False
@@ -135,9 +137,10 @@ PYTHON = 8.0
 # Ampere, nvidia.github.io/TensorRT-LLM/reference/support-matrix.html).
 # llama.cpp reads GGUF files, and splits layers or rows, neither experts nor sequences. MLX-LM reads
 # a prompt 2,048 tokens at a time (``prefill_step_size`` of mlx_lm/generate.py), attention is one
-# kernel (``mx.fast.scaled_dot_product_attention``), products of up to some 12 rows run by kernels for
-# vectors (6 to 32 by chip and size: ``get_qmv_batch_limit`` of mlx/backend/metal/quantized.cpp), and
-# the host builds a step while the device is at the one before (``mx.async_eval``).
+# kernel (``mx.fast.scaled_dot_product_attention``), products of up to some 12 rows run by kernels
+# for vectors (6 to 32 by chip and size: ``get_qmv_batch_limit`` of MLX's metal/quantized.cpp), all
+# but a prompt's last token is computed as far as the cache needs it (``mx.eval`` of its state
+# alone), and the host builds a step while the device is at the one before (``mx.async_eval``).
 _NVIDIA = ("NVIDIA",)
 _NO_PYTORCH = ("bitsandbytes", "HQQ", "quanto", "eetq", "torchao", "MLX")
 _SERVED = ("EXL2", "MLX")  # kinds that servers of PyTorch have no kernels of
@@ -170,7 +173,7 @@ ENGINES = (
            dequantizes=8, vendors=("NVIDIA", "AMD"),
            lacks=("ep", "cp", "fp8", "AWQ", "GGUF", "nvfp4", "mxfp4", "compressed-tensors",
                   *_NO_PYTORCH)),
-    Engine("mlx", ("mlx",), chunk=2048, kernels="attention", vectors=12, alone="MLX",
+    Engine("mlx", ("mlx",), chunk=2048, kernels="attention", vectors=12, lazy=True, alone="MLX",
            vendors=("Apple",), lacks=("ep", "cp")),
     Engine("autoawq", ("autoawq",), host=PYTHON, by_head=True),
     Engine("tinychat", ("tinychat",), half_accumulate=True, host=PYTHON, by_head=True),

@@ -266,7 +266,7 @@ def first_bound_s(row: Row) -> float:
     setting = question.setting(replace(find_profile(None), name=name_of(row)))
     load = question.workload
     read = setting.whole_prompt(load.prompt - load.prefix, 1, load.prefix)
-    return float(bound_step_s(setting.least_works(read), setting.limits, 1))
+    return float(bound_step_s(setting.least_reading(read), setting.limits, 1))
 
 
 def spanned(

@@ -217,7 +217,9 @@ def prompt_s(setting: Setting, workload: Workload, reading: list[Work]) -> tuple
     again for each.
     """
     batch, new = workload.batch / setting.plan.dp, workload.prompt - workload.prefix
-    bound = bound_s(sums_of(setting.least_of(reading)), setting.limits, batch * new)
+    whole = setting.whole_prompt(new, batch, workload.prefix)
+    least = setting.least_reading(whole, reading)
+    bound = bound_s(sums_of(least), setting.limits, batch * new)
     steps = setting.prompt_steps(new, batch, workload.prefix)
     return bound, setting.rates.efficiency.prompt_s + setting.steps_s(steps)
 

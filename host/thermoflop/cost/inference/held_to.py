@@ -71,7 +71,7 @@ def setting_of(
 
 
 def as_run(model: Model, device: Device, profile: str | Profile | None, dtype: str | None) -> Model:
-    """The model as the files of a profile's engine have it; of none those of ``engine_of_files``."""
+    """The model as the files of a profile's engine have it; of none, of ``engine_of_files``."""
     named = engine_of_files(model, device, dtype) if profile is None else profile
     return as_downloaded(model, named, dtype)
 

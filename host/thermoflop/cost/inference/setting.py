@@ -16,6 +16,7 @@ from thermoflop.cost.work.mixed import Mixed, merged
 from thermoflop.cost.work.share import Layout, Share
 from thermoflop.cost.work.steps import Weighted, decode_step, prefill_step, prompt_steps
 from thermoflop.cost.work.work import Work, window_ends
+from thermoflop.model.architecture.mixers import Attention
 from thermoflop.model.media import Media
 from thermoflop.model.operators.step import Step
 
@@ -112,6 +113,8 @@ class Setting:
         steps = prompt_steps(
             new, batch, cached, chunk=self.chunk, stages=stages, logits=self.logits
         )
+        if self.engine.lazy and self.skips:
+            steps = [(weight, replace(step, last_only=True)) for weight, step in steps]
         return [(1.0, self._perceived(Step(batch, 0), batch)), *steps] if self.media else steps
 
     def _perceived(self, step: Step, batch: Number) -> Step:
@@ -175,6 +178,22 @@ class Setting:
         token those of its own device."""
         return self.share.routed_alike(works) if self.routes else works
 
+    def least_reading(self, step: Step, works: list[Work] | None = None) -> list[Work]:
+        """The operators of a step that reads prompts, of which the bound is made; ``works`` are all
+        of them where nothing is wasted, if they are known."""
+        if self.skips:
+            return self.least_works(replace(step, last_only=True))
+        return self.least_works(step) if works is None else self.least_of(works)
+
+    @property
+    def skips(self) -> bool:
+        """Whether nothing reads what some layers make of a prompt's tokens but the last."""
+        return self.logits == "last" and self.share.fact("keyless", self._has_keyless)
+
+    def _has_keyless(self) -> bool:
+        mixers = self.model.description.mixers
+        return any(isinstance(mixer, Attention) and mixer.keyless for mixer in mixers)
+
     @property
     def routes(self) -> bool:
         """Whether the model has experts, of which a router chooses."""
@@ -188,7 +207,9 @@ class Setting:
     @property
     def least_said(self) -> str:
         """What the bound assumes besides the data sheet's rates."""
-        return "everything overlapped" + (", all tokens at the same experts" if self.routes else "")
+        alike = ", all tokens at the same experts" if self.routes else ""
+        last = ", the last token of a prompt alone in layers without keys" if self.skips else ""
+        return f"everything overlapped{alike}{last}"
 
     def decoding(self, batch: Number) -> Callable[[Number], list[Work]]:
         """The operators of a decode step, by the number of cached tokens."""

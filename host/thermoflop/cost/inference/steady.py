@@ -157,14 +157,14 @@ def client_s(setting: Setting, load: InFlight) -> tuple[Number, Number]:
     parts, own = waiting_parts(setting, load)
     waiting = setting.profile.waiting or dict(zip(WAITING, UNMEASURED, strict=True))
     expected = own + sum(waiting[name] * part for name, part in zip(WAITING, parts, strict=True))
-    read = sums_of(setting.least_works(load.read))
+    read = sums_of(setting.least_reading(load.read))
     return bound_s(read, setting.limits, 1), expected
 
 
 def steady_bound_s(setting: Setting, load: InFlight) -> Number:
     """The bound: computing and moving overlap over all steps, and prompts read no weights again."""
     decode = sums_of(setting.least_works(load.decode))
-    read, ends = sums_of(setting.least_works(load.read)), load.ends
+    read, ends = sums_of(setting.least_reading(load.read)), load.ends
     both = Sums(
         decode.flops + ends * read.flops, decode.weight_bytes,
         decode.kv_bytes + ends * read.kv_bytes, decode.wire_bytes + ends * read.wire_bytes,

@@ -157,7 +157,7 @@ def _bound(estimate: Estimate, kind: str) -> Explanation:
     new, sequences = estimate.prompt - setting.prefix, batch
     works = setting.least_decoding(batch)(part.cached)
     if phase == "prefill":
-        works = setting.least_works(setting.whole_prompt(new, batch, setting.prefix))
+        works = setting.least_reading(setting.whole_prompt(new, batch, setting.prefix))
         sequences = batch * new
     lines, binds = _bound_lines(works, limits, sequences)
     notes = [note]

@@ -125,6 +125,11 @@ class Attention:
     once: bool = False
 
     @property
+    def keyless(self) -> bool:
+        """Whether it meets the keys and values of a layer before it, and keeps none."""
+        return self.projects == "q"
+
+    @property
     def group(self) -> str:
         """Row of the parameter table."""
         return "cross_attn" if self.cross else "attn"

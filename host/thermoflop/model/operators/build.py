@@ -133,7 +133,9 @@ def _stack_operators(stack: Stack, scope: EmitContext) -> Iterator[Operator]:
         if isinstance(mixer, Attention) and mixer.cross and _is_zero(scope.source):
             continue  # a layer that attends to images is left out where there are none
         inside = scope.within(f"{scope.part} {run.layer.kind}", run.times)
-        yield from layer_operators(run.layer, inside)
+        keyless = isinstance(mixer, Attention) and mixer.keyless
+        last = keyless and scope.step.last_only
+        yield from layer_operators(run.layer, inside.last() if last else inside)
     tail = scope.within(f"{scope.part} tail")
     for placed in stack.tail:
         yield from _placed_operators(placed, placed.times * _rows(placed, stack, tail), tail)

@@ -39,6 +39,11 @@ class EmitContext:
         """The same tokens in another part of the model."""
         return replace(self, part=part, times=times)
 
+    def last(self) -> EmitContext:
+        """The last token of each sequence, after all others."""
+        before = self.cached + self.new - 1
+        return replace(self, new=1, cached=before, tokens=self.sequences)
+
     def linear(
         self, linear: Linear, rows: Number, target: str = "activations", sets: Number = 1
     ) -> MatMul:

@@ -78,6 +78,9 @@ class Step:
         convolution: ``padded`` (default: as the reference code runs it) or ``needed`` (one
             position for each new token).
         audio: clips of sound in all, for a model that hears; 0 by default.
+        last_only: whether layers that keep no keys of their own, after which only such follow, run
+            for the last token of each sequence alone: nothing reads what they make of the others
+            where logits are at the last. False by default.
 
     Example:
         >>> from thermoflop import Step
@@ -100,6 +103,7 @@ class Step:
     expert_reads: str = "expected"
     convolution: str = "padded"
     audio: Number = 0
+    last_only: bool = False
 
     def conventions(self) -> dict[str, str]:
         """The conventions in force.
