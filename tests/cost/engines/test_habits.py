@@ -262,3 +262,19 @@ def test_mlx_computes_layers_without_keys_for_the_last_token_of_a_prompt_alone()
     some, every = [(20, 2), (15, 1024)], [(35, 1024)]
     assert rows == {"mlx": some, "mlx, bound": some, "llama.cpp": every, "llama.cpp, bound": some}
     assert bounds[0] == bounds[1]
+
+
+def test_layers_without_keys_run_for_a_whole_prompt_where_a_later_one_makes_keys_of_it() -> None:
+    """Hunyuan-Large: every other layer has keys (``cla_share_factor``), the first and the third of
+    four, so that the third needs all tokens of the second, which has none."""
+    config = {
+        "model_type": "hunyuan", "architectures": ["HunYuanForCausalLM"], "vocab_size": 512,
+        "hidden_size": 128, "intermediate_size": 256, "num_hidden_layers": 4,
+        "num_attention_heads": 4, "num_key_value_heads": 2, "num_experts": 1,
+        "use_cla": True, "cla_share_factor": 2,
+    }  # fmt: skip
+    found = tf.estimate(tf.load_model(config), "h100", prompt=64)
+    works = found.setting.least_reading(found.setting.whole_prompt(64, 1))
+    assert sum(work.times for work in works if work.name == "q_proj") == 4
+    assert {work.operator.m for work in works if work.name == "q_proj"} == {64}
+    assert "the last token" not in found.setting.least_said

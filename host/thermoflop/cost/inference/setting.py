@@ -16,7 +16,6 @@ from thermoflop.cost.work.mixed import Mixed, merged
 from thermoflop.cost.work.share import Layout, Share
 from thermoflop.cost.work.steps import Weighted, decode_step, prefill_step, prompt_steps
 from thermoflop.cost.work.work import Work, window_ends
-from thermoflop.model.architecture.mixers import Attention
 from thermoflop.model.media import Media
 from thermoflop.model.operators.step import Step
 
@@ -191,8 +190,7 @@ class Setting:
         return self.logits == "last" and self.share.fact("keyless", self._has_keyless)
 
     def _has_keyless(self) -> bool:
-        mixers = self.model.description.mixers
-        return any(isinstance(mixer, Attention) and mixer.keyless for mixer in mixers)
+        return any(stack.keyless for stack in self.model.description.stacks)
 
     @property
     def routes(self) -> bool:

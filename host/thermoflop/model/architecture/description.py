@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import inf
+
 from thermoflop.base.number import Number, maximum
 from thermoflop.base.record import record, replace
 from thermoflop.model.architecture.parts import Linear, Norm, Part, Table
@@ -82,6 +84,11 @@ class Run:
     times: Number
     copies: Number | None = None
     at: tuple[int, ...] = ()
+
+    @property
+    def keyless(self) -> bool:
+        """Whether its layers meet the keys of others, and have none."""
+        return getattr(self.layer.mixer, "keyless", False)
 
     @property
     def sets(self) -> Number:
@@ -170,6 +177,14 @@ class Stack:
         for taps, step in reversed(self.windows):
             needed.insert(0, (needed[0] - 1) * step + taps)
         return needed
+
+    @property
+    def keyless(self) -> tuple[Run, ...]:
+        """Runs without keys of their own behind all layers that have some: of what they make of a
+        prompt only the last token is read, where keys of a later layer are made of all."""
+        runs = {each: [run for run in self.runs if run.keyless is each] for each in (True, False)}
+        last = max((max(run.at, default=inf) for run in runs[False]), default=inf)
+        return tuple(run for run in runs[True] if min(run.at, default=-1) > last)
 
     @property
     def shortest(self) -> Number:

@@ -128,14 +128,13 @@ def _stack_operators(stack: Stack, scope: EmitContext) -> Iterator[Operator]:
     front = scope.within(f"{scope.part} front")
     for placed in stack.front:
         yield from _placed_operators(placed, placed.times * _rows(placed, stack, front), front)
+    last = stack.keyless if scope.step.last_only else ()
     for run in stack.runs:
         mixer = run.layer.mixer
         if isinstance(mixer, Attention) and mixer.cross and _is_zero(scope.source):
             continue  # a layer that attends to images is left out where there are none
         inside = scope.within(f"{scope.part} {run.layer.kind}", run.times)
-        keyless = isinstance(mixer, Attention) and mixer.keyless
-        last = keyless and scope.step.last_only
-        yield from layer_operators(run.layer, inside.last() if last else inside)
+        yield from layer_operators(run.layer, inside.last() if run in last else inside)
     tail = scope.within(f"{scope.part} tail")
     for placed in stack.tail:
         yield from _placed_operators(placed, placed.times * _rows(placed, stack, tail), tail)

@@ -80,7 +80,7 @@ class Step:
         audio: clips of sound in all, for a model that hears; 0 by default.
         last_only: whether layers that keep no keys of their own, after which only such follow, run
             for the last token of each sequence alone: nothing reads what they make of the others
-            where logits are at the last. False by default.
+            where logits are at the last; False by default.
 
     Example:
         >>> from thermoflop import Step
