@@ -210,7 +210,7 @@ def test_of_a_model_without_states_nothing_is_said_of_them():
 def test_requests_of_a_server_are_divided_where_attention_is_apart(degrees, groups):
     """``max_running_requests // attn_dp_size``; replicas that share nothing are servers."""
     part = share("qwen3-30b-a3b", **degrees)
-    assert apart(part) == groups
+    assert apart(part.plan) == groups
     assert most_requests(part, options(max_running_requests=64)) == 64 // groups
     assert most_requests(part, options(max_running_requests=1)) == 1
 

@@ -77,6 +77,18 @@ def test_a_command_has_the_flags_of_its_layout_formats_and_lengths(engine, layou
     assert launch(unit(engine, layout, **options), options.get("model", MODEL), 8) == words
 
 
+@pytest.mark.parametrize(("asked", "said"), [(None, 8192), (4096, 4096)])
+def test_a_command_of_sglang_has_the_tokens_of_a_pass_that_its_server_divides(asked, said):
+    """8,192 on cards of 90 to 160 GiB, as its server has by itself: it takes 1.5 MiB of memory for
+    each beforehand, so that eight times as many would leave none for the weights."""
+    given = {} if asked is None else {"engine_options": {"chunked_prefill_size": asked}}
+    found = tf.plan("qwen3-30b-a3b", "h200", max_devices=4, profile="sglang", top=20,
+                    dtypes=["bf16"], **given)  # fmt: skip
+    wide = [each for each in found.choices if each.plan.dp == 4]
+    assert wide
+    assert all(f"--chunked-prefill-size {said} " in each.launch for each in wide)
+
+
 def test_ollama_is_started_by_its_environment():
     """As its docs/faq.mdx says; it spreads a model over devices where told to (envconfig)."""
     plain = unit("llama.cpp", Layout(), asked="ollama")

@@ -9,6 +9,7 @@ from thermoflop.base.plain import checked_within
 from thermoflop.cost.engines.budget import EngineMemory
 from thermoflop.cost.engines.footprint import placement_of, sglang_sizes
 from thermoflop.cost.engines.options import given_options
+from thermoflop.cost.engines.sglang_choices import apart
 from thermoflop.cost.work.share import Layout, Share
 from thermoflop.errors import UsageError
 
@@ -45,10 +46,10 @@ def tokens_apart(
     if engine is None or engine.engine != "sglang":
         return asked, ""
     whole = asked or sglang_sizes(engine.device, layout.tp, engine.options)[0]
-    if layout.dp == 1 or layout.ep <= layout.tp:
+    if (groups := apart(layout)) == 1:
         return whole, ""
-    each = max(FEWEST_TOKENS, whole // layout.dp)
-    return each, f", of {each:,} tokens a replica (chunked_prefill_size={whole} over {layout.dp})"
+    each = max(FEWEST_TOKENS, whole // groups)
+    return each, f", of {each:,} tokens a replica (chunked_prefill_size={whole} over {groups})"
 
 
 def check_on_device(engine: EngineMemory | None, share: Share) -> None:

@@ -281,7 +281,7 @@ def _sglang(share: Share, device: Device, options: Mapping[str, Any], _load: Loa
     free = visible_bytes(device) - _contexts(share, device)
     if plan.tp > 1 and device.link_bytes_s:
         free -= GROUP_CONTEXT_BYTES  # all-reduce buffers: 2.0 GB with init (sglang 11716)
-    groups = apart(share)  # which chunks are divided by
+    groups = apart(share.plan)  # which chunks are divided by
     tokens = (options["chunked_prefill_size"] or 2048 * groups) // groups
     work = forward_bytes(share, tokens) + experts_bytes(share, tokens)
     rest = min(work, free * (1 - part))

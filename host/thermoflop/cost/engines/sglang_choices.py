@@ -17,7 +17,7 @@ from typing import Any
 from thermoflop.cost.engines.chosen import keys_chosen
 from thermoflop.cost.engines.generation import version_of
 from thermoflop.cost.hardware.device import Device, architecture_named
-from thermoflop.cost.work.share import Share
+from thermoflop.cost.work.share import Layout, Share
 from thermoflop.model.architecture.recurrences import Recurrence
 from thermoflop.model.architecture.sparse import CompressedAttention
 
@@ -96,10 +96,9 @@ def states_each(share: Share, options: Mapping[str, Any]) -> int:
     return 1 if strategy is None else STATES + MORE_STATES[strategy]
 
 
-def apart(share: Share) -> int:
+def apart(plan: Layout) -> int:
     """Groups of devices between which a server's requests are divided: its replicas where their
     attention is apart and they share experts, else each is a server of its own."""
-    plan = share.plan
     return plan.dp if plan.ep > plan.tp else 1
 
 
@@ -111,7 +110,7 @@ def states_asked(share: Share, options: Mapping[str, Any]) -> int | None:
     asked = options["max_mamba_cache_size"]
     if asked is None and options["disable_radix_cache"]:
         asked = _requests(share, options)
-    return None if asked is None else max(1, asked // apart(share))
+    return None if asked is None else max(1, asked // apart(share.plan))
 
 
 def _requests(share: Share, options: Mapping[str, Any]) -> int | None:
@@ -133,7 +132,7 @@ def limit_of(share: Share, options: Mapping[str, Any]) -> tuple[int | None, str]
     requests, states = _requests(share, options), states_asked(share, options)
     found = list[tuple[int, str]]()
     if requests is not None:
-        found.append((max(1, requests // apart(share)), "max_running_requests"))
+        found.append((max(1, requests // apart(share.plan)), "max_running_requests"))
     if states is not None:
         found.append((max(1, states // states_each(share, options)), "max_mamba_cache_size"))
     return min(found, key=lambda each: each[0], default=(None, ""))

@@ -99,7 +99,7 @@ class Room:
         name = "max_running_requests"
         if self.engine is None or slots is None or self.engine.options.get(name, 0) is not None:
             return self
-        options = {**self.engine.options, name: slots * apart(share)}
+        options = {**self.engine.options, name: slots * apart(share.plan)}
         return replace(self, engine=replace(self.engine, options=options))
 
     def running_more(
@@ -114,7 +114,7 @@ class Room:
         held = min(most, self.running(share, load))
         if held <= usual or name != MOST_AT_ONCE[engine.engine]:
             return self
-        held *= apart(share) if engine.engine == "sglang" else 1
+        held *= apart(share.plan) if engine.engine == "sglang" else 1
         return replace(self, engine=replace(engine, options={**engine.options, name: held}))
 
     def seeing(self) -> Room:

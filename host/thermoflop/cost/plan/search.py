@@ -6,7 +6,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from thermoflop.cost.catalogue.profiles import Profile
-from thermoflop.cost.engines.at_once import check_on_device, tokens_asked
+from thermoflop.cost.engines.at_once import check_on_device, tokens_apart, tokens_asked
 from thermoflop.cost.engines.engine import is_ollama
 from thermoflop.cost.inference.arguments import checked_whole, written
 from thermoflop.cost.inference.formats import check_understood, unread
@@ -14,7 +14,7 @@ from thermoflop.cost.inference.room import Room, engine_of, room_of
 from thermoflop.cost.plan.layouts import formats, layouts
 from thermoflop.cost.plan.unit import Unit, units
 from thermoflop.cost.serving.lengths import Lengths
-from thermoflop.cost.serving.policy import policy_of
+from thermoflop.cost.serving.policy import Policy, policy_of
 from thermoflop.cost.serving.replica import load_of
 from thermoflop.cost.work.share import Layout
 from thermoflop.errors import UsageError
@@ -42,18 +42,21 @@ class Search:
         self._split_prompt = lengths.prompt if profile.engine.name == "vllm" else 0.0
         if budget is not None:
             budget = checked_whole("budget", written("budget", budget), 16, 2**20)
-        self.policies = {
-            device.name: policy_of(profile.engine, device, self._tokens(device, budget))
-            for device in devices
-        }
+        self.budget = budget
+        for device in devices:
+            engine = engine_of(asked, device, options)[0]
+            if engine is not None:
+                engine.check(load_of(lengths))
+                tokens_asked(engine, options)
 
-    def _tokens(self, device: Device, budget: int | None) -> int | None:
-        """Tokens of a step as they were asked for, or as an option says. UsageError for options
-        that allow no sequence of the lengths."""
-        engine = engine_of(self.asked, device, self.options)[0]
-        if engine is not None:
-            engine.check(load_of(self.lengths))
-        return tokens_asked(engine, self.options) if budget is None else budget
+    def policy(self, room: Room, layout: Layout) -> Policy:
+        """What the engine does on a device of a layout, with as many tokens in a step as were asked
+        for, or as an option says."""
+        tokens = self.budget
+        if tokens is None:
+            asked = tokens_asked(room.engine, self.options)
+            tokens, _ = tokens_apart(room.engine, asked, layout)
+        return policy_of(self.profile.engine, room.device, tokens)
 
     def units(
         self, most: int, dtypes: Sequence[str | None] | None, kv_dtype: str | None
@@ -76,7 +79,7 @@ class Search:
                 here = [room for room in rooms if room.device.network.node_size == joined]
                 with suppress(UsageError):  # the layout does not divide the model
                     made += units(
-                        here, layout, self.profile, self.lengths, self.policies, self.prefix,
+                        here, layout, self.profile, self.lengths, self.policy, self.prefix,
                         self.options,
                     )  # fmt: skip
         return made

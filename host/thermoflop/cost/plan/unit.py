@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -111,7 +111,7 @@ def grid() -> Any:
 
 def units(
     rooms: list[Room], layout: Layout, profile: Profile, lengths: Lengths,
-    policies: dict[str, Policy], prefix: float, given: Mapping[str, Any] | None,
+    policy_on: Callable[[Room, Layout], Policy], prefix: float, given: Mapping[str, Any] | None,
 ) -> list[Unit]:  # fmt: skip
     """The unit of a layout in one format on each of some devices, with the engine's options that
     were given. UsageError where it does not divide the model; a device that lacks the format is
@@ -129,7 +129,7 @@ def units(
         room = room.running_more(share, load_of(lengths), MOST, given)
         held = largest_batch(room, share, lengths, points)
         most, _ = room.limit(share, load_of(lengths))
-        policy = policies[room.device.name]
+        policy = policy_on(room, layout)
         policy = replace(policy, slots=most or policy.slots)
         if min(held, policy.slots) >= layout.pp:
             made.append(Unit(setting, held, lengths, policy, prefix, points))
