@@ -305,3 +305,13 @@ def test_ends_of_a_total_are_factors_of_what_is_not_known_of_it(assumed, recalle
     assert made.high_bytes == sure + 1.5 * (15 - sure) + (32 / 16 if recalled else 0)
     assert (made.fits, made.shortfall_bytes) == (True, 0)
     assert replace(made, capacity_bytes=14.0).shortfall_bytes == 1
+
+
+def test_a_mac_keeps_what_metal_does_not_give_to_its_gpu() -> None:
+    """26,800.60 MB of 32 GiB are the GPU's (0.78): the other 7.56 GB and 0.7 GB are reserve."""
+    mac = replace(DEVICE, vendor="Apple", memory_bytes=32.0 * 2**30, confidence="read")
+    found = memory_of(share(), mac, 100, 20, 3)
+    assert found.reserve_bytes == exactly(0.7e9 + 0.22 * 32 * 2**30)
+    passing = activation_bytes(share(), 100, 3)
+    assert found.high_bytes - found.total_bytes == exactly(passing + 0.7e9)
+    assert "Metal lets a GPU take 26.8 GB" in found.assumption

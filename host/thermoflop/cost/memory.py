@@ -3,14 +3,16 @@
 Bytes are of the fullest device. The reserve (contexts of driver and libraries, workspaces,
 fragmentation) is an assumption, stated with every result: ``RESERVE_BYTES`` and
 ``RESERVE_SHARE`` of the device's memory; what engines report on NVIDIA devices is 0.6 to 3 GB.
+Of a Mac's memory it is, in the place of that share, what Metal keeps from the GPU.
 """
 
 from __future__ import annotations
 
 from thermoflop.base.number import Number, maximum, minimum
-from thermoflop.base.record import plain, record
+from thermoflop.base.record import plain, record, replace
 from thermoflop.base.sheet import Figure, Grid, column, figure, figures_of
 from thermoflop.base.units import gigabytes, wrapped
+from thermoflop.cost.hardware.metal import metal_bytes, metal_words
 from thermoflop.cost.work.network import replicated_latent
 from thermoflop.cost.work.weights import (
     Mix,
@@ -60,7 +62,8 @@ class Memory:
         page_tokens: tokens in a block of a paged cache; None, the default: not paged.
         spread: factors within which 80 % of what runs reported besides weights and cache lies.
         spread_bytes: bytes that these hold for; 0.0, the default: activations and reserve.
-        assumed: what the reserve rests on where an engine was named; "", the default: nothing.
+        assumed: what the reserve rests on where an engine was named, or a Mac; "", the default:
+            nothing.
         recalled: whether the capacity was recalled, not read; False by default. Then the high end
             is a sixteenth of it higher: what error correction takes of GDDR.
 
@@ -120,9 +123,8 @@ class Memory:
         doubt = "; the device's memory is recalled, not read" if self.recalled else ""
         if self.assumed:
             return self.assumed + doubt
-        paged = "logical cache" if self.page_tokens is None else f"pages of {self.page_tokens}"
         reserve = f"reserve {RESERVE_BYTES / 1e9:g} GB + {RESERVE_SHARE:.0%} assumed"
-        return f"{paged}; {reserve}{doubt}"
+        return f"{_blocks(self.page_tokens)}; {reserve}{doubt}"
 
 
 def memory_sheet(memory: Memory) -> Grid:
@@ -271,12 +273,30 @@ def memory_of(
 ) -> Memory:
     """Memory of the fullest device while ``batch`` sequences of a replica are at their longest."""
     weights, cache = beside_bytes(share, prompt + generate, batch)
-    return Memory(
+    passing = activation_bytes(share, prompt, batch)
+    memory = Memory(
         weight_bytes(share) + weights,
         kv_bytes(share, prompt + generate, batch, page) + cache,
-        activation_bytes(share, prompt, batch),
-        RESERVE_BYTES + RESERVE_SHARE * shared_bytes(device.memory_bytes),
+        passing,
+        reserve_bytes(device),
         device.memory_bytes,
         page,
         recalled=device.recalls("memory"),
     )
+    if device.vendor != "Apple":
+        return memory
+    assumed = f"{_blocks(page)}; reserve {RESERVE_BYTES / 1e9:g} GB assumed beside what Metal keeps"
+    words = f"{assumed}; {metal_words(device.memory_bytes)}"
+    return replace(memory, spread_bytes=passing + RESERVE_BYTES, assumed=words)
+
+
+def reserve_bytes(device: Device) -> float:
+    """What is left alone of a device: assumed, and of a Mac what Metal keeps from its GPU."""
+    if device.vendor == "Apple":
+        return RESERVE_BYTES + device.memory_bytes - metal_bytes(device.memory_bytes)
+    return RESERVE_BYTES + RESERVE_SHARE * float(shared_bytes(device.memory_bytes))
+
+
+def _blocks(page: int | None) -> str:
+    """How the cache is divided."""
+    return "logical cache" if page is None else f"pages of {page}"

@@ -164,7 +164,6 @@ def test_estimate_says_what_fit_says_of_an_engines_memory() -> None:
 @pytest.mark.parametrize(
     ("model", "hardware", "run"),
     [
-        ("qwen3-235b-a22b", "m4-max", {"dtype": "q3_k_m", "profile": "llama.cpp"}),
         ("llama-3-8b", "4090", {"batch": 48, "profile": "vllm"}),
         ("llama-3.3-70b", "rtx-3060 + rtx-3090",
          {"dtype": "q3_k_m", "profile": "llama.cpp", "batch": 4}),

@@ -14,7 +14,6 @@ from thermoflop.cost.engines.footprint import (
     MIB,
     Footprint,
     Load,
-    visible_bytes,
 )
 from thermoflop.cost.engines.generation import text_of
 from thermoflop.cost.engines.options import OPTIONS, read_options, version_numbers
@@ -24,6 +23,7 @@ from thermoflop.cost.engines.pools import Layout
 from thermoflop.cost.engines.sglang_cache import sglang_layout, states_note
 from thermoflop.cost.engines.sglang_choices import on_device
 from thermoflop.cost.hardware.device import is_its_hosts
+from thermoflop.cost.hardware.metal import metal_words
 from thermoflop.cost.memory import Memory, beside_bytes
 from thermoflop.errors import UsageError
 
@@ -238,8 +238,7 @@ class EngineMemory:
         """How much of an Apple's memory its GPU may take, as a phrase."""
         if self.device.vendor != "Apple":
             return ""
-        limit = gigabytes(visible_bytes(self.device))
-        return f"; Metal lets a GPU take {limit} (sysctl iogpu.wired_limit_mb raises that)"
+        return f"; {metal_words(self.device.memory_bytes)}"
 
     def waiting(self, share: Share, load: Load, replicas: int = 1) -> str:
         """How many of a load run at once, where the others wait; "" where all do."""

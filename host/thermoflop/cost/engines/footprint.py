@@ -16,6 +16,7 @@ from thermoflop.cost.engines.options import version_numbers
 from thermoflop.cost.engines.placement import Placement, place
 from thermoflop.cost.engines.sglang_choices import apart, limit_of, settled
 from thermoflop.cost.hardware.device import Device, is_its_hosts
+from thermoflop.cost.hardware.metal import metal_bytes
 from thermoflop.cost.memory import kv_bytes, weight_bytes
 from thermoflop.cost.work.share import Share
 from thermoflop.cost.work.weights import layer_matrices, layers_of
@@ -29,9 +30,6 @@ MIB = float(2**20)
 # What CUDA sees of a card is less than nvidia-smi reports: 79.19 of 79.65 GiB on H100, 139.8 of
 # 140.4 on H200, 23.64 of 23.99 on RTX 4090, 44.5 of 45.0 on L40S, 15.77 of 16 on V100.
 HIDDEN_BYTES, HIDDEN_SHARE = 0.3 * GIB, 0.002
-# Metal's recommendedMaxWorkingSetSize: 10,922.67 of 16,384 MiB and 21,845.34 of 32,768
-# (llama-cpp-python issue 687, ollama issue 434), three quarters from 36 GB on (llama.cpp 1870).
-METAL_SHARE, METAL_LARGE_SHARE, METAL_LARGE_BYTES = 2 / 3, 3 / 4, 34 * GIB
 # A context of CUDA with its libraries, and NCCL's on cards with links (init memory snapshots of
 # vLLM 0.19: 0.51 GiB alone, 1.53 with tp=2 or 4).
 CONTEXT_BYTES, GROUP_CONTEXT_BYTES = 0.51 * GIB, 1.02 * GIB
@@ -136,8 +134,7 @@ class Load:
 def visible_bytes(device: Device) -> float:
     """Bytes of a device that a program can allocate."""
     if device.vendor == "Apple":
-        large = device.memory_bytes > METAL_LARGE_BYTES
-        return device.memory_bytes * (METAL_LARGE_SHARE if large else METAL_SHARE)
+        return metal_bytes(device.memory_bytes)
     if device.vendor != "NVIDIA" or is_its_hosts(device):  # a board's is what CUDA shows already
         return device.memory_bytes
     return device.memory_bytes * (1 - HIDDEN_SHARE) - HIDDEN_BYTES

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from thermoflop.base.explanation import Explanation
 from thermoflop.base.units import digits, gigabytes, scaled, seconds, table, wrapped
+from thermoflop.cost.hardware.metal import metal_bytes
 from thermoflop.cost.inference.what_fits import Fit, context_text, describe_devices
 from thermoflop.cost.memory import (
     RESERVE_BYTES,
@@ -146,11 +147,18 @@ def _activations(estimate: Estimate, _key: str) -> Explanation:
 def _reserve(estimate: Estimate, _key: str) -> Explanation:
     setting = estimate.setting
     value = gigabytes(estimate.memory.reserve_bytes)
-    whole = gigabytes(shared_bytes(setting.device.memory_bytes))
+    memory_bytes = setting.device.memory_bytes
+    whole = gigabytes(shared_bytes(memory_bytes))
     lines = (
         f"reserve = {RESERVE_BYTES / 1e9:g} GB + {RESERVE_SHARE:.0%} of the device's memory",
         f"  = {RESERVE_BYTES / 1e9:g} GB + {RESERVE_SHARE:g} x {whole} = {value}",
     )
+    if setting.device.vendor == "Apple":
+        whole, limit = gigabytes(memory_bytes), gigabytes(metal_bytes(memory_bytes))
+        lines = (
+            f"reserve = {RESERVE_BYTES / 1e9:g} GB + what Metal keeps from the GPU",
+            f"  = {RESERVE_BYTES / 1e9:g} GB + {whole} - {limit} = {value}",
+        )
     notes = ("an assumption: contexts of driver and libraries, workspaces, fragmentation",)
     return Explanation("reserve", value, lines, notes=notes)
 
