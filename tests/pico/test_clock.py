@@ -151,13 +151,16 @@ def test_several_stamps_in_a_row_that_are_too_high_cost_a_stretch_of_the_fit() -
     assert abs(mono_of(fit, 250.0) - 350.0) <= fit.error_s < 0.005
 
 
-def fitted(slept_s: float = 0.0, speed: float = 1.0, held_s: float = 0.0) -> ClockFit:
-    """100 s of lines; halfway the host's clock stands for some time, or nobody reads for some."""
-    fitter = ClockFitter("3fa2c1")
-    for n in range(1000):
-        up_s = n / 10 * speed + (slept_s if n >= 500 else 0.0)
-        came_s = max(n / 10, 50.0 + held_s) if n >= 500 else n / 10
-        fitter.add(up_s, 1000.0 + came_s)
+def fitted(
+    slept_s: float = 0.0, speed: float = 1.0, held_s: float = 0.0, seconds: int = 100
+) -> ClockFit:
+    """Ten lines a second; halfway the host's clock stands for some time, or nobody reads for
+    some."""
+    fitter, half_s = ClockFitter("3fa2c1"), seconds / 2
+    for n in range(10 * seconds):
+        is_late = n / 10 >= half_s
+        up_s = n / 10 * speed + (slept_s if is_late else 0.0)
+        fitter.add(up_s, 1000.0 + max(n / 10, half_s + held_s if is_late else 0.0))
     fit = fitter.fit()
     assert fit is not None
     return fit
@@ -169,8 +172,14 @@ def test_the_clocks_of_a_host_that_slept_are_apart(slept_s: float) -> None:
     assert fitted(slept_s=slept_s).is_apart
 
 
+def test_a_short_sleep_of_a_long_record_sets_the_clocks_apart_too() -> None:
+    """10 s of 30 minutes are a drift of 0.6 % at most; half of the lines would lie 10 s off."""
+    assert fitted(slept_s=10.0, seconds=1800).is_apart
+
+
 def test_lines_that_come_late_and_boards_at_another_speed_are_not_apart() -> None:
     """A recorder that was stopped for 20 s, and a simulated board at ten times the speed."""
     assert not fitted().is_apart
     assert not fitted(held_s=20.0).is_apart
     assert not fitted(speed=10.0).is_apart
+    assert not fitted(held_s=20.0, seconds=1800).is_apart

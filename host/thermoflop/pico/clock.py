@@ -13,15 +13,18 @@ when the bins run out, neighbours merge and the width doubles.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from statistics import median
 from threading import Lock
 
 RESOLUTION_S = 0.001  # of up_s on the wire
 SLOPE_FROM_S = 30.0  # below this span jitter would pass for drift, so the rate is taken as 1
 CRYSTAL_PPM = 100.0  # generous for the board's crystal (30 ppm) and the host's together
 MIN_RATE = 1e-6  # no simulation runs a million times as fast as the wall clock
-NO_CRYSTAL_PPM = 10_000.0  # a crystal is off by 100 at most: a simulated board at another speed,
-APART = 0.05  # unless most stretches had a speed so far from the whole: one clock stood still
+NO_CRYSTAL_PPM = 10_000.0  # a crystal is off by 100 at most: a simulated board at another speed
+STEADY = 0.05  # of the usual speed: within, a stretch had its lines come evenly
+APART_S = 1.0  # beside drift: no machine sleeps for less, and no stretch is evenly so late
 NO_CRYSTAL_S = 0.05  # a miss that no jitter explains: a simulated board at another speed
 
 MAX_BEHIND = 64  # what a buffer kept of before comes first, and is less
@@ -47,19 +50,12 @@ class ClockFit:
     error_s: float
     span_s: float
     points: int
-    usual_rate: float = 1.0  # of most stretches
+    is_apart: bool = False  # no line converts one clock to the other: this machine slept
 
     @property
     def drift_ppm(self) -> float:
         """By how many microseconds a second the board's clock runs fast."""
         return (1.0 / self.rate - 1.0) * 1e6
-
-    @property
-    def is_apart(self) -> bool:
-        """Whether no line converts one clock to the other: this machine slept, or the board was
-        stopped. Lines that come late leave the speed as it is."""
-        is_other = abs(self.rate - self.usual_rate) > APART * self.usual_rate
-        return abs(self.drift_ppm) > NO_CRYSTAL_PPM and is_other
 
     def to_json(self) -> dict[str, object]:
         """The fit as it stands in ``run.json``."""
@@ -178,19 +174,27 @@ class ClockFitter:
             error_s=RESOLUTION_S + miss_s,
             span_s=span_s,
             points=self._points,
-            usual_rate=self._usual_rate(rate),
+            is_apart=self._is_apart(offset_s, rate, span_s),
         )
 
-    def _usual_rate(self, rate: float) -> float:
-        """The median of the stretches; that of the whole where none says anything."""
-        known = sorted(each for slot in self._bins.values() if (each := slot.rate) is not None)
-        return known[len(known) // 2] if known else rate
+    def _is_apart(self, offset_s: float, rate: float, span_s: float) -> bool:
+        """Whether most stretches have another speed than the line, or one of that speed lies off
+        it. Lines that were held back came at once, and say nothing."""
+        known = [(slot, each) for slot in self._bins.values() if (each := slot.rate) is not None]
+        usual = median(each for _, each in known) if known else rate
+        if abs(1.0 / rate - 1.0) > NO_CRYSTAL_PPM * 1e-6 and abs(rate - usual) > STEADY * usual:
+            return True
+        steady = [slot for slot, each in known if abs(each - usual) <= STEADY * usual]
+        is_still = usual <= MIN_RATE  # all came at once
+        return (
+            not is_still and _miss_s(steady, offset_s, rate) > APART_S + span_s * CRYSTAL_PPM * 1e-6
+        )
 
     def _line(self, hull: list[Point], span_s: float) -> tuple[float, float, float]:
         """Offset, rate, and by how much the line misses the worst stretch, in seconds."""
         assert self._start_s is not None  # noqa: S101 - for the type checker
         offset_s = min(mono_s - up_s for up_s, mono_s in hull)
-        steady_s = self._miss_s(offset_s, 1.0) + span_s * CRYSTAL_PPM * 1e-6
+        steady_s = _miss_s(self._bins.values(), offset_s, 1.0) + span_s * CRYSTAL_PPM * 1e-6
         if len(hull) < 2 or (span_s < SLOPE_FROM_S and steady_s < NO_CRYSTAL_S):
             return offset_s, 1.0, steady_s
         mean_s = self._start_s + self._sum_s / self._points
@@ -200,15 +204,7 @@ class ClockFitter:
         if rate <= MIN_RATE:  # all in one burst: their arrival says nothing about the speed
             return offset_s, 1.0, steady_s
         offset_s = mono_a - rate * up_a
-        return offset_s, rate, self._miss_s(offset_s, rate)
-
-    def _miss_s(self, offset_s: float, rate: float) -> float:
-        misses = [
-            min(mono_s - offset_s - rate * up_s for up_s, mono_s in slot.hull)
-            for slot in self._bins.values()
-            if slot.points >= _FULL_BIN
-        ]
-        return max([0.0, *misses])
+        return offset_s, rate, _miss_s(self._bins.values(), offset_s, rate)
 
     def _merge_bins(self) -> None:
         merged: dict[int, _Bin] = {}
@@ -233,6 +229,16 @@ def _push(hull: list[Point], point: Point) -> None:
     while len(hull) >= 2 and _is_above(hull[-2], hull[-1], point):
         hull.pop()
     hull.append(point)
+
+
+def _miss_s(stretches: Iterable[_Bin], offset_s: float, rate: float) -> float:
+    """By how much a line misses the worst of these stretches, in seconds."""
+    misses = [
+        min(mono_s - offset_s - rate * up_s for up_s, mono_s in slot.hull)
+        for slot in stretches
+        if slot.points >= _FULL_BIN
+    ]
+    return max([0.0, *misses])
 
 
 def _is_above(a: Point, b: Point, c: Point) -> bool:
