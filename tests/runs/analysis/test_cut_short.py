@@ -76,6 +76,20 @@ def test_a_second_command_that_crashed_is_not_faster(tmp_path: Path) -> None:
     assert analyze(write(tmp_path, records)).b_over_a is None
 
 
+def test_a_round_in_which_a_command_crashed_pairs_no_others(tmp_path: Path) -> None:
+    """A 1, 9 (crashed) and 4 s, B 2, 2 and 4 s: twice as long in the first round, as long in the
+    last."""
+    lasted = [("A", 1, 0), ("B", 2, 0), ("A", 9, 1), ("B", 2, 0), ("A", 4, 0), ("B", 4, 0)]
+    records, at_s = list[Record](), 0.0
+    for index, (variant, length_s, code) in enumerate(lasted):
+        start = trial(at_s, at_s + length_s, index, variant)[0]
+        records += [start, event(at_s + length_s, "child_end", trial=index, exit_code=code)]
+        at_s += length_s + 1
+    ratio = analyze(write(tmp_path, records)).b_over_a
+    assert ratio is not None
+    assert ratio.values == pytest.approx((1.0, 0.0))
+
+
 def test_phases_of_a_trial_that_crashed_are_gathered_apart(tmp_path: Path) -> None:
     """Many phases make one row for each name; those cut short have one of their own."""
     records = [r for n in range(12) for r in tried(11 * n, n)]

@@ -63,7 +63,6 @@ def analyze_data(data: RunData) -> Analysis:
     own_spans = [span for span in spans if span.gpu in data.own]
     meters = {gpu: Meter(columns) for gpu, columns in data.gpus.items()}
     own = coverage.of_gpus(data)
-    ended = [trial for trial in trials if trial.exit_code == 0]
     analysis = Analysis(
         data=data,
         trials=[_figures(data, window, own_spans, meters, own) for window in trials],
@@ -76,7 +75,7 @@ def analyze_data(data: RunData) -> Analysis:
         lost=lost_to_throttling(made, own_spans, first),
         heat_effects=_effects(data, made),
         durations=_durations(trials),
-        b_over_a=paired(_measured_s(ended, "A"), _measured_s(ended, "B")),
+        b_over_a=paired(*_rounds(trials)),
     )
     analysis.watched = coverage.coverage(data, own, trials)
     analysis.warnings = [
@@ -101,18 +100,14 @@ def _made(windows: list[Window]) -> list[Step]:
 
 def _shares(data: RunData, trials: list[Window], spans: list[ThrottleSpan]) -> dict[int, float]:
     """Of each GPU that said whether it throttled, of the time of the trials that it was watched."""
-    seconds = data.watched_s
+    watched_s = {gpu: known_s for gpu, known_s in data.watched_s.items() if known_s > 0}
     if trials:
         stretches = coverage.pieces(data, trials)
-        seconds = {
-            gpu: watched(data.gpus[gpu]["t_s"]).of(stretches).seen_s
-            for gpu, seconds in data.watched_s.items()
-            if seconds > 0
-        }
+        watched_s = {gpu: watched(data.gpus[gpu]["t_s"]).of(stretches).seen_s for gpu in watched_s}
     return {
-        gpu: min(1.0, sum(s.duration_s for s in spans if s.gpu == gpu) / watched_s)
-        for gpu, watched_s in seconds.items()
-        if watched_s > 0
+        gpu: min(1.0, sum(s.duration_s for s in spans if s.gpu == gpu) / seen_s)
+        for gpu, seen_s in watched_s.items()
+        if seen_s > 0
     }
 
 
@@ -126,6 +121,7 @@ def _figures(
     if window.untimed:
         return WindowFigures(window, {}, 0.0, None, None)
     stopped = pauses(data) if window.paused_s > 0 else ()
+    stretches = coverage.pieces(data, [window])
     boards = {
         board.name: _max_within([(board.t_s, board.temp_c)], window)
         for board in data.boards.values()
@@ -138,7 +134,7 @@ def _figures(
         max_board_c=boards.get(data.board.name) if data.board else None,
         own=tuple(data.own),
         max_boards_c=boards,
-        watched=least([each.of(coverage.pieces(data, [window])) for each in own.values()]),
+        watched=least([each.of(stretches) for each in own.values()]),
     )
 
 
@@ -220,6 +216,13 @@ def _durations(trials: list[Window]) -> dict[str, Spread]:
         for variant in dict.fromkeys(trial.variant for trial in trials)
         if (figures := spread(_measured_s(trials, variant))) is not None
     }
+
+
+def _rounds(trials: list[Window]) -> tuple[list[float], list[float]]:
+    """The seconds of A and of B in the rounds in which both ended well."""
+    a, b = ([t for t in trials if t.variant == variant and not t.warmup] for variant in "AB")
+    pairs = [each for each in zip(a, b, strict=False) if all(t.exit_code == 0 for t in each)]
+    return [a.duration_s for a, _ in pairs], [b.duration_s for _, b in pairs]
 
 
 def _measured_s(trials: list[Window], variant: str) -> list[float]:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from thermoflop.runs.analysis.phases import Window, pauses
-from thermoflop.runs.analysis.watched import Coverage, Watched, gpu_name, watched
+from thermoflop.runs.analysis.watched import Coverage, Watched, gpu_name, watched, without
 from thermoflop.runs.gpu.throttle import ThrottleSpan, within
 
 if TYPE_CHECKING:
@@ -34,7 +34,8 @@ def coverage(
     """How much of all windows each own GPU and each board was watched, by name."""
     boards = {board.name: _told(board) for board in data.boards.values()}
     named = {gpu_name(gpu): each for gpu, each in gpus.items()} | boards
-    return {name: each.of(pieces(data, windows)) for name, each in named.items() if windows}
+    stretches = pieces(data, windows)
+    return {name: each.of(stretches) for name, each in named.items() if windows}
 
 
 def _told(board: BoardColumns) -> Watched:
@@ -47,15 +48,8 @@ def _told(board: BoardColumns) -> Watched:
 
 def pieces(data: RunData, windows: Sequence[Window]) -> list[tuple[float, float]]:
     """The windows without the time in which command and recorder were stopped."""
-    left = []
-    for window in windows:
-        from_s = window.start_s
-        for pause_s, on_s in pauses(data) if window.paused_s > 0 else ():
-            if on_s > from_s and pause_s < window.end_s:
-                left.append((from_s, pause_s))
-                from_s = on_s
-        left.append((from_s, window.end_s))
-    return [(start_s, end_s) for start_s, end_s in left if end_s > start_s]
+    stopped = pauses(data) if any(each.paused_s > 0 for each in windows) else ()
+    return [span for each in windows for span in without(each.start_s, each.end_s, stopped)]
 
 
 def in_trials(spans: Sequence[ThrottleSpan], trials: Sequence[Window]) -> list[ThrottleSpan]:

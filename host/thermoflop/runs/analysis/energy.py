@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from thermoflop.base.units import scaled
 from thermoflop.runs.analysis.believed import is_all, longest_step_s
-from thermoflop.runs.analysis.watched import Span
+from thermoflop.runs.analysis.watched import Span, without
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -100,13 +100,15 @@ class Meter:
 
     def energy(self, start_s: float, end_s: float, pauses: Sequence[Span] = ()) -> Energy:
         """The energy between two moments of the run, without that of its ``pauses``, judged."""
-        pieces = _less(start_s, end_s, pauses, 2 * self._step_s)
+        pieces = without(start_s, end_s, pauses)
+        if len(pieces) > 1:  # of what is shorter than two steps there is no reading
+            pieces = [piece for piece in pieces if piece[1] - piece[0] >= 2 * self._step_s]
         duration_s = sum(to_s - from_s for from_s, to_s in pieces)
         power = _joined([self._power(*piece) for piece in pieces])
         counted = [self._counted(*piece) for piece in pieces]
         counter_s = sum(seconds for _, seconds in counted)
         each_j = [joules for joules, _ in counted if joules is not None]
-        counter_j = sum(each_j) if len(each_j) == len(pieces) else None
+        counter_j = sum(each_j) if pieces and len(each_j) == len(pieces) else None
         source, why, note = self._judge(power, counter_j)
         seen_s = {"counter": counter_s, "integral": power.watched_s}.get(source or "", 0.0)
         if duration_s <= 0:
@@ -219,19 +221,6 @@ def _joined(parts: Sequence[_Power]) -> _Power:
             np.concatenate(each) for each in zip(*(part.steps for part in known), strict=True)
         ),
     )
-
-
-def _less(start_s: float, end_s: float, pauses: Sequence[Span], least_s: float) -> list[Span]:
-    """What is left of a stretch without its pauses; no piece that is shorter than ``least_s``."""
-    pieces, from_s = [], start_s
-    for pause_s, on_s in sorted(pauses):
-        if on_s > from_s and pause_s < end_s:
-            pieces.append((from_s, pause_s))
-            from_s = on_s
-    if not pieces:
-        return [(start_s, end_s)]
-    pieces.append((from_s, end_s))
-    return [piece for piece in pieces if piece[1] - piece[0] >= least_s] or [(start_s, start_s)]
 
 
 def _good(columns: dict[str, Column], name: str) -> tuple[Column, Column]:

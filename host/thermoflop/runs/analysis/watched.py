@@ -64,6 +64,17 @@ def watched(t_s: Column, stretch: Stretch | None = None) -> Watched:
     return Watched(spans, float(np.median(steps_s)), ~broken)
 
 
+def without(start_s: float, end_s: float, pauses: Iterable[Span]) -> list[Span]:
+    """What is left of a stretch without its pauses, which are in order of time."""
+    left, from_s = list[Span](), start_s
+    for pause_s, on_s in pauses:
+        if on_s > from_s and pause_s < end_s:
+            left.append((from_s, pause_s))
+            from_s = on_s
+    left.append((from_s, end_s))
+    return [(from_s, to_s) for from_s, to_s in left if to_s > from_s]
+
+
 def least(each: Iterable[Coverage]) -> Coverage | None:
     """That of the source that was watched least; None of none."""
     return min(each, key=lambda coverage: coverage.seen_s, default=None)

@@ -164,7 +164,7 @@ class Scraper:
         self._thread.join(0.2)
 
     def ask(self) -> threading.Event:
-        """Ask now, not only when it is time; set when that was answered, or will not be."""
+        """Ask now, not only when it is time; set once that was answered, or failed."""
         asked = threading.Event()
         with self._lock:
             self._asked.append(asked)
