@@ -174,3 +174,9 @@ def test_what_is_all_on_the_device_has_no_speed_with_the_host():
     some = {"profile": "llama.cpp", "engine_options": {"n_cpu_moe": 1}}
     assert tf.fit(model, large, **some, **asked).hosted is not None
     assert tf.fit(model, large, devices=2, **some, **asked).hosted is None
+
+
+def test_a_model_that_mlx_does_not_hold_is_offered_a_format_of_its_files():
+    """30.7 G weights: 32.6 GB in 8.5 bits, 24.9 in 6.5; a Mac of 36 GiB gives its GPU 30.2."""
+    found = tf.fit("gemma-4-31b", "m4 max 36gb", profile="mlx", dtype="mlx-8bit")
+    assert [each.value for each in found.remedies if each.kind == "dtype"] == ["mlx-6bit"]

@@ -267,3 +267,14 @@ def test_what_numbers_no_positions_is_offered_as_far_as_it_was_trained() -> None
         (found,) = tf.pick("rtx 4090", context=trained, **asked).picks
         assert found.context == trained
         assert tf.pick("rtx 4090", context=trained + 1, **asked).picks == ()
+
+
+def test_mlx_is_asked_for_in_its_own_formats_by_their_names():
+    """4.5 bits a weight: 4 and a scale and a bias of 16 bits for 64 of them."""
+    found = tf.pick("m5 32gb", profile="mlx", pattern="phi-3.5-moe", top=1).picks[0]
+    assert found.dtype == "mlx-4bit"
+    assert found.weight_bytes == pytest.approx(4.5 / 8 * found.params, rel=0.01)
+    asked = tf.pick("m5 32gb", dtypes=["mlx-4bit"], profile="mlx", pattern="phi-3.5-moe", top=1)
+    assert asked.picks[0].dtype == found.dtype
+    plan = tf.plan("qwen3-8b", "m5 32gb", profile="mlx", users=1)
+    assert {choice.dtype for choice in plan.choices} == {"mlx-4bit", "bf16"}

@@ -29,7 +29,7 @@ def unit(devices, token_s=0.03, first_s=0.5):
         token_s=np.array([token_s, 9.0]), first_s=np.array([first_s, 9.0]), rate=np.ones(2)
     )
     setting = SimpleNamespace(
-        device=SimpleNamespace(name="D"), precision=SimpleNamespace(name="fp8")
+        device=SimpleNamespace(name="D"), precision=SimpleNamespace(name="fp8", form="")
     )
     layout = Layout(tp=devices)
     return SimpleNamespace(devices=devices, layout=layout, setting=setting, loads=lambda: loads)
@@ -180,7 +180,7 @@ def test_adapters_are_offered_on_the_first_device_that_holds_them(
 def test_of_layouts_that_differ_in_stages_or_groups_alone_the_first_is_kept():
     def found(layout, gpu="D", dtype="bf16", pools=None):
         setting = SimpleNamespace(
-            device=SimpleNamespace(name=gpu), precision=SimpleNamespace(name=dtype)
+            device=SimpleNamespace(name=gpu), precision=SimpleNamespace(name=dtype, form="")
         )
         return SimpleNamespace(unit=SimpleNamespace(layout=layout, setting=setting), pools=pools)
 

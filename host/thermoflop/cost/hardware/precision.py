@@ -133,6 +133,11 @@ def precision_names() -> tuple[str, ...]:
     return tuple(_PLAIN)
 
 
+def format_name(precision: Precision) -> str:
+    """The name that a format is asked for by; what MLX's files have has none but its form's."""
+    return precision.form if precision.form.startswith("mlx-") else precision.name
+
+
 def is_precision(name: str) -> bool:
     """Whether ``choose_precision`` takes a name, in lower case."""
     return name in _PLAIN or name.startswith(("int4-g", "exl2-"))

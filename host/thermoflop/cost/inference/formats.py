@@ -254,6 +254,8 @@ def _as_converted(model: Model, engine: Engine) -> Model:
     means = "q8_0" if _bits(model, None if published else name) > NARROWEST_8 else "q4_k_m"
     source = "as it is published" if published else "as its name means"
     said = f"no GGUF file is in {name}, {source}: counted as {means}, --dtype names another"
+    if name.startswith("mlx"):
+        said += "; LM Studio and others run it by MLX: --profile mlx"
     return replace(model, named_format=means, format_said=said, stored=None)
 
 

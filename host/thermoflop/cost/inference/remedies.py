@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from thermoflop.base.record import record, replace
 from thermoflop.base.units import gigabytes
+from thermoflop.cost.catalogue.profiles import find_profile
 from thermoflop.cost.engines.budget import EngineMemory, engine_memory
 from thermoflop.cost.engines.footprint import Load, placement_of
 from thermoflop.cost.engines.raised import raised
@@ -30,6 +31,7 @@ _GGUF = (
     "iq2_xxs", "iq1_m", "iq1_s",
 )  # fmt: skip
 _SERVED = ("fp8", "int4")
+_MLX = ("mlx-8bit", "mlx-6bit", "mlx-5bit", "mlx-4bit", "mlx-3bit")
 _NARROWER = _GGUF[_GGUF.index("q3_k_m") :]  # than int4's 4.16 bits
 _CACHES = {"layers": ("q8_0", "q4_0"), "heads": ("fp8", "nvfp4")}
 MOST_HOST_BYTES = 8e12  # more than a server's sockets take: that is no remedy
@@ -73,13 +75,21 @@ def remedies_of(
 
     if room.engine is not None and (more := raised(room.engine, share, load)) is not None:
         yield Remedy("engine option", f"{more.option}={more.value:g}", more.text)
-    served = _SERVED if room.engine is not None else (*_SERVED, *_NARROWER)
-    yield from _formats(room, _GGUF if room.splits == "layers" else served, held)
+    yield from _formats(room, _narrower(room), held)
     yield from _less(load.sequences > 1 and room.most(share, load), room.longest(share, load))
     if fewest is not None:  # also as many or fewer, in another layout
         yield Remedy("devices", fewest.devices, f"{fewest.devices} devices ({fewest.label})")
     if plan.devices == 1 and _goes_to_host(room):
         yield from _hosted(room, share, load, host_gb_s)
+
+
+def _narrower(room: Room) -> Sequence[str]:
+    """Formats that the engine loads."""
+    if room.asked is not None and find_profile(room.asked).engine.alone == "MLX":
+        return _MLX
+    if room.splits == "layers":
+        return _GGUF
+    return _SERVED if room.engine is not None else (*_SERVED, *_NARROWER)
 
 
 def remedies_over_cards(split: Split, load: Load, batch: int, context: int) -> Iterator[Remedy]:

@@ -7,6 +7,7 @@ from typing import Any
 
 from thermoflop.base.record import record
 from thermoflop.base.units import seconds
+from thermoflop.cost.hardware.precision import format_name
 from thermoflop.cost.plan.choice import Found, Question, nearest
 from thermoflop.cost.plan.result import Choice
 from thermoflop.cost.plan.unit import Unit
@@ -40,7 +41,7 @@ def blocked(
         said = f"not one sequence fits on {many} in any layout{tried_in}"
         holds = "" if least is None else (
             f"{least.devices:,} x {least.setting.device.name} would hold the model "
-            f"({least.layout.label}, {least.setting.precision.name})"
+            f"({least.layout.label}, {format_name(least.setting.precision)})"
         )  # fmt: skip
         return "; ".join(filter(None, (said, would or holds or f"nor on {REPLICA}")))
     if tried.found:
@@ -85,7 +86,7 @@ def _missed(unit: Unit, loads: Any, targets: Targets) -> str:
     slow = targets.token_s is not None and token_s > targets.token_s
     return (
         f"nearest: {unit.devices} x {unit.setting.device.name} ({unit.layout.label}, "
-        f"{unit.setting.precision.name}) with one user: tokens {seconds(token_s)} "
+        f"{format_name(unit.setting.precision)}) with one user: tokens {seconds(token_s)} "
         f"apart, the first after {seconds(first_s)}; blocked by the "
         + ("time between tokens" if slow else "time to first token")
     )

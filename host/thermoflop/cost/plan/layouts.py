@@ -59,8 +59,8 @@ def powers(most: int) -> list[int]:
 def formats(model: Model, device: Device, engine: str) -> list[str | None]:
     """Number formats to try, of those that the engine reads: the one that the model's name says; as
     published where that is narrow, else 16 bits and those that the device computes in; 4-bit
-    weights where it computes in nothing narrow. llama.cpp has its own; mxfp4 as published is one of
-    them."""
+    weights where it computes in nothing narrow. llama.cpp and MLX have their own; mxfp4 as
+    published is one of them."""
     reads, own = named_engine(engine), model.quantization
     published = None if own is None or own.default is None else own.default.name
     if model.named_format is not None or (published == "mxfp4" and not no_weights(reads, "mxfp4")):
@@ -72,5 +72,7 @@ def formats(model: Model, device: Device, engine: str) -> list[str | None]:
     peaks = device.peaks
     usual = ["bf16"] if {"bf16", "fp16"} & set(peaks) else ["fp32"]
     computed = (("fp8", "fp8"), (IN_4_BITS[format_in_4_bits(device)], "fp4"))
+    if reads.alone == "MLX":
+        return [*usual, "mlx-4bit"]
     narrow = [name for name, unit in computed if unit in peaks and not no_weights(reads, name)]
     return [*usual, *(narrow or (["int4"] if "fp16" in peaks or "bf16" in peaks else []))]

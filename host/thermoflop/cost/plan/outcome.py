@@ -9,6 +9,7 @@ import numpy as np
 
 from thermoflop.base.record import record, replace
 from thermoflop.cost.catalogue.profiles import Spread
+from thermoflop.cost.hardware.precision import format_name
 from thermoflop.cost.plan.choice import Found, Question, at_load
 from thermoflop.cost.plan.launch import launch
 from thermoflop.cost.plan.prices import Price
@@ -62,7 +63,7 @@ def choice_of(found: Found, context: Context) -> Choice | None:
     stream, first = setting.stream_spread(found.prompt_share), setting.spread("prefill")
     slots = _slots(found, question)
     return Choice(
-        setting.model.name, setting.device.name, setting.precision.name, found.devices,
+        setting.model.name, setting.device.name, format_name(setting.precision), found.devices,
         found.replicas, unit.layout, _pools(found), _users(found, question, slots), found.rate,
         (found.token_s * stream.low, found.token_s, found.token_s * stream.high),
         (found.first_s * first.low, found.first_s, found.first_s * first.high),
@@ -183,7 +184,7 @@ def frontier_of(units: list[Unit], question: Question) -> tuple[Point, ...]:
             if rate[at] > best:
                 best = float(rate[at])
                 unit = here[int(owner[at])]
-                label = f"{unit.setting.precision.name} {unit.layout.label}"
+                label = f"{format_name(unit.setting.precision)} {unit.layout.label}"
                 spread = unit.setting.stream_spread(float(share[at]))
                 ends = (1 / spread.high, 1 / spread.low)
                 front.append(Point(name, label, float(speed[at]), best, float(count[at]), ends))

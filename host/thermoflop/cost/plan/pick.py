@@ -19,11 +19,12 @@ from thermoflop.cost.catalogue.profiles import Profile, find_profile
 from thermoflop.cost.engines.engine import DEFAULT
 from thermoflop.cost.engines.footprint import Load
 from thermoflop.cost.hardware.device import Device
-from thermoflop.cost.hardware.precision import choose_precision
+from thermoflop.cost.hardware.precision import choose_precision, format_name, is_precision
 from thermoflop.cost.inference.arguments import GENERATE, PROMPT, checked_whole, written
 from thermoflop.cost.inference.estimate import estimate
 from thermoflop.cost.inference.formats import as_downloaded
 from thermoflop.cost.inference.held_to import check_cards, check_engine
+from thermoflop.cost.inference.published_formats import published_form
 from thermoflop.cost.inference.room import MOST_DEVICES, room_of
 from thermoflop.errors import UsageError
 
@@ -32,9 +33,10 @@ from thermoflop.errors import UsageError
 FORMATS = ("bf16", "q8_0", "q6_k", "q4_k_m")
 SERVED = ("bf16", "fp8", "awq")
 QUANTIZED, WIDTHS = ("awq",), ("bf16", "int8", "int4")  # AWQ alone, and weights of their own files
+OF_MLX = ("bf16", "mlx-8bit", "mlx-4bit")
 _OTHERS = {
     "autoawq": QUANTIZED, "tinychat": QUANTIZED, "exllama": ("bf16", "gptq"),
-    **dict.fromkeys(("mlx", "mlc", "gpt-fast", "litgpt", "jax", "deepspeed"), WIDTHS),
+    "mlx": OF_MLX, **dict.fromkeys(("mlc", "gpt-fast", "litgpt", "jax", "deepspeed"), WIDTHS),
     **dict.fromkeys(("fastertransformer", "fastertransformer-encoder"), WIDTHS),
 }  # fmt: skip
 OPTIMISM = 1.25  # by which a model may miss the speed or the memory roughly and still be estimated
@@ -151,7 +153,8 @@ def pick(
             several, ``2x4090`` or ``rtx-3090 + rtx-4090``, which share each model.
         dtypes: formats to choose from, widest first. None: those that the profile's engine runs:
             bf16, fp8 and awq of vLLM, SGLang, TensorRT-LLM and transformers, bf16, q8_0, q6_k and
-            q4_k_m of llama.cpp, bf16 and gptq of ExLlama, awq of AutoAWQ, else bf16, int8 and int4.
+            q4_k_m of llama.cpp, bf16, mlx-8bit and mlx-4bit of MLX, bf16 and gptq of ExLlama, awq
+            of AutoAWQ, else bf16, int8 and int4.
         context: tokens that must fit beside the weights, 4,096 by default, or ``32k``; a model
             with fewer positions, or one without that was trained on shorter ones, is left out.
         at_least: tokens a second that one user must see, 10.0 by default.
@@ -226,6 +229,12 @@ def formats_of(profile: str | Profile) -> tuple[str, ...]:
     return FORMATS if gguf else _OTHERS.get(engine.name, SERVED)
 
 
+def _width(name: str) -> float:
+    """Bytes of a weight in a format, of a published form about."""
+    common = None if is_precision(name) else published_form(name).default
+    return choose_precision(name).weight_bytes if common is None else common.bits / 8
+
+
 def _prompt(context: int) -> int:
     """Tokens of the prompt that a first token is timed of."""
     return max(1, min(PROMPT, context // 2))
@@ -248,7 +257,7 @@ def _ranked(
         first = max(models, key=lambda each: (each.name == named, each.positions))
         formats = []
         for name in dtypes:
-            width = choose_precision(name).weight_bytes
+            width = _width(name)
             speed = device.bandwidth_bytes_s / (first.active * width)
             fits = first.params * width < OPTIMISM * device.memory_bytes
             if fits and speed * OPTIMISM >= at_least:
@@ -263,11 +272,11 @@ def _ranked(
 
 def _promise(device: Device, each: Totals, formats: list[str], sort: str) -> float:
     """What models are tried in the order of, low first: a guess of what they are sorted by."""
-    narrow = choose_precision(formats[-1]).weight_bytes
+    narrow = _width(formats[-1])
     if sort == "size":
         return -each.params
     if sort == "speed":
-        return each.active * choose_precision(formats[0]).weight_bytes
+        return each.active * _width(formats[0])
     room = device.memory_bytes - each.params * narrow
     holds = room / each.kv_bytes if each.kv_bytes else UNBOUNDED
     return -min(holds, each.positions or UNBOUNDED)
@@ -310,7 +319,8 @@ def _first_that_runs(
             1 / float(at) for at in (token.high_s, token.expected_s, token.low_s)
         )
         return Pick(
-            model.name, alike, room.precision.name, int(model.params), int(model.active_params),
+            model.name, alike, format_name(room.precision),
+            int(model.params), int(model.active_params),
             float(run.memory.weight_bytes), longest, (slow, expected, fast), first, prompt / first,
         )  # fmt: skip
     return None

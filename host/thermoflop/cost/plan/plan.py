@@ -10,6 +10,7 @@ from thermoflop.cost.catalogue.devices import as_devices
 from thermoflop.cost.catalogue.profiles import Profile, find_profile
 from thermoflop.cost.engines.abilities import no_device
 from thermoflop.cost.engines.engine import is_ollama, named_engine
+from thermoflop.cost.hardware.precision import format_name
 from thermoflop.cost.inference.arguments import as_model, checked_whole, validate_arguments, written
 from thermoflop.cost.inference.formats import as_named, as_planned, lacking, unread
 from thermoflop.cost.inference.held_to import not_run
@@ -194,7 +195,7 @@ def _said(tried: Tried) -> list[str]:
     said = (
         unit.setting.precision.said
         for unit in tried.units
-        if (unit.setting.device.name, unit.setting.precision.name) in kinds
+        if (unit.setting.device.name, format_name(unit.setting.precision)) in kinds
     )
     return [f"note: {each}" for each in filter(None, [next(said, "")])]
 
@@ -229,7 +230,7 @@ def _unmeasured(units: list[Unit], best: Choice) -> list[str]:
     asked = best.device, best.dtype
     for setting in (unit.setting for unit in units):
         about = setting.device, setting.precision, setting.model
-        if (setting.device.name, setting.precision.name) == asked:
+        if (setting.device.name, format_name(setting.precision)) == asked:
             unmeasured = setting.profile.unmeasured(*about)
             return [f"note: {setting.profile.provenance(*about)}"] if unmeasured else []
     return []
@@ -242,7 +243,7 @@ def _different(found: list[Found]) -> Iterator[Found]:
     for each in found:
         layout, setting = each.unit.layout, each.unit.setting
         apart = layout.dp > 1, layout.ep > 1, layout.cp > 1, each.pools is not None
-        kind = setting.device.name, setting.precision.name, layout.tp, *apart
+        kind = setting.device.name, format_name(setting.precision), layout.tp, *apart
         if (*kind, False) not in seen and (*kind, layout.pp > 1) not in seen:
             seen.add((*kind, layout.pp > 1))
             yield each
@@ -287,7 +288,7 @@ def _pools(every: list[Unit], question: Question) -> list[Found]:
     """Pools of prefill and decode of each device and format."""
     groups: dict[tuple[str, str], list[Unit]] = {}
     for unit in every:
-        key = unit.setting.device.name, unit.setting.precision.name
+        key = unit.setting.device.name, format_name(unit.setting.precision)
         groups.setdefault(key, []).append(unit)
     return [found for group in groups.values() for found in pooled(group, question)]
 

@@ -94,7 +94,7 @@ class Search:
     def in_4_bits(self, usual: Sequence[str | None]) -> list[str | None]:
         """The usual formats and 4-bit weights beside 16-bit inputs, where all of them are wider
         and the engine loads such; else none."""
-        if self.model.named_format is not None or self.profile.engine.name == "llama.cpp":
+        if self.model.named_format is not None or self.profile.engine.alone:
             return []
         device, engine = self.devices[0], self.profile.engine
         rooms = [
