@@ -508,6 +508,15 @@ def test_int8_is_multiplied_in_16_bits_where_it_is_written_out_before(
     assert (found.weight_bits, found.compute, found.family) == (bits, computed, family)
 
 
+@pytest.mark.parametrize("dtype", ["int8", "int8-wo"])
+def test_a_question_of_deepspeed_in_int8_has_the_widths_of_its_rows(dtype):
+    row = {**SERVED, "engine": "ds-inference", "precision": "int8", "metric": "tpot_ms", "value": 9}
+    found = tf.estimate("llama-2-7b", "a100", dtype=dtype, profile="deepspeed")
+    assert replace(found.precision, said="") == serving_row(row).question.precision
+    assert "none of them in" not in str(found)
+    assert f"deepspeed writes weights in {dtype} out in 16 bits" in str(found)
+
+
 def test_a_stated_file_size_is_the_mean_width():
     # 3.5 GiB of 7e9 weights: 3.5 x 2^30 x 8 / 7e9 bits
     precision = precision_of("q4_0", None, 3.5, 7e9)

@@ -54,6 +54,7 @@ _APART = 1.25
 _FILES = "safetensors"  # as a method: what nothing is said of but by the files
 # GGUF's blocks of 32 elements in 8 bits with a scale of 16.
 _Q8_0 = Stored("q8_0", 8, group=32, scale_bits=16)
+WRITTEN_OUT = ("int8", "int8-wo")  # before each product, by engines that multiply in 16 bits alone
 NARROWEST_8 = 6.0  # bits of a weight: what is wider is as wide as q8_0
 # Bytes of an element in formats of files that are not quantized; what a file has most of is first.
 _PLAIN_BYTES = {"BF16": 2.0, "F16": 2.0, "F32": 4.0, "F64": 8.0}
@@ -123,9 +124,14 @@ def _of_name(
     if asked is not None and spelled(asked) == "bf16" != dtype:
         said = f"bf16 on {device.name} is counted as {dtype}, which engines use there"
         return replace(found, said=said)
-    if dtype not in FORMS or not lacks(device, dtype, found.compute) or profile is None:
+    if profile is None:
         return found
     engine = _engine_of(profile)
+    if engine.dequantizes == 1 and dtype in WRITTEN_OUT:
+        said = f"{engine.name} writes weights in {dtype} out in 16 bits before each product"
+        return replace(choose_precision("int8-wo", kv_dtype), family="16", said=said)
+    if dtype not in FORMS or not lacks(device, dtype, found.compute):
+        return found
     if engine.alone == "GGUF" and not no_weights(engine, dtype):
         how = "8 or 16 bits"  # ggml's kernels of narrow weights, on every device
     elif kernels := narrow_kernels(engine, device, dtype):
