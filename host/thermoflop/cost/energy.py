@@ -4,10 +4,10 @@ Power follows the rates: ``P = P_design (awake + flop f/f_peak + byte b/b_peak)`
 design power, with f and b the FLOPs and bytes of a second. ``awake`` is what a device that serves
 draws before it computes, more than when idle. The three numbers are fitted to the measured GPU
 power of ML.ENERGY's serving runs (H100 and B200, 300 rows); their spread is that of held-out
-models. Where an engine launches kernel by kernel, a device waits for its host, and draws
-``WAITING`` in place of ``awake`` for as long as it neither computes nor moves. Cards with GDDR draw
-``AT_WORK`` while they work, and ``WAITING`` between. In steady state a device is ``power * thermal
-resistance`` warmer than its coolant.
+models. Where an engine launches kernel by kernel, a device waits for its host, and where few ask a
+server, for requests: it draws ``WAITING`` in place of ``awake`` for as long as it neither computes
+nor moves. Cards with GDDR draw ``AT_WORK`` while they work, and ``WAITING`` between. In steady
+state a device is ``power * thermal resistance`` warmer than its coolant.
 """
 
 from __future__ import annotations
@@ -135,7 +135,6 @@ def _both(power: Number, seconds: Number) -> Number:
 
 def _assumption(device: Device, working: Number | None, most: float, *, known: bool) -> str:
     """The formula, and what it rests on."""
-    share = "; at work for w of the time, else it waits for the host"
     if has_gddr(device):
         awake = (
             f"{AT_WORK:.2f}" if working is None else f"{WAITING:.2f} + {AT_WORK - WAITING:.2f} w"
@@ -149,5 +148,5 @@ def _assumption(device: Device, working: Number | None, most: float, *, known: b
     return (
         f"{formula}; fitted to {ROWS} published rows of H100 and B200"
         + ("" if known else ", none of this device: interval widened")
-        + ("" if working is None else share)
+        + ("" if working is None else "; at work for w of the time, else it waits for the host")
     )

@@ -22,10 +22,10 @@ def test_an_estimate_says_what_a_million_tokens_cost():
     assert json.loads(said)["price_per_million"] == pytest.approx(each)
     text, _ = estimate_report(decoder(), DEVICE, run, ReportOptions(price=3.6))
     figures = f"{digits(each['expected'])} ({digits(each['low'])} .. {digits(each['high'])})"
-    assert f"at 3.6 a device hour: {figures} a million tokens" in text
+    assert f"at 3.6 a device hour: {figures} a million generated tokens, prompts included" in text
 
 
 def test_a_price_that_is_none_is_refused_and_none_is_said_where_none_is_asked_for():
     with pytest.raises(UsageError, match=r"^price=0"):
         estimate_report(decoder(), DEVICE, {}, ReportOptions(price=0))
-    assert "a million tokens" not in estimate_report(decoder(), DEVICE, {})[0]
+    assert "a device hour" not in estimate_report(decoder(), DEVICE, {})[0]

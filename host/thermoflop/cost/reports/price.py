@@ -24,4 +24,5 @@ def price_text(estimate: Estimate, price: float) -> str:
     """The same as a line."""
     cost = million_cost(estimate, price)
     between = f"{digits(cost.low or 0)} .. {digits(cost.high or 0)}"
-    return f"at {price:g} a device hour: {cost.text} ({between}) a million tokens, prompt included"
+    what = "generated tokens, prompts included" if estimate.generate else "tokens"
+    return f"at {price:g} a device hour: {cost.text} ({between}) a million {what}"

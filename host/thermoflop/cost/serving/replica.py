@@ -124,16 +124,19 @@ def joules_of(
     setting: Setting, lengths: Lengths, prefix: float, shares: int, steady: Steady
 ) -> float | None:
     """Joules of all devices for an output token, from what they compute and move in a second in
-    ``shares`` groups that each are in this state; None without a design power."""
+    ``shares`` groups that each are in this state, at work while a request is in flight; None
+    without a design power."""
     if setting.device.power_w is None:
         return None
-    step, count = float(steady.token_s), max(float(steady.sequences), 1.0)
+    step, sequences = float(steady.token_s), float(steady.sequences)
+    count, decoding = max(sequences, 1.0), min(sequences, 1.0)  # in a step, and of the time
     each = sums_of(setting.plain_works(decode_step(lengths.context, count)))
     new = max(1.0, lengths.prompt * (1 - prefix))
     prompt = sums_of(setting.plain_works(prefill_step(new, 1.0, lengths.prompt - new)))
     rate = float(steady.requests_s)
-    flops = each.flops / step + rate * prompt.flops
-    moved = (each.weight_bytes + each.kv_bytes) / step + rate * prompt.kv_bytes
+    flops = decoding * each.flops / step + rate * prompt.flops
+    moved = decoding * (each.weight_bytes + each.kv_bytes) / step + rate * prompt.kv_bytes
+    working = min(1.0, sequences + rate * float(steady.first_s))
     # a group's step runs through all stages, each of which has as many groups in turn
-    watts = power_w(setting.device, setting.limits.peak_flops_s, flops, moved)
+    watts = power_w(setting.device, setting.limits.peak_flops_s, flops, moved, working)
     return float(watts * setting.plan.devices / (shares * rate * lengths.tokens))

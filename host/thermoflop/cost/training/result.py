@@ -373,7 +373,7 @@ def _run(estimate: TrainingEstimate) -> list[str]:
 
 def _rests(estimate: TrainingEstimate) -> str:
     """What the power rests on."""
-    rests = "; power as servers of its FLOPs have it, which was not fitted here"
+    rests = "; power is what devices draw that serve: none of training was fitted"
     return "" if estimate.energy is None else rests
 
 
