@@ -305,3 +305,10 @@ def test_a_micro_batch_of_two_stages_is_sent_over_their_boundary_both_ways():
     assert sends(replace(one, virtual=2))[0] == pytest.approx(2 * 2 * 16)
     halves = iteration(dp=1, tp=2, pp=2, model=decoder(num_key_value_heads=4))
     assert sends(halves)[1] == {1000 * WIDTH * 2 / 2}
+
+
+def test_a_run_of_less_than_a_day_is_told_in_hours(found: tf.TrainingEstimate) -> None:
+    """An iteration is 16 x 1,000 tokens, a quarter of them padding."""
+    tokens = 12_000 * 4 * 3600 / found.iteration.expected_s
+    brief = str(replace(found, train_tokens=tokens))
+    assert "tokens: 4.00 hours (" in brief

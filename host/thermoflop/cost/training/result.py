@@ -355,15 +355,11 @@ def _counts_masked(estimate: TrainingEstimate) -> bool:
 def _run(estimate: TrainingEstimate) -> list[str]:
     if estimate.days is None or estimate.train_tokens is None or estimate.device_hours is None:
         return []
-    expected, low, high = estimate.days
-    lines = [
-        "",
-        (
-            f"{scaled(estimate.train_tokens, '').strip()} tokens: {digits(expected)} days "
-            f"({digits(low)} .. {digits(high)}), {digits(estimate.device_hours)} device hours"
-            f"{_energy(estimate, estimate.train_tokens)}"
-        ),
-    ]
+    unit, size = ("days", 1) if estimate.days[0] >= 1 else ("hours", 24)
+    expected, low, high = (digits(size * each) for each in estimate.days)
+    tokens = scaled(estimate.train_tokens, "").strip()
+    used = f"{digits(estimate.device_hours)} device hours{_energy(estimate, estimate.train_tokens)}"
+    lines = ["", f"{tokens} tokens: {expected} {unit} ({low} .. {high}), {used}"]
     if estimate.price is not None:
         lines.append(
             f"  at {estimate.price_per_device_hour:g} a device hour: {digits(estimate.price)}"
