@@ -47,6 +47,13 @@ def biased_layer(
     return Layer(kind, hidden, tuple(layer_norm(name, hidden) for name in norms), mixer, feed=mlp)
 
 
+def kept_layers(hidden: int, inner: int, layers: int, *, biased_maps: int) -> int:
+    """Parameters of layers that are kept and do no work: four maps, of which so many have a bias,
+    two matrices with biases and two norms."""
+    biases = biased_maps * hidden + inner + hidden
+    return layers * (4 * hidden**2 + 2 * hidden * inner + biases + 4 * hidden)
+
+
 def conformer(
     hidden: int,
     attention: Attention,

@@ -8,7 +8,7 @@ from thermoflop.model.architecture.description import Placed
 from thermoflop.model.architecture.parts import Linear, Part, Probe, Vector
 from thermoflop.model.config import decoder
 from thermoflop.model.config.architectures import class_name, label_count
-from thermoflop.model.config.blocks import classifier, layer_norm
+from thermoflop.model.config.blocks import classifier, kept_layers, layer_norm
 from thermoflop.model.config.families import (  # noqa: F401 - parents are there
     encoders,
     towers,
@@ -234,12 +234,11 @@ def _rebuilding(config: Config) -> tuple[Placed, ...]:
     rows, columns = _rows_and_columns(config)
     height, width = sides(config["patch_size"], "patch_size")
     pixels = height * width * config["num_channels"]
-    biases = narrow * (4 if config["qkv_bias"] else 1) + inner + narrow
-    layer = 4 * narrow**2 + 2 * narrow * inner + biases + 4 * narrow
+    biased, layers = 4 if config["qkv_bias"] else 1, config["decoder_num_hidden_layers"]
     ends = (config["hidden_size"] + 1) * narrow + (narrow + 1) * pixels
     # and a token for what is hidden, a norm, and places of patches and class
     ends += 3 * narrow + (rows * columns + 1) * narrow
-    count = config["decoder_num_hidden_layers"] * layer + ends
+    count = kept_layers(narrow, inner, layers, biased_maps=biased) + ends
     return (Placed(Vector("pre-training decoder", "other", count), "none"),)
 
 

@@ -11,7 +11,7 @@ from thermoflop.errors import InputError
 from thermoflop.model.architecture.description import Placed
 from thermoflop.model.architecture.parts import Vector
 from thermoflop.model.config.architectures import class_name, label_count
-from thermoflop.model.config.blocks import classifier, layer_norm
+from thermoflop.model.config.blocks import classifier, kept_layers, layer_norm
 from thermoflop.model.config.families import bert_others, seers  # noqa: F401 - parents are there
 from thermoflop.model.config.families.seers import size
 from thermoflop.model.config.family import Key, at_least_zero, family, mapping, sizes, spaced, use
@@ -69,10 +69,9 @@ def _rebuilding(config: Config) -> tuple[Placed, ...]:
     narrow, inner = config["decoder_hidden_size"], config["decoder_intermediate_size"]
     height, width = sides(config["patch_size"], "patch_size")
     pixels = height * width * config["num_channels"] * config["tubelet_size"]
-    biases = narrow * (3 if config["qv_bias"] else 1) + inner + narrow
-    layer = 4 * narrow**2 + 2 * narrow * inner + biases + 4 * narrow
+    biased, layers = 3 if config["qv_bias"] else 1, config["decoder_num_hidden_layers"]
     ends = config["hidden_size"] * narrow + 3 * narrow + (narrow + 1) * pixels
-    count = config["decoder_num_hidden_layers"] * layer + ends
+    count = kept_layers(narrow, inner, layers, biased_maps=biased) + ends
     return (Placed(Vector("pre-training decoder", "other", count), "none"),)
 
 
@@ -163,11 +162,10 @@ def _predictor(config: Config) -> tuple[Placed, ...]:
     """What predicts hidden patches, as numbers that are kept: who asks for features skips it."""
     wide, narrow = config["hidden_size"], config["pred_hidden_size"]
     inner = _inner(narrow, config["pred_mlp_ratio"], "pred_mlp_ratio")
-    biases = narrow * (4 if config["qkv_bias"] else 1) + inner + narrow
-    layer = 4 * narrow**2 + 2 * narrow * inner + biases + 4 * narrow
+    biased, layers = 4 if config["qkv_bias"] else 1, config["pred_num_hidden_layers"]
     ends = (wide + 1) * narrow + config["pred_num_mask_tokens"] * narrow
     ends += 2 * narrow + (narrow + 1) * wide
-    count = config["pred_num_hidden_layers"] * layer + ends
+    count = kept_layers(narrow, inner, layers, biased_maps=biased) + ends
     return (Placed(Vector("predictor", "other", count), "none"),)
 
 
