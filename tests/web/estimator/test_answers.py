@@ -566,7 +566,7 @@ def test_images_are_asked_for_and_counted_where_the_model_sees_and_nowhere_else(
     ("device", "said"),
     [
         ("H100-SXM-80GB", "pooled over all engines"),
-        ("M4 Max", "llama.cpp's, as on any Mac"),
+        ("M4 Max", "llama.cpp's, or MLX's of its own formats"),
         ("P40", "llama.cpp's, which runs it"),
     ],
 )

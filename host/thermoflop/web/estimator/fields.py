@@ -226,8 +226,10 @@ def default_rates(device: str) -> str:
     from thermoflop.cost.engines.abilities import engine_on
 
     found = find_device(device)
-    engine, why = engine_on(found), "as on any Mac" if found.vendor == "Apple" else "which runs it"
-    return POOLED if engine is None else f"{engine}'s, {why}"
+    engine = engine_on(found)
+    if found.vendor == "Apple":
+        return f"{engine}'s, or MLX's of its own formats"
+    return POOLED if engine is None else f"{engine}'s, which runs it"
 
 
 _MOST_TOKENS = 10_000_000
