@@ -84,6 +84,13 @@ def test_generations_of_one_time_are_the_fit_to_all_their_rows_together():
         assert profiles[engine]["rows"] == together.at_load.sum()
 
 
+def test_the_pooled_rates_name_no_rows_of_an_engine_that_they_are_not_fitted_to():
+    profiles = carried("profiles")
+    pooled, apart = profiles["default"], profiles["mlx"]
+    assert not {*pooled["labels"]} & {*apart["labels"]}
+    assert pooled["rows"] + apart["rows"] == pooled["spread"]["all"][2]
+
+
 def test_prompts_of_an_engine_that_was_measured_decoding_have_an_interval_wider_by_the_rule():
     """Errors that do not know of each other add by their squares; 0.24 is one deviation. Of one
     model or device alone it is that of an engine that was never measured."""

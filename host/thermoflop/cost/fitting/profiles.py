@@ -15,8 +15,8 @@ from thermoflop.base.progress import part, tracked
 from thermoflop.base.record import fields_of, replace
 from thermoflop.cost import data
 from thermoflop.cost.catalogue.seen import widened
-from thermoflop.cost.fitting.crossval import LEAST_ROWS as LEAST_OF_A_PHASE
 from thermoflop.cost.fitting.crossval import (
+    APART,
     Measured,
     fitted_points,
     folds_of,
@@ -26,6 +26,7 @@ from thermoflop.cost.fitting.crossval import (
     trainers_of,
     unseen_quantiles,
 )
+from thermoflop.cost.fitting.crossval import LEAST_ROWS as LEAST_OF_A_PHASE
 from thermoflop.cost.fitting.together import built_together, is_together
 from thermoflop.cost.published.row import Row, rows_of
 from thermoflop.cost.published.serving import serving_row
@@ -140,7 +141,8 @@ def _profile(
 ) -> dict[str, Any]:
     """A profile as its JSON object, under the names that it has on disk."""
     chosen = np.arange(len(measured.measured)) if places is None else places
-    rows = [measured.measured[place] for place in chosen]
+    fitted = np.flatnonzero(~np.isin(measured.engine, APART)) if places is None else places
+    rows = [measured.measured[place] for place in fitted]
     points = fitted_points(measured, regression)
     pooled_trainers = places is None and set(measured.phase) == {"iteration"}
     ends = unseen_quantiles if pooled_trainers else quantiles
@@ -157,7 +159,7 @@ def _profile(
         },
         "spread": _spreads(measured, seen, chosen, ends),
         "spread_elsewhere": _spreads(measured, elsewhere, chosen, ends),
-        "rows": len(chosen),
+        "rows": len(rows),
         "models": len({row.model_name for row in rows}),
         "devices": [] if places is None else sorted({row.question.device.name for row in rows}),
         "labels": sorted({row.question.engine for row in rows}),
