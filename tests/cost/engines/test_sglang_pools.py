@@ -289,7 +289,7 @@ def test_a_ratio_is_a_number_above_nothing(value):
         # extra_buffer
         ({}, 5), ({"version": "newest"}, 5), ({"version": "0.5.14"}, 5),
         ({"version": "0.5.14.post1"}, 5), ({"version": "0.6"}, 5), ({"version": "0.5.13"}, 3),
-        ({"version": "0.5.9"}, 3), ({"version": "0.4"}, 3),
+        ({"version": "0.5.9"}, 3), ({"version": "0.4"}, 3), ({"version": "0.5"}, 5),
         ({"version": "0.5.9", "mamba_radix_cache_strategy": "extra_buffer"}, 5),
         ({"version": "0.5.9", "disable_radix_cache": True}, 1),
     ],

@@ -83,7 +83,7 @@ def _strategy(share: Share, options: Mapping[str, Any]) -> str | None:
     if options["mamba_radix_cache_strategy"] not in (None, "auto"):
         return str(options["mamba_radix_cache_strategy"])
     version = version_of(f"v{options['version']}")
-    if version is not None and version < FURTHER_SINCE:
+    if version is not None and version < FURTHER_SINCE[: len(version)]:  # 0.5 is the last of them
         return "no_buffer"
     states = (mixer for mixer in share.description.mixers if isinstance(mixer, Recurrence))
     more = any(mixer.kept_elements > mixer.kept_window for mixer in states)
