@@ -572,3 +572,17 @@ def test_images_are_asked_for_and_counted_where_the_model_sees_and_nowhere_else(
 )
 def test_the_default_of_the_engines_says_what_it_is_on_the_chosen_device(device, said):
     assert default_rates(FIELDS["device"].read(device)) == said
+
+
+def test_a_model_that_mlx_does_not_hold_is_answered_in_the_format_of_its_remedy():
+    """Gemma 4 31B in 8.5 bits is 32.6 GB, and Metal gives 30.2 of 36 GiB."""
+    asked = replace(
+        DEFAULTS, model="gemma-4-31b", device="Apple M4 Max (32c)", profile="mlx", dtype="mlx-8bit"
+    )
+    full = answer(asked)
+    assert not full.fits
+    change = next(each for _, each in full.remedies if "dtype" in each)
+    fitting = answer(changed(asked, "dtype", change["dtype"]))
+    assert fitting.fits
+    run = tf.estimate("gemma-4-31b", "m4 max 32c", dtype="mlx-6bit", profile="mlx", prompt=1024)
+    assert figure(fitting, "memory.weights").value == run.memory.weight_bytes / 1e9

@@ -15,6 +15,7 @@ from thermoflop.cost.engines.raised import raised
 from thermoflop.cost.hardware.device import is_its_hosts
 from thermoflop.cost.inference.hosted import Hosted, hosted_of, whole_s
 from thermoflop.cost.work.share import Layout, Share
+from thermoflop.model.config.published_forms import MLX_FORMS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -31,7 +32,6 @@ _GGUF = (
     "iq2_xxs", "iq1_m", "iq1_s",
 )  # fmt: skip
 _SERVED = ("fp8", "int4")
-_MLX = ("mlx-8bit", "mlx-6bit", "mlx-5bit", "mlx-4bit", "mlx-3bit")
 _NARROWER = _GGUF[_GGUF.index("q3_k_m") :]  # than int4's 4.16 bits
 _CACHES = {"layers": ("q8_0", "q4_0"), "heads": ("fp8", "nvfp4")}
 MOST_HOST_BYTES = 8e12  # more than a server's sockets take: that is no remedy
@@ -86,7 +86,7 @@ def remedies_of(
 def _narrower(room: Room) -> Sequence[str]:
     """Formats that the engine loads."""
     if room.asked is not None and find_profile(room.asked).engine.alone == "MLX":
-        return _MLX
+        return MLX_FORMS
     if room.splits == "layers":
         return _GGUF
     return _SERVED if room.engine is not None else (*_SERVED, *_NARROWER)

@@ -73,6 +73,8 @@ _SCHEMES: dict[str, dict[str, Any]] = {
         "quant_type_kwargs": {"group_size": 128},
     },
 }  # fmt: skip
+# What MLX's own conversion writes (``mlx_lm.convert --q-bits``), from the widest on.
+MLX_FORMS = ("mlx-8bit", "mlx-6bit", "mlx-5bit", "mlx-4bit", "mlx-3bit")
 FORM_NAMES = (*_SCHEMES, "gptq-int4-g128", "awq-int4-g64", "hqq-int4-g64", "mlx-int4-g64",
               "fp8-block128", "w4a16-g128", "w8a8")  # fmt: skip
 

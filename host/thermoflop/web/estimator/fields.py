@@ -195,8 +195,10 @@ def _device_named(name: str) -> str:
 
 def _formats() -> dict[str, str]:
     from thermoflop.cost.hardware.precision import precision_names
+    from thermoflop.model.config.published_forms import MLX_FORMS
 
-    return {PUBLISHED: "as published"} | {name: name for name in precision_names()}
+    names = (*precision_names(), *MLX_FORMS)
+    return {PUBLISHED: "as published"} | {name: name for name in names}
 
 
 def _caches() -> dict[str, str]:
