@@ -154,6 +154,22 @@ def test_phases_of_repeated_trials_say_which(tmp_path: Path) -> None:
     assert [line.rpartition(", ")[2] for line in said] == ["trial 0", "trial 1"]
 
 
+def test_trials_and_phases_of_a_second_command_are_told_from_those_of_the_first(
+    tmp_path: Path,
+) -> None:
+    marks = [mark(t, "decode") for t in (0.5, 2.5)]
+    folder = write(tmp_path, [*trial(0, 1), *trial(2, 3, 1, "B"), *marks])
+    text = page([analyze(folder)])
+    assert "decode (trial 0)" in text
+    assert "decode (trial 1 B)" in text
+    said = lines(analyze(folder))
+    assert [line[:9].strip() for line in said if line.startswith("trial")] == [
+        "trial 0",
+        "trial 1 B",
+    ]
+    assert next(line for line in reversed(said) if line.startswith("decode")).endswith("trial 1 B")
+
+
 def test_a_run_without_board_gpu_and_trials_has_a_page(tmp_path: Path) -> None:
     """There is little to say, and it is said."""
     folder = write(tmp_path, [event(0, "x")], absent={"gpu": "no driver"})

@@ -8,7 +8,7 @@ from thermoflop.base.paper import hanging
 from thermoflop.base.record import plain, record
 from thermoflop.base.units import counted, digits, kwh_per_million, seconds, wrapped
 from thermoflop.cost.hardware.device import Device
-from thermoflop.cost.hardware.precision import Precision
+from thermoflop.cost.hardware.precision import Precision, format_name
 from thermoflop.cost.serving.simulation import Simulation
 from thermoflop.cost.work.share import Layout
 
@@ -154,7 +154,7 @@ def serving_text(served: Serving) -> str:
     sizes = f"{counted(served.prompt)} prompt{cached} + {counted(served.generate)} output tokens"
     rows = [[f"  {name}", value, more] for name, value, more in _figures(served)]
     lines = [
-        head + f"{served.precision.name}{_cache_said(served.precision)}, {engine}",
+        head + f"{format_name(served.precision)}{_cache_said(served.precision)}, {engine}",
         f"{asked}{digits(served.rate)} requests/s; {sizes}",
         *([wrapped(served.precision.said)] if served.precision.said else []),
         *_verdict(served),

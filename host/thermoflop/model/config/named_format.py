@@ -90,11 +90,11 @@ def said_format(name: str, config: Mapping[str, Any]) -> tuple[str | None, str]:
     """The format that a name says or means of a model with that configuration, and the sentence
     about it; None and "" for neither. ``fp16`` stands for 16 bits."""
     if _means_16_bits(name, config):
-        return "fp16", "the name means 16 bits: fit and estimate count the weights so"
+        return "fp16", "the name means 16 bits: the weights are counted so"
     said = _form_of(name) or named_format(name)
     if said is None:
         return ollama_format(name)
-    return said, f"the name means {said}: fit and estimate count the weights so"
+    return said, f"the name means {said}: the weights are counted so"
 
 
 def named_format(name: str) -> str | None:
@@ -128,7 +128,7 @@ def ollama_format(name: str) -> tuple[str | None, str]:
         return None, ""
     words = tag.split("-")
     if any(word in _WIDE for word in words):
-        return "fp16", f"the tag {tag} says 16 bits: fit and estimate count the weights so"
+        return "fp16", f"the tag {tag} says 16 bits: the weights are counted so"
     whole = f"{model}:{tag}" if tag else model
     if _TRAINED_NARROW in words:
         means: str | None = "q4_0"

@@ -17,6 +17,7 @@ from thermoflop.runs.gpu.throttle import describe_reason
 if TYPE_CHECKING:
     from thermoflop.runs.analysis.compare import Spread
     from thermoflop.runs.analysis.figures import Analysis, Heat, WindowFigures
+    from thermoflop.runs.analysis.phases import Window
     from thermoflop.runs.analysis.row import RunRow
     from thermoflop.runs.analysis.thermal import ThermalFit
 
@@ -280,12 +281,17 @@ def quantity(value: float | None, unit: str) -> str:
     return f"{value:.3g} {unit}"
 
 
+def trial_of(window: Window) -> str:
+    """A trial's number, and whether it is of the second command."""
+    return f"{window.trial}{' B' if window.variant == 'B' else ''}"
+
+
 def window_name(row: WindowFigures, *, phase: bool, repeated: bool) -> str:
     """A trial's or a phase's name; where trials were ``repeated``, a phase says which, and all."""
     window = row.window
     warm = ", warm-up" if window.warmup else ""
     if phase:
-        return window.name + (f" (trial {window.trial}{warm})" if repeated else "")
+        return window.name + (f" (trial {trial_of(window)}{warm})" if repeated else "")
     code = "" if not window.exit_code else f", exit code {window.exit_code}"
     return f"{window.trial} {window.variant}{warm}{code}"
 

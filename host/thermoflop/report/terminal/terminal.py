@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from thermoflop.base.units import degrees
 from thermoflop.report.html import predicted
-from thermoflop.report.html.tables import DASH, fans, quantity, throttled, time_constant
+from thermoflop.report.html.tables import DASH, fans, quantity, throttled, time_constant, trial_of
 from thermoflop.report.messages import visible
 from thermoflop.runs.command import command_text
 from thermoflop.runs.gpu.throttle import describe_reason
@@ -27,9 +27,9 @@ def lines(analysis: Analysis) -> list[str]:
     for trial in analysis.trials[:MAX_WINDOWS]:
         text = _window(trial, analysis) + (", a warm-up" if trial.window.warmup else "")
         text += f", exit code {trial.window.exit_code}" if trial.window.exit_code else ""
-        rows.append((trial.window.name, text))
+        rows.append((f"trial {trial_of(trial.window)}", text))
     for phase in analysis.phases[: max(0, MAX_WINDOWS - len(analysis.trials))]:
-        of = f", trial {phase.window.trial}" if repeated else ""
+        of = f", trial {trial_of(phase.window)}" if repeated else ""
         rows.append((phase.window.name, _window(phase, analysis) + of))
     for heat in analysis.heat:
         low, mean, high = map(degrees, (heat.min_c, heat.mean_c, heat.max_c))
