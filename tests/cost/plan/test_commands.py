@@ -89,6 +89,17 @@ def test_a_command_of_sglang_has_the_tokens_of_a_pass_that_its_server_divides(as
     assert all(f"--chunked-prefill-size {said} " in each.launch for each in wide)
 
 
+@pytest.mark.parametrize(("budget", "any_starts"), [(8192, True), (65536, False)])
+def test_a_budget_of_tokens_takes_the_memory_that_sglang_sets_aside_for_it(budget, any_starts):
+    """1.5 MiB for each of two replicas at least: 26 GB of 151 a device, or 206."""
+    found = tf.plan("qwen3-30b-a3b", "h200", max_devices=4, profile="sglang", top=20,
+                    dtypes=["bf16"], budget=budget)  # fmt: skip
+    wide = [each for each in found.choices if each.plan.dp > 1]
+    assert bool(wide) is any_starts
+    for each in wide:
+        assert f"--chunked-prefill-size {budget * each.plan.dp} " in each.launch
+
+
 def test_ollama_is_started_by_its_environment():
     """As its docs/faq.mdx says; it spreads a model over devices where told to (envconfig)."""
     plain = unit("llama.cpp", Layout(), asked="ollama")

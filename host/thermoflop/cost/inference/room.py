@@ -102,6 +102,15 @@ class Room:
         options = {**self.engine.options, name: slots * apart(share.plan)}
         return replace(self, engine=replace(self.engine, options=options))
 
+    def in_passes(self, tokens: int, plan: Layout) -> Room:
+        """The same where a pass of a replica has so many tokens, for which SGLang sets memory aside
+        before it loads."""
+        name = "chunked_prefill_size"
+        if self.engine is None or self.engine.options.get(name, 0) is not None:
+            return self
+        options = {**self.engine.options, name: tokens * apart(plan)}
+        return replace(self, engine=replace(self.engine, options=options))
+
     def running_more(
         self, share: Share, load: Load, most: int, given: Mapping[str, Any] | None
     ) -> Room:

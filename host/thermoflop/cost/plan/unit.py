@@ -126,10 +126,11 @@ def units(
             )  # fmt: skip
         except UsageError:
             continue
+        policy = policy_on(room, layout)
+        room = room.in_passes(policy.budget, layout)
         room = room.running_more(share, load_of(lengths), MOST, given)
         held = largest_batch(room, share, lengths, points)
         most, _ = room.limit(share, load_of(lengths))
-        policy = policy_on(room, layout)
         policy = replace(policy, slots=most or policy.slots)
         if min(held, policy.slots) >= layout.pp:
             made.append(Unit(setting, held, lengths, policy, prefix, points))
