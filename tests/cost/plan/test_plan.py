@@ -461,3 +461,13 @@ def test_a_model_published_in_8_bits_is_tried_in_4() -> None:
     assert [each.dtype for each in found.choices] == ["int4"]
     assert found.notes[0] == "note: nothing in the published format fits: so in 4 bits"
     assert any(note.endswith("of weights in int4, such as AWQ or GPTQ") for note in found.notes)
+
+
+def test_a_macs_plan_runs_mlxs_files_by_the_engine_of_its_estimate():
+    name = "mlx-community/Qwen3-8B-4bit"
+    found = tf.plan(name, "m4 max", users=1)
+    run = tf.estimate(name, "m4 max", prompt=1024, generate=256)
+    assert run.setting.profile.engine.name == "mlx"
+    assert {choice.dtype for choice in found.choices} == {"mlx-int4-g64"}
+    assert "under mlx" in " ".join(str(found).split())
+    assert "under llama.cpp" in " ".join(str(tf.plan("qwen3-8b", "m4 max", users=1)).split())

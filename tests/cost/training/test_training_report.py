@@ -307,8 +307,10 @@ def test_a_micro_batch_of_two_stages_is_sent_over_their_boundary_both_ways():
     assert sends(halves)[1] == {1000 * WIDTH * 2 / 2}
 
 
-def test_a_run_of_less_than_a_day_is_told_in_hours(found: tf.TrainingEstimate) -> None:
+@pytest.mark.parametrize(("took_s", "said"), [(4 * 3600, "4.00 hours"), (33 * 60, "33.0 minutes")])
+def test_a_run_of_less_than_a_day_is_told_in_hours_or_minutes(
+    found: tf.TrainingEstimate, took_s: float, said: str
+) -> None:
     """An iteration is 16 x 1,000 tokens, a quarter of them padding."""
-    tokens = 12_000 * 4 * 3600 / found.iteration.expected_s
-    brief = str(replace(found, train_tokens=tokens))
-    assert "tokens: 4.00 hours (" in brief
+    tokens = 12_000 * took_s / found.iteration.expected_s
+    assert f"tokens: {said} (" in str(replace(found, train_tokens=tokens))

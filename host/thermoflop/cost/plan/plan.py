@@ -13,7 +13,7 @@ from thermoflop.cost.engines.engine import is_ollama, named_engine
 from thermoflop.cost.hardware.precision import format_name
 from thermoflop.cost.inference.arguments import as_model, checked_whole, validate_arguments, written
 from thermoflop.cost.inference.formats import as_named, as_planned, lacking, unread
-from thermoflop.cost.inference.held_to import not_run
+from thermoflop.cost.inference.held_to import engine_of_files, not_run
 from thermoflop.cost.plan.blocked import REPLICA, Tried, blocked
 from thermoflop.cost.plan.choice import Question, best_load, cheaper_in_stages, cost, replicated
 from thermoflop.cost.plan.disaggregated import pooled
@@ -263,11 +263,14 @@ def _run_by(profile: Profile, devices: list[Device]) -> tuple[list[Device], tupl
 def _engine(devices: list[Device], model: Model, dtypes: Sequence[str] | None) -> str:
     """The engine by default: vLLM has no GPU of Apple's, none before Volta and no kernels of most
     GGUF formats, nor of EXL2 and MLX, for which files of llama.cpp stand; that runs on all but TPUs
-    and the like."""
+    and the like. On Macs alone MLX runs its own files, as in ``estimate``."""
     from thermoflop.model.config.gguf_formats import FILE_TYPES
 
     gguf = model.named_format in FILE_TYPES.values()
     apple = any(device.vendor == "Apple" for device in devices)
+    meant = {engine_of_files(model, each, name) for each in devices for name in dtypes or (None,)}
+    if meant == {"mlx"}:
+        return "mlx"
     older = all(no_device(named_engine("vllm"), device) for device in devices)
     files = older or gguf or (not dtypes and lacking(named_engine("vllm"), model)[0])
     runs = any(not no_device(named_engine("llama.cpp"), device) for device in devices)

@@ -25,7 +25,7 @@ from __future__ import annotations
 
 from thermoflop.base.number import Number
 from thermoflop.base.record import record, replace
-from thermoflop.cost.memory import RESERVE_BYTES, RESERVE_SHARE, parameters_held, shared_bytes
+from thermoflop.cost.memory import parameters_held, reserve_bytes
 from thermoflop.cost.training.discarded import (
     blocks_of,
     discarded_norms,
@@ -377,9 +377,7 @@ def training_memory(iteration: Iteration) -> TrainingMemory:
     first = (kept * alive, 0.0, work) if plan.pp > 1 else last
     passing = max(first, last, key=sum)
     capacity = iteration.device.memory_bytes
-    reserve = (
-        RESERVE_BYTES + RESERVE_SHARE * shared_bytes(capacity) + BUFFERS.get(iteration.engine, 0.0)
-    )
+    reserve = reserve_bytes(iteration.device) + BUFFERS.get(iteration.engine, 0.0)
     states, (activations, logits, working) = _states(iteration, share), passing
     left = left_on_device(iteration, states, activations)
     reserve += FRAGMENTED * (left[-1] + logits + working)

@@ -355,8 +355,9 @@ def _counts_masked(estimate: TrainingEstimate) -> bool:
 def _run(estimate: TrainingEstimate) -> list[str]:
     if estimate.days is None or estimate.train_tokens is None or estimate.device_hours is None:
         return []
-    unit, size = ("days", 1) if estimate.days[0] >= 1 else ("hours", 24)
-    expected, low, high = (digits(size * each) for each in estimate.days)
+    sizes = {"days": 1, "hours": 24, "minutes": 1440}
+    unit = next((unit for unit, size in sizes.items() if estimate.days[0] * size >= 1), "minutes")
+    expected, low, high = (digits(sizes[unit] * each) for each in estimate.days)
     tokens = scaled(estimate.train_tokens, "").strip()
     used = f"{digits(estimate.device_hours)} device hours{_energy(estimate, estimate.train_tokens)}"
     lines = ["", f"{tokens} tokens: {expected} {unit} ({low} .. {high}), {used}"]
