@@ -586,3 +586,19 @@ def test_a_model_that_mlx_does_not_hold_is_answered_in_the_format_of_its_remedy(
     assert fitting.fits
     run = tf.estimate("gemma-4-31b", "m4 max 32c", dtype="mlx-6bit", profile="mlx", prompt=1024)
     assert figure(fitting, "memory.weights").value == run.memory.weight_bytes / 1e9
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [("LM Studio", "llama.cpp"), ("mlx-lm", "mlx"), ("VLLM", "vllm"), ("own", "own")],
+)
+def test_an_engine_is_found_by_the_names_that_the_command_line_takes(typed, meant):
+    inputs, wrong = from_query([("device", "m4 max"), ("profile", typed)])
+    assert (inputs.profile, wrong) == (meant, [])
+
+
+@pytest.mark.parametrize("typed", ["ollama", "nonsense", "rates.json"])
+def test_an_engine_that_the_page_does_not_have_is_said_and_no_file_is_read(typed):
+    inputs, (wrong,) = from_query([("profile", typed)])
+    assert inputs.profile == DEFAULTS.profile
+    assert f"engine '{typed}' is not known" in wrong

@@ -119,7 +119,8 @@ def batch_options(data: Mapping[str, Any]) -> dict[str, Any]:
         series[place]["markArea"] = {
             "silent": True,
             "itemStyle": {"color": GREY, "opacity": 0.18},
-            "label": {"formatter": "does not fit", "position": "insideBottom"},
+            # by its right side, as a narrow area at the edge would cut its words
+            "label": {"formatter": "does not fit", "position": "insideBottomRight"},
             # said where all fit, too: ECharts keeps what it is not told anew
             "data": [[{"xAxis": too_large}, {"xAxis": users[-1]}]] if too_large else [],
         }

@@ -205,6 +205,23 @@ def _caches() -> dict[str, str]:
     return {name: "as published" if name == SAME else name for name in CACHE_FORMATS}
 
 
+def _profile_named(name: str) -> str:
+    """A profile by its name or one of its engine's; Ollama's, which has downloads of its own, is
+    not llama.cpp's."""
+    from thermoflop.cost.engines.engine import is_ollama
+    from thermoflop.cost.engines.generation import profile_name
+
+    known, low = _profiles(), name.strip().lower()
+    listed = {each.lower(): each for each in known}
+    if low not in listed and not is_ollama(low):
+        low = profile_name(low)
+    if low not in listed:
+        near = nearest(low, known)
+        hint = f"; the nearest is {near}" if near else ""
+        raise UsageError(f"{quote_value(name)} is not known{hint}")
+    return listed[low]
+
+
 def _profiles() -> dict[str, str]:
     from thermoflop.cost.catalogue.machine import machine_profile_names
     from thermoflop.cost.catalogue.profiles import profiles
@@ -265,7 +282,7 @@ FIELDS: dict[str, Field] = {
         Field("pp", "pipeline stages", "GPUs", 1, 1024, _doubled(1, 64)),
         Field("dp", "replicas", "", 1, 1024, _doubled(1, 64)),
         Field("ep", "expert parallel", "GPUs", 1, 1024, _doubled(1, 64)),
-        Field("profile", "engine", "", choices=_profiles),
+        Field("profile", "engine", "", choices=_profiles, resolve=_profile_named),
         Field("attention", "attention", "", choices=lambda: dict(ATTENTION)),
         Field("groups", "key heads of GQA", "0: own", 0, 1024, (0, *_doubled(1, 128))),
         Field("images", "images", "a prompt", 0, 1000, (0, *_doubled(1, 64))),
