@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 # NVIDIA's sensors are good to 5 % (Yang, Adamek and Armour, "Part-time Power Measurements",
 # arXiv:2312.02741): twice that is a fault of one of the two, not of their precision.
 _TOLERANCE = 0.1
-_MOST_W = 3000.0  # that a GPU may have drawn while nobody looked
+_MOST_UNSEEN_W = 3000.0  # while nobody looked; the largest boards of today have 1,400 W
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,7 +185,7 @@ class Meter:
             t_s, counter_j, is_gap = t_s[1:], counter_j[1:], is_gap[1:]
         if len(is_gap) and is_gap[-1] and end_s < t_s[-1]:
             t_s, counter_j, is_gap = t_s[:-1], counter_j[:-1], is_gap[:-1]
-        may_be_new = is_gap & (counter_j[1:] <= np.diff(t_s) * _MOST_W)
+        may_be_new = is_gap & (counter_j[1:] <= np.diff(t_s) * _MOST_UNSEEN_W)
         if len(t_s) < 2 or np.any(np.diff(counter_j) < 0) or np.any(may_be_new):
             return None, 0.0
         ends_j = np.interp([start_s, end_s], t_s, counter_j)
