@@ -13,8 +13,8 @@ QUESTIONS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
         "Qwen3-235B on a Mac of 128 GB?",
         "fit qwen3-235b-a22b --gpu m4-max --dtype q3_k_m --profile llama.cpp",
         (
-            "together         148 GB of 137 GB a device (GB is 1e9 bytes)",
-            "weights in q3_k_s: 101 GB a device",
+            "together         136 GB of 137 GB a device (GB is 1e9 bytes)",
+            "longest context at this batch:    10,496",
         ),
     ),
     (
