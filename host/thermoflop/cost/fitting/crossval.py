@@ -252,7 +252,7 @@ def _residuals(measured: Measured, pairs: list[tuple[Regression, Indices]]) -> R
 
 def _others_left_out(measured: Measured, engine: str) -> Residuals:
     """Residuals of all other engines, each predicted by all engines but itself."""
-    names = [name for name in sorted(set(measured.engine)) if name != engine]
+    names = sorted(set(measured.engine) - {engine, *APART})
     left = _residuals(measured, [(measured.pooled(name), measured.rows(name)) for name in names])
     if set(measured.phase) != {"iteration"}:
         return left

@@ -140,9 +140,8 @@ def _profile(
     places: Indices | None,
 ) -> dict[str, Any]:
     """A profile as its JSON object, under the names that it has on disk."""
-    chosen = np.arange(len(measured.measured)) if places is None else places
-    fitted = np.flatnonzero(~np.isin(measured.engine, APART)) if places is None else places
-    rows = [measured.measured[place] for place in fitted]
+    chosen = np.flatnonzero(~np.isin(measured.engine, APART)) if places is None else places
+    rows = [measured.measured[place] for place in chosen]
     points = fitted_points(measured, regression)
     pooled_trainers = places is None and set(measured.phase) == {"iteration"}
     ends = unseen_quantiles if pooled_trainers else quantiles
