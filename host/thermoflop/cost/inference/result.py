@@ -268,7 +268,7 @@ def estimate_text(estimate: Estimate) -> str:
         "",
         _occupied(estimate, own),
         "  " + ", ".join(f"{part.label} {part.text}" for part in memory_parts(memory)),
-        f"  {memory.assumption}",
+        wrapped(f"  {memory.assumption}"),
         *divided_line(own, memory),
         *_unstarted(estimate, own),
         *_energy_lines(estimate, figures_of([energy])),

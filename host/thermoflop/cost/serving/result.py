@@ -154,7 +154,7 @@ def serving_text(served: Serving) -> str:
     sizes = f"{counted(served.prompt)} prompt{cached} + {counted(served.generate)} output tokens"
     rows = [[f"  {name}", value, more] for name, value, more in _figures(served)]
     lines = [
-        head + f"{format_name(served.precision)}{_cache_said(served.precision)}, {engine}",
+        wrapped(head + f"{format_name(served.precision)}{_cache_said(served.precision)}, {engine}"),
         f"{asked}{digits(served.rate)} requests/s; {sizes}",
         *([wrapped(served.precision.said)] if served.precision.said else []),
         *_verdict(served),

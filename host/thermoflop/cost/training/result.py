@@ -322,7 +322,7 @@ def _iteration(estimate: TrainingEstimate) -> list[str]:
             f"an iteration  {seconds(span.expected_s)} expected, {seconds(span.low_s)} .. "
             f"{seconds(span.high_s)} in 80 %, bound {seconds(span.bound_s)}"
         ),
-        (
+        wrapped(
             f"throughput    {digits(estimate.tokens_per_s)} tokens/s, "
             f"{digits(estimate.tokens_per_s / estimate.plan.devices)} a device{_power(estimate)}"
         ),
