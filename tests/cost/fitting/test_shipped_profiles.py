@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from thermoflop.cost.catalogue.devices import find_device
+from thermoflop.cost.catalogue.profiles import find_profile
 from thermoflop.cost.data import published, read_data
 from thermoflop.cost.engines.generation import GENERATIONS
-from thermoflop.cost.fitting.crossval import Measured
+from thermoflop.cost.fitting.crossval import GENERATED, Measured
 from thermoflop.cost.fitting.profiles import (
     LEAST_ROWS,
     carried_rows,
     expected_rows,
     separate,
 )
+from thermoflop.cost.fitting.rows import engine_name
 from thermoflop.cost.fitting.together import Together
+from thermoflop.cost.hardware.precision import choose_precision
 from thermoflop.cost.published.row import rows_of
 from thermoflop.cost.published.training import training_row
 from thermoflop.cost.roofline.formula import PARAMETERS, PROFILE_KEYS, TIED
@@ -105,3 +109,28 @@ def test_prompts_of_an_engine_that_was_measured_decoding_have_an_interval_wider_
             wider = np.hypot(np.log([low, high]), 1.2815515655446004 * 0.24)
             ends = spread["prefill"][:2]
             assert ends == pytest.approx([np.exp(-wider[0]), np.exp(wider[1])], rel=1e-3, abs=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("engine", "device", "phase"),
+    [("mlx", "Apple M1 Ultra (64c)", "prefill"), ("exllama", "RTX 3090 Ti", "prefill"),
+     ("transformers", "Jetson AGX Orin 64GB", "token")],
+)  # fmt: skip
+def test_a_phase_that_was_not_measured_on_a_device_has_the_interval_of_another_device(
+    engine, device, phase
+):
+    """Decoding tells nothing of how fast a device reads prompts."""
+    everything = separate(expected_rows(carried_rows()))[0]
+    own = [row for row in everything if engine_name(row.question) == engine]
+    rows = [row for row in own if row.question.device.name == device]
+    other_phase = {"prefill": "token", "token": "prefill"}[phase]
+    assert {"token" if row.phase in GENERATED else row.phase for row in rows} == {other_phase}
+    profile, known = find_profile(engine), find_device(device)
+    ends = profile.intervals_unseen_device.get(phase) or profile.intervals_unseen_device["all"]
+    other = next(name for name in profile.devices if name not in profile.lacking[phase])
+    spread = profile.interval(phase, known)
+    here = profile.intervals.get(phase) or profile.intervals["all"]
+    assert spread.high >= ends.high > here.high
+    assert profile.interval(phase, find_device(other)).high < spread.high
+    precision = choose_precision("bf16")
+    assert f"of them on {device}: interval of those widened" in profile.provenance(known, precision)

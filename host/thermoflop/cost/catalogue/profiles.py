@@ -68,13 +68,18 @@ class Spread:
         return Spread(*widened(self.low, self.high, unseen), self.rows) if unseen else self
 
 
+# What a phase is called in a sentence.
+WHAT = {"prefill": "prompt", "token": "token"}
+
+
 @record
 class Profile:
     """Fitted rates of an engine, or a machine that was measured.
 
     ``log_params`` are the fitted points of the parameters of ``Efficiency``, and ``group_offsets``
     what a family of formats, a device or a version adds to them (``fitting.regression``).
-    ``intervals`` hold by phase; ``intervals_unseen_device`` on a device that was not fitted.
+    ``intervals`` hold by phase; ``intervals_unseen_device`` on a device that was not fitted, and
+    for phases that were not on the devices of ``lacking``, by phase.
     ``label`` is the version of the engine, one of ``labels``, where the user named one; ``asked``
     what they named it by. ``seen`` says what was measured: see ``catalogue.seen``. ``waiting`` is
     what a client waits for (``inference.steady.WAITING``).
@@ -100,6 +105,7 @@ class Profile:
     seen: Seen = Seen()
     waiting: dict[str, float] | None = None
     own: OwnKernels | None = None
+    lacking: dict[str, tuple[str, ...]] = {}  # noqa: RUF012 - a record's default is never changed
 
     @property
     def engine(self) -> Engine:
@@ -194,7 +200,8 @@ class Profile:
         model: Model | None = None, more: tuple[str, ...] = (),
     ) -> Spread:  # fmt: skip
         """The spread of a phase of a question, wider for what was never seen, and for ``more``."""
-        table = (not self.knows(device) and self.intervals_unseen_device) or self.intervals
+        measured = self.knows(device) and device.name not in self.lacking.get(phase, ())
+        table = (not measured and self.intervals_unseen_device) or self.intervals
         spread = table.get(phase) or table["all"]
         spread = spread.wider((*self.unseen(device, precision, model), *more))
         if device.confidence != RECALLED or self.machine is not None:
@@ -238,6 +245,11 @@ class Profile:
         parts, unseen = list[str](), self.unseen(device, precision, model)
         if not self.knows(device):
             parts.append(f"none of them on {nothing_like(device, unseen)}: interval widened")
+        parts += [
+            f"no {WHAT[phase]} of them on {device.name}: interval of those widened"
+            for phase, names in self.lacking.items()
+            if device.name in names
+        ]
         if "maker" in unseen and (words := sustained_words(device)):
             parts.append(words)
         if plugin := plugin_of(self.engine, device):
@@ -313,6 +325,7 @@ def profile_from(raw: dict[str, Any]) -> Profile:
             tuple(raw["labels"]),
             seen=Seen(**{name: tuple(names) for name, names in raw.get("seen", {}).items()}),
             waiting=raw.get("waiting"),
+            lacking={phase: tuple(names) for phase, names in raw.get("lacking", {}).items()},
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         lacks = f"it has no {error}" if isinstance(error, KeyError) else "a part has another form"

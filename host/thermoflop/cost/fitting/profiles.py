@@ -145,6 +145,7 @@ def _profile(
     points = fitted_points(measured, regression)
     pooled_trainers = places is None and set(measured.phase) == {"iteration"}
     ends = unseen_quantiles if pooled_trainers else quantiles
+    spreads = [_spreads(measured, left, chosen, ends) for left in (seen, elsewhere)]
     return {
         "name": name,
         "points": {_key(parameter): round(value, 5) for parameter, value in points.items()},
@@ -156,13 +157,31 @@ def _profile(
             }
             for group, offsets in regression.group_offsets.items()
         },
-        "spread": _spreads(measured, seen, chosen, ends),
-        "spread_elsewhere": _spreads(measured, elsewhere, chosen, ends),
+        "spread": spreads[0],
+        "spread_elsewhere": spreads[1],
         "rows": len(rows),
         "models": len({row.model_name for row in rows}),
         "devices": [] if places is None else sorted({row.question.device.name for row in rows}),
         "labels": sorted({row.question.engine for row in rows}),
+        **({} if places is None else _lacking(measured, places, *spreads)),
     }
+
+
+def _lacking(
+    measured: Measured, places: Indices, seen: Spreads, elsewhere: Spreads
+) -> dict[str, Any]:
+    """The devices on which prompts, or tokens, of an engine were not measured that were on others:
+    there it has the interval of a device that was not, where that is wider."""
+    of = {
+        phase: set(measured.device[places[of_phase(measured.phase[places], phase)]])
+        for phase in ("prefill", "token")
+    }
+    lacking = {phase: sorted(set().union(*of.values()) - found) for phase, found in of.items()}
+    ends = {phase: [each.get(phase, each["all"]) for each in (seen, elsewhere)] for phase in of}
+    wider = {phase for phase, (here, there) in ends.items() if there[1] > here[1]}
+    wider = {phase for phase in wider if lacking[phase] and of[phase]}
+    lacking = {phase: lacking[phase] for phase in sorted(wider)}
+    return {"lacking": lacking} if lacking else {}
 
 
 def _as_json(profile: Profile) -> dict[str, Any]:
