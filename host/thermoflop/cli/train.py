@@ -34,7 +34,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("--optimizer", default="adamw", metavar="NAME",
         help="adamw, adamw-8bit, adamw-bf16 (weights and gradients in 16 bits alone), "
              "adamw-8bit-bf16, paged-adamw-8bit-bf16 (moments go to the host if need be), "
-             "adafactor, muon, sgd, sgd-momentum")  # fmt: skip
+             "adamw-torch and adamw-torch-bf16 (PyTorch's own, not fused), adafactor, muon, sgd, "
+             "sgd-momentum")  # fmt: skip
     add("--optimizer-in-backward", dest="in_backward", action="store_true",
         help="step with each gradient as it is made, and free it")  # fmt: skip
     add("--loss", metavar="HOW",

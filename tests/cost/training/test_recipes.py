@@ -48,8 +48,10 @@ def test_fp32_weights_are_their_own_masters(trainer):
 SCALED = 1 + 4 / 256  # one byte, and a scale of four bytes for each block of 256
 STATES = {
     "adamw": (4 + 4, 4 + 4),
+    "adamw-torch": (4 + 4, 4 + 4),
     "adamw-8bit": (2 * SCALED, 2 * SCALED),
     "adamw-bf16": (2 + 2, 2 + 2),
+    "adamw-torch-bf16": (2 + 2, 2 + 2),
     "adamw-8bit-bf16": (2 * SCALED, 2 * SCALED),
     "muon": (4, 8),  # momentum of matrices, Adam for the rest
     "sgd-momentum": (4, 4),

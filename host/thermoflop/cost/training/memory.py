@@ -44,7 +44,7 @@ from thermoflop.cost.training.lora import Lora, is_on_source
 from thermoflop.cost.training.loss import gathered_elements, loss_bytes
 from thermoflop.cost.training.replicas import adapters_held, experts_shared_by, in_experts
 from thermoflop.cost.training.source import cross_elements, encoder_bytes
-from thermoflop.cost.training.states import ADAPTER_RECIPE, state_bytes
+from thermoflop.cost.training.states import ADAPTER_RECIPE, state_bytes, stepping_bytes
 from thermoflop.cost.work.share import Layout, Share
 from thermoflop.cost.work.weights import layer_matrices, stage_share
 from thermoflop.model.architecture.description import Description, Layer
@@ -85,7 +85,8 @@ class TrainingMemory:
         logit_bytes: logits, and their fp32 copy that the loss needs; 0 on the first of several
             stages where that is the fullest.
         working_bytes: what is alive at the fullest moment besides: gradients of the logits, or a
-            layer that is recomputed, its gradients and gathered weights.
+            layer that is recomputed, its gradients and gathered weights; or what the optimizer
+            makes when it steps, where that is more than all that passes.
         reserve_bytes: what driver, libraries and fragmentation take, assumed.
         spread: the ends of an 80 % interval of what is not states, over what is expected.
 
@@ -380,6 +381,16 @@ def training_memory(iteration: Iteration) -> TrainingMemory:
     reserve = reserve_bytes(iteration.device) + BUFFERS.get(iteration.engine, 0.0)
     states, (activations, logits, working) = _states(iteration, share), passing
     left = left_on_device(iteration, states, activations)
-    reserve += FRAGMENTED * (left[-1] + logits + working)
+    going, stepping = left[-1] + logits + working, _stepping(iteration, left[2])
+    reserve += FRAGMENTED * going
     spread = MEMORY_SPREAD if iteration.engine in MEASURED else UNMEASURED_SPREAD
+    if stepping > (1 + FRAGMENTED) * going:
+        reserve -= FRAGMENTED * going
+        left, logits, working = (*left[:-1], 0.0), 0.0, stepping
     return TrainingMemory(*left, capacity, form, logits, working, reserve, spread)
+
+
+def _stepping(iteration: Iteration, optimizer: float) -> float:
+    """Bytes that the optimizer makes when it steps with everything at once."""
+    recipe = iteration.recipe if iteration.lora is None else ADAPTER_RECIPE
+    return 0.0 if iteration.in_backward else stepping_bytes(recipe, iteration.optimizer, optimizer)

@@ -20,7 +20,7 @@ from thermoflop.cost.training.iteration import Iteration
 from thermoflop.cost.training.lora import ALL, choose_lora
 from thermoflop.cost.training.memory import training_memory
 from thermoflop.cost.training.offload import choose_offload
-from thermoflop.cost.training.states import PAGED
+from thermoflop.cost.training.states import AT_ONCE, PAGED
 from thermoflop.cost.work.weights import is_mix
 from thermoflop.errors import UsageError
 from thermoflop.model.operators.again import FINE_GRAINED
@@ -141,8 +141,10 @@ def _offload(iteration: Iteration) -> Iterator[Change]:
 
 
 def _optimizer(iteration: Iteration) -> Iterator[Change]:
-    known = iteration.optimizer in ("adamw", "adamw-bf16", *IN_8_BITS) and iteration.lora is None
-    for name in IN_8_BITS if known else ():
+    now = iteration.optimizer
+    known = now in ("adamw", "adamw-bf16", *AT_ONCE, *IN_8_BITS) and iteration.lora is None
+    fused = (now.replace("-torch", ""),) if now in AT_ONCE else ()
+    for name in (*fused, *IN_8_BITS) if known else ():
         if name != iteration.optimizer and not (name in PAGED and is_its_hosts(iteration.device)):
             narrow = replace(iteration, optimizer=name)
             yield Change("optimizer", name, f"--optimizer {name}", narrow)

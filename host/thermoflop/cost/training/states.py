@@ -24,9 +24,11 @@ from thermoflop.errors import UsageError
 #   Stern 2018); Muon has one moment for matrices and Adam's two for the rest (Jordan et al. 2024).
 MOMENTS = {
     "adamw": (8.0, 8.0),
+    "adamw-torch": (8.0, 8.0),  # AT_ONCE
     "adamw-8bit": (2 + 2 * 4 / 256, 2 + 2 * 4 / 256),
     "paged-adamw-8bit": (0.0, 0.0),  # PAGED
     "adamw-bf16": (4.0, 4.0),
+    "adamw-torch-bf16": (4.0, 4.0),
     "adamw-8bit-bf16": (2 + 2 * 4 / 256, 2 + 2 * 4 / 256),
     "paged-adamw-8bit-bf16": (0.0, 0.0),
     "adafactor": (0.0, 0.0),
@@ -37,7 +39,11 @@ MOMENTS = {
 # Whose moments go to the host's memory where the device's is short.
 PAGED = frozenset({"paged-adamw-8bit", "paged-adamw-8bit-bf16"})
 # Weights and gradients in 16 bits, without a master weight (torchtune's single-device recipes).
-PURE = frozenset({"adamw-bf16", "adamw-8bit-bf16", "paged-adamw-8bit-bf16"})
+PURE = frozenset({"adamw-bf16", "adamw-torch-bf16", "adamw-8bit-bf16", "paged-adamw-8bit-bf16"})
+# PyTorch's own AdamW, unless fused, steps with all tensors at once: what it divides by is a list as
+# large as a moment (``_multi_tensor_adamw``, ``exp_avg_sq_sqrt``; "~ sizeof(params) more peak
+# memory", says its documentation), made when no activation is left.
+AT_ONCE = frozenset({"adamw-torch", "adamw-torch-bf16"})
 
 
 @record
@@ -71,10 +77,11 @@ ADAPTER_RECIPE = Recipe(4, 4, 0)
 def optimizer_named(name: str) -> str:
     """The name of an optimizer as it is called here, from transformers' (``adamw_torch_fused``,
     ``paged_adamw_8bit``: ``OptimizerNames`` of its ``training_args.py``) or another spelling."""
-    if not isinstance(name, str) or name in MOMENTS:
+    if not isinstance(name, str):
         return name
-    plain = re.sub(r"-(torch|hf|apex|bnb|fused|32bit)(?=-|$)", "", name.lower().replace("_", "-"))
-    return plain if plain in MOMENTS else name
+    spelled = name.lower().replace("_", "-")
+    plain = re.sub(r"-(torch|hf|apex|bnb|fused|32bit)(?=-|$)", "", spelled)
+    return next((known for known in (spelled, plain) if known in MOMENTS), name)
 
 
 def recipe_of(trainer: str, precision: Precision, optimizer: str, zero: int) -> Recipe:
@@ -109,6 +116,14 @@ def state_bytes(
         recipe.gradient * params / (replicas if zero >= 2 else 1),
         (recipe.beside * params + moments) / (replicas if zero >= 1 else 1),
     )
+
+
+def stepping_bytes(recipe: Recipe, optimizer: str, held: float) -> float:
+    """Bytes that a step of the optimizer makes besides, of an optimizer that holds so many."""
+    if optimizer not in AT_ONCE:
+        return 0.0
+    moments = MOMENTS[optimizer][0]
+    return held * moments / 2 / (moments + recipe.beside)
 
 
 def optimizer_bytes(recipe: Recipe, optimizer: str) -> float:

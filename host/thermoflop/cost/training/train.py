@@ -143,7 +143,9 @@ def train(
             sharding). None: all of them.
         optimizer: what keeps states: ``adamw`` (default), ``adamw-8bit``, ``paged-adamw-8bit``,
             ``adamw-bf16`` (all in 16 bits; of the 8-bit ones ``adamw-8bit-bf16`` and its paged
-            kin), ``adafactor``, ``muon``, ``sgd-momentum`` or ``sgd``.
+            kin), ``adamw-torch`` and ``adamw-torch-bf16`` (PyTorch's own, not fused, which makes
+            as much as a moment when it steps), ``adafactor``, ``muon``, ``sgd-momentum`` or
+            ``sgd``.
         in_backward: whether the optimizer steps with each gradient as it is made and frees it
             (torchtune's ``optimizer_in_bwd``); False by default. One micro-batch an iteration.
         loss: how the loss holds its logits: ``full`` (16 bits and fp32 of every token, and of their
