@@ -14,11 +14,12 @@ from pathlib import Path
 from typing import Any
 
 from thermoflop.errors import ThermoflopError
+from thermoflop.model.config.readers import AHEAD_KEYS
 from thermoflop.model.config.source import read_source
 from thermoflop.model.load import load_model, read_model
 
 MODELS = Path(load_model.__code__.co_filename).parent / "data" / "models"
-KEPT = {"model_type", "architectures", "tie_word_embeddings", "dtype", "torch_dtype"}
+KEPT = {"model_type", "architectures", "tie_word_embeddings", "dtype", "torch_dtype", *AHEAD_KEYS}
 
 
 def trimmed(config: dict[str, Any], whole: dict[str, Any], place: tuple[str, ...]) -> None:

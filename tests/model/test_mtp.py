@@ -88,6 +88,34 @@ def test_published_modules(config: Any, count: int, source: str) -> None:
     assert tf.load_model(config, mtp=True).params_by_group["mtp"] == count
 
 
+# Qwen3.5-27B's module: state and embedding to one, a layer of gated attention (its queries twice
+# as wide) and feed-forward, and seven norms, of which two are of heads
+QWEN_27B = (
+    2 * 5120 * 5120
+    + 5120 * 256 * (2 * 24 + 4 + 4) + 24 * 256 * 5120
+    + 3 * 5120 * 17408
+    + 5 * 5120 + 2 * 256
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["qwen3.5-27b", "qwen3.6-27b", "qwen3.8-27b"])
+def test_the_catalogue_keeps_the_module_that_a_checkpoint_has(name: str) -> None:
+    ahead = tf.load_model(name, mtp=True)
+    assert ahead.params_by_group["mtp"] == QWEN_27B
+    assert ahead.params == tf.load_model(name).params + QWEN_27B
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "qwen3.5-35b-a3b", "qwen3.5-122b-a10b", "qwen3.5-397b-a17b", "qwen3.5-397b-a17b-nvfp4",
+        "qwen3.6-35b-a3b", "qwen3.6-35b-a3b-nvfp4",
+    ],
+)  # fmt: skip
+def test_mixtures_of_qwen3_5_draft_for_themselves(name: str) -> None:
+    assert tf.load_model(name, mtp=True).params_by_group["mtp"] > 0
+
+
 def test_a_module_may_be_of_another_kind_than_the_last_layer() -> None:
     """Nemotron's pattern: attention, then experts, each with a norm."""
     config = {

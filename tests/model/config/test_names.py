@@ -107,6 +107,7 @@ def test_a_name_that_only_looks_like_one_stays_unknown(said: str) -> None:
     [
         ("qwen3.6-27b", "qwen3.5-27b"),
         ("unsloth/Qwen3.6-27B-GGUF", "qwen3.5-27b"),
+        ("qwen3.8:27b", "qwen3.5-27b"),
         ("deepseek-r1:7b", "qwen2.5-7b"),
         ("qwen2-1.5b", "qwen2.5-1.5b"),
         ("llama3.1:8b", ""),
