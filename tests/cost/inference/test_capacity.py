@@ -254,3 +254,21 @@ def test_a_part_on_the_host_is_refused_over_cards_that_are_not_alike(option, ref
         return
     with pytest.raises(UsageError, match="not counted over cards that are not alike"):
         tf.fit("mixtral-8x7b", "rtx-3090 + rtx-3060-12gb", **asked)
+
+
+def test_the_fewest_devices_are_never_more_than_those_that_hold_the_run():
+    """Of an engine that spreads layers, of which a stage has the table too: 4 x 17.2 GB."""
+    asked = {"batch": 2, "prompt": 2, "generate": 128, "profile": "autoawq", "dtype": "bf16"}
+    found = tf.fit("granite-4.0-h-small", "tpu-v5e", tp=4, **asked)
+    assert found.fits
+    assert (found.fewest_devices, found.fewest_plan) == (4, found.plan)
+    assert "no option decides" in str(found)
+
+
+@pytest.mark.parametrize(
+    ("device", "dtype"), [("v100", "fp8"), ("t4", "nvfp4"), ("h100", "nvfp4"), ("m2 ultra", "int8")]
+)
+def test_what_estimate_refuses_for_a_format_fit_refuses_as_well(device, dtype):
+    for ask in (tf.estimate, tf.fit):
+        with pytest.raises(UsageError, match="does not compute in"):
+            ask("llama-3-8b", device, dtype=dtype)

@@ -6,7 +6,7 @@ import re
 
 import pytest
 import thermoflop as tf
-from kit.made_up import DEVICE, KEY_WIDTH, decoder
+from kit.made_up import DEVICE, KEY_WIDTH, PEAK, decoder
 from thermoflop.base.record import replace
 from thermoflop.cost.engines.footprint import Load
 from thermoflop.cost.inference.hosted import whole_s
@@ -14,7 +14,7 @@ from thermoflop.cost.inference.remedies import _GGUF, _SERVED
 from thermoflop.cost.inference.room import room_of
 
 # 40 layers of 25.6 MB in bf16, and 1.02 GB of them all, on a device of 1.2 GB with a reserve
-SMALL = replace(DEVICE, memory_bytes=1.2e9)
+SMALL = replace(DEVICE, memory_bytes=1.2e9, peaks={**DEVICE.peaks, "fp8": 2 * PEAK})
 ASKED = {"batch": 4, "prompt": 400, "generate": 96}
 MIXTURE = {
     "model_type": "mixtral", "vocab_size": 1000, "hidden_size": 256, "intermediate_size": 4096,
@@ -174,6 +174,66 @@ def test_what_is_all_on_the_device_has_no_speed_with_the_host():
     some = {"profile": "llama.cpp", "engine_options": {"n_cpu_moe": 1}}
     assert tf.fit(model, large, **some, **asked).hosted is not None
     assert tf.fit(model, large, devices=2, **some, **asked).hosted is None
+
+
+@pytest.mark.parametrize(
+    "formats", [{"dtype": "fp8"}, {"kv_dtype": "fp8"}, {"dtype": "int8-wo", "kv_dtype": "int8"}]
+)
+def test_formats_that_llama_cpp_lacks_have_no_remedy_of_its_and_an_answer(dense, formats):
+    kinds = [each.kind for each in tf.fit(dense, SMALL, **formats, **ASKED).remedies]
+    assert "devices" in kinds
+    assert "layers on the host" not in kinds
+
+
+@pytest.mark.parametrize(
+    ("device", "asked"),
+    [("v100", {"profile": "vllm"}), ("v100", {}), ("rtx 4090", {"profile": "exllama"}),
+     ("rtx 4090", {"profile": "transformers"})],
+)  # fmt: skip
+def test_a_format_that_is_offered_is_one_that_is_answered(device, asked):
+    """64 GB of weights on cards of 26 and 34; ExLlama reads no GGUF, V100 multiplies no fp8."""
+    asked = {"prompt": 100, "generate": 20, "dtype": "fp16", **asked}
+    [name] = [each.value for each in tf.fit("qwen3-32b", device, **asked).remedies
+              if each.kind == "dtype"]  # fmt: skip
+    assert tf.estimate("qwen3-32b", device, **{**asked, "dtype": name}).fits
+
+
+def test_what_ollama_leaves_to_the_host_is_said_in_options_that_it_has():
+    found = tf.fit("qwen3-30b-a3b", "rtx 4070", profile="ollama", dtype="q8_0")
+    [layers] = [each for each in found.remedies if "host" in each.kind]
+    assert f"(num_gpu {layers.value}: " in layers.text
+    options = {"num_gpu": layers.value}
+    asked = {"profile": "ollama", "dtype": "q8_0", "engine_options": options}
+    assert tf.fit("qwen3-30b-a3b", "rtx 4070", **asked).fits
+    kept = tf.fit("llama-3-8b", "rtx 4090", profile="ollama", engine_options={
+        "num_parallel": 2, "num_ctx": 4096,
+    })  # fmt: skip
+    said = {"num_ctx": 4096, "num_parallel": 2, "num_batch": 512, "flash_attention": True}
+    assert {name: kept.budget.options[name] for name in said} == said
+    assert str(kept).endswith(
+        "ollama: num_ctx=4096, num_parallel=2, num_batch=512, flash_attention=True"
+    )
+
+
+@pytest.mark.parametrize("device", ["rtx 4070", "gtx 1080"])
+def test_without_an_engine_the_host_is_read_as_llama_cpp_divides_its_cache(device):
+    """Gemma 3's windows, of which llama.cpp keeps a batch more."""
+    asked = {"batch": 256, "prompt": 1000, "generate": 2000, "dtype": "q3_k_m"}
+    unnamed, named = (
+        [each for each in tf.fit("gemma-3-12b", device, profile=profile, **asked).remedies
+         if each.kind == "layers on the host"]
+        for profile in (None, "llama.cpp")
+    )  # fmt: skip
+    assert [each.tokens_per_s for each in unnamed] == [each.tokens_per_s for each in named]
+    assert "(llama.cpp's -ngl" in unnamed[0].text
+    assert "(-ngl" in named[0].text
+
+
+def test_a_prompt_of_all_positions_has_a_speed_with_the_host():
+    """Of 100,000: no position is left for the token whose step is timed."""
+    asked = {"prompt": 100_000, "generate": 0, "dtype": "bf16"}
+    found = by_kind(tf.fit(decoder(num_hidden_layers=40), SMALL, batch=40, **asked))
+    assert found["layers on the host"].tokens_per_s > 0
 
 
 def test_a_model_that_mlx_does_not_hold_is_offered_a_format_of_its_files():

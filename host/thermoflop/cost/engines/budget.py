@@ -16,7 +16,13 @@ from thermoflop.cost.engines.footprint import (
     Load,
 )
 from thermoflop.cost.engines.generation import text_of
-from thermoflop.cost.engines.options import OPTIONS, read_options, version_numbers
+from thermoflop.cost.engines.options import (
+    OLLAMA,
+    OPTIONS,
+    own_names,
+    read_options,
+    version_numbers,
+)
 from thermoflop.cost.engines.placement import outside_bytes
 from thermoflop.cost.engines.pools import LAYOUTS as POOLS
 from thermoflop.cost.engines.pools import Layout
@@ -149,9 +155,7 @@ class EngineMemory:
         footprint, layout = self.divide(share, load)
         slots = self.options.get("parallel") or load.sequences
         words = ", ".join(
-            f"{name}={value}"
-            for name, value in {**self.options, **(footprint.settled or {})}.items()
-            if value is not None
+            f"{name}={value}" for name, value in self._said(footprint).items() if value is not None
         )
         beside = footprint.overhead_bytes + footprint.graph_bytes
         reserve = self.device.memory_bytes - footprint.usable_bytes + beside
@@ -162,9 +166,13 @@ class EngineMemory:
             layout.fixed_bytes + max(slots, load.sequences) * layout.sequence_bytes,
             footprint.activation_bytes, reserve, self.device.memory_bytes,
             spread=(1 - less, 1 + more), spread_bytes=taken,
-            assumed=f"{self.engine}: {words}{self._metal()}",
+            assumed=f"{self.engine}: {words or 'no option decides'}{self._metal()}",
             recalled=self.device.recalls("memory"),
         )  # fmt: skip
+
+    def _said(self, footprint: Footprint) -> dict[str, Any]:
+        """Its options by its own names, with what it settles."""
+        return own_names(self.engine, {**self.options, **(footprint.settled or {})})
 
     def running(self, share: Share, load: Load) -> float | None:
         """Sequences of a load for which the pool has room at once while they are served; None where
@@ -274,7 +282,7 @@ class EngineMemory:
         pool, (less, more) = footprint.cache_bytes, self.doubt(footprint)
         options = {**self.options, **(footprint.settled or {})}
         return Budget(
-            self.engine, options,
+            self.engine, self._said(footprint),
             footprint.usable_bytes, footprint.weight_bytes,
             footprint.activation_bytes, footprint.overhead_bytes, footprint.graph_bytes, pool,
             max(0.0, pool - more), pool + less,
@@ -327,13 +335,6 @@ def _notes(
     return tuple(found)
 
 
-# Names of Ollama's options as llama.cpp has them.
-_OLLAMA = {
-    "num_gpu": "n_gpu_layers", "num_ctx": "ctx_size", "num_parallel": "parallel",
-    "num_batch": "ubatch_size", "flash_attention": "flash_attn",
-}  # fmt: skip
-
-
 def engine_memory(
     engine: str, device: Device, given: Mapping[str, Any] | None
 ) -> tuple[EngineMemory, tuple[str, str] | None]:
@@ -344,7 +345,7 @@ def engine_memory(
     options = read_options(engine, given)
     both = options.pop("kv_cache_dtype", None) or options.pop("kv_cache_type", None)
     if engine == "ollama":
-        renamed = {_OLLAMA[name]: value for name, value in options.items()}
+        renamed = {OLLAMA[name]: value for name, value in options.items()}
         # what sees is a part of Ollama's models
         options = {**read_options("llama.cpp", None), "mmproj": True, **renamed}
         if options["ctx_size"]:  # Ollama's num_ctx is that of one slot

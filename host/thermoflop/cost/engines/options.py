@@ -131,6 +131,12 @@ OPTIONS: Mapping[str, tuple[Option, ...]] = {
     "autoawq": (),
 }  # fmt: skip
 
+# Names of Ollama's options as llama.cpp has them.
+OLLAMA = {
+    "num_gpu": "n_gpu_layers", "num_ctx": "ctx_size", "num_parallel": "parallel",
+    "num_batch": "ubatch_size", "flash_attention": "flash_attn",
+}  # fmt: skip
+
 
 def option_defaults(engine: str) -> dict[str, str]:
     """The options of an engine's memory, and what each is where nothing is said, in words; none of
@@ -197,6 +203,17 @@ def _share_of_device(options: Sequence[Option]) -> str:
     """The option for the share of a device that an engine takes, the first of its shares; "" of an
     engine without."""
     return next((option.name for option in options if option.kind == "share"), "")
+
+
+def own_names(engine: str, options: dict[str, Any]) -> dict[str, Any]:
+    """Options as they are read, by the names that an engine has: Ollama's are llama.cpp's, of which
+    it has a few, and its context is that of a slot."""
+    if engine != "ollama":
+        return options
+    found = {name: options[other] for name, other in OLLAMA.items() if other in options}
+    if size := found.get("num_ctx"):
+        found["num_ctx"] = size // (found["num_parallel"] or 1)
+    return found
 
 
 def _plain(name: str) -> str:

@@ -18,6 +18,7 @@ from thermoflop.cost.inference.arguments import (
     written,
 )
 from thermoflop.cost.inference.held_to import as_run, check_cards, check_layout
+from thermoflop.cost.inference.products import check_computed
 from thermoflop.cost.inference.room import LARGEST, largest, room_of
 from thermoflop.cost.inference.source import with_source
 from thermoflop.cost.inference.unequal import Split, fullest
@@ -130,6 +131,7 @@ def fit(
     check_cards(profile, cards)
     known = as_run(known, device, profile, dtype)
     room = room_of(known, device, dtype, kv_dtype, page, profile, engine_options)
+    check_computed(device, room.precision)
     load = Load(sequences // dp, workload.prompt, workload.prompt + workload.generate)
     if room.engine is not None:
         room.engine.check(load)
@@ -142,11 +144,13 @@ def fit(
     plan = room.plan(devices, tp, pp, dp, ep, cp)
     check_layout(profile, plan, device)
     share = room.share(plan)
-    fewest = room.fewest(replace(load, sequences=sequences))
+    fewest, memory = room.fewest(replace(load, sequences=sequences)), room.memory(share, load)
+    if memory.fits and (fewest is None or plan.devices < fewest.devices):
+        fewest = plan  # it holds heads, experts or contexts where layers alone were tried
     budget = None if room.engine is None else room.engine.budget(share, load)
     return Fit(
         known.name, device, plan, room.precision, sequences, workload.prompt, workload.generate,
-        room.memory(share, load), dp * room.most(share, load), room.longest(share, load),
+        memory, dp * room.most(share, load), room.longest(share, load),
         None if fewest is None else fewest.devices, fewest, copies_of_cache(share),
         (room, load, host_bandwidth), budget,
         larger=tuple(card.name for card in cards if card.name != device.name),

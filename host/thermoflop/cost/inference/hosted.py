@@ -109,13 +109,17 @@ def hosted_s(placed: Placement, whole_s: float, host_gb_s: float, cached: float 
 
 
 def whole_s(room: Room, load: Load) -> float:
-    """Seconds of a decode step as llama.cpp is expected to run it, if the device held it all."""
+    """Seconds of a decode step as llama.cpp is expected to run it, if the device held it all: one
+    after the prompt where nothing is generated, or before the model's last position."""
     from thermoflop.cost.inference.estimate import estimate
 
+    generate = max(2, load.context - load.prompt)
+    most = room.model.max_positions
+    prompt = load.prompt if most is None else max(1, min(load.prompt, most - generate))
     return float(
         estimate(
-            room.model, room.device, batch=load.sequences, prompt=load.prompt,
-            generate=max(2, load.context - load.prompt), dtype=room.dtype, kv_dtype=room.kv_dtype,
+            room.model, room.device, batch=load.sequences, prompt=prompt,
+            generate=generate, dtype=room.dtype, kv_dtype=room.kv_dtype,
             profile="llama.cpp",
         ).per_token.expected_s
     )  # fmt: skip

@@ -105,6 +105,13 @@ def check_products(device: Device, precision: Precision) -> None:
         raise UsageError(lacks + how, also=" (--profile vllm)")
 
 
+def check_computed(device: Device, precision: Precision) -> None:
+    """UsageError where a device, whose peaks are known, multiplies in no such format."""
+    check_products(device, precision)
+    if device.peaks:
+        device.peak(precision.compute)
+
+
 def computed_in(device: Device, stored: Stored) -> tuple[str, str]:
     """Number format of the products, and the family of their rates.
 

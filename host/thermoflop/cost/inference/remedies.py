@@ -13,13 +13,16 @@ from thermoflop.cost.engines.budget import EngineMemory, engine_memory
 from thermoflop.cost.engines.footprint import Load, placement_of
 from thermoflop.cost.engines.raised import raised
 from thermoflop.cost.hardware.device import is_its_hosts
+from thermoflop.cost.inference.held_to import check_engine
 from thermoflop.cost.inference.hosted import Hosted, hosted_of, whole_s
 from thermoflop.cost.work.share import Layout, Share
+from thermoflop.errors import UsageError
 from thermoflop.model.config.published_forms import MLX_FORMS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from thermoflop.cost.catalogue.profiles import Profile
     from thermoflop.cost.engines.placement import PlacedLayer
     from thermoflop.cost.inference.room import Room
     from thermoflop.cost.inference.unequal import Split
@@ -84,12 +87,14 @@ def remedies_of(
 
 
 def _narrower(room: Room) -> Sequence[str]:
-    """Formats that the engine loads."""
-    if room.asked is not None and find_profile(room.asked).engine.alone == "MLX":
+    """Formats of the files that the engine loads."""
+    alone = "" if room.asked is None else find_profile(room.asked).engine.alone
+    if alone == "MLX":
         return MLX_FORMS
-    if room.splits == "layers":
+    if alone == "GGUF" or (room.asked is None and room.splits == "layers"):
         return _GGUF
-    return _SERVED if room.engine is not None else (*_SERVED, *_NARROWER)
+    served = room.engine is not None and room.splits == "heads"
+    return _SERVED if served else (*_SERVED, *_NARROWER)
 
 
 def remedies_over_cards(split: Split, load: Load, batch: int, context: int) -> Iterator[Remedy]:
@@ -123,12 +128,15 @@ def _formats(
     """The widest cache and the widest weights that fit; ``held`` says where, None where not."""
     for name in caches or _CACHES[room.splits]:
         narrow = room.in_format(room.dtype, name)
-        if narrow.precision.kv_bytes < room.precision.kv_bytes and held(narrow):
+        runs = _runs(room.asked, room, room.dtype, name)
+        if runs and narrow.precision.kv_bytes < room.precision.kv_bytes and held(narrow):
             yield Remedy("kv_dtype", name, f"a cache in {name}")
             break
     for name in names:
+        if not _runs(room.asked, room, name, room.kv_dtype):
+            continue
         narrow = room.in_format(name, room.kv_dtype)
-        if narrow.precision.weight_bits >= room.precision.weight_bits:
+        if not _computes(narrow) or narrow.precision.weight_bits >= room.precision.weight_bits:
             continue
         if where := held(narrow):
             yield Remedy("dtype", name, f"weights in {name}: {where}")
@@ -137,9 +145,28 @@ def _formats(
 
 def _goes_to_host(room: Room) -> bool:
     """Whether the engine leaves weights to the host: llama.cpp does, which also stands in where
-    no engine is named; where memory is the host's there is no other."""
-    leaves = room.engine is None or room.engine.key == "llama.cpp"
-    return leaves and not is_its_hosts(room.device)
+    no engine is named, for what it runs; where memory is the host's there is no other."""
+    if is_its_hosts(room.device):
+        return False
+    if room.engine is not None:
+        return room.engine.key == "llama.cpp"
+    return room.asked is None and _runs("llama.cpp", room, room.dtype, room.kv_dtype)
+
+
+def _runs(
+    profile: str | Profile | None, room: Room, dtype: str | None, kv_dtype: str | None
+) -> bool:
+    """Whether an engine runs the model in these formats; of none, whether it is not refused."""
+    try:
+        check_engine(profile, room.device, dtype, kv_dtype, room.model)
+    except UsageError:
+        return False
+    return True
+
+
+def _computes(room: Room) -> bool:
+    """Whether the device multiplies in the formats of a room, as far as its peaks are known."""
+    return not room.device.peaks or room.device.has_peak(room.precision.compute)
 
 
 def _hosted(room: Room, share: Share, load: Load, host_gb_s: float | None) -> Iterator[Remedy]:
@@ -147,10 +174,12 @@ def _hosted(room: Room, share: Share, load: Load, host_gb_s: float | None) -> It
     from thermoflop.cost.engines.placement import placed_layers
 
     engine = room.engine or engine_memory("llama.cpp", room.device, None)[0]
+    within = replace(room, engine=engine)  # whose cache it is, whoever was named
     layers = placed_layers(share)
     options, on_device_s = engine.options, cache(lambda: whole_s(room, load))
     trials = []
-    if any(layer.expert_bytes for layer in layers) and not options["cpu_moe"]:
+    has_experts = any(layer.expert_bytes for layer in layers)
+    if has_experts and not options["cpu_moe"] and engine.engine != "ollama":  # it has no -ncmoe
         trials.append(("experts on the host", "n_cpu_moe", range(1, len(layers) + 1)))
     trials.append(("layers on the host", "n_gpu_layers", range(len(layers), -1, -1)))
     for kind, name, values in trials:
@@ -162,7 +191,7 @@ def _hosted(room: Room, share: Share, load: Load, host_gb_s: float | None) -> It
         place = bisect_left(values, True, key=lambda value: tried(value).memory(share, load).fits)
         if place < len(values):
             placed = placement_of(share, tried(values[place]).options, load.sequences)
-            hosted = hosted_of(room, share, load, placed, host_gb_s, on_device_s())
+            hosted = hosted_of(within, share, load, placed, host_gb_s, on_device_s())
             found = _remedy(kind, values[place], layers, room, hosted)
             yield from () if found is None else (found,)
 
@@ -174,7 +203,9 @@ def _remedy(
     if hosted.host_bytes > MOST_HOST_BYTES:
         return None
     layers = len(every)
-    flag, many = f"-ngl {value}", f"{layers - value} of {layers} layers"
+    ollama = room.engine is not None and room.engine.engine == "ollama"
+    flag, many = "num_gpu" if ollama else "-ngl", f"{layers - value} of {layers} layers"
+    flag += f" {value}"
     if kind.startswith("experts"):
         flag, expert = f"-ncmoe {value}", [layer.expert_bytes > 0 for layer in every]
         # llama.cpp counts from the first layer, and DeepSeek's first three have no experts
@@ -182,6 +213,6 @@ def _remedy(
         flag, many = flag + counts, f"experts of {sum(expert[:value])} of {sum(expert)} layers"
     elif value == layers:
         many = "the output layer"
-    whose = "llama.cpp's " if room.engine is None else ""
+    whose = "llama.cpp's " if room.asked is None else ""
     text = f"{many} in the computer's memory ({whose}{flag}: {hosted.size}): {hosted.speed}"
     return Remedy(kind, value, text, hosted.tokens_per_s[1])
