@@ -130,7 +130,7 @@ def _compressed(share: Share, load: Load, options: Mapping[str, Any]) -> Layout:
         entry = float(mixer.head_dim + mixer.rotary) + ENTRY_SCALES
         token += times * ratio * entry
         window, layers = max(window, float(mixer.window)), layers + times
-        if mixer.compressor is None:
+        if mixer.compressor is None or mixer.shares:
             continue
         tokens = float(mixer.compressor.ratio)
         index = 0.0 if mixer.indexer is None else float(mixer.indexer.dim)

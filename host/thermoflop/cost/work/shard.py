@@ -18,7 +18,7 @@ from thermoflop.model.architecture.description import Description, Layer, Placed
 from thermoflop.model.architecture.feedforward import FeedForward, Mlp
 from thermoflop.model.architecture.linear import GatedDelta, KimiDelta, Lightning
 from thermoflop.model.architecture.mixers import Attention, LatentAttention, Mixer, SideBySide
-from thermoflop.model.architecture.parts import Linear, Norm, Part, Table
+from thermoflop.model.architecture.parts import LOOKED_UP, Linear, Norm, Part, Table
 from thermoflop.model.architecture.recurrences import (
     GatedRecurrence,
     Mamba,
@@ -79,7 +79,7 @@ def _divided(stack: Stack, tp: int, ep: int) -> Stack:
 def _placed(placed: Placed, tp: int) -> Part:
     """Token tables are divided by their rows; everything else is on every device."""
     part = placed.part
-    if isinstance(part, Table) and part.group == "embed_tokens":
+    if isinstance(part, Table) and part.group in LOOKED_UP:
         return replace(part, rows=rows_of(part.rows, tp))
     return part
 
@@ -90,7 +90,8 @@ def _layer(run: Run, tp: int, ep: int) -> Layer:
     cross = None if layer.cross is None else _attention(layer.cross, tp)
     feed = None if layer.feed is None else _feed(layer.feed, tp, ep)
     idle = None if layer.idle is None else _attention(layer.idle, tp)
-    return replace(layer, mixer=mixer, cross=cross, feed=feed, idle=idle)
+    others = tuple(replace(each, part=_placed(each, tp)) for each in layer.others)
+    return replace(layer, mixer=mixer, cross=cross, feed=feed, idle=idle, others=others)
 
 
 # What is divided of other mixers, and what it is called; all else is on every device.

@@ -85,9 +85,8 @@ def _entries(
         yield elements_per_token(mixer), mixer.reach, 1
     elif isinstance(mixer, CompressedAttention):
         yield mixer.head_dim, mixer.window, 1
-        if mixer.compressor is not None:
-            index = mixer.indexer.dim if mixer.indexer else 0
-            yield mixer.head_dim + index, None, mixer.compressor.ratio
+        if mixer.compressor is not None and not mixer.shares:
+            yield mixer.entry, None, mixer.compressor.ratio
 
 
 def cache_elements(

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from thermoflop.model.architecture.feedforward import Moe
-from thermoflop.model.architecture.parts import Linear, Map, Norm, Part, Vector
+from thermoflop.model.architecture.parts import Linear, Map, Norm, Part, Table, Vector
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from thermoflop.base.number import Number
-    from thermoflop.model.architecture.description import Description
+    from thermoflop.model.architecture.description import Description, Run
     from thermoflop.model.architecture.formats import Format
 
 
@@ -57,7 +57,8 @@ def expert_parameters(moe: Moe) -> Number:
 
 
 def active(description: Description) -> Number:
-    """Parameters that work on one token: top-k of the experts, and all the rest."""
+    """Parameters that work on one token: top-k of the experts, what it looks up of hashed n-grams,
+    and all the rest."""
     count = total(description)
     for sets, moe in mixtures(description):
         experts = expert_parameters(moe)
@@ -67,7 +68,16 @@ def active(description: Description) -> Number:
             idle = experts - experts * moe.top_k / moe.experts
         count = count - sets * idle
     aside = (each.part.parameters for each in description.extras if each.rows == "aside")
-    return count - sum(aside)
+    return count - sum(aside) - sum(_unread(run) for run in description.runs)
+
+
+def _unread(run: Run) -> Number:
+    """Rows of tables of hashed n-grams that a token does not look up."""
+    unread: Number = 0
+    for placed in run.layer.others:
+        if isinstance(placed.part, Table):
+            unread = unread + (placed.part.rows - placed.times) * placed.part.width
+    return run.sets * unread
 
 
 def stored_bytes(description: Description, weights: Format, unquantized: Format) -> Number:

@@ -103,6 +103,11 @@ class Norm:
         return 3 + int(self.weight)
 
 
+# Groups of tables of which a token reads rows; those of hashed n-grams are in layers.
+HASH_TABLES = "hash_tables"
+LOOKED_UP = frozenset(("embed_tokens", HASH_TABLES))
+
+
 @record
 class Table:
     """A table of ``rows`` vectors of ``width`` elements, read by index.

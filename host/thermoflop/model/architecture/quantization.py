@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from thermoflop.base.record import record
-from thermoflop.model.architecture.parts import Linear, Table
+from thermoflop.model.architecture.parts import HASH_TABLES, Linear, Table
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ _WIDE_GROUPS = frozenset(
         "classifier",
         "lm_head",
         "embed_tokens",
+        HASH_TABLES,
         "embed_pos",
         "embed_type",
         "embed_proj",
@@ -228,7 +229,9 @@ def _of_layers(
         layers = _layers_of(run, before)
         before += int(run.times)
         for part in run.layer.parts():
-            if not isinstance(part, Linear):
+            if isinstance(part, Table) and part.group != HASH_TABLES:
+                continue
+            if not isinstance(part, Linear | Table):
                 continue
             counts: dict[Stored | None, int] = {}
             for layer in layers:

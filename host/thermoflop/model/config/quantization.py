@@ -16,6 +16,7 @@ import re
 from thermoflop.base.messages import quote_value
 from thermoflop.errors import InputError
 from thermoflop.model.architecture.module_names import OTHER_EXPERTS, is_understood
+from thermoflop.model.architecture.parts import HASH_TABLES
 from thermoflop.model.architecture.quantization import Quantization, Stored
 from thermoflop.model.config.quantization_formats import (
     GROUPED,
@@ -106,6 +107,8 @@ def _read(block: Block, raw: Block) -> Quantization | None:
         default = default or (plain[0] if plain else None)
     if raw.get("expert_dtype", block.get("expert_dtype")) == "fp4":  # DeepSeek V4's experts
         targets.append((Stored("mxfp4", 4, 32, None, None, 8), ("experts",)))
+    if raw.get("engram_layer_ids") or mapping(raw, "text_config").get("engram_layer_ids"):
+        targets.append((Stored("fp8", 8, 32, None, None, 8), (HASH_TABLES,)))  # DeepSeek V4.1
     wide = tuple(name for key in _WIDE_KEYS if key not in _OVERLAID.get(str(method), ())
                  for name in texts(block, key))  # fmt: skip
     wide += _TOWERS if method == "mlx" else ()

@@ -125,8 +125,10 @@ def _index(indexer: Indexer | None, scope: EmitContext) -> Iterator[Operator]:
 
     keys, pairs = scope.cached + scope.new, pairs_under(scope, None, None)
     pairs = scope.new * keys if pairs is None else pairs
-    if indexer.compressor is not None:  # a key for as many tokens
-        ratio = indexer.compressor.ratio
+    ratio = indexer.ratio  # a key for as many tokens
+    if indexer.pooled:
+        keys, pairs = keys // ratio, pairs // ratio
+    elif ratio != 1:
         keys, pairs = ceil_div(keys, ratio), ceil_div(pairs, ratio)
     yield from index_operators(indexer, scope, keys, pairs)
 

@@ -6,7 +6,7 @@ from thermoflop.base.number import Number, ceil_div, kind_of
 from thermoflop.base.record import replace
 from thermoflop.model.architecture.feedforward import Mlp, Moe
 from thermoflop.model.architecture.mixers import Attention, LatentAttention, Mixer, SideBySide
-from thermoflop.model.architecture.parts import Convolution, Linear, Norm, Probe, Table
+from thermoflop.model.architecture.parts import LOOKED_UP, Convolution, Linear, Norm, Probe, Table
 from thermoflop.model.operators.attention import attention_operators
 from thermoflop.model.operators.context import EmitContext, normalize, residual
 from thermoflop.model.operators.feedforward import feed_operators
@@ -256,7 +256,7 @@ def _table_operators(table: Table, rows: Number, scope: EmitContext) -> Iterator
     """Rows are looked up; a table with no look-ups is added as it is (ViT's positions)."""
     if table.lookups:
         yield Lookup(table.name, scope.part, table.group, scope.times, rows, table.width)
-    if table.group != "embed_tokens":
+    if table.group not in LOOKED_UP:
         name = f"add {table.name}"
         where = (scope.part, table.group, scope.times)
         yield Pass(name, *where, rows, table.width, 1, inputs=2, fused=scope.fused)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from thermoflop.base.number import Number, kind_of, maximum, minimum
 from thermoflop.base.record import replace
-from thermoflop.model.architecture.parts import Norm
 from thermoflop.model.operators.attention import attend, pairs_under
 from thermoflop.model.operators.context import EmitContext, elementwise, normalize
 from thermoflop.model.operators.kinds import SOFTMAX_OPERATIONS
@@ -33,13 +32,14 @@ def compressed_operators(mixer: CompressedAttention, scope: EmitContext) -> Iter
     found = pairs_under(scope, mixer.window, None)
     pairs = scope.new * keys if found is None else found
     if mixer.compressor is not None:
-        yield from _compress(mixer.compressor, scope)
-        entries, seen = _entries(scope, mixer.compressor.ratio, None)
+        if not mixer.shares:
+            yield from _compress(mixer.compressor, scope)
         if mixer.indexer is not None:
             if mixer.indexer.compressor is not None:
                 yield _gates(mixer.indexer.compressor, scope)
-            yield from index_operators(mixer.indexer, scope, entries, seen)
-            entries, seen = _entries(scope, mixer.compressor.ratio, mixer.indexer.chosen)
+            scored = _entries(scope, mixer.compressor.ratio, mixer.candidates)
+            yield from index_operators(mixer.indexer, scope, *scored)
+        entries, seen = _entries(scope, mixer.compressor.ratio, mixer.chosen)
         keys, pairs = keys + entries, pairs + seen
     shape = (mixer.heads, 1, mixer.head_dim, mixer.head_dim)
     yield from attend(scope, "attn", shape, keys, pairs, cached=True, reads_values=False)
@@ -58,7 +58,8 @@ def _compress(compressor: Compressor, scope: EmitContext) -> Iterator[Operator]:
     """What each token adds to an entry, kept until the entry is whole."""
     for linear in compressor.linears():
         yield scope.linear(linear, scope.tokens, "kv")
-    yield _gates(compressor, scope)
+    if compressor.gated:
+        yield _gates(compressor, scope)
     yield normalize(compressor.norm(), scope)
 
 
@@ -89,8 +90,13 @@ def read_streams(streams: Streams, group: str, scope: EmitContext) -> Iterator[O
     """The weights of the streams, and their sum that a block reads."""
     role = "attn_proj" if group == "attn" else group
     width, tokens = streams.count * streams.hidden, scope.tokens
-    yield normalize(Norm("stream norm", width, weight=False), scope)
-    yield scope.linear(streams.mapping(group, role), tokens)
+    yield normalize(streams.norm(), scope)
+    for linear in streams.mappings(group, role):
+        yield scope.linear(linear, tokens)
+    if streams.rank is not None:
+        # an activation of five operations between the two maps, and a sigmoid of each element
+        yield elementwise("stream gate", scope, tokens, streams.rank, 5)
+        yield elementwise("stream gate", scope, tokens, width, 4)
     # a sigmoid of four operations; a sum and a division by rows, and by columns, each time
     doubly = 4 * streams.iterations * streams.count * streams.count
     yield elementwise("stream weights", scope, tokens, 4 * streams.weights + doubly, 1)

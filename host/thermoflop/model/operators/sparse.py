@@ -60,7 +60,8 @@ def index_operators(
     yield elementwise("index rotary", scope, tokens, (heads + 1) * indexer.rotary, 3)
     weighing = int(indexer.weighted and (indexer.compressor is None or indexer.block != 1))
     where = (scope.part, "indexer_score", scope.times, heads * sequences, indexer.dim + weighing)
-    scores = pairs if indexer.weighted else heads * ceil_div(pairs, indexer.block)
+    summed = indexer.weighted or indexer.pooled  # over heads; else each chooses for itself
+    scores = pairs if summed else heads * ceil_div(pairs, indexer.block)
     queries, stored = heads * indexer.dim * tokens, indexer.dim * sequences * keys
     yield Product("index scores", *where, pairs, queries, sequences * scores, stored)
     # a relu, or the larger of two, for each head and pair; choosing compares and computes nothing

@@ -55,6 +55,9 @@ MODULES = {
     "inkling": "inkling_text",
     "newest": "axk2 dots3_note_text hy_v4 hy_v4_vl_text mistral_large4_text",
     "newest_hybrids": "bailing_hybrid glm5_next_text olmo_hybrid",
+    "ngrams": "qwen3_8_flash_next_text qwen4_exp_text",
+    "shared_entries": "deepseek_v41 deepseek_v41_text deepseek_v41_vision",
+    "newest_served": "iquest_q1 k2_horizon nanbeige plamo3 spark2_5 telechat3 youtu_llm",
     "qwen_towers": "exaone4_5_vision glm4v_moe_vision glm4v_vision glm5_next_vision glm_ocr_vision"
     " qwen2_5_omni_vision_encoder qwen2_5_vl_vision qwen3_omni_moe_vision_encoder"
     " qwen2_vl_vision qwen3_5_vision qwen3_vl_vision",
@@ -70,11 +73,12 @@ MODULES = {
     "wrappers": "exaone4_5 gemma3 gemma4 glm4v glm4v_moe idefics3 internvl kimi_k25"
     " lfm2_vl llama4 llava llava_next llava_next_video llava_onevision minimax_m3_vl"
     " mistral3 mllama paligemma phi4_multimodal qwen2_5_vl qwen2_audio qwen2_vl qwen3_5"
-    " qwen3_5_moe qwen3_vl qwen3_vl_moe smolvlm video_llava voxtral",
+    " qwen3_5_moe qwen3_vl qwen3_vl_moe qwen4_exp smolvlm video_llava voxtral",
     "early_wrappers": "aria blip blip-2 fuyu git idefics idefics2 instructblip instructblipvideo"
     " kosmos-2 kosmos-2.5",
     "served": "Dream llada minimax_m1 minimax_text_01 sdar sdar_moe",
-    "served_wrappers": "deepseek_ocr_vision deepseek_vl_v2 dots_ocr dots_vision kimi_vl",
+    "served_wrappers": "deepseek_ocr_vision deepseek_vl_v2 dots_ocr dots_vision kimi_vl"
+    " qwen3_8_flash_next",
     "beside_wrappers": "intern_vit_6b interns1 internvl_chat lfm2-vl minicpmv phi3_v",
     "listening_wrappers": "audioflamingo3 glmasr moss_transcribe_diarize musicflamingo qwen3_asr"
     " voxtral_realtime",
@@ -145,6 +149,7 @@ _PARTS |= {"pix2struct_text_model", "pix2struct_vision_model"}
 _PARTS |= {
     "DFNRope_vision_transformer",
     "deepseek_ocr_vision",
+    "deepseek_v41_vision",
     "dots_vision",
     "intern_vit_6b",
     "t5_gemma_module",

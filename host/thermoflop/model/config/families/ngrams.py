@@ -1,0 +1,139 @@
+"""Decoders that look up hashed n-grams of tokens in large tables: Qwen4-Exp (Qwen 3.8 Flash).
+
+Defaults and structure are those of the classes of transformers 5.24.
+"""
+
+from __future__ import annotations
+
+from thermoflop.errors import InputError
+from thermoflop.model.architecture.description import Placed
+from thermoflop.model.architecture.parts import HASH_TABLES, Convolution, Linear, Norm, Table
+from thermoflop.model.architecture.sparse import Indexer, Streams
+from thermoflop.model.config.families import linear  # noqa: F401 - qwen3_5_moe_text is there
+from thermoflop.model.config.families.patterns import by_words, every, stated
+from thermoflop.model.config.family import family, indices, maybe, names, sizes, spaced
+from thermoflop.model.config.primes import primes_from
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any
+
+    from thermoflop.model.architecture.parts import Part
+    from thermoflop.model.config.keys import Config
+
+_MOST_HEADS = 10_000  # of n-grams; published are 16
+_KINDS = {"full_attention": "full", "indexed_attention": "full", "linear_attention": "linear"}
+
+
+def _kinds(config: Config) -> Sequence[str]:
+    """Linear attention, and attention to chosen blocks at the end of each group of layers."""
+    return by_words(config, _KINDS) or every("full_attention_interval", others="linear")(config)
+
+
+def _indexer(config: Config) -> Indexer:
+    """Its keys are means of a few tokens' each, and all heads choose together."""
+    keys = ("n_heads", "kv_heads", "head_dim", "budget", "compress_ratio")
+    heads, kv_heads, dim, budget, ratio = (stated(f"indexer_{key}")(config) for key in keys)
+    if kv_heads != 1 or budget % ratio:
+        raise InputError(
+            f"indexer_kv_heads {kv_heads}, indexer_budget {budget} and indexer_compress_ratio "
+            f"{ratio}: the class wants one head of keys, and whole blocks"
+        )
+    hidden, rotary = config["hidden_size"], min(config["head_dim"] // 4, dim)
+    return Indexer(
+        hidden, heads, dim, budget // ratio, rotary,
+        weighted=False, block=ratio, norm="rms", q_norm=True, pooled=True,
+    )  # fmt: skip
+
+
+def _streams(config: Config, writes: bool = True) -> Streams:
+    hidden, count, rank = (config[key] for key in ("hidden_size", "hc_count", "hc_lowrank"))
+    return Streams(hidden, count, mixing=False, rank=rank, writes=writes)
+
+
+def _collapse(config: Config) -> tuple[Part, ...]:
+    return _streams(config, writes=False).parts("streams")
+
+
+def _shapes(config: Config) -> list[dict[str, Any]]:
+    """The layers that look up n-grams, which are numbered from 1."""
+    numbered = sorted({*(config["ple_layer_ids"] or ())})
+    kinds = _kinds(config)
+    wrong = next(
+        (n for n in numbered if not (0 < n <= len(kinds) and kinds[n - 1] == "linear")), None
+    )
+    if wrong is not None:
+        raise InputError(f"ple_layer_ids names layer {wrong}, which is none of linear attention")
+    shapes: list[dict[str, Any]] = [{} for _ in kinds]
+    for index, number in enumerate(numbered):
+        shapes[number - 1] = {"others": _lookups(config, index)}
+    return shapes
+
+
+def _lookups(config: Config, index: int) -> tuple[Placed, ...]:
+    """A table in which each head has a prime number of rows of its own, keys and a value of what
+    is found, and a short convolution over all streams."""
+    hidden, count = config["hidden_size"], config["hc_count"]
+    width, heads = config["ple_embed_dim"] or hidden, config["heads_per_ngram"]
+    heads *= config["ngram_size"] - 1
+    if not 0 < heads * (index + 1) <= _MOST_HEADS or width % heads:
+        raise InputError(
+            f"a ple_embed_dim of {width} does not divide into {heads} heads of n-grams"
+        )
+    primes = primes_from(config["ngram_vocab_size_base"], heads * (index + 1))[heads * index :]
+    whole = config["make_ngram_vocab_size_divisible_by"]
+    rows = -(-sum(primes) // whole) * whole
+    where = ("ngram", "ngram")
+    return (
+        Placed(Table("ngram_embedding", HASH_TABLES, rows, width // heads), times=heads),
+        Placed(Linear("ngram_keys", *where, width, count * hidden)),
+        Placed(Linear("ngram_value", *where, width, hidden)),
+        *(
+            Placed(Norm(f"ngram_{name}_norm", hidden, vectors=count, copies=count))
+            for name in ("key", "query", "conv")
+        ),
+        Placed(
+            Convolution("ngram_conv", *where, 1, count * hidden, config["ple_conv_kernel_size"])
+        ),
+    )
+
+
+family(
+    "qwen4_exp_text",
+    "qwen3_5_moe_text",
+    keys={
+        **sizes(hidden=2048, kv_heads=maybe(2)),
+        "num_experts": 512,
+        "num_experts_per_tok": 10,
+        "hc_count": 4,
+        "hc_lowrank": 320,
+        "ple_layer_ids": indices(),
+        "ple_embed_dim": None,
+        "ple_conv_kernel_size": 4,
+        "ngram_size": 3,
+        "heads_per_ngram": 8,
+        "ngram_vocab_size_base": 20_000_000,
+        "make_ngram_vocab_size_divisible_by": 128,
+        "layer_types": names(),
+        **dict.fromkeys(
+            spaced(
+                "indexer_n_heads indexer_kv_heads indexer_head_dim indexer_budget"
+                " indexer_compress_ratio"
+            )
+        ),
+    },
+    traits={
+        "kinds": _kinds,
+        "indexer": _indexer,
+        "output_gate": True,
+        "streams": _streams,
+        "collapse": _collapse,
+        "shapes": _shapes,
+        "layer_norms": 0,
+        "final_norm": False,
+    },
+    ignored=spaced("output_gate_type split_ngram_parts attn_output_gate"),
+)
+# the name that it had before
+family("qwen3_8_flash_next_text", "qwen4_exp_text")

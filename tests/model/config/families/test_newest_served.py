@@ -1,0 +1,122 @@
+"""Models of autumn 2026 whose code lies beside their weights, against published sizes.
+
+Configurations are the published ones without the keys that say nothing about sizes; totals are
+what the repository on Hugging Face states, or the sum by hand of what the engines' classes build.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from thermoflop.errors import InputError, UnknownModel
+from thermoflop.model.architecture.cache import cache_elements
+from thermoflop.model.load import read_model
+
+SPARK: dict[str, Any] = {
+    "model_type": "spark2_5", "vocab_size": 131072, "hidden_size": 2560,
+    "intermediate_size": 10240, "num_hidden_layers": 36, "num_attention_heads": 16,
+    "num_key_value_heads": 4, "head_dim": 256, "sliding_window": 512, "hidden_act": "gelu",
+    "gate_attn_act_mode": "sigmoid", "headwise_attn_output_gate": True,
+}  # fmt: skip
+NANBEIGE: dict[str, Any] = {
+    "model_type": "nanbeige", "vocab_size": 166144, "hidden_size": 3072,
+    "intermediate_size": 10752, "num_hidden_layers": 22, "num_attention_heads": 48,
+    "num_key_value_heads": 8, "head_dim": 128, "kv_channels": 128, "num_loops": 2,
+    "loop_loss_weights": [], "skip_loop_final_norm": False, "pretraining_tp": 1,
+}  # fmt: skip
+HORIZON: dict[str, Any] = {
+    "model_type": "k2_horizon", "vocab_size": 250624, "hidden_size": 6144,
+    "intermediate_size": 16384, "num_hidden_layers": 61, "num_attention_heads": 48,
+    "num_key_value_heads": 8, "head_dim": 128, "rope_head_dim": 64, "mlp_only_layers": [0, 1, 2],
+    "moe_gate_bias": True, "moe_intermediate_size": 1792, "num_experts": 192,
+    "num_experts_per_tok": 8, "num_shared_experts": 1, "query_key_norm": False,
+    "attention_gate_func": None, "mova_num_experts": 0, "mova_num_experts_per_tok": 0,
+    "layernorm_num_groups": 1, "router_scaling_factor": 2.5, "use_sliding_window": False,
+}  # fmt: skip
+
+
+def test_spark_is_as_large_as_its_weights() -> None:
+    """XHToken/Spark-X2.5-4B: 4,112,079,360 parameters in BF16, three layers of four slide."""
+    model = read_model(SPARK)
+    assert model.params == 4_112_079_360
+    # 9 layers keep all of 1,000 tokens, 27 the last 512: 4 keys and values of 256 elements
+    assert cache_elements(model.description, 1000) == (9 * 1000 + 27 * 512) * 2 * 4 * 256
+
+
+def test_nanbeige_runs_its_layers_twice_with_keys_of_their_own() -> None:
+    """Nanbeige4.2-3B: 22 layers of 48 and 8 heads, kept once, executed and cached twice."""
+    model = read_model(NANBEIGE)
+    layer = 2 * 3072 * 6144 + 2 * 3072 * 1024 + 3 * 3072 * 10752 + 2 * 3072
+    assert model.params == 22 * layer + 2 * 166144 * 3072 + 3072
+    assert cache_elements(model.description, 1) == 2 * 22 * 2 * 1024
+    thrice = read_model({**NANBEIGE, "loop_loss_weights": [0.1, 0.3]})
+    assert thrice.params == model.params
+    assert cache_elements(thrice.description, 1) == 3 * 22 * 2 * 1024
+
+
+@pytest.mark.parametrize(
+    "key", ["enable_double_loop_split", "loop_share_kv", "enable_depth_attention"]
+)
+def test_a_loop_of_nanbeige_that_shares_more_is_refused(key: str) -> None:
+    with pytest.raises(UnknownModel, match=key):
+        read_model({**NANBEIGE, key: True})
+
+
+def test_telechat3_is_a_llama() -> None:
+    """TeleChat3-36B: sizes of its config.json, parts of vLLM's LlamaForCausalLM."""
+    sizes = {"hidden_size": 6144, "intermediate_size": 24576, "num_hidden_layers": 64,
+             "num_attention_heads": 48, "num_key_value_heads": 8, "vocab_size": 131072}  # fmt: skip
+    layer = 2 * 6144**2 + 2 * 6144 * 1024 + 3 * 6144 * 24576 + 2 * 6144
+    total = 64 * layer + 2 * 131072 * 6144 + 6144
+    assert read_model({"model_type": "telechat3", **sizes}).params == total == 36_239_579_136
+
+
+def test_k2_horizon_is_as_large_as_its_weights() -> None:
+    """IFM/K2-Horizon-375B-A23B: 758 GB in BF16, 23 billion active but for the embedding."""
+    model = read_model(HORIZON)
+    attention = 2 * 6144**2 + 2 * 6144 * 1024 + 2 * 6144
+    mixture = 193 * 3 * 6144 * 1792 + 6144 * 192 + 192
+    total = 61 * attention + 3 * 3 * 6144 * 16384 + 58 * mixture + 2 * 250624 * 6144 + 6144
+    assert model.params == total
+    assert round(2 * model.params / 1e9) == 758
+    assert 23 < (model.active_params - 2 * 250624 * 6144) / 1e9 < 24
+
+
+def test_gates_and_norms_of_k2_horizon_are_as_its_file_says() -> None:
+    gated = read_model({**HORIZON, "attention_gate_func": "softplus", "query_key_norm": True})
+    more = gated.params - read_model(HORIZON).params
+    assert more == 61 * (6144 * 6144 + 56 * 128)
+
+
+def test_a_mixture_of_values_is_refused() -> None:
+    """K2-Horizon-MoVA-36B-A4B."""
+    with pytest.raises(UnknownModel, match="mova_num_experts"):
+        read_model({**HORIZON, "mova_num_experts": 64, "mova_num_experts_per_tok": 4})
+
+
+def test_iquest_q1_slides_in_three_of_four_layers_between_its_ends() -> None:
+    """SGLang's IQuestQ1Config and its class, of which the first layer is dense."""
+    model = read_model({"model_type": "iquest_q1"})
+    attention = 2 * 3072 * 6144 + 2 * 3072 * 1024 + 2 * 128 + 8 * 128 + 2 * 3072
+    mixture = 256 * 3 * 3072 * 1536 + 3072 * 256
+    total = 88 * attention + 3 * 3072 * 12288 + 87 * mixture + 2 * 160000 * 3072 + 3072
+    assert model.params == total
+    # 1 + 21 + 3 layers see everything, 63 the last 4,096 tokens
+    assert cache_elements(model.description, 5000) == (25 * 5000 + 63 * 4096) * 2 * 1024
+    with pytest.raises(InputError, match="each of 87 layers"):
+        read_model({"model_type": "iquest_q1", "num_hidden_layers": 87})
+
+
+def test_plamo3_has_four_norms_and_sees_everything_in_every_eighth_layer() -> None:
+    """Defaults and parts of mlx-lm's plamo3.py."""
+    model = read_model({"model_type": "plamo3"})
+    layer = 2 * 4096**2 + 2 * 4096 * 512 + 3 * 4096 * 13312 + 4 * 4096 + 2 * 128
+    assert model.params == 32 * layer + 32000 * 4096 + 4096
+    assert cache_elements(model.description, 3000) == (4 * 3000 + 28 * 2048) * 2 * 512
+
+
+def test_the_code_beside_youtus_weights_builds_what_transformers_does() -> None:
+    assert (
+        read_model({"model_type": "youtu_llm"}).params == read_model({"model_type": "youtu"}).params
+    )
