@@ -39,6 +39,23 @@ def experts(tokens: float, met: float = HELD) -> Work:
 
 
 @pytest.mark.parametrize(
+    ("profile", "widths"), [("llama.cpp", (512 + 64) + 512), ("vllm", (128 + 64) + 128)]
+)
+def test_a_latent_is_one_key_of_all_heads_in_prompts_too(profile: str, widths: int) -> None:
+    """DeepSeek-V2-Lite: 27 layers of 16 heads; two FLOPs a product of each pair."""
+    layers, heads, tokens, cached = 27, 16, 512, 32_768
+    found = tf.estimate(
+        "deepseek-v2-lite", "h100", prompt=tokens + cached, prefix=cached, generate=1,
+        profile=profile,
+    )  # fmt: skip
+    (part,) = parts_shown(found).values()
+    attended = sum(w.times * w.flops for w in part.works if w.name.startswith("attention"))
+    pairs = tokens * cached + tokens * (tokens + 1) / 2
+    assert attended == pytest.approx(layers * 2 * heads * widths * pairs)
+    assert ("absorbed in the prompt" in found.conventions["mla"]) is (profile == "llama.cpp")
+
+
+@pytest.mark.parametrize(
     ("device", "tokens", "rows"),
     [
         # 512 tokens are 32 rows an expert, 2,048 are 128: of the last tile half is empty

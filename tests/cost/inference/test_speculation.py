@@ -16,6 +16,10 @@ from kit.made_up import (
     rates,
 )
 from thermoflop.base.record import replace
+from thermoflop.cost.catalogue.devices import find_device
+from thermoflop.cost.catalogue.profiles import find_profile
+from thermoflop.cost.hardware.precision import choose_precision
+from thermoflop.cost.inference.setting import Setting
 from thermoflop.cost.inference.speculative import (
     Speculation,
     drafted_run,
@@ -24,6 +28,7 @@ from thermoflop.cost.inference.speculative import (
 )
 from thermoflop.cost.work.share import Layout
 from thermoflop.errors import UsageError
+from thermoflop.model.load import load_model
 
 
 @pytest.mark.parametrize(
@@ -73,6 +78,24 @@ def test_a_check_reads_the_weights_once_whatever_was_drafted():
     assert found.plain_step_s == pytest.approx(read / BANDWIDTH, rel=0.01)
     assert found.check_s == pytest.approx(found.plain_step_s, rel=0.01)
     assert found.draft_step_s == found.plain_step_s
+
+
+def test_a_check_of_latent_attention_reads_one_latent_a_token_as_a_decode_step_does():
+    """DeepSeek-V3: 512 + 64 numbers a token and layer, where 128 heads of 192 and 128 are 71 times
+    as many; two tokens of a sequence read them once."""
+    layers, latent, heads, cached = 61, 512 + 64, 128, 100_000
+    setting = Setting(
+        load_model("deepseek-v3"), find_device("h200"), Layout(tp=8),
+        choose_precision("fp8", kv_dtype="bf16"), find_profile("sglang"),
+    )  # fmt: skip
+    works = setting.works(setting.check_step(2, 1, cached))
+    assert sum(each.times * each.kv_bytes for each in works) == pytest.approx(
+        layers * latent * 2 * cached, rel=0.01
+    )
+    absorbed = 2 * heads / 8 * (latent + 512) * (2 * cached + 3)
+    attended = sum(each.times * each.flops for each in works if each.name == "attention")
+    assert attended == pytest.approx(layers * absorbed, rel=0.01)
+    assert not [each for each in works if each.name == "kv_b_proj"]
 
 
 @pytest.mark.parametrize(

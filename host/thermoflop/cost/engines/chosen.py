@@ -82,6 +82,8 @@ def keys_chosen(description: Description) -> int:
 
 def forms_of(step: Step, keys: int, engine: Engine) -> list[tuple[Number, Step]]:
     """The forms in which an engine runs a step, each with its share of the step."""
+    if engine.absorbs and step.mla == "expanded":
+        step = replace(step, mla="absorbed")
     if not keys or step.encode is False:
         return [(1.0, step)]
     absorbed = replace(step, mla="absorbed")

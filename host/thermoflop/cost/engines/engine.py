@@ -52,6 +52,7 @@ class Engine:
     (``engines.chosen``). ``chosen_in_8``: on Blackwell it keeps such keys, and reads prompts, in 8
     bits. ``triton_sinks``: attention with sinks is Triton's where no faster kernel
     knows them (``engines.sinks``).
+    ``absorbs``: latent attention is absorbed in prompts as in decode steps.
     ``lazy``: of a prompt it computes what its cache is made of, and all layers for the last token.
     ``eager_chunks``: a step that carries a chunk is launched kernel by kernel, though those that
     only decode are graphs.
@@ -83,6 +84,7 @@ class Engine:
     vectors: int | None = None
     reads: str = "passes"
     budget: int = 8192
+    absorbs: bool = False
     lazy: bool = False
     eager_chunks: bool = False
     narrows: bool = False
@@ -135,6 +137,8 @@ PYTHON = 8.0
 # Of NVIDIA's vLLM asks for compute capability 7.0 (the same page), SGLang for 7.5 ("SGLang only
 # supports sm75 and above", model_runner.py), TensorRT-LLM for 8.0 (its support matrix starts with
 # Ampere, nvidia.github.io/TensorRT-LLM/reference/support-matrix.html).
+# llama.cpp attends to a latent as one key that all heads share, in prompts too ("MLA with the
+# absorption optimization converts into MQA", src/models/deepseek2.cpp, since April 2025).
 # llama.cpp reads GGUF files, and splits layers or rows, neither experts nor sequences. MLX-LM reads
 # a prompt 2,048 tokens at a time (``prefill_step_size`` of mlx_lm/generate.py), attention is one
 # kernel (``mx.fast.scaled_dot_product_attention``), products of up to some 12 rows run by kernels
@@ -167,8 +171,8 @@ ENGINES = (
            "accelerate", "autogptq"), host=PYTHON, waits="8", regrows=True, lacks=_SERVED),
     Engine("llama.cpp", ("llama.cpp", "ollama", "lm studio", "lmstudio", "lm-studio", "koboldcpp",
            "llamafile"), chunk=512, half_accumulate=True, unfused=True,
-           dequantizes=32, vectors=8, in_flight=2, ggml=True, lacks=("ep", "cp"), serves=True,
-           alone="GGUF", vendors=("NVIDIA", "AMD", "Apple", "Intel", "CPU")),
+           dequantizes=32, vectors=8, in_flight=2, ggml=True, absorbs=True, lacks=("ep", "cp"),
+           serves=True, alone="GGUF", vendors=("NVIDIA", "AMD", "Apple", "Intel", "CPU")),
     Engine("exllama", ("exllama",), half_accumulate=True, host=PYTHON,
            dequantizes=8, vendors=("NVIDIA", "AMD"),
            lacks=("ep", "cp", "fp8", "AWQ", "GGUF", "nvfp4", "mxfp4", "compressed-tensors",

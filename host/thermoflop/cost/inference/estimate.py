@@ -20,7 +20,7 @@ from thermoflop.cost.roofline.bound import Piece, Sums, bound_decode_s, bound_s,
 from thermoflop.cost.roofline.decode import decode_s, segments
 from thermoflop.cost.roofline.span import Span
 from thermoflop.cost.work.share import check_degrees, choose_layout
-from thermoflop.cost.work.steps import CONVENTIONS, OF_ENCODERS, decode_step
+from thermoflop.cost.work.steps import ABSORBED, CONVENTIONS, OF_ENCODERS, decode_step
 from thermoflop.errors import UsageError
 
 TYPE_CHECKING = False
@@ -276,7 +276,8 @@ def _conventions(setting: Setting) -> dict[str, str]:
     if setting.model.is_encoder:
         everywhere = {**OF_ENCODERS, "logits": "at every position"}
         return everywhere if setting.logits == "all" else OF_ENCODERS
-    return CONVENTIONS if setting.logits == "last" else {**CONVENTIONS, "logits": "not computed"}
+    said = {**CONVENTIONS, "mla": ABSORBED} if setting.engine.absorbs else CONVENTIONS
+    return said if setting.logits == "last" else {**said, "logits": "not computed"}
 
 
 def _provenance(setting: Setting) -> str:

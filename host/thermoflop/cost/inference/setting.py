@@ -14,7 +14,13 @@ from thermoflop.cost.roofline.rates import fastest_peak, rates_of
 from thermoflop.cost.roofline.span import Span, span_of
 from thermoflop.cost.work.mixed import Mixed, merged
 from thermoflop.cost.work.share import Layout, Share
-from thermoflop.cost.work.steps import Weighted, decode_step, prefill_step, prompt_steps
+from thermoflop.cost.work.steps import (
+    Weighted,
+    check_step,
+    decode_step,
+    prefill_step,
+    prompt_steps,
+)
 from thermoflop.cost.work.work import Work, window_ends
 from thermoflop.model.media import Media
 from thermoflop.model.operators.step import Step
@@ -127,8 +133,8 @@ class Setting:
         return self._perceived(step, batch) if self.media else step
 
     def check_step(self, new: int, batch: Number, cached: Number) -> Step:
-        """The step that checks ``new`` drafted tokens: logits at every one of them."""
-        return prefill_step(new, batch, cached, "all")
+        """The step that checks ``new`` drafted tokens."""
+        return check_step(new, cached, batch)
 
     def works(self, step: Step | Mixed) -> list[Work]:
         """The operators of a step as the engine runs them: see ``engines.overheads``."""

@@ -5,6 +5,7 @@ fits, predictions and explanations are made of, under the conventions that fused
 from __future__ import annotations
 
 from thermoflop.base.number import Number, kind_of, maximum, one_where
+from thermoflop.base.record import replace
 from thermoflop.model.operators.step import Step
 
 TYPE_CHECKING = False
@@ -20,6 +21,7 @@ CONVENTIONS = {
     "mla": "expanded in the prompt, absorbed in decoding",
     "expert_reads": "expected distinct experts, E(1-(1-k/E)^T)",
 }
+ABSORBED = "absorbed in the prompt and in decoding"
 OF_ENCODERS = {
     "attention": "full, fused: scores stay on the chip",
     "logits": "not computed",
@@ -35,6 +37,17 @@ def prefill_step(prompt: Number, batch: Number, cached: Number = 0, logits: str 
 def decode_step(cached: Number, batch: Number) -> Step:
     """The step that adds one token: absorbed latent, fused, the encoder already run."""
     return Step(batch, 1, cached, encode=False, mla="absorbed", convolution="needed")
+
+
+def check_step(new: Number, cached: Number, batch: Number) -> Step:
+    """The step that checks drafted tokens: one that decodes ``new`` of each sequence at once, with
+    logits at every one of them.
+
+    Latent attention is absorbed as in any decode step: vLLM and FlashMLA take such steps for
+    decoding, SGLang expands only what ``is_extend`` and is no ``is_target_verify``
+    (srt/models/deepseek_v2.py).
+    """
+    return replace(decode_step(cached, batch), new=new, attention="causal", logits="all")
 
 
 def prompt_steps(
