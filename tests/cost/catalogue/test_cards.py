@@ -30,6 +30,15 @@ def test_cards_that_are_alike_are_one_and_how_many(text, count):
     assert tf.fit("gpt2", device).device.name == "RTX 4090"
 
 
+def test_a_name_may_end_in_a_plus_and_a_list_may_not():
+    for name in ("Intel Xeon Platinum 8480+", "xeon platinum 8480+"):
+        assert tf.fit("gpt2", name).device.name.startswith("Intel Xeon Platinum 8480+")
+    with pytest.raises(UsageError, match="no list of cards"):
+        tf.fit("gpt2", "rtx-4090 +")
+    with pytest.raises(UsageError, match="no list of cards"):
+        tf.fit("gpt2", "h100+")
+
+
 def test_one_question_in_three_spellings_has_one_answer():
     asked = {"dtype": "q4_k_m", "profile": "llama.cpp"}
     answers = [tf.fit("llama-3-70b", name, **asked) for name in ("2x4090", "rtx-4090 + rtx-4090")]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
+from thermoflop.cost.catalogue.devices import find_device
 from thermoflop.cost.hardware.fabric import (
     CARDS,
     GBIT_S,
@@ -13,6 +14,7 @@ from thermoflop.cost.hardware.fabric import (
     bridged,
     default_network,
 )
+from thermoflop.cost.hardware.nodes import network_text
 
 SAID = [(start, network) for start, network in NETWORKS if "Gbit/s" in network.what]
 
@@ -56,6 +58,13 @@ def test_devices_of_a_node_are_those_of_the_machine_that_is_named() -> None:
 def test_devices_of_other_makers_are_in_nodes_and_pods(device, node, gbit_s) -> None:
     network = default_network(device)
     assert (network.node_size, network.bytes_s) == (node, gbit_s * 1e9 / 8)
+
+
+def test_chips_of_trainium_send_half_of_what_their_links_carry_both_ways() -> None:
+    """384 GiB/s a device in trn1.32xlarge (awsdocs-neuron, trn1-arch.rst)."""
+    chip = find_device("Trainium1")
+    assert chip.link_bytes_s == pytest.approx(384 * 2**30 / 2, rel=1e-3)
+    assert "206 GB/s a device (NeuronLink-v2)" in network_text(chip, 16, chip.fabric_bytes_s)
 
 
 def test_a_bridge_joins_as_many_cards_as_the_sheet_says() -> None:

@@ -10,7 +10,13 @@ from __future__ import annotations
 from collections import Counter
 
 from thermoflop.base.record import replace
-from thermoflop.cost.catalogue.devices import as_device, counted, find_device, is_known
+from thermoflop.cost.catalogue.devices import (
+    as_device,
+    counted,
+    find_device,
+    is_known,
+    plain_names,
+)
 from thermoflop.cost.engines.abilities import engine_on
 from thermoflop.cost.engines.engine import is_ollama
 from thermoflop.cost.hardware.device import Device, pcie_bytes_s
@@ -29,7 +35,8 @@ def named_cards(hardware: str | Device) -> list[Device]:
     """The cards that a text names, ``2 x rtx-3090 + rtx-4090``; none where it names no several."""
     if not isinstance(hardware, str) or "+" not in hardware or hardware.endswith(".toml"):
         return []
-    if hardware.strip()[-1] != "+" and is_known(hardware):  # AMD's "AI Max+ 395" is one
+    ends = hardware.strip()[-1] == "+"  # of a list that lacks a card, or of a name: Xeon 8480+
+    if _is_part_of_a_name(hardware) if ends else is_known(hardware):  # AMD's "AI Max+ 395" is one
         return []
     cards: list[Device] = []
     for part in hardware.split("+"):
@@ -42,6 +49,12 @@ def named_cards(hardware: str | Device) -> list[Device]:
                 f"{len(cards)} cards are more than a machine has: expected {MOST_CARDS}"
             )
     return cards
+
+
+def _is_part_of_a_name(text: str) -> bool:
+    """Whether a device of the catalogue is called so, letter by letter, whatever else it is."""
+    said = text.strip().lower()
+    return any(said in name.lower() for names in plain_names().values() for name in names)
 
 
 def unlike(hardware: str | Device) -> tuple[Device, ...]:
