@@ -287,7 +287,8 @@ def _notes(config: Config, description: Description) -> tuple[str, ...]:
             "the attention's output projection counts with the MLP, as transformers names it"
         )
     if "note" in config.family.traits:
-        notes.append(config.family.traits["note"])
+        note = config.family.traits["note"]
+        notes.extend(filter(None, (note(config) if callable(note) else note,)))
     return (*notes, *_tie_notes(config, description), *_tower_notes(description))
 
 

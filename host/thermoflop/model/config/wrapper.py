@@ -29,7 +29,7 @@ _TEXT_ALONE = frozenset(
     f"{name}ForCausalLM"
     for name in (
         *("Gemma3", "Gemma3n", "Gemma4", "Gemma4Unified", "Llama4", "MiniMaxM3VL"),
-        *("Mllama", "Qwen3_5", "Qwen3_5Moe"),
+        *("Mllama", "Qwen3_5", "Qwen3_5Moe", "Qwen4Exp"),
     )
 )
 

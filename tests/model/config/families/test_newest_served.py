@@ -120,3 +120,78 @@ def test_the_code_beside_youtus_weights_builds_what_transformers_does() -> None:
     assert (
         read_model({"model_type": "youtu_llm"}).params == read_model({"model_type": "youtu"}).params
     )
+
+
+def test_xing_is_as_large_as_its_gguf() -> None:
+    """Xing4.0-29B-A4B-GGUF: 31,215,031,088 numbers, among them a module that predicts further with
+    an embedding and a head of its own, and 64 corrections of the router in 39 layers."""
+    config = {
+        "model_type": "xing4_0", "hidden_size": 3584, "num_hidden_layers": 40,
+        "num_attention_heads": 32, "num_key_value_heads": 32, "q_lora_rank": 768,
+        "kv_lora_rank": 512, "qk_nope_head_dim": 128, "qk_rope_head_dim": 64, "v_head_dim": 128,
+        "vocab_size": 131072, "n_routed_experts": 64, "n_shared_experts": 1,
+        "num_experts_per_tok": 4, "moe_intermediate_size": 1024, "intermediate_size": 9216,
+        "first_k_dense_replace": 2, "hc_mult": 4, "mhc_h_res_clamp_min": -30,
+        "mhc_h_res_clamp_max": 30, "num_nextn_predict_layers": 1,
+    }  # fmt: skip
+    whole = read_model(config, mtp=True)
+    assert whole.params + 2 * 131072 * 3584 + 39 * 64 == 31_215_031_088
+    assert 4.3e9 < read_model(config).active_params < 4.5e9
+
+
+MIMO: dict[str, Any] = {
+    "model_type": "mimo_v2", "add_full_attention_sink_bias": False,
+    "add_swa_attention_sink_bias": True, "attention_projection_layout": "fused_qkv",
+    "head_dim": 192, "hidden_size": 6144, "intermediate_size": 16384, "num_hidden_layers": 70,
+    "hybrid_layer_pattern": [0, *[1] * 6, *[0, *[1] * 7] * 6, *[0, *[1] * 6] * 2, 0],
+    "moe_intermediate_size": 2048, "moe_layer_freq": [0, *[1] * 69], "n_routed_experts": 384,
+    "n_shared_experts": None, "num_attention_heads": 128, "num_experts_per_tok": 8,
+    "num_key_value_heads": 8, "sliding_window": 128, "sliding_window_size": 128,
+    "swa_head_dim": 192, "swa_num_attention_heads": 128, "swa_num_key_value_heads": 8,
+    "swa_v_head_dim": 128, "v_head_dim": 128, "vocab_size": 152576, "tie_word_embeddings": False,
+}  # fmt: skip
+
+
+def test_mimo_25_pro_is_as_large_as_its_weights() -> None:
+    """The shapes of XiaomiMiMo/MiMo-V2.5-Pro's tensors, without those that predict further."""
+    model = read_model(MIMO)
+    attention = 27136 * 6144 + 6144 * 16384 + 2 * 6144
+    mixture = 384 * (3 * 6144 * 2048 + 6144)
+    total = 2 * 152576 * 6144 + 70 * attention + 3 * 6144 * 16384 + 60 * 128 + 69 * mixture + 6144
+    assert model.params == total == 1_021_248_099_840
+    # 10 layers keep all of 1,000 tokens, 60 the last 128: 8 keys of 192 elements, values of 128
+    assert cache_elements(model.description, 1000) == (10_000 + 60 * 128) * 8 * (192 + 128)
+
+
+def test_mimo_25_flash_has_eyes_and_ears() -> None:
+    """mlx-vlm's mimo_v2: 28 layers of 32 and 8 heads of 64, six layers on codes of sound."""
+    sees = {"vision_config": {"depth": 28, "in_chans": 3}}
+    hears = {"audio_config": {"speech_vocab_size": "1280", "group_size": 4}}
+    more = [read_model({**MIMO, **each}).params - read_model(MIMO).params for each in (sees, hears)]
+    eye = 1280 * 48 * 64 + 48 * 64 + 2048 * 1280 + 1280 + 3 * 1280 * 4608 + 2 * 4608 + 1280
+    eye += 2 * 1280
+    merger = 1280 + 5120 * 5120 + 5120 * 4096
+    assert more[0] == 28 * eye + 24 * 32 + 2 * 3 * 256 * 1280 + merger
+    ear = 4 * 1024**2 + 3 * 1024 + 3 * 1024 * 4096 + 2 * 1024
+    maps = 4096 * 4 * 4096 + 4 * 4096 * 4096
+    assert more[1] == 6 * ear + 20 * 1280 * 1024 + 1024 + maps
+
+
+@pytest.mark.parametrize(
+    ("changed", "full", "sparse"),
+    [({}, 2, 1), ({"hybrid_layer_pattern": None}, 3, 1), ({"moe_layer_freq": None}, 2, 0),
+     ({"moe_layer_freq": 2}, 2, 2)],
+)  # fmt: skip
+def test_lists_of_mimo_that_are_absent_name_nothing(changed, full: int, sparse: int) -> None:
+    config = {**MIMO, "num_hidden_layers": 3, "hybrid_layer_pattern": [0, 1, 0],
+              "moe_layer_freq": [0, 1, 0], **changed}  # fmt: skip
+    runs = read_model(config).description.runs
+    assert sum(run.times for run in runs if run.layer.mixer.window is None) == full
+    assert sum(run.times for run in runs if run.layer.kind.endswith("MoE")) == sparse
+
+
+@pytest.mark.parametrize("key", ["hybrid_layer_pattern", "moe_layer_freq"])
+def test_lists_of_mimo_that_are_short_or_no_flags_are_refused(key: str) -> None:
+    for wrong in ([0, 1], [2] * 70):
+        with pytest.raises(InputError, match=key):
+            read_model({**MIMO, key: wrong})

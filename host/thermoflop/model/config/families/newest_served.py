@@ -11,6 +11,7 @@ from thermoflop.model.architecture.parts import Linear, Part, Vector
 from thermoflop.model.config.families import latent_kin, mixtures  # noqa: F401 - parents are there
 from thermoflop.model.config.families.own_parts import output_gate
 from thermoflop.model.config.families.patterns import every, layer_indices
+from thermoflop.model.config.families.sparse import mixed_streams
 from thermoflop.model.config.family import (
     Key,
     anything,
@@ -39,6 +40,17 @@ _SIZES: dict[str, Key] = dict.fromkeys(
 family("telechat3", "llama", keys=_SIZES)
 # the name that the code beside Youtu-LLM's weights has
 family("youtu_llm", "youtu")
+
+
+# XingChen-AGI's Xing 4.0: DeepSeek-V3 on several residual streams, of which the mean is read last
+family(
+    "xing4_0",
+    "deepseek_v3",
+    keys={"hc_mult": 4, "hc_sinkhorn_iters": at_least_zero(20)},
+    # the module that predicts further has one stream
+    traits={"streams": mixed_streams, "ahead": [[("full", True, {"streams": None})]]},
+    ignored=("mhc_h_res_clamp_min", "mhc_h_res_clamp_max"),
+)
 
 
 def _loops(config: Config) -> Sequence[int]:
