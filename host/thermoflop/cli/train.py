@@ -12,9 +12,9 @@ from thermoflop.cli.parser import bandwidth, length, share
 _OPTIONS = (
     "devices", "tp", "pp", "dp", "ep", "cp", "global_batch", "micro_batch", "sequence",
     "encoder", "recompute", "recomputed", "zero", "shard", "optimizer", "in_backward", "loss",
-    "lora", "lora_targets", "base_dtype", "kept_dtype", "offload", "host_gb_s", "lengths", "padded",
-    "node_size", "network_gb_s", "attention", "dtype", "tokens", "price", "profile",
-    "expert_overlap", "stage_overlap", "tensor_overlap",
+    "lora", "lora_targets", "base_dtype", "held_inputs", "kept_dtype", "offload", "host_gb_s",
+    "lengths", "padded", "node_size", "network_gb_s", "attention", "dtype", "tokens", "price",
+    "profile", "expert_overlap", "stage_overlap", "tensor_overlap",
 )  # fmt: skip
 
 
@@ -100,6 +100,9 @@ def _add_fine_tuning(group: argparse._ActionsContainer) -> None:
         help="matrices with adapters: attention, mlp, or q,v,... (default all-linear)")  # fmt: skip
     add("--base", dest="base_dtype", metavar="F",
         help="frozen weights in nf4, int8, ... (default as published, else bf16)")  # fmt: skip
+    add("--held-inputs", type=int, choices=(0, 1, 2), metavar="N",
+        help="micro-batches whose inputs frozen weights hold: 1 of bitsandbytes' 4 bits before "
+             "July 2024, 2 where a loop keeps its last loss (1 of int8, else 0)")  # fmt: skip
     add("--offload", metavar="PARTS", help="to the host: optimizer,parameters,activations")
     add("--host-bandwidth", type=bandwidth, dest="host_gb_s", metavar="GB/s",
         help="of a device and its host, in one direction (default its PCIe)")  # fmt: skip

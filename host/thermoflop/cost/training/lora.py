@@ -5,6 +5,11 @@ Beside a matrix of ``inputs`` x ``outputs`` lie A, inputs x r, and B, r x output
 outputs) parameters. The frozen matrix runs forward and passes gradients on, 4 FLOPs a weight and
 token; the 2 of its own gradient fall away, and the input of a matrix without an adapter is not
 kept for it. A frozen matrix in a narrow format is written out in 16 bits for every product.
+
+bitsandbytes holds what a frozen matrix reads all the same: its int8 (``MatMul8bitLt``) to this day,
+its 4 bits (``MatMul4Bit``) until its pull request 1270 of July 2024. It holds it as an attribute of
+the graph's node, which the backward pass does not free: a loop that still has its last loss while
+it runs forward again (LitGPT's, and most that people write) holds two micro-batches' inputs.
 """
 
 from __future__ import annotations
@@ -14,13 +19,14 @@ from typing import TypeGuard
 
 from thermoflop.base.record import record, replace
 from thermoflop.cost.hardware.precision import Precision
-from thermoflop.cost.training.discarded import neurons
+from thermoflop.cost.training.discarded import discarded_norms, neurons, results_of_heads
 from thermoflop.cost.training.states import ADAPTER_RECIPE
 from thermoflop.cost.work.share import Share
 from thermoflop.cost.work.weights import Checkpoint, Uniform, layer_matrices, weights_on_fullest
 from thermoflop.cost.work.work import Work, pass_work
 from thermoflop.errors import UsageError
 from thermoflop.model.architecture.description import Description, Layer
+from thermoflop.model.architecture.mixers import Attention
 from thermoflop.model.architecture.parameters import mixtures
 from thermoflop.model.architecture.parts import Linear, Part
 
@@ -30,6 +36,8 @@ WRITTEN_OUT = "write out in 16 bits"
 # Words for several matrices.
 GROUPS = {"attention": "q,k,v,o", "mlp": "gate,up,down"}
 HIGHEST_RANK = 65536
+# Micro-batches whose inputs frozen matrices hold, and of which formats unasked.
+HELD, HOLDS_INPUTS = (0, 1, 2), ("int8",)
 # What reads the input of a layer's mixer, as ``short`` calls it.
 ENTERING = frozenset({
     "q", "k", "v", "kv", "qkv", "q_a", "kv_a", "in", "in_proj_qkvz", "in_proj_ba",
@@ -44,6 +52,7 @@ class Adapters:
         rank: columns of the first and rows of the second matrix of an adapter.
         targets: the matrices with adapters, by name.
         base: how the frozen weights are kept.
+        held_inputs: micro-batches whose inputs they hold.
 
     Example:
         >>> import thermoflop as tf
@@ -57,22 +66,31 @@ class Adapters:
     rank: int
     targets: tuple[str, ...]
     base: str
+    held_inputs: int = 0
+
+    @property
+    def frozen(self) -> str:
+        """How the frozen weights are kept, as a sentence ends."""
+        of = f" of {self.held_inputs} micro-batches" if self.held_inputs > 1 else ""
+        return f"{self.base}, and holds what it reads{of}" if self.held_inputs else self.base
 
 
 @record
 class Lora:
     """``rank`` of the adapters, beside the matrices called ``targets``; ``base`` is how the frozen
-    weights are kept, matrix by matrix where there is a ``checkpoint``."""
+    weights are kept, matrix by matrix where there is a ``checkpoint``, and ``held_inputs`` the
+    micro-batches whose inputs they hold."""
 
     rank: int
     targets: frozenset[str]
     base: Precision
     checkpoint: Checkpoint | None = None
+    held_inputs: int = 0
 
     def record(self, description: Description) -> Adapters:
         """What a result says of it."""
         names = dict.fromkeys(part.name for _, _, part, _ in self.beside(description))
-        return Adapters(self.rank, tuple(names), self.base.label)
+        return Adapters(self.rank, tuple(names), self.base.label, self.held_inputs)
 
     def aims_at(self, part: Part) -> TypeGuard[Linear]:
         """Whether an adapter lies beside a part of a layer."""
@@ -111,12 +129,22 @@ class Lora:
 
     def dropped_elements(self, layer: Layer) -> float:
         """Elements a token that a layer keeps only for gradients of weights that are frozen: the
-        inputs of attention's and of the feed-forward's matrices, and of the last one."""
+        inputs of attention's and of the feed-forward's matrices, and of the last one; none where
+        frozen matrices hold them."""
+        if self.held_inputs:
+            return 0.0
         names, hidden, feed = self._aims(layer), float(layer.hidden), layer.feed
         entering = not names & ENTERING
         upward = feed is not None and not self.reads_feed(layer)
         inner = 0.0 if "down" in names else neurons(feed)
         return hidden * entering + hidden * upward + inner
+
+    def held_elements(self, layer: Layer) -> float:
+        """Elements a token of micro-batches before that a layer's frozen matrices still hold: the
+        results of its norms, of its heads, and its neurons."""
+        heads = sum(mixer.q_width for mixer in layer.mixers if isinstance(mixer, Attention))
+        read = layer.hidden * discarded_norms(layer) + heads + results_of_heads(layer)
+        return float(max(0, self.held_inputs - 1) * (read + neurons(layer.feed)))
 
     def reads_feed(self, layer: Layer) -> bool:
         """Whether adapters read what a layer's feed-forward does."""
@@ -190,7 +218,7 @@ def _routed(description: Description) -> float:
 
 def choose_lora(
     description: Description, rank: int | None, targets: str, base: Precision,
-    checkpoint: Checkpoint | None,
+    checkpoint: Checkpoint | None, held_inputs: int | None = None,
 ) -> Lora | None:  # fmt: skip
     """The adapters that are asked for; None without a rank. UsageError for what makes no sense."""
     if rank is None:
@@ -202,7 +230,7 @@ def choose_lora(
         )
     # all but routers
     matrices = (part.name for _, part in layer_matrices(description) if not part.unquantized)
-    every = Lora(rank, frozenset(matrices), base, checkpoint)
+    every = Lora(rank, frozenset(matrices), base, checkpoint, _held(held_inputs, base))
     if targets == ALL:
         return every
     known = {short(name) for name in every.targets}
@@ -216,3 +244,18 @@ def choose_lora(
             )
         asked |= names & known
     return replace(every, targets=frozenset(asked))
+
+
+def _held(asked: int | None, base: Precision) -> int:
+    """Micro-batches whose inputs frozen matrices hold. UsageError for a number that makes no sense,
+    or weights that are multiplied as they are, which hold nothing."""
+    if asked is None:
+        return int(base.name in HOLDS_INPUTS)
+    if type(asked) is not int or asked not in HELD:
+        raise UsageError(f"held_inputs={asked!r:.40} makes no sense: expected 0, 1 or 2")
+    if asked and base.weight_bytes >= 2:
+        raise UsageError(
+            f"held_inputs={asked} is for frozen weights in 8 or 4 bits, and the base is in "
+            f"{base.label}: expected base_dtype nf4 or int8"
+        )
+    return asked

@@ -205,7 +205,8 @@ def _layer_bytes(layer: Layer, form: str, iteration: Iteration, role: str = "dec
     )  # fmt: skip
     if lora is not None and form != "full":
         dropped = max(0.0, lora.dropped_elements(layer) - again)
-        kept -= tokens * width * dropped / plan.tp
+        held = wide * lora.held_elements(layer)
+        kept += tokens * (held - width * dropped) / plan.tp
     if not iteration.compiled and form != "full":
         kept += tokens * _kept_eagerly(layer, wide, again=iteration.fine_grained) / plan.tp
     return float(kept / plan.tp if form == "full" and plan.sequence else kept)

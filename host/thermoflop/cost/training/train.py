@@ -89,6 +89,7 @@ def train(
     lora: int | None = None,
     lora_targets: str = ALL,
     base_dtype: str | None = None,
+    held_inputs: int | None = None,
     kept_dtype: str | None = None,
     offload: str | None = None,
     host_gb_s: float | None = None,
@@ -158,6 +159,9 @@ def train(
             routers), ``attention``, ``mlp``, or names such as ``q,v``.
         base_dtype: how frozen weights are kept: bf16, nf4, int8, ... None: as the model is
             published, else bf16.
+        held_inputs: micro-batches whose inputs frozen weights hold, where ``recompute`` does not
+            discard them: 1 of bitsandbytes' 4 bits before July 2024, 2 where a loop has its last
+            loss while it runs forward again (LitGPT). None: 1 of int8, else 0.
         kept_dtype: how what products in 8 or 4 bits and activations read is kept for the backward
             pass: ``fp8`` (DeepSeek-V3, section 3.3.3). None: in 16 bits.
         offload: what the host keeps: some of ``optimizer``, ``parameters`` (with zero 3) and
@@ -246,7 +250,7 @@ def train(
         float(micro_batch), length, virtual, again, flash, zero, share,
         optimizer=optimizer_named(optimizer), in_backward=in_backward, shard=shard,
         loss=loss or usual_loss(trainer, compiled=is_compiled, divided=plan.tp > 1),
-        lora=_adapters(known, device, lora, lora_targets, base_dtype),
+        lora=_adapters(known, device, lora, lora_targets, base_dtype, held_inputs),
         document=document_of(lengths, length), padded=padded,
         offload=choose_offload(device, offload, host_gb_s, zero, plan.devices),
         compiled=is_compiled, by_operator=by_operator,
@@ -299,18 +303,24 @@ def _check_model(known: Model, precision: Precision) -> None:
 
 
 def _adapters(
-    model: Model, device: Device, rank: int | None, targets: str, base_dtype: str | None
-) -> Lora | None:
+    model: Model, device: Device, rank: int | None, targets: str, base_dtype: str | None,
+    held_inputs: int | None,
+) -> Lora | None:  # fmt: skip
     """The adapters, beside weights as they are kept. UsageError for a base without adapters."""
     if rank is None:
         if base_dtype is not None:
             raise UsageError(f"base_dtype={base_dtype!r:.40} needs lora: weights are frozen there")
+        if held_inputs is not None:
+            raise UsageError(
+                f"held_inputs={held_inputs!r:.40} needs lora: weights are frozen there"
+            )
         return None
     if is_mix(model.named_format or ""):  # nothing is trained beside a file of llama.cpp's
         model = replace(model, named_format=None)
     return choose_lora(
-        model.description, rank, targets, *choose_formats(model, device, base_dtype, None)
-    )
+        model.description, rank, targets, *choose_formats(model, device, base_dtype, None),
+        held_inputs,
+    )  # fmt: skip
 
 
 def _training_plan(
