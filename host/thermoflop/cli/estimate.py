@@ -6,6 +6,7 @@ import argparse
 
 from thermoflop.cli.arguments import add_option, add_shared, show, with_assumed
 from thermoflop.cli.cost_options import add_inference, inference_options
+from thermoflop.cli.draft_options import DRAFTED, acceptance, add_draft
 from thermoflop.cli.model_options import add_model, load
 from thermoflop.cli.parser import length, share, svg_path
 from thermoflop.errors import UsageError
@@ -28,9 +29,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     overlap = "share of the network's time that hides behind computing (0)"
     add_option(parser, "--comm-overlap", type=share, default=0.0, metavar="S", help=overlap)
     add_shared(parser, "--node-size", "--network-bandwidth")
-    add("--draft", metavar="MODEL", help="draft tokens with a smaller model, or with --mtp by mtp")
-    add_option(parser, "--draft-tokens", type=int, metavar="K", help="tokens a draft (4)")
-    add("--acceptance", type=share, metavar="A", help="share of them that is accepted (0.7)")
+    add_draft(parser, "draft tokens with a smaller model, or with --mtp by mtp")
     add_shared(parser, "--price", "--why")
     add("--saturation", action="store_true", help="throughput against batch")
     add_shared(parser, "--svg", help="draw milliseconds and tokens/s against the batch")
@@ -46,10 +45,11 @@ def run(args: argparse.Namespace) -> int:
     options = inference_options(args)
     options |= {"prefix": args.prefix, "chunk": args.chunk, "overlap": args.comm_overlap}
     options |= {"node_size": args.node_size, "network_gb_s": args.network_gb_s}
-    if args.draft is None and (args.draft_tokens, args.acceptance) != (None, None):
-        raise UsageError("--draft-tokens and --acceptance need --draft MODEL")
-    drafted = 4 if args.draft_tokens is None else args.draft_tokens
-    drafting = (args.draft, drafted, 0.7 if args.acceptance is None else args.acceptance)
+    said = (args.draft_tokens, args.acceptance, args.tokens_per_check)
+    if args.draft is None and said != (None, None, None):
+        raise UsageError("--draft-tokens, --acceptance and --tokens-per-check need --draft MODEL")
+    drafted = DRAFTED if args.draft_tokens is None else args.draft_tokens
+    drafting = (args.draft, drafted, acceptance(args))
     extras = ReportOptions(
         args.why, args.saturation, args.svg, args.roofline, drafting, args.price, args.json
     )

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import argparse
 
-from thermoflop.cli.arguments import add_option, add_shared, duration_s, print_result
+from thermoflop.cli.arguments import add_shared, duration_s, print_result
 from thermoflop.cli.cost_options import (
     add_engine_options,
     add_inference,
     engine_options,
     inference_options,
 )
+from thermoflop.cli.draft_options import acceptance, add_draft
 from thermoflop.cli.model_options import add_model, load, say_format
-from thermoflop.cli.parser import share
 from thermoflop.errors import UsageError
 
 TYPE_CHECKING = False
@@ -46,9 +46,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_engine_options(engine)
     add_shared(engine, "--budget")
     add("--slots", type=int, metavar="N", help="sequences at once in a replica (the engine's)")
-    add("--draft", metavar="MODEL", help="a model that drafts, or mtp")
-    add_option(engine, "--draft-tokens", type=int, metavar="K", help="tokens a draft (4)")
-    add("--acceptance", type=share, default=0.7, metavar="A", help="of them accepted (0.7)")
+    add_draft(engine, "a model that drafts, or mtp")
     add_targets(parser)
     simulation = parser.add_argument_group("simulation")
     add = simulation.add_argument
@@ -120,9 +118,10 @@ def _options(args: argparse.Namespace) -> dict[str, Any]:
     options = {**inference_options(args), "engine_options": given}
     names = (
         "users", "rate", "lengths", "trace", "prefix_hit", "budget", "slots", "draft",
-        "draft_tokens", "acceptance", "simulate", "burstiness", "seed",
+        "draft_tokens", "simulate", "burstiness", "seed",
     )  # fmt: skip
     options |= {name: getattr(args, name) for name in names}
+    options["acceptance"] = acceptance(args)
     if args.simulate == 0:
         raise UsageError("simulate=0 makes no sense: expected a whole number from 10 to 10,000,000")
     options["simulate"] = args.simulate or 0

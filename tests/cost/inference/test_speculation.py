@@ -22,6 +22,7 @@ from thermoflop.cost.hardware.precision import choose_precision
 from thermoflop.cost.inference.setting import Setting
 from thermoflop.cost.inference.speculative import (
     Speculation,
+    acceptance_of,
     drafted_run,
     plan_of_draft,
     tokens_per_check,
@@ -37,6 +38,23 @@ from thermoflop.model.load import load_model
 )
 def test_a_check_gives_the_accepted_tokens_and_one_more(acceptance, drafted, tokens):
     assert tokens_per_check(acceptance, drafted) == pytest.approx(tokens)
+
+
+@pytest.mark.parametrize(
+    ("tokens", "drafted", "acceptance"),
+    [(1, 4, 0), (5, 4, 1), (1 + 1 / 2 + 1 / 4 + 1 / 8, 3, 0.5), (1.8, 1, 0.8), (4, 8, 0.776)],
+)
+def test_the_tokens_of_a_check_say_the_acceptance(tokens, drafted, acceptance):
+    """Of the last: 1 - 0.776^9 = 0.898, over 0.224 4.01."""
+    found = acceptance_of(tokens, drafted)
+    assert tokens_per_check(found, drafted) == pytest.approx(tokens)
+    assert found == pytest.approx(acceptance, abs=0.002)
+
+
+@pytest.mark.parametrize(("tokens", "drafted"), [(0.9, 4), (5.1, 4)])
+def test_a_check_gives_no_more_than_was_drafted_and_one(tokens, drafted):
+    with pytest.raises(UsageError, match="tokens_per_check"):
+        acceptance_of(tokens, drafted)
 
 
 @pytest.mark.parametrize("acceptance", [-0.01, 1.01])

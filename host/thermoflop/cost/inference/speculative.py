@@ -3,6 +3,10 @@
 With each drafted token accepted with probability a, independently, a check yields
 (1 - a^(k+1)) / (1 - a) tokens (Leviathan, Kalman and Matias 2023, eq. 1) and costs k steps of the
 draft and one step of the large model on k + 1 tokens for each sequence.
+
+Engines log the tokens of a check ("Mean acceptance length" of vLLM, "accept len" of SGLang), or the
+share of all that was drafted which was accepted ("draft acceptance rate" of llama.cpp): one less,
+over k. That share is below a, since nothing after the first refusal counts.
 """
 
 from __future__ import annotations
@@ -136,6 +140,19 @@ def tokens_per_check(acceptance: float, drafted: int) -> float:
     return float((1 - acceptance ** (drafted + 1)) / (1 - acceptance))
 
 
+def acceptance_of(tokens: float, drafted: int) -> float:
+    """The acceptance at which a check yields so many tokens on average, ``tokens_per_check`` turned
+    round. UsageError for fewer than one or more than were drafted and one."""
+    most = drafted + 1
+    checked_within("tokens_per_check", tokens, 1, most, f"1 to {most}, the drafted and one")
+    low, high = 0.0, 1.0
+    for _ in range(60):
+        middle = (low + high) / 2
+        below = tokens_per_check(middle, drafted) < tokens
+        low, high = (middle, high) if below else (low, middle)
+    return high if tokens > 1 else 0.0
+
+
 def _halves(model: Model, ahead: bool) -> tuple[Model, Model | None]:
     """The model without its layers that predict further, and one of them where it is to draft."""
     draft = draft_of(model.description) if ahead else None
@@ -182,7 +199,8 @@ def speculate(
         hardware: a ``Device``, or what ``find_device`` takes: a name such as ``h100``, or the path
             of a TOML file; or several, as in ``estimate``.
         drafted: tokens drafted for one check, 4 by default.
-        acceptance: probability that a drafted token is accepted, 0 to 1; 0.7 by default.
+        acceptance: probability that a drafted token is accepted where those before it are, 0 to 1;
+            0.7 by default.
         batch: sequences in all replicas. None: one in each.
         prompt: tokens of each prompt. None: 1024, or as many as the large model has room for.
         generate: tokens generated after each; steps are those in their middle. None: 128, or what

@@ -129,7 +129,8 @@ def serving(
         draft: what drafts tokens: a model that ``load_model`` takes, or ``mtp``. None: what
             ``draft_tokens`` costs is left out, as with a lookup in the prompt.
         draft_tokens: tokens drafted for each step. None: 4 with a draft, else 0.
-        acceptance: probability that a drafted token is accepted, 0.7 by default.
+        acceptance: probability that a drafted token is accepted where those before it are, 0.7 by
+            default.
         simulate: requests to run through an event loop besides, 10 to 10,000,000; 0 by default.
         burstiness: shape of the gaps between simulated arrivals: 1.0 (default) is Poisson, below 1
             they come in bursts.
