@@ -170,7 +170,7 @@ def _feed(feed: FeedForward, tp: int, ep: int) -> FeedForward:
     inner = replace(feed.expert, copies=copies)
     expert = inner if ep >= tp else _mlp(inner, divided(tp, ep, "tp", "ep"))
     top_k = feed.top_k / min(tp, ep)
-    elsewhere = feed.experts - experts
+    elsewhere = feed.scored - experts
     return replace(
         feed, experts=experts, top_k=top_k, expert=expert, shared=shared, elsewhere=elsewhere
     )

@@ -68,7 +68,8 @@ class Moe:
     ``latent``: the experts work on a latent, into which the hidden state is projected and out of
     which their sum comes back (Nemotron 3), after a norm where ``latent_norm`` (Kimi K3).
     ``router_scales``: a scale of the hidden state before the router, and one of each expert's
-    weight (Gemma 4). ``elsewhere``: experts of other devices, which the router scores as well.
+    weight (Gemma 4). ``elsewhere``: experts that the router scores as well, of other devices, or
+    that compute nothing (LongCat).
     ``groups``: in how many groups the experts lie, and among how many of them a token chooses.
     """
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from thermoflop.model.architecture.feedforward import Moe
-from thermoflop.model.architecture.parts import Linear, Map, Norm, Part, Table, Vector
+from thermoflop.model.architecture.parts import HASH_TABLES, Linear, Map, Norm, Part, Table, Vector
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from thermoflop.base.number import Number
-    from thermoflop.model.architecture.description import Description, Run
+    from thermoflop.model.architecture.description import Description, Placed
     from thermoflop.model.architecture.formats import Format
 
 
@@ -68,16 +68,18 @@ def active(description: Description) -> Number:
             idle = experts - experts * moe.top_k / moe.experts
         count = count - sets * idle
     aside = (each.part.parameters for each in description.extras if each.rows == "aside")
-    return count - sum(aside) - sum(_unread(run) for run in description.runs)
+    layers = sum(run.sets * _unread(run.layer.others) for run in description.runs)
+    return count - sum(aside) - layers - sum(_unread(each.front) for each in description.stacks)
 
 
-def _unread(run: Run) -> Number:
-    """Rows of tables of hashed n-grams that a token does not look up."""
+def _unread(parts: tuple[Placed, ...]) -> Number:
+    """Elements of tables of hashed n-grams that a token does not look up."""
     unread: Number = 0
-    for placed in run.layer.others:
-        if isinstance(placed.part, Table):
-            unread = unread + (placed.part.rows - placed.times) * placed.part.width
-    return run.sets * unread
+    for placed in parts:
+        part = placed.part
+        if isinstance(part, Table) and part.group == HASH_TABLES:
+            unread = unread + (part.rows - placed.times) * part.width
+    return unread
 
 
 def stored_bytes(description: Description, weights: Format, unquantized: Format) -> Number:

@@ -99,6 +99,7 @@ DEFAULTS: dict[str, Any] = {
     "shared_gate": False,
     "shared_bias": use("mlp_bias", False),
     "mlp_group": "mlp",  # row of the parameter table
+    "idle_experts": 0,  # among which a router chooses too, and which compute nothing
     "beside_mlp": False,  # whether a mixture runs beside the dense feed-forward of the layer
     "router_scales": False,
     "sparse": None,  # which layers are mixtures; None: all, where there are experts
@@ -379,6 +380,7 @@ def mixture_of(traits: Traits) -> FeedForward:
     scales = traits["router_scales"]
     return Moe(
         hidden, experts, top_k, expert, *rest, latent_norm=latent_norm, router_scales=scales,
+        elsewhere=traits["idle_experts"],
         groups=expert_groups(traits.config.raw, experts, traits.config.family.name),
     )  # fmt: skip
 

@@ -9,7 +9,6 @@ REFUSED = {
     "blt": "a patcher and three transformers on bytes and patches are not described here",
     "cpmant": "its prompt tokens, which lengthen every input, are not described here",
     "jetmoe": "attention whose projections are a mixture of experts is not described here",
-    "longcat_flash": "experts that compute nothing make the work of a token depend on the token",
     "convnext": "stages of convolutions that halve the image are not described here",
     "convnextv2": "stages of convolutions that halve the image are not described here",
     # known by the code beside their weights, or by a class whose parts have no description here

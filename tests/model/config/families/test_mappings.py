@@ -27,6 +27,10 @@ TYPES: list[dict[str, Any]] = json.loads(
 EXACT = {"causal": 169, "image-text": 77, "seq2seq": 29, "masked": 50, "text-encoding": 32}
 
 
+# The class keeps the inward half of experts that do nothing, which no weights are published for.
+LARGER = {"LongcatFlashForCausalLM": 28 * 256 * 2 * 2048 * 6144}
+
+
 @pytest.fixture(scope="module")
 def found() -> list[tuple[dict[str, Any], Model | None]]:
     """Each type with its model, None where it is refused."""
@@ -48,7 +52,8 @@ def exact(found: list[tuple[dict[str, Any], Model | None]]) -> list[tuple[dict[s
 
 def test_no_type_is_counted_wrong(found: list[tuple[dict[str, Any], Model | None]]) -> None:
     wrong = {each["class"]: (model.params, each["params"]) for each, model in found
-             if model is not None and model.params != each["params"]}  # fmt: skip
+             if model is not None
+             and model.params + LARGER.get(each["class"], 0) != each["params"]}  # fmt: skip
     assert wrong == {}
 
 

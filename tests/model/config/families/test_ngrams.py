@@ -1,4 +1,4 @@
-"""Models that look up hashed n-grams of tokens: Qwen 3.8 Flash (Qwen4-Exp) and DeepSeek-V4.1-Flash.
+"""Models that look up hashed n-grams of tokens: Qwen 3.8 Flash, DeepSeek-V4.1-Flash, LongCat.
 
 Sizes are those of the published config.json of both.
 """
@@ -180,3 +180,51 @@ def test_devices_of_a_group_share_the_tables(config: dict[str, Any]) -> None:
     whole = read_model(config).description
     share = by_group(shard(whole, 2, 1))["hash_tables"]
     assert share == by_group(whole)["hash_tables"] // 2
+
+
+LONGCAT: dict[str, Any] = {
+    "model_type": "longcat_flash_ngram", "vocab_size": 131072, "hidden_size": 3072,
+    "ffn_hidden_size": 6144, "expert_ffn_hidden_size": 1024, "num_layers": 14,
+    "num_attention_heads": 32, "kv_lora_rank": 512, "q_lora_rank": 1536, "qk_rope_head_dim": 64,
+    "qk_nope_head_dim": 128, "v_head_dim": 128, "n_routed_experts": 256, "moe_topk": 12,
+    "zero_expert_num": 128, "ngram_vocab_size_ratio": 78, "emb_neighbor_num": 4,
+    "emb_split_num": 4, "attention_method": "MLA", "zero_expert_type": "identity",
+    "mla_scale_q_lora": True, "mla_scale_kv_lora": True,
+}  # fmt: skip
+
+
+def test_longcat_flash_is_as_large_as_published_and_eight_experts_work() -> None:
+    """arXiv 2509.01322: 560 billion parameters, 27 billion active on average, which are 8 of the 12
+    experts that a token chooses of 512 and of 256 that do nothing."""
+    model = read_model({"model_type": "longcat_flash"})
+    attention = 6144 * 1536 + 1536 + 1536 * 64 * 192 + 6144 * 576 + 512 + 512 * 64 * 256
+    attention += 64 * 128 * 6144
+    dense, expert = 3 * 6144 * 12288, 3 * 6144 * 2048
+    layer = 2 * (attention + dense + 2 * 6144) + 512 * expert + 6144 * 768
+    assert model.params == 28 * layer + 2 * 131072 * 6144 + 6144
+    assert round(model.params / 1e9, -1) == 560
+    assert model.params - model.active_params == 28 * 504 * expert
+    assert 26 < (model.active_params - 131072 * 6144) / 1e9 < 27.5
+    assert "12 experts, of which 8 compute on average" in model.notes[0]
+    # a latent of 512 and a rotated key of 64 in 2 x 28 attentions
+    assert cache_elements(model.description, 1) == 56 * 576
+
+
+def test_longcat_flash_lite_looks_up_ngrams_of_two_to_four_tokens() -> None:
+    """meituan-longcat/LongCat-Flash-Lite: 68.5 billion parameters; 12 tables of 78 x 131,072 rows
+    and some, of 256 elements, each with a map to the hidden state."""
+    model = read_model(LONGCAT)
+    rows = sum(78 * 131072 + 2 * index + 1 for index in range(12))
+    assert model.params_by_group["hash_tables"] == rows * 256
+    assert model.params_by_group["ngram"] == 12 * 256 * 3072
+    assert round(model.params / 1e8) == 686
+    plain = read_model({**{key: value for key, value in LONGCAT.items() if "ngram" not in key},
+                        "model_type": "longcat_flash", "emb_neighbor_num": None,
+                        "emb_split_num": None})  # fmt: skip
+    assert model.active_params - plain.active_params == 12 * 256 * (3072 + 1)
+
+
+def test_devices_that_share_experts_score_those_that_do_nothing() -> None:
+    share = shard(read_model({"model_type": "longcat_flash"}).description, 1, 8)
+    mixture = next(r.layer.feed for r in share.runs if "MoE" in r.layer.kind)
+    assert (mixture.experts, mixture.scored) == (64, 768)

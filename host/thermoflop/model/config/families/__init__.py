@@ -55,7 +55,7 @@ MODULES = {
     "inkling": "inkling_text",
     "newest": "axk2 dots3_note_text hy_v4 hy_v4_vl_text mistral_large4_text",
     "newest_hybrids": "bailing_hybrid glm5_next_text olmo_hybrid",
-    "ngrams": "qwen3_8_flash_next_text qwen4_exp_text",
+    "ngrams": "longcat_flash longcat_flash_ngram qwen3_8_flash_next_text qwen4_exp_text",
     "shared_entries": "deepseek_v41 deepseek_v41_text deepseek_v41_vision",
     "mimo": "mimo_v2 mimo_v2_text mimovl",
     "newest_served": "iquest_q1 k2_horizon nanbeige plamo3 spark2_5 telechat3 xing4_0 youtu_llm",

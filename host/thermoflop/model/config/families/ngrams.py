@@ -1,4 +1,5 @@
-"""Decoders that look up hashed n-grams of tokens in large tables: Qwen4-Exp (Qwen 3.8 Flash).
+"""Decoders that look up hashed n-grams of tokens in large tables: Qwen4-Exp (Qwen 3.8 Flash), and
+LongCat, whose experts include some that compute nothing.
 
 Defaults and structure are those of the classes of transformers 5.24.
 """
@@ -9,9 +10,18 @@ from thermoflop.errors import InputError
 from thermoflop.model.architecture.description import Placed
 from thermoflop.model.architecture.parts import HASH_TABLES, Convolution, Linear, Norm, Table
 from thermoflop.model.architecture.sparse import Indexer, Streams
-from thermoflop.model.config.families import linear  # noqa: F401 - qwen3_5_moe_text is there
+from thermoflop.model.config.families import latent, linear  # noqa: F401 - parents are there
 from thermoflop.model.config.families.patterns import by_words, every, stated
-from thermoflop.model.config.family import family, indices, maybe, names, sizes, spaced
+from thermoflop.model.config.family import (
+    at_least_zero,
+    family,
+    indices,
+    maybe,
+    names,
+    sizes,
+    spaced,
+    use,
+)
 from thermoflop.model.config.primes import primes_from
 
 TYPE_CHECKING = False
@@ -137,3 +147,81 @@ family(
 )
 # the name that it had before
 family("qwen3_8_flash_next_text", "qwen4_exp_text")
+
+
+def _real_experts(config: Config) -> int:
+    """Of the experts that a token chooses those that compute, on average: LongCat-Flash keeps it so
+    (arXiv 2509.01322, section 2.1: 8 of 12 on average)."""
+    real, idle = int(config["n_routed_experts"]), int(config["zero_expert_num"])
+    return -(-int(config["moe_topk"]) * real // (real + idle))
+
+
+def _longcat_said(config: Config) -> str:
+    chosen, real = config["moe_topk"], _real_experts(config)
+    return (
+        f"a token chooses {chosen} experts, of which {real} compute on average and {chosen - real} "
+        "do nothing"
+        if chosen != real
+        else ""
+    )
+
+
+# two attentions and two feed-forwards in each of its layers, a mixture beside the first of them
+family(
+    "longcat_flash",
+    "deepseek_v3",
+    keys={
+        **sizes(vocab=131072, hidden=6144, heads=64),
+        "num_layers": 28,
+        "ffn_hidden_size": 12288,
+        "q_lora_rank": maybe(1536),
+        "moe_topk": 12,
+        "n_routed_experts": 512,
+        "zero_expert_num": at_least_zero(256),
+        "expert_ffn_hidden_size": 2048,
+        "router_bias": False,
+    },
+    traits={
+        "layers": lambda config: 2 * config["num_layers"],
+        "inner": use("ffn_hidden_size"),
+        "sparse": lambda config: [True, False] * config["num_layers"],
+        "beside_mlp": True,
+        "expert_inner": use("expert_ffn_hidden_size"),
+        "top_k": _real_experts,
+        "idle_experts": use("zero_expert_num"),
+        "router_bias": use("router_bias"),
+        "note": _longcat_said,
+    },
+    drop=spaced(
+        "intermediate_size moe_intermediate_size num_experts_per_tok"
+        " first_k_dense_replace moe_layer_freq n_shared_experts"
+    ),
+    ignored=spaced(
+        "num_hidden_layers attention_method zero_expert_type mla_scale_q_lora mla_scale_kv_lora"
+    ),
+)
+
+
+def _ngram_tables(config: Config) -> tuple[Placed, ...]:
+    """A few tables for each length of n-grams, each with a map to the hidden state."""
+    hidden, heads = (
+        config["hidden_size"],
+        config["emb_split_num"] * (config["emb_neighbor_num"] - 1),
+    )
+    if not 0 < heads <= _MOST_HEADS or hidden < heads:
+        raise InputError(f"a hidden_size of {hidden} does not divide into {heads} heads of n-grams")
+    base, width = config["ngram_vocab_size_ratio"] * config["vocab_size"], hidden // heads
+    placed: list[Placed] = []
+    for index in range(heads):
+        rows = base + 2 * index + 1
+        placed.append(Placed(Table(f"ngram_embedding_{index}", HASH_TABLES, rows, width)))
+        placed.append(Placed(Linear("ngram_proj", "ngram", "ngram", width, hidden)))
+    return tuple(placed)
+
+
+family(
+    "longcat_flash_ngram",
+    "longcat_flash",
+    keys={"ngram_vocab_size_ratio": 78, "emb_neighbor_num": 4, "emb_split_num": 4},
+    traits={"front": _ngram_tables},
+)
