@@ -9,6 +9,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import thermoflop as tf
+from thermoflop.base.record import replace
 from thermoflop.cli import main
 from thermoflop.cost.data import read_data
 from thermoflop.cost.plan.layouts import powers
@@ -74,6 +75,36 @@ def test_what_serving_says_of_a_choice_is_what_the_plan_said():
     assert served.token_s[1] == pytest.approx(choice.token_s[1], rel=0.02)
     assert served.first_s[1] == pytest.approx(choice.first_s[1], rel=0.03)
     assert choice.token_s[1] <= 0.035
+
+
+@pytest.mark.parametrize(
+    ("profile", "users", "stages"), [("vllm", 1, 4), ("vllm", 2, 4), ("transformers", 6, 1)]
+)
+def test_users_fewer_than_the_stages_or_of_one_batch_are_as_serving_has_them(
+    profile, users, stages
+):
+    """Of 4 stages each has a group of sequences: one user is in one of them, 3 are idle."""
+    sizes = {"users": users, "prompt": 900, "generate": 90, "profile": profile}
+    small = replace(tf.find_device("h100"), memory_bytes=8e9)
+    found = tf.plan("llama-3-8b", small, max_devices=4, dtypes=["bf16"], top=50, **sizes)
+    choices = [each for each in found.choices if each.plan.pp == stages]
+    assert choices
+    for choice in choices:
+        layout = choice.plan
+        served = tf.serving(
+            "llama-3-8b", small, tp=layout.tp, pp=layout.pp, dp=layout.dp * choice.replicas,
+            ep=layout.ep, dtype="bf16", **sizes,
+        )  # fmt: skip
+        assert choice.users == users
+        assert choice.tokens_per_s == pytest.approx(served.tokens_per_s, rel=0.02)
+        assert choice.token_s == pytest.approx(served.token_s, rel=0.02)
+        assert choice.first_s == pytest.approx(served.first_s, rel=0.02)
+
+
+def test_an_engine_that_reads_a_batch_as_a_whole_is_planned_at_no_rate():
+    for ask in (tf.plan, tf.serving):
+        with pytest.raises(UsageError, match="ask for users, not for a rate"):
+            ask("llama-3-8b", "h100", rate=1, profile="transformers")
 
 
 @pytest.mark.parametrize("profile", ["vllm", "sglang", "tensorrt-llm", "llama.cpp"])

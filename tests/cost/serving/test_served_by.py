@@ -324,3 +324,32 @@ def test_a_draft_beside_cards_that_are_not_alike_is_said_not_to_be_counted():
     assert drafting.notes_on(decoder(), setting) == ["", ""]
     setting.cards = (DEVICE, DEVICE)
     assert "not counted" in drafting.notes_on(decoder(), setting)[1]
+
+
+@pytest.mark.parametrize(("users", "prefix"), [(1, 0.0), (1, 0.75), (8, 0.0)])
+def test_no_interval_of_a_server_begins_before_the_bound(users, prefix):
+    """SGLang 0.4 was fitted on one device: on another its tokens are known to half of what they
+    take, and this card's memory is 64 % used."""
+    asked = {"profile": "sglang@0.4", "dtype": "fp16", "prompt": 1024}
+    served = tf.serving(
+        "qwen3-4b-2507", "RTX 5070 Ti", users=users, generate=129, prefix_hit=prefix, **asked
+    )
+    run = tf.estimate(
+        "qwen3-4b-2507",
+        "RTX 5070 Ti",
+        batch=users,
+        generate=129,
+        prefix=int(1024 * prefix),
+        **asked,
+    )
+    one = tf.estimate(
+        "qwen3-4b-2507", "RTX 5070 Ti", generate=129, prefix=int(1024 * prefix), **asked
+    )
+    decoding = run if users == 1 else one
+    assert served.token_s[0] >= 0.999 * decoding.per_token.bound_s
+    assert served.first_s[0] >= one.first_token.bound_s
+    assert served.benchmark_interval_s[0] >= one.first_token.bound_s
+    if users == 1:
+        assert served.token_s[0] == pytest.approx(run.per_token.bound_s, rel=1e-3)
+        low, token, _ = served.token_s
+        assert served.tokens_per_s_interval[1] == pytest.approx(served.tokens_per_s * token / low)

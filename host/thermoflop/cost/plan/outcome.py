@@ -15,8 +15,8 @@ from thermoflop.cost.plan.launch import launch
 from thermoflop.cost.plan.prices import Price
 from thermoflop.cost.plan.result import Choice, Point
 from thermoflop.cost.plan.unit import Unit
-from thermoflop.cost.serving.replica import joules_of
-from thermoflop.cost.serving.steady import TRUSTED_LOAD, Steady, open_loop
+from thermoflop.cost.serving.replica import joules_of, spreads_of
+from thermoflop.cost.serving.steady import TRUSTED_LOAD, Steady, closed_loop, open_loop
 from thermoflop.cost.serving.times import StepTimes
 from thermoflop.model.model import Model
 
@@ -55,13 +55,15 @@ def choice_of(found: Found, context: Context) -> Choice | None:
         if kept is None:
             return None
         found = kept
+    slots = _slots(found, question)
+    if question.rate is None and found.pools is None:
+        found = _in_flight(found, question, _users(found, question, slots))
     unit, setting = found.unit, found.unit.setting
     price = context.prices.get(setting.device.name)
     tokens_per_s = found.rate * unit.lengths.tokens
     dollars = None if price is None else price.dollars * found.devices / 3600 / tokens_per_s * 1e6
     joules = _joules(found)
-    stream, first = setting.stream_spread(found.prompt_share), setting.spread("prefill")
-    slots = _slots(found, question)
+    stream, first, _ = spreads_of(setting, unit.lengths, unit.prefix, _steady(found))
     return Choice(
         setting.model.name, setting.device.name, format_name(setting.precision), found.devices,
         found.replicas, unit.layout, _pools(found), _users(found, question, slots), found.rate,
@@ -147,15 +149,38 @@ def _at_random(found: Found, question: Question) -> Found | None:
     return None
 
 
+def _in_flight(found: Found, question: Question, users: float) -> Found:
+    """The state of users who were asked for, or of one in each group, as ``serving`` has it where
+    that keeps the targets: tables hold no fewer than one that decodes in each group, and know no
+    engine that reads a batch as a whole."""
+    unit, asked = found.unit, question.users or users
+    groups = found.replicas * unit.groups
+    if question.users is None and asked > groups:
+        return found
+    state = closed_loop(unit.mixing, unit.lengths, asked / groups, unit.slots, unit.policy)
+    token_s, first_s = float(state.token_s), float(state.first_s)
+    if question.targets.met(first_s, token_s) is False:
+        return found
+    return replace(
+        found, sequences=float(state.sequences), token_s=token_s, first_s=first_s, users=asked,
+        rate=float(state.requests_s) * groups, prompt_share=float(state.prompt_share),
+    )  # fmt: skip
+
+
 def _joules(found: Found) -> float | None:
     """Joules of all devices for a token."""
     unit = found.unit
     if found.pools is not None:
         return None
-    rate = found.rate / (found.replicas * unit.groups)
-    # how long prompts take, and how full it is, has no say in what is computed and moved
-    steady = Steady(found.sequences, found.token_s, found.first_s, 0.0, rate, 0.0, 0.0)
+    steady = _steady(found)
     return joules_of(unit.setting, unit.lengths, unit.prefix, unit.groups, steady)
+
+
+def _steady(found: Found) -> Steady:
+    """The state of a group. How full it is has no say in what is computed and moved."""
+    rate = found.rate / (found.replicas * found.unit.groups)
+    token_s, first_s, share = found.token_s, found.first_s, found.prompt_share
+    return Steady(found.sequences, token_s, first_s, 0.0, rate, share, 0.0)
 
 
 def frontier_of(units: list[Unit], question: Question) -> tuple[Point, ...]:

@@ -31,6 +31,7 @@ from thermoflop.cost.serving.asked import (
     generating,
 )
 from thermoflop.cost.serving.lengths import Lengths, lengths_of
+from thermoflop.cost.serving.policy import check_rate, policy_of
 from thermoflop.cost.serving.targets import Targets
 from thermoflop.errors import UsageError
 
@@ -143,6 +144,8 @@ def plan(
     question = Question(
         targets, users, rate, max_devices, {name: each.dollars for name, each in prices.items()}
     )
+    if rate is not None:
+        check_rate(policy_of(chosen.engine, devices[0]))
     shape = lengths_of(workload.prompt, workload.generate, lengths)
     search = Search(
         known, devices, chosen, asked_for or chosen, shape, cached, budget, engine_options

@@ -10,6 +10,7 @@ from __future__ import annotations
 from thermoflop.base.record import record
 from thermoflop.cost.engines.engine import Engine
 from thermoflop.cost.hardware.device import Device
+from thermoflop.errors import UsageError
 
 # vLLM's EngineArgs.get_batch_defaults: a server has 8192 tokens and 1024 sequences on devices of
 # 70 GiB and more (but for the A100), 2048 and 256 on others.
@@ -50,3 +51,9 @@ def policy_of(
     why = "chunks of prompts run beside decoding sequences, in the same step"
     usual = engine.budget if large else min(engine.budget, 2048)
     return Policy("mixed", budget or usual, most, why)
+
+
+def check_rate(policy: Policy) -> None:
+    """UsageError for requests at a rate to an engine that does not take them as they come."""
+    if policy.name == "static":
+        raise UsageError(f"{policy.why}: ask for users, not for a rate")

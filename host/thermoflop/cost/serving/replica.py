@@ -11,12 +11,14 @@ from typing import Any
 
 import numpy as np
 
+from thermoflop.base.record import replace
+from thermoflop.cost.catalogue.profiles import Spread
 from thermoflop.cost.energy import power_w
 from thermoflop.cost.engines.footprint import Load
 from thermoflop.cost.inference.room import Room
 from thermoflop.cost.inference.setting import Setting
 from thermoflop.cost.inference.speculative import tokens_per_check
-from thermoflop.cost.roofline.bound import sums_of
+from thermoflop.cost.roofline.bound import bound_s, sums_of
 from thermoflop.cost.serving.lengths import Lengths, in_steps
 from thermoflop.cost.serving.mixing import Mixing, mixing_of
 from thermoflop.cost.serving.policy import Policy
@@ -118,6 +120,30 @@ def load_of(lengths: Lengths) -> Load:
     made = lengths.context - lengths.prompt
     cached = tuple((part, each + made) for part, each in lengths.prompts)
     return Load(1, prompt, prompt + round(lengths.tokens), cached)
+
+
+def spreads_of(
+    setting: Setting, lengths: Lengths, prefix: float, steady: Steady,
+    benchmark_s: float | None = None,
+) -> tuple[Spread, Spread, Spread]:  # fmt: skip
+    """Intervals of the time between tokens, to the first, and to that of a benchmark: no low end
+    passes the bound of a step that decodes as many sequences, or of a prompt that is read alone."""
+    count, new = max(1.0, float(steady.sequences)), max(1.0, lengths.prompt * (1 - prefix))
+    decode = sums_of(setting.least_works(decode_step(lengths.context, count)))
+    read = sums_of(setting.least_reading(prefill_step(new, 1.0, lengths.prompt - new)))
+    step_s = float(bound_s(decode, setting.limits, count))
+    read_s = float(bound_s(read, setting.limits, 1.0))
+    first_s = float(steady.first_s)
+    return (
+        _from(step_s, setting.stream_spread(float(steady.prompt_share)), float(steady.token_s)),
+        _from(read_s, setting.spread("prefill"), first_s),
+        _from(read_s, setting.spread("client"), benchmark_s or first_s),
+    )
+
+
+def _from(least_s: float, spread: Spread, expected_s: float) -> Spread:
+    """An interval that begins no lower than a bound, as long as the expectation does not."""
+    return replace(spread, low=max(spread.low, min(1.0, least_s / expected_s)))
 
 
 def joules_of(

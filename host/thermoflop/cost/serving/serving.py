@@ -34,8 +34,8 @@ from thermoflop.cost.serving.asked import (
 )
 from thermoflop.cost.serving.drafting import drafted_tokens, drafting_of, held_beside, notes_on
 from thermoflop.cost.serving.lengths import lengths_of, lengths_of_trace
-from thermoflop.cost.serving.policy import policy_of
-from thermoflop.cost.serving.replica import Replica, joules_of, load_of
+from thermoflop.cost.serving.policy import check_rate, policy_of
+from thermoflop.cost.serving.replica import Replica, joules_of, load_of, spreads_of
 from thermoflop.cost.serving.result import Serving
 from thermoflop.cost.serving.simulation import LEAST, MOST, Arrivals
 from thermoflop.cost.serving.simulation import simulate as run_simulation
@@ -242,9 +242,9 @@ def served_by(
     rate = load.rate if load.users is None and load.rate else shares * float(steady.requests_s)
     token_s, first_s = float(steady.token_s) / shape.step_tokens, float(steady.first_s)
     met = targets.met(float("inf") if saturated else first_s, token_s)
-    stream, prompt = setting.stream_spread(float(steady.prompt_share)), setting.spread("prefill")
     dp = setting.plan.dp
-    benchmark_s, spread = _benchmark_s(replica, load, steady), setting.spread("client")
+    benchmark_s = _benchmark_s(replica, load, steady)
+    stream, prompt, spread = spreads_of(setting, shape, replica.prefix, steady, benchmark_s)
     unknown = busy(min(rate, most) / dp)
     random = load.users is None and not saturated  # a full server's times are those of users
     return Serving(
@@ -322,8 +322,7 @@ def _steady(replica: Replica, load: Arrivals) -> tuple[Steady, bool]:
     """The steady state, and whether requests pile up: then that of as many users as slots."""
     if load.users is not None:
         return replica.with_users(load.users), False
-    if replica.policy.name == "static":
-        raise UsageError(f"{replica.policy.why}: ask for users, not for a rate")
+    check_rate(replica.policy)
     steady = replica.at_rate(float(load.rate or 0))
     if steady is not None:
         return steady, False
