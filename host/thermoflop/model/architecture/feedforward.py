@@ -71,6 +71,7 @@ class Moe:
     weight (Gemma 4). ``elsewhere``: experts that the router scores as well, of other devices, or
     that compute nothing (LongCat).
     ``groups``: in how many groups the experts lie, and among how many of them a token chooses.
+    ``narrow``: the router works on so many elements, through a norm and two maps more (ZAYA).
     """
 
     hidden: Number
@@ -86,6 +87,7 @@ class Moe:
     router_scales: bool = False
     elsewhere: Number = 0
     groups: tuple[int, int] = (1, 1)
+    narrow: Number | None = None
 
     @property
     def scored(self) -> Number:
@@ -108,10 +110,26 @@ class Moe:
 
     def router(self) -> Linear:
         """The map from hidden state to one score per expert, never quantized."""
-        bias = self.router_bias
-        return Linear(
-            "router", "router", "router", self.hidden, self.scored, bias, unquantized=True
+        bias, width = self.router_bias, self.hidden if self.narrow is None else self.narrow
+        return Linear("router", "router", "router", width, self.scored, bias, unquantized=True)
+
+    def before_router(self) -> tuple[Linear, ...]:
+        """The maps from the hidden state to what a narrow router scores."""
+        where, width = ("router", "router"), self.narrow
+        if width is None:
+            return ()
+        return tuple(
+            Linear(name, *where, inputs, width, True, unquantized=True)
+            for name, inputs in (
+                ("router down", self.hidden),
+                ("router fc1", width),
+                ("router fc2", width),
+            )
         )
+
+    def router_norms(self) -> tuple[Norm, ...]:
+        """The norm on what a narrow router scores."""
+        return () if self.narrow is None else (Norm("router_norm", self.narrow),)
 
     def gate(self) -> Linear:
         """The scalar gate on the shared expert (Qwen2-MoE)."""
@@ -125,7 +143,8 @@ class Moe:
         scales = self.hidden + self.scored
         vectors = (Vector("router_scales", "router", scales),) if self.router_scales else ()
         latents = (*self.latents(), *self.norms())
-        return (self.router(), *vectors, *latents, *self.expert.parts(), *shared, *gate)
+        before = (*self.before_router(), *self.router_norms())
+        return (*before, self.router(), *vectors, *latents, *self.expert.parts(), *shared, *gate)
 
 
 FeedForward = Mlp | Moe

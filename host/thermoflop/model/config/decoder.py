@@ -102,6 +102,7 @@ DEFAULTS: dict[str, Any] = {
     "idle_experts": 0,  # among which a router chooses too, and which compute nothing
     "beside_mlp": False,  # whether a mixture runs beside the dense feed-forward of the layer
     "router_scales": False,
+    "router_width": None,  # elements on which a narrow router works
     "sparse": None,  # which layers are mixtures; None: all, where there are experts
     "front": (),  # parts behind the embedding
     "tail": (),  # parts before the last norm
@@ -381,6 +382,7 @@ def mixture_of(traits: Traits) -> FeedForward:
     return Moe(
         hidden, experts, top_k, expert, *rest, latent_norm=latent_norm, router_scales=scales,
         elsewhere=traits["idle_experts"],
+        narrow=traits["router_width"],
         groups=expert_groups(traits.config.raw, experts, traits.config.family.name),
     )  # fmt: skip
 

@@ -39,6 +39,8 @@ def _mlp(mlp: Mlp, scope: EmitContext, rows: Number, sets: Number = 1) -> Iterat
 def _mixture(moe: Moe, scope: EmitContext) -> Iterator[Operator]:
     """Router, experts on the tokens routed to them, shared experts on all."""
     tokens, step = scope.tokens, scope.step
+    yield from (scope.linear(linear, tokens) for linear in moe.before_router())
+    yield from (normalize(norm, scope) for norm in moe.router_norms())
     yield scope.linear(moe.router(), tokens)
     # the operations of a softmax; choosing the top-k compares and computes nothing
     yield elementwise("routing softmax", scope, tokens, moe.scored, SOFTMAX_OPERATIONS)

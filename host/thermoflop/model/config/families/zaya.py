@@ -1,0 +1,78 @@
+"""ZAYA: queries and keys pass short convolutions, a router with maps of its own, scaled residuals.
+
+Defaults and structure are those of the class of transformers 5.24.
+"""
+
+from __future__ import annotations
+
+from thermoflop.errors import InputError
+from thermoflop.model.architecture.description import Placed
+from thermoflop.model.architecture.parts import Convolution, Vector
+from thermoflop.model.config.families import dense  # noqa: F401 - llama is defined there
+from thermoflop.model.config.families.patterns import by_words
+from thermoflop.model.config.family import family, names, sizes, use
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any
+
+    from thermoflop.model.config.keys import Config
+
+
+def _kinds(config: Config) -> Sequence[str]:
+    table = {"hybrid": "full", "hybrid_sliding": "sliding"}
+    kinds = by_words(config, table) or ["full"] * config["num_hidden_layers"]
+    if "sliding" in kinds and config["sliding_window"] is None:
+        raise InputError("layer_types names hybrid_sliding, and there is no sliding_window")
+    return kinds
+
+
+def _shapes(config: Config) -> list[dict[str, Any]]:
+    """Two convolutions over queries and keys, by channel and by head; scales and biases of both
+    branches, and from the second layer on a scale of what the router before has left."""
+    dim, heads = config["head_dim"], config["num_attention_heads"] + config["num_key_value_heads"]
+    where, width = ("short_conv", "short_conv"), heads * config["head_dim"]
+    others = (
+        Placed(Convolution("by channel", *where, 1, width, config["cca_time0"], True)),
+        Placed(Convolution("by head", *where, dim, width, config["cca_time1"], True)),
+    )
+    scales = Vector("residual scales", "other", 8 * config["hidden_size"])
+    router = Vector("router states scale", "router", config["router_hidden_size"])
+    return [
+        {"others": others, "kept": (scales, router) if index else (scales,)}
+        for index in range(config["num_hidden_layers"])
+    ]
+
+
+family(
+    "zaya",
+    "llama",
+    keys={
+        **sizes(vocab=262272, hidden=2048, layers=40, heads=8, kv_heads=2, head_dim=128),
+        "moe_intermediate_size": 2048,
+        "num_experts": 16,
+        "num_experts_per_tok": 1,
+        "router_hidden_size": 256,
+        "cca_time0": 2,
+        "cca_time1": 2,
+        "sliding_window": None,
+        "layer_types": names(),
+        "lm_head_bias": False,
+        "tie_word_embeddings": True,
+    },
+    traits={
+        "kinds": _kinds,
+        "shapes": _shapes,
+        "qk_norm": "l2",
+        "attention_extras": lambda _config, _heads, kv_heads, _dim: (
+            Vector("key temperature", "attn", kv_heads),
+        ),
+        "extras": lambda config: (Vector("input scale, bias", "other", 2 * config["hidden_size"]),),
+        "router_width": use("router_hidden_size"),
+        "idle_experts": 1,
+        "head_bias": use("lm_head_bias"),
+        "note": "a token may choose to pass its experts by: each is counted with one",
+    },
+    drop=("intermediate_size", "mlp_bias"),
+)
