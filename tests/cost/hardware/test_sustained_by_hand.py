@@ -17,6 +17,8 @@ from thermoflop.cost.hardware.precision import choose_precision
 from thermoflop.cost.hardware.sustained import (
     BY_NAME,
     LIKE_NVIDIA,
+    SINGLE,
+    held_share,
     sustained_of,
     sustained_rates,
     sustained_words,
@@ -186,3 +188,51 @@ def test_attention_of_halved_products_has_at_most_twice_the_share_of_others():
         rates | {"attention": 0.95}, tf.find_device("5090"), ("device",), today=True
     )
     assert above["attention"] == 0.95
+
+
+# PyTorch's products (zzc0721/torch-performance-test-data), TFLOP/s and the sheet's: fp32, fp16
+SINGLE_ON = {
+    "hopper": ((52.1, 67), (51.3, 67)), "consumer ampere": ((24.8, 35.6), (23.7, 37.4)),
+    "ada": ((55.0, 82.6), (37.3, 59.4)), "consumer blackwell": ((68.0, 104.8),),
+}  # fmt: skip
+FIRST = middle((18.1 / 19.5, 19.2 / 19.5, 14.5 / 15.7))  # A100 twice and V100, in fp32
+HALF = 0.81  # 253 of A100's 312 TFLOP/s (247.6 and 258.7) in fp16
+# FasterTransformer's encoder guide, ms: batch 8 and 32 of 128 and 384 tokens, TensorFlow, PyTorch
+ENCODER_MS = {
+    ("T4", "fp32"): (42.88, 140.36, 162.62, 552.46, 43.51, 144.51, 168.30, 587.40),
+    ("V100", "fp32"): (15.51, 48.70, 57.85, 188.17, 16.65, 52.38, 62.44, 209.90),
+    ("T4", "fp16"): (8.31, 24.37, 32.32, 97.66, 8.55, 26.03, 33.38, 103.63),
+    ("V100", "fp16"): (3.59, 10.60, 12.41, 40.20, 3.97, 11.47, 13.53, 44.13),
+}
+
+
+@pytest.mark.parametrize("kind", SINGLE_ON)
+def test_products_in_single_precision_beside_those_of_a100_and_v100(kind):
+    reached = middle([made / sheet for made, sheet in SINGLE_ON[kind]]) / FIRST
+    assert isclose(SINGLE[kind], reached, abs_tol=0.01)
+
+
+@pytest.mark.parametrize(
+    ("name", "compute", "reached"),
+    [("L4", "fp32", 10.9 / 30.3 / FIRST), ("L4", "bf16", 54 / 121 / HALF),
+     ("A10", "fp32", 12.5 / 31.2 / FIRST), ("A10", "fp16", 1.0), ("H100-SXM-80GB", "fp16", 1.0)],
+)  # fmt: skip
+def test_cards_with_few_watts_hold_less_of_their_data_sheets(name, compute, reached):
+    assert isclose(held_share(tf.find_device(name), compute), reached, abs_tol=0.01)
+
+
+@pytest.mark.parametrize(("compute", "sheets"), [("fp32", 15.7 / 8.1), ("fp16", 125 / 65)])
+def test_a_t4_beside_a_v100_in_one_engine(compute, sheets):
+    longer = middle(ENCODER_MS["T4", compute]) / middle(ENCODER_MS["V100", compute])
+    assert isclose(held_share(tf.find_device("t4"), compute), sheets / longer, abs_tol=0.005)
+
+
+def test_no_bound_and_no_device_of_ones_own_is_held_to_it():
+    """The bound is the data sheet's; a card that is described by hand has no share."""
+    l4 = tf.find_device("l4")
+    asked = {"prompt": 4096, "profile": "vllm"}
+    own = tf.estimate("llama-3-8b", replace(l4, name="My L4"), **asked)
+    held = tf.estimate("llama-3-8b", l4, **asked)
+    assert own.first_token.bound_s == held.first_token.bound_s
+    assert held.first_token.expected_s > 1.5 * own.first_token.expected_s
+    assert "products in bf16 reach 0.55" in held.provenance

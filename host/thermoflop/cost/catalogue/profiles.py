@@ -34,7 +34,7 @@ from thermoflop.cost.engines.generation import (
     version_of,
 )
 from thermoflop.cost.engines.ggml import by_backend
-from thermoflop.cost.hardware.sustained import carried_over, sustained_words
+from thermoflop.cost.hardware.sustained import carried_over, held_words, sustained_words
 from thermoflop.cost.roofline.formula import PARAMETERS, PROFILE_KEYS, TIED, Efficiency
 from thermoflop.errors import InputError, UsageError
 
@@ -245,6 +245,7 @@ class Profile:
         parts, unseen = list[str](), self.unseen(device, precision, model)
         if not self.knows(device):
             parts.append(f"none of them on {nothing_like(device, unseen)}: interval widened")
+            parts += filter(None, [held_words(device, precision.compute)])
         parts += [
             f"no {WHAT[phase]} of them on {device.name}: interval of those widened"
             for phase, names in self.lacking.items()

@@ -9,6 +9,7 @@ from functools import lru_cache
 
 from thermoflop.base.record import record, replace
 from thermoflop.cost.engines.ggml import attention_share, products_share, tile_of
+from thermoflop.cost.hardware.sustained import held_share
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -246,7 +247,9 @@ def peak_of(engine: Engine, device: Device, compute: str, *, narrow: bool = Fals
     peak = device.peak(compute)
     if engine.half_accumulate and compute == "fp16" and device.half_accumulate_flops_s:
         peak = device.half_accumulate_flops_s
-    return _bytewise(device, peak) if narrow and engine.bytewise else peak
+    if narrow and engine.bytewise:
+        peak = _bytewise(device, peak)
+    return peak * held_share(device, compute)
 
 
 def _bytewise(device: Device, peak: float) -> float:
@@ -282,4 +285,5 @@ def wide_peak_of(engine: Engine, device: Device, compute: str) -> float:
     """FLOP/s of what stays in 16 bits where products are narrower."""
     if compute not in NARROW:
         return peak_of(engine, device, compute)
-    return device.peaks.get("bf16") or device.peaks.get("fp16") or device.peak(compute)
+    wide = next((name for name in ("bf16", "fp16") if name in device.peaks), compute)
+    return device.peak(wide) * held_share(device, wide)

@@ -37,7 +37,21 @@ MiniMax-M3 on eight MI355X (their benchmarks in SGLang's cookbook) ask for 1.25.
 rate as elsewhere, and no more than 0.9 of its own. On an RTX 5090 FlashAttention reaches 187 and
 191 TFLOP/s, cuDNN 204 of 209.5 (gau-nernst.github.io/fa-5090: 8 heads, 4,096 queries, 8,192 keys).
 
-None of these was fitted to a published row of an engine but the last. On 18 pairs that Azure timed
+``HELD`` and ``SINGLE``. What NVIDIA's devices reach in large products beside A100 and V100, of
+which rates came first: those reach 0.95 of their sheets in single precision and 0.81 in half. One
+program has timed PyTorch's products of up to 10,240 on all of them
+(zzc0721/torch-performance-test-data). In single precision A100 has 18.1 and 19.2 of 19.5, V100 14.5
+of 15.7, H100 52.1 and H200 51.3 of 67; where a core has two lanes that one product cannot both
+fill, RTX 3090 24.8 of 35.6, A40 23.7 of 37.4, RTX 4090 55 of 82.6, L20 37.3 of 59.4 and RTX 5090 68
+of 104.8. Cards with few watts for their chip lose clock as well: an L4 is at 10.9 of 30.3 in single
+and at 54 of 121 in half precision; an A10 at 12.5 of 31.2 in single (NVIDIA/cutlass issue 941; its
+clock goes down from 1,695 to 885 MHz), and in half as good as A100; FasterTransformer's encoder
+takes 2.78 times as long on T4 as on V100 in single and 2.36 times in half precision
+(docs/encoder_guide.md, geometric mean of batches of 8 and 32 of 128 and 384 tokens, both ops), of
+which the sheets explain 1.94 and 1.92. Products alone, one after the other, are at 24 of 65 on a T4
+("power capping", forums.developer.nvidia.com 264462).
+
+None of these was fitted to a published row of an engine but ``gap``. On 18 pairs that Azure timed
 on H200 and MI300X with one vLLM (Llama 3.1 8B, 70B and 405B in fp8), H200 is 1.32 times as fast;
 data sheets alone say 0.91.
 """
@@ -45,6 +59,7 @@ data sheets alone say 0.91.
 from __future__ import annotations
 
 from thermoflop.base.record import record
+from thermoflop.cost.hardware.device import architecture_named
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -74,6 +89,10 @@ BY_NAME = {
     "MI355X": Sustained(compute=0.79, reads=0.78, passes=0.91, link=0.65, gap=1.25),
 }
 OTHERS_OF_AMD = Sustained(gap=2.03)
+SINGLE = {"hopper": 0.82, "consumer ampere": 0.70, "ada": 0.68, "consumer blackwell": 0.68}
+HELD = {
+    "A10": {"fp32": 0.42}, "L4": {"fp32": 0.38, "": 0.55}, "T4": {"fp32": 0.70, "": 0.82},
+}  # fmt: skip
 HALVED = 0.9  # of its peak, what attention reaches at most where products in 16 bits are halved
 # Which rates of an engine each share is of.
 RATES = {
@@ -86,6 +105,26 @@ RATES = {
 def sustained_of(device: Device) -> Sustained:
     """What a device sustains beside NVIDIA's; nothing is known of other makers than AMD."""
     return BY_NAME.get(device.name, OTHERS_OF_AMD) if device.vendor == "AMD" else LIKE_NVIDIA
+
+
+def held_share(device: Device, compute: str) -> float:
+    """Of its data sheet in a format, what a device reaches beside what rates came from."""
+    of_device = HELD.get(device.name)
+    if of_device is not None:
+        return of_device.get(compute, of_device.get("", 1.0))
+    if compute != "fp32" or device.vendor != "NVIDIA":
+        return 1.0
+    return SINGLE.get(architecture_named(device.name) or "", 1.0)
+
+
+def held_words(device: Device, compute: str) -> str:
+    """That share in a part of a sentence; "" where it is the whole."""
+    share = held_share(device, compute)
+    return (
+        ""
+        if share == 1
+        else f"its products in {compute} reach {share:g} of what A100's do of a data sheet"
+    )
 
 
 def sustained_rates(rates: dict[str, float], device: Device) -> dict[str, float]:
