@@ -64,9 +64,9 @@ QUESTIONS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
         (
             (
                 "experts of 18 of 36 layers in the computer's memory "
-                "(-ncmoe 18: 31.1 GB at 80 GB/s): 42.6"
+                "(-ncmoe 18: 31.1 GB at 80 GB/s): 42.5"
             ),
-            "tokens/s (30.4 to 59.6)",
+            "tokens/s (30.4 to 59.5)",
         ),
     ),
 )
