@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import thermoflop as tf
 from thermoflop.cost.catalogue.devices import find_device
 from thermoflop.cost.catalogue.profiles import find_profile
 from thermoflop.cost.data import published, read_data
@@ -11,6 +12,7 @@ from thermoflop.cost.engines.generation import GENERATIONS
 from thermoflop.cost.fitting.crossval import GENERATED, Measured
 from thermoflop.cost.fitting.profiles import (
     LEAST_ROWS,
+    _of_one,
     carried_rows,
     expected_rows,
     separate,
@@ -134,3 +136,39 @@ def test_a_phase_that_was_not_measured_on_a_device_has_the_interval_of_another_d
     assert profile.interval(phase, find_device(other)).high < spread.high
     precision = choose_precision("bf16")
     assert f"of them on {device}: interval of those widened" in profile.provenance(known, precision)
+
+
+def test_mixtures_built_alike_tell_of_each_other_alone() -> None:
+    """DeepSeek-V3 and Kimi K2 both have latent attention: each is within a few per cent of what the
+    other is expected to take, which says nothing of a mixture with other attention. Its interval is
+    that of a device that was left out, where that is wider."""
+    made = {"spread": {"all": (0.9, 1.1, 8)}, "spread_elsewhere": {"all": (0.7, 1.05, 8)}}
+    pooled = {"spread": {"all": (0.8, 1.3, 99)}, "spread_elsewhere": {"all": (0.8, 1.3, 99)}}
+    assert _of_one(made, pooled, 2, 3, twins=True)["spread"] == {"all": (0.7, 1.1, 8)}
+    assert _of_one(made, pooled, 2, 3, twins=False)["spread"] == {"all": (0.9, 1.1, 8)}
+    (mixtures,) = [each for each in read_data("training_profiles")
+                   if each["name"] == "megatron-bridge/experts"]  # fmt: skip
+    assert mixtures["models"] == 2
+    assert mixtures["spread"]["all"] == mixtures["spread_elsewhere"]["all"]
+
+
+# Mixtures that no fit has seen, tokens/s a device, of Megatron-Bridge's performance summary (25.09
+# container; which experts' tokens are dropped, and so no row): model, device, devices, sequences,
+# at once, tp, pp, virtual, ep.
+UNSEEN = [
+    ("qwen3-30b-a3b", "gb200", 8, 512, 4, 1, 1, 1, 8, 22775),
+    ("qwen3-235b-a22b", "gb200", 64, 1024, 1, 2, 1, 1, 64, 4452),
+    ("qwen3-30b-a3b", "b200", 8, 512, 1, 1, 1, 1, 8, 18066),
+    ("qwen3-235b-a22b", "b200", 64, 1024, 1, 1, 8, 2, 8, 4104),
+]
+
+
+@pytest.mark.parametrize("row", UNSEEN)
+def test_a_mixture_that_no_fit_saw_lies_in_its_interval(row: tuple) -> None:
+    model, device, devices, batch, micro, tp, pp, virtual, ep, rate = row
+    found = tf.train(
+        model, device, devices=devices, global_batch=batch, micro_batch=micro, sequence=4096,
+        tp=tp, pp=pp, virtual=virtual, ep=ep, dtype="fp8", profile="megatron-bridge",
+    ).iteration  # fmt: skip
+    measured = batch * 4096 / devices / rate
+    assert found.low_s < measured < found.high_s

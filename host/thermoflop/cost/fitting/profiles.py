@@ -94,22 +94,37 @@ def built_from(measured: Measured) -> list[dict[str, Any]]:
             regression = measured.fitted(engine, places)
             made = _profile(engine, measured, regression, seen, elsewhere, places)
             counts = [len(set(key[places])) for key in (measured.model, measured.device)]
-            built.append(_of_one(made, built[0], *counts))
+            builds = {_built(measured.measured[place]) for place in places}
+            twins = counts[0] > 1 and len(builds) == 1
+            built.append(_of_one(made, built[0], *counts, twins=twins))
     return built
 
 
 def _of_one(
-    made: dict[str, Any], pooled: dict[str, Any], models: int, devices: int
+    made: dict[str, Any], pooled: dict[str, Any], models: int, devices: int, *, twins: bool
 ) -> dict[str, Any]:
     """The profile of an engine that was measured with one model or on one device, which tell
     nothing of another: its interval is as wide at least as where the engine was never measured,
-    and on other devices no wider than that for there being one."""
+    and on other devices no wider than that for there being one. Mixtures that are ``twins`` tell of
+    each other alone: of another mixture it is as wide at least as on a device left out."""
     spread, elsewhere = made["spread"], made["spread_elsewhere"]
+    if twins:
+        spread = _at_least(spread, elsewhere)
     if models == 1:
         spread, elsewhere = (_at_least(each, pooled["spread"]) for each in (spread, elsewhere))
     if devices == 1:
         elsewhere = _at_least(spread, pooled["spread_elsewhere"])
     return {**made, "spread": spread, "spread_elsewhere": elsewhere}
+
+
+def _built(row: Row) -> tuple[str, ...]:
+    """What tells a model from its twins: of a mixture that is trained, what its layers' mixers are
+    (Kimi K2 is DeepSeek-V3 with more experts); of others, its parameters."""
+    model = row.question.model
+    if getattr(row.question, "kind", "") != "experts":
+        return (str(model.params),)
+    mixers = (mixer for run in model.description.runs for mixer in run.layer.mixers)
+    return tuple(sorted({type(mixer).__name__ for mixer in mixers}))
 
 
 def _at_least(spreads: Spreads, least: Spreads) -> Spreads:
@@ -160,7 +175,7 @@ def _profile(
         "spread": spreads[0],
         "spread_elsewhere": spreads[1],
         "rows": len(rows),
-        "models": len({row.model_name for row in rows}),
+        "models": len({row.model_name.partition(" (w/")[0] for row in rows}),
         "devices": [] if places is None else sorted({row.question.device.name for row in rows}),
         "labels": sorted({row.question.engine for row in rows}),
         **({} if places is None else _lacking(measured, places, *spreads)),
