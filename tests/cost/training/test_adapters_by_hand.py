@@ -64,6 +64,26 @@ def test_an_adapter_is_two_products_and_a_sum() -> None:
         assert added.activation_bytes == 3 * seen * outputs * 2, name
 
 
+@pytest.mark.parametrize(
+    ("model", "matrix", "sets", "ends"),
+    # 10 blocks of 256 x 256; 8 groups of 64 / 8 heads of 512 elements each to 1024
+    [("recurrentgemma-2b", "input_gate", 10, 256 + 256),
+     ("deepseek-v4-flash", "o_a", 8, 64 // 8 * 512 + 1024)],
+)  # fmt: skip
+def test_a_token_runs_the_adapters_of_all_blocks_and_groups(
+    model: str, matrix: str, sets: int, ends: int
+) -> None:
+    one = asked(model, lora_targets=matrix)
+    assert one.lora is not None
+    share = share_of(one)
+    work = next(each for each in one.lora.works(share, (1000.0, 0.0), 2.0) if each.flops)
+    assert work.flops == 2 * 1000 * sets * RANK * ends
+    assert one.lora.flops(share.description, 1000) == sum(
+        each.times * each.flops
+        for each in one.lora.works(share, (1000.0, 0.0), 2.0) if each.kind == "contraction"
+    )  # fmt: skip
+
+
 def test_adapters_of_an_encoder_run_on_its_source() -> None:
     one = asked("t5-base", encoder=300, global_batch=1, sequence=200)
     assert one.lora is not None

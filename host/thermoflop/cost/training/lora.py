@@ -161,7 +161,7 @@ class Lora:
         works = []
         for times, _, part, on_source in self.beside(share.description):
             each, outputs = self.rank * (part.inputs + part.outputs), part.outputs
-            seen = tokens[on_source] * (1.0 if part.copies == 1 else _routed(share.description))
+            seen = tokens[on_source] * _sets_run(part, share.description)
             moved = seen * (part.inputs + 2 * self.rank + outputs) * wide
             weights = ADAPTER_RECIPE.weight * each * part.copies
             works.append(
@@ -177,7 +177,7 @@ class Lora:
         """FLOPs of a forward pass of the adapters for so many tokens, and those of a source."""
         each = sum(
             (source if on_source else tokens) * times * self.rank * (part.inputs + part.outputs)
-            * (1 if part.copies == 1 else _routed(description))
+            * _sets_run(part, description)
             for times, _, part, on_source in self.beside(description)
         )  # fmt: skip
         return 2 * int(each)
@@ -211,8 +211,11 @@ def short(name: str) -> str:
     return name.removeprefix("expert ").removeprefix("shared ").removesuffix("_proj")
 
 
-def _routed(description: Description) -> float:
-    """Experts that a token is routed to."""
+def _sets_run(part: Linear, description: Description) -> float:
+    """Sets of a matrix that a token runs: of experts those that it is routed to, of heads (gates of
+    RG-LRU) and of groups of outputs all."""
+    if part.group != "experts":
+        return float(part.copies)
     return next(float(moe.top_k) for _, moe in mixtures(description))
 
 
