@@ -32,11 +32,14 @@ from thermoflop.cost.work.steps import decode_step, middle_context
 from thermoflop.cost.work.weights import layers_of
 from thermoflop.errors import UsageError
 from thermoflop.model.architecture.description import Description, draft_of, without_ahead
+from thermoflop.model.architecture.parts import Linear
+from thermoflop.model.config.eagle import STATES
 from thermoflop.model.load import load_model
 from thermoflop.model.model import Model
 
 DRAFTED = 4  # tokens for one check, where nothing is said
 PADDED = 1.01  # of a vocabulary's size, which makers round up
+EAGLE = "eagle3"  # the family of heads that draft from a model's states
 
 
 @record
@@ -128,8 +131,26 @@ def apart(vocabularies: tuple[int, ...]) -> str:
 
 
 def vocabularies_of(*models: Model) -> tuple[int, ...]:
-    """Tokens that models choose from, of those that have a head."""
+    """Tokens that models choose from, of those that have a head; () where one is made for the
+    other's states, and knows which of its tokens it chooses from."""
+    if any(each.family == EAGLE for each in models):
+        return ()
     return tuple(each.description.head.outputs for each in models if each.description.head)
+
+
+def check_draft(large: Model, small: Model) -> None:
+    """UsageError for a head that was made for states of another width (EAGLE-3's ``fc``)."""
+    if small.family != EAGLE:
+        return
+    front = small.description.stacks[0].front
+    read = next(placed.part.inputs for placed in front if isinstance(placed.part, Linear))
+    wide = [stack.hidden for stack in large.description.stacks if stack.role == "decoder"]
+    if read not in [STATES * each for each in wide]:
+        own = " and ".join(f"{each:,}" for each in wide) or "none"
+        raise UsageError(
+            f"{small.name} drafts for a model whose states are {read // STATES:,} wide, and those "
+            f"of {large.name} are {own}"
+        )
 
 
 def tokens_per_check(acceptance: float, drafted: int) -> float:
@@ -194,8 +215,9 @@ def speculate(
     Args:
         model: the large model: a ``Model``, or what ``load_model`` takes.
         draft: the small model, likewise; it is split over the devices as the large one is, as
-            servers do it, or runs on one where its heads do not divide. ``mtp``: the large model's
-            own layer that predicts a token further ahead.
+            servers do it, or runs on one where its heads do not divide. It may be an EAGLE-3 head
+            (its config.json). ``mtp``: the large model's own layer that predicts a token further
+            ahead.
         hardware: a ``Device``, or what ``find_device`` takes: a name such as ``h100``, or the path
             of a TOML file; or several, as in ``estimate``.
         drafted: tokens drafted for one check, 4 by default.
@@ -260,6 +282,7 @@ def drafted_run(
     small, _, _ = validate_arguments(
         own or draft, plain.device, run.batch, run.prompt, run.generate
     )
+    check_draft(large, small)
     layout = plan_of_draft(plan, small.description, whole=own is not None)
     little = setting_of(small, plain.device, layout, dtype, kv_dtype, plain.asked)
     middle = middle_context(run.prompt, run.generate)

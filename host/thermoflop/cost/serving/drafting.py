@@ -8,7 +8,13 @@ from thermoflop.cost.hardware.device import Device
 from thermoflop.cost.hardware.precision import Precision
 from thermoflop.cost.inference.arguments import as_model, checked_whole
 from thermoflop.cost.inference.setting import Setting
-from thermoflop.cost.inference.speculative import DRAFTED, apart, plan_of_draft, vocabularies_of
+from thermoflop.cost.inference.speculative import (
+    DRAFTED,
+    apart,
+    check_draft,
+    plan_of_draft,
+    vocabularies_of,
+)
 from thermoflop.cost.work.share import Layout, Share
 from thermoflop.errors import UsageError
 from thermoflop.model.architecture.description import draft_of, without_ahead
@@ -34,6 +40,7 @@ def drafting_of(
         raise UsageError("draft (--draft) needs draft_tokens (--draft-tokens): expected at least 1")
     if draft != "mtp":
         small = as_model(draft)
+        check_draft(model, small)
         plan = plan_of_draft(layout, small.description)
         return model, Setting(small, device, plan, precision, profile)
     ahead = draft_of(model.description) or draft_of(load_model(model.name, mtp=True).description)

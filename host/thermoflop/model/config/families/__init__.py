@@ -119,6 +119,7 @@ MODULES = {
     "embedders": "esm esmc eurobert gte jina_bert jina_embeddings_v3 modernbert mpnet new"
     " nomic_bert",
     "own_encoders": "convbert neomme reformer squeezebert",
+    "drafting": "eagle3",
     "resized": "funnel perceiver",
     "deberta": "deberta deberta-v2",
     "pairs": "encoder-decoder pix2struct pix2struct_text_model pix2struct_vision_model trocr"
@@ -181,4 +182,6 @@ def own_type(name: str, raw: Mapping[str, Any]) -> str:
         return "jina_embeddings_v3"
     if name == "git" and raw.get("architectures") == ["Grok1ForCausalLM"]:
         return "grok-2"  # as xAI's file has it
+    if raw.get("architectures") in (["LlamaForCausalLMEagle3"], ["Eagle3LlamaForCausalLM"]):
+        return "eagle3"
     return name
