@@ -67,6 +67,23 @@ def test_llama_cpp_multiplies_nvfp4_in_wider_formats_on_every_device(gpu, comput
     assert made(gpu, "mxfp4", "llama.cpp").precision.family == "4w"
 
 
+@pytest.mark.parametrize("gpu", ["i9-13900k", "epyc 7742", "grace cpu"])
+def test_llama_cpp_runs_on_processors_of_which_the_peak_in_fp32_alone_is_known(gpu: str) -> None:
+    """A prompt takes as long as its multiplications at that peak, at the least."""
+    known = tf.find_device(gpu)
+    assert known.peaks.keys() == {"fp32"}
+    for dtype, family in (("q4_k_m", "4w"), ("q8_0", "8w"), ("mxfp4", "4w"), ("bf16", "16")):
+        found = made(gpu, dtype, "llama.cpp", prompt=512, generate=1)
+        assert (found.precision.compute, found.precision.family) == ("fp32", family)
+        assert f"no peak of {known.name} is known in" in str(found)
+        assert ("integers may be faster" in found.precision.said) == (dtype != "bf16")
+        flops = tf.load_model(MODEL).prefill(512, logits="last").flops
+        assert found.first_token.bound_s == pytest.approx(flops / known.peaks["fp32"], rel=0.02)
+        assert tf.fit(MODEL, gpu, dtype=dtype, profile="llama.cpp").precision.compute == "fp32"
+    with pytest.raises(UsageError, match="does not compute in bf16"):
+        made(gpu, "bf16", "vllm")
+
+
 def test_a_refused_format_says_which_engines_count_it() -> None:
     with pytest.raises(UsageError, match="vLLM and SGLang read weights in fp8 there") as caught:
         tf.estimate(MODEL, "a100", dtype="fp8")

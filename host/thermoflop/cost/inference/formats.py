@@ -130,9 +130,17 @@ def _of_name(
     if engine.dequantizes == 1 and dtype in WRITTEN_OUT:
         said = f"{engine.name} writes weights in {dtype} out in 16 bits before each product"
         return replace(choose_precision("int8-wo", kv_dtype), family="16", said=said)
+    wide = wide_on(device)
+    in_ggml = engine.alone == "GGUF" and not no_weights(engine, dtype)
+    if in_ggml and dtype not in FORMS and lacks(device, dtype, found.compute):
+        if not device.has_peak(wide):
+            return found
+        said = f"no peak of {device.name} is known in {found.compute}: counted with that in {wide}"
+        faster = "; ggml's products in integers may be faster" * (found.family in ("4w", "8w"))
+        return replace(found, compute=wide, said=said + faster)
     if dtype not in FORMS or not lacks(device, dtype, found.compute):
         return found
-    if engine.alone == "GGUF" and not no_weights(engine, dtype):
+    if in_ggml:
         how = "8 or 16 bits"  # ggml's kernels of narrow weights, on every device
     elif kernels := narrow_kernels(engine, device, dtype):
         how = f"16 bits ({kernels})"
@@ -141,7 +149,7 @@ def _of_name(
     said = f"{device.name} does not compute in {dtype}: {engine.name} reads weights in it, and "
     family = "8w" if found.weight_bits >= NARROWEST_8 else "4w"
     said += f"multiplies in {how}"
-    return replace(found, compute=wide_on(device), family=family, said=said)
+    return replace(found, compute=wide, family=family, said=said)
 
 
 def check_understood(model: Model) -> None:
