@@ -36,7 +36,10 @@ def with_ahead(config: Config, described: Description) -> Description:
         )
     text = config
     if config.family.reader == "wrapper":
-        text = read_section(config, config.family.traits["text"])
+        own = config.family.traits
+        text = read_section(
+            config, own["text"], **(own["shared"](config) if "shared" in own else {})
+        )
     traits = Traits(text, DEFAULTS)
     hidden = stack.hidden
     front = (
@@ -45,11 +48,11 @@ def with_ahead(config: Config, described: Description) -> Description:
         Placed(Linear("eh_proj", "mtp", "mtp", 2 * hidden, hidden)),
     )
     modules = traits["ahead"] or [[_last(traits)]]
-    stacks = []
+    stacks, tail = [], stack.tail if traits["ahead_norm"] else ()
     for index in range(count):
         layers = modules[min(index, len(modules) - 1)]
         runs = tuple(Run(layer_of(traits.changed(s), kind, mix), 1) for kind, mix, s in layers)
-        stacks.append(Stack("mtp", hidden, runs, front, stack.tail))
+        stacks.append(Stack("mtp", hidden, runs, front, tail))
     return replace(described, stacks=(*described.stacks, *stacks))
 
 

@@ -81,6 +81,7 @@ DEFAULTS: dict[str, Any] = {
     "indexer": None,  # an Indexer, which chooses the keys that are attended
     "mixers": None,  # function giving a mixer and its name for each kind of layer of its own
     "ahead": None,  # function giving the layers of modules that predict further; None: the last
+    "ahead_norm": True,  # whether each of them ends in a norm of its own
     "kept": (),  # function giving parts of each layer whose work is not listed
     "streams": None,  # function giving the residual streams that stand in place of one
     "collapse": (),  # function giving what makes one state of them before the last norm

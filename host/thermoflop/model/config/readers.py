@@ -31,8 +31,9 @@ SECTIONS = ("text_config", "vision_config", "audio_config")
 
 def modules_ahead(raw: Mapping[str, Any]) -> int:
     """How many such modules a configuration, or its text model's, names; 0: none."""
-    inner = raw.get("text_config")
-    for place in (raw, inner if isinstance(inner, dict) else {}):
+    for place in (raw, *map(raw.get, ("text_config", "mtp_config"))):
+        if not isinstance(place, dict):
+            continue
         for key in AHEAD_KEYS:
             count = place.get(key)
             if type(count) is int and count > 0:

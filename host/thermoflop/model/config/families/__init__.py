@@ -52,7 +52,8 @@ MODULES = {
     "towers": "gemma4_vision idefics3_vision internvl_vision kimi_k25_vision llama4_vision_model"
     " minimax_m3_vl_vision paddleocr_vl_vision pixtral siglip2_vision_model smolvlm_vision"
     " video_llama_3_vision",
-    "inkling": "inkling_text",
+    "inkling": "inkling2_text inkling_text",
+    "inkling_senses": "inkling2 inkling2_vision inkling_audio inkling_mm_model inkling_vision",
     "newest": "axk2 dots3_note_text hy_v4 hy_v4_vl_text mistral_large4_text",
     "newest_hybrids": "bailing_hybrid glm5_next_text olmo_hybrid",
     "ngrams": "longcat_flash longcat_flash_ngram qwen3_8_flash_next_text qwen4_exp_text",
