@@ -185,6 +185,21 @@ def test_formats_that_llama_cpp_lacks_have_no_remedy_of_its_and_an_answer(dense,
     assert "layers on the host" not in kinds
 
 
+def test_of_a_card_that_llama_cpp_alone_runs_on_as_well():
+    found = tf.fit("llama-3-70b", "gtx 1080", kv_dtype="int8")
+    assert [each.kind for each in found.remedies] == ["devices"]
+
+
+def test_sequences_that_would_fit_are_those_of_all_replicas(dense):
+    large = replace(DEVICE, memory_bytes=2.4e9)
+    asked = {"prompt": 300, "generate": 20, "dp": 2, "tp": 1}
+    found = by_kind(tf.fit(dense, large, batch=800, **asked))
+    most = found["batch"].value
+    assert most == tf.fit(dense, large, batch=800, **asked).largest_batch
+    assert tf.fit(dense, large, batch=most, **asked).fits
+    assert not tf.fit(dense, large, batch=most + 2, **asked).fits
+
+
 @pytest.mark.parametrize(
     ("device", "asked"),
     [("v100", {"profile": "vllm"}), ("v100", {}), ("rtx 4090", {"profile": "exllama"}),

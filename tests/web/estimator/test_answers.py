@@ -20,8 +20,9 @@ from thermoflop.web.estimator.answer import as_csv, as_json
 from thermoflop.web.estimator.answers import answer, why
 from thermoflop.web.estimator.changes import changed, shortened
 from thermoflop.web.estimator.charts import batch_options, roof_options
+from thermoflop.web.estimator.computed import compute
 from thermoflop.web.estimator.fields import FIELDS, FieldError, default_rates
-from thermoflop.web.estimator.inputs import DEFAULTS
+from thermoflop.web.estimator.inputs import DEFAULTS, Inputs
 from thermoflop.web.estimator.original import original_formulas
 
 # The shape of the original page as the estimator takes it.
@@ -602,3 +603,20 @@ def test_an_engine_that_the_page_does_not_have_is_said_and_no_file_is_read(typed
     inputs, (wrong,) = from_query([("profile", typed)])
     assert inputs.profile == DEFAULTS.profile
     assert f"engine '{typed}' is not known" in wrong
+
+
+@pytest.mark.parametrize(
+    ("model", "device", "profile"),
+    [("glm-5.2-nvfp4", "H100-SXM-80GB", "default"), ("llama-3-70b", "RTX 4090", "default"),
+     ("glm-5.2-nvfp4", "H100-SXM-80GB", "vllm"), ("qwen3-8b", "GTX 1080", "default")],
+)  # fmt: skip
+def test_without_an_engine_the_page_says_what_the_command_line_says(model, device, profile):
+    """GLM-5.2's publication states a cache in fp8, which no engine is known not to keep."""
+    named = None if profile == "default" else profile
+    shown = compute(Inputs(model=model, device=device, profile=profile))
+    asked = {"prompt": 1024, "generate": 128, "profile": named}
+    run, held = tf.estimate(model, device, **asked), tf.fit(model, device, **asked)
+    assert shown.estimate.total == run.total
+    assert shown.estimate.precision == run.precision
+    assert shown.estimate.provenance == run.provenance
+    assert (shown.capacity.memory, shown.capacity.remedies) == (held.memory, held.remedies)

@@ -79,7 +79,8 @@ def remedies_of(
     if room.engine is not None and (more := raised(room.engine, share, load)) is not None:
         yield Remedy("engine option", f"{more.option}={more.value:g}", more.text)
     yield from _formats(room, _narrower(room), held)
-    yield from _less(load.sequences > 1 and room.most(share, load), room.longest(share, load))
+    most = plan.dp * room.most(share, load) if load.sequences > 1 else 0
+    yield from _less(most, room.longest(share, load))
     if fewest is not None:  # also as many or fewer, in another layout
         yield Remedy("devices", fewest.devices, f"{fewest.devices} devices ({fewest.label})")
     if plan.devices == 1 and _goes_to_host(room):
@@ -148,9 +149,9 @@ def _goes_to_host(room: Room) -> bool:
     no engine is named, for what it runs; where memory is the host's there is no other."""
     if is_its_hosts(room.device):
         return False
-    if room.engine is not None:
-        return room.engine.key == "llama.cpp"
-    return room.asked is None and _runs("llama.cpp", room, room.dtype, room.kv_dtype)
+    if room.asked is None:
+        return _runs("llama.cpp", room, room.dtype, room.kv_dtype)
+    return room.engine is not None and room.engine.key == "llama.cpp"
 
 
 def _runs(

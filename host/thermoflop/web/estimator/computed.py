@@ -11,7 +11,6 @@ from thermoflop.cost.catalogue.profiles import Profile, custom_profile
 from thermoflop.cost.inference.capacity import fit
 from thermoflop.cost.inference.compare import Variant, forms_of, variant_of
 from thermoflop.cost.inference.estimate import estimate
-from thermoflop.cost.inference.held_to import rates_on
 from thermoflop.cost.inference.what_fits import Fit
 from thermoflop.cost.mqa_page.page import Page
 from thermoflop.cost.reports.saturation import BATCHES
@@ -127,12 +126,11 @@ def _shape(heads: int, width: int, layers: int, end: int) -> Model:
     return read_model(page.config(), f"{layers} layers of {width:,}", "shape")
 
 
-def profile_of(inputs: Inputs) -> Profile:
-    """The rates of the profile that was chosen."""
+def profile_of(inputs: Inputs) -> str | Profile | None:
+    """The profile that was chosen, as it is asked for on the command line: None where none was."""
     if inputs.profile == CUSTOM_RATES:
         return custom_profile(inputs.efficiency, inputs.overhead_ms / 1000)
-    named = None if inputs.profile == "default" else inputs.profile
-    return rates_on(model_of(inputs), device_of(inputs), named, _dtype(inputs))
+    return None if inputs.profile == "default" else inputs.profile
 
 
 def _dtype(inputs: Inputs) -> str | None:

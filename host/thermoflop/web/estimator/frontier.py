@@ -54,7 +54,7 @@ def _points(inputs: Inputs, most: int) -> tuple[Point, ...]:
         computed.model, estimate.device, prompt=int(estimate.prompt),
         generate=int(estimate.generate), max_devices=most, top=1,
         dtypes=None if options["dtype"] is None else [options["dtype"]],
-        kv_dtype=options["kv_dtype"], profile=options["profile"],
+        kv_dtype=options["kv_dtype"], profile=options["profile"] or estimate.setting.profile,
     ).frontier  # fmt: skip
 
 
