@@ -34,6 +34,9 @@ LLAMA = named_engine("llama.cpp")
         ("tensorrt-llm", "t4", False), ("tensorrt-llm", "rtx 2080 ti", False),
         ("tensorrt-llm", "a2", True), ("tensorrt-llm", "rtx 2000 ada", True),
         ("llama.cpp", "p40", True), ("transformers", "p100", True),
+        # of Intel's, llama.cpp has kernels for GPUs and processors (SYCL, Vulkan), not for Gaudi
+        ("llama.cpp", "gaudi 2", False), ("llama.cpp", "gaudi 3", False), ("vllm", "gaudi 3", True),
+        ("llama.cpp", "a770", True),
     ],
 )  # fmt: skip
 def test_an_engine_runs_where_it_has_kernels(engine, gpu, runs):

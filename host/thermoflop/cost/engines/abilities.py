@@ -55,6 +55,8 @@ def no_device(engine: Engine, device: Device) -> str:
             f"{engine.name} does not run on {device.name}: it needs compute capability "
             f"{engine.capability}, not {older}"
         )
+    if engine.without and device.name.startswith(engine.without):
+        return f"{engine.name} does not run on {device.name}: it has no kernels for it"
     here = not engine.vendors or device.vendor in ("", *engine.vendors)
     if here or plugin_of(engine, device):
         return ""

@@ -59,11 +59,11 @@ class Engine:
     only decode are graphs.
     ``ggml``: its kernels are ggml's (``engines.ggml``); ``tile``: the rows that those of each
     expert are padded to, and ``fits``: to no more than an expert gets on average.
-    ``vendors``: whose devices it has kernels for (empty: any), ``capability``: the least compute
-    capability of NVIDIA's (0.0: any), and ``plugins`` whose work it is on
-    those of others; ``lacks``: degrees of parallelism, and kinds of weights, that it has none of
-    (``engines.abilities``), and ``alone`` the one kind of files that it reads. ``serves``: whether
-    the command that starts it as a server is known.
+    ``vendors``: whose devices it has kernels for (empty: any), ``without`` those of them whose
+    names begin so, ``capability``: the least compute capability of NVIDIA's (0.0: any), and
+    ``plugins`` whose work it is on those of others; ``lacks``: degrees of parallelism, and kinds
+    of weights, that it has none of (``engines.abilities``), and ``alone`` the one kind of files
+    that it reads. ``serves``: whether the command that starts it as a server is known.
     """
 
     name: str
@@ -99,6 +99,7 @@ class Engine:
     tile: int = 0
     fits: bool = False
     vendors: tuple[str, ...] = ()
+    without: tuple[str, ...] = ()
     capability: float = 0.0
     plugins: tuple[tuple[str, str], ...] = ()
     lacks: tuple[str, ...] = ()
@@ -134,10 +135,10 @@ PYTHON = 8.0
 # Devices: docs/getting_started/installation of vLLM (0.8 to 0.32; TPU, Gaudi and Neuron by plugins
 # of the makers, Apple's GPUs by vLLM-Metal), docs.sglang.io/docs/hardware-platforms (Apple's by
 # MLX on one device), README of llama.cpp (CUDA, HIP, Metal, Vulkan, SYCL, ...: no TPU, no
-# Trainium); TensorRT-LLM and FasterTransformer are NVIDIA's alone, ExLlama runs on CUDA and ROCm.
-# Of NVIDIA's vLLM asks for compute capability 7.0 (the same page), SGLang for 7.5 ("SGLang only
-# supports sm75 and above", model_runner.py), TensorRT-LLM for 8.0 (its support matrix starts with
-# Ampere, nvidia.github.io/TensorRT-LLM/reference/support-matrix.html).
+# Trainium, no Gaudi); TensorRT-LLM and FasterTransformer are NVIDIA's alone, ExLlama runs on CUDA
+# and ROCm. Of NVIDIA's vLLM asks for compute capability 7.0 (the same page), SGLang for 7.5
+# ("SGLang only supports sm75 and above", model_runner.py), TensorRT-LLM for 8.0 (its support matrix
+# starts with Ampere, nvidia.github.io/TensorRT-LLM/reference/support-matrix.html).
 # llama.cpp attends to a latent as one key that all heads share, in prompts too ("MLA with the
 # absorption optimization converts into MQA", src/models/deepseek2.cpp, since April 2025).
 # llama.cpp reads GGUF files, and splits layers or rows, neither experts nor sequences. MLX-LM reads
@@ -173,7 +174,8 @@ ENGINES = (
     Engine("llama.cpp", ("llama.cpp", "ollama", "lm studio", "lmstudio", "lm-studio", "koboldcpp",
            "llamafile"), chunk=512, half_accumulate=True, unfused=True,
            dequantizes=32, vectors=8, in_flight=2, ggml=True, absorbs=True, lacks=("ep", "cp"),
-           serves=True, alone="GGUF", vendors=("NVIDIA", "AMD", "Apple", "Intel", "CPU")),
+           serves=True, alone="GGUF", vendors=("NVIDIA", "AMD", "Apple", "Intel", "CPU"),
+           without=("Gaudi",)),
     Engine("exllama", ("exllama",), half_accumulate=True, host=PYTHON,
            dequantizes=8, vendors=("NVIDIA", "AMD"),
            lacks=("ep", "cp", "fp8", "AWQ", "GGUF", "nvfp4", "mxfp4", "compressed-tensors",
