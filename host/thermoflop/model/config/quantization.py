@@ -105,14 +105,16 @@ def _read(block: Block, raw: Block) -> Quantization | None:
     if method in ("modelopt", "modelopt_fp4", "compressed-tensors"):
         plain = [stored for stored, modules in targets if not modules]
         default = default or (plain[0] if plain else None)
-    if raw.get("expert_dtype", block.get("expert_dtype")) == "fp4":  # DeepSeek V4's experts
+    mimo = block.get("store_dtype") == "mxfp4"  # V2.6, whose towers stay wide
+    ling = block.get("routed_experts_quant_method") == "mxfp4"
+    if mimo or ling or raw.get("expert_dtype", block.get("expert_dtype")) == "fp4":  # DeepSeek V4
         targets.append((Stored("mxfp4", 4, 32, None, None, 8), ("experts",)))
     if raw.get("engram_layer_ids") or mapping(raw, "text_config").get("engram_layer_ids"):
         targets.append((Stored("fp8", 8, 32, None, None, 8), (HASH_TABLES,)))  # DeepSeek V4.1
     wide = tuple(name for key in _WIDE_KEYS if key not in _OVERLAID.get(str(method), ())
                  for name in texts(block, key))  # fmt: skip
     wide += _TOWERS if method == "mlx" else ()
-    wide += (*_TOWERS, "multi_modal_projector") if block.get(_TEXT_ALONE) else ()
+    wide += (*_TOWERS, "multi_modal_projector") if block.get(_TEXT_ALONE) or mimo else ()
     skipped = tuple(f"re:{key[2:]}" for key in mapping(block, "dynamic") if key.startswith("-:"))
     skipped += tuple(module for module, said in _of_modules(block) if _left_wide(said))
     named = tuple((stored, modules) for stored, modules in targets if modules)

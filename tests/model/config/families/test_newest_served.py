@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from thermoflop.errors import InputError, UnknownModel
 from thermoflop.model.architecture.cache import cache_elements
+from thermoflop.model.architecture.quantization import matrices
 from thermoflop.model.load import read_model
 
 SPARK: dict[str, Any] = {
@@ -195,3 +196,33 @@ def test_lists_of_mimo_that_are_short_or_no_flags_are_refused(key: str) -> None:
     for wrong in ([0, 1], [2] * 70):
         with pytest.raises(InputError, match=key):
             read_model({**MIMO, key: wrong})
+
+
+def test_mimo_26_pro_has_every_element_of_its_tensors() -> None:
+    """XiaomiMiMo/MiMo-V2.6-Pro-RL, 566 GB: elements in bfloat16 and in fp8, and two in each byte of
+    its experts, as the headers of its files add up; 32-bit scales and biases aside."""
+    block = {
+        "quant_method": "fp8", "fmt": "e4m3", "activation_scheme": "dynamic",
+        "weight_block_size": [128, 128], "mxfp4_block_size": 32, "store_dtype": "mxfp4",
+        "ignored_layers": [f"model.layers.{at}.self_attn.o_proj" for at in range(70)],
+    }  # fmt: skip
+    more = {
+        "num_nextn_predict_layers": 3, "quantization_config": block,
+        "vision_config": {"depth": 28, "in_chans": 3, "out_hidden_size": 6144},
+        "audio_config": {"speech_vocab_size": "1280", "group_size": 4, "out_hidden_size": 6144},
+    }  # fmt: skip
+    model = read_model({**MIMO, **more}, mtp=True)
+    experts = 531_351_207_936 * 32 // 17  # a byte of scale for 32 elements of half a byte
+    assert model.params == 10_647_286_656 + 13_378_781_184 + experts
+    found = {"mxfp4": 0, "fp8": 0}
+    for part, sets, stored in matrices(model.description, model.quantization):
+        if stored is not None:
+            found[stored.name] += sets * int(part.parameters)
+    assert found["mxfp4"] == experts
+    assert 0 < found["fp8"] - 13_378_781_184 < 0.5e9  # what it hears, and eh_proj
+
+
+def test_experts_of_ling_are_in_mxfp4_where_its_block_says_so() -> None:
+    block = {"quant_method": "fp8", "weight_block_size": [128, 128]}
+    config = {**HORIZON, "quantization_config": {**block, "routed_experts_quant_method": "mxfp4"}}
+    assert any("experts in mxfp4" in note for note in read_model(config).notes)
