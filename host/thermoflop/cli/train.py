@@ -12,9 +12,9 @@ from thermoflop.cli.parser import bandwidth, length, share
 _OPTIONS = (
     "devices", "tp", "pp", "dp", "ep", "cp", "global_batch", "micro_batch", "sequence",
     "encoder", "recompute", "recomputed", "zero", "shard", "optimizer", "in_backward", "loss",
-    "lora", "lora_targets", "base_dtype", "held_inputs", "kept_dtype", "offload", "host_gb_s",
-    "lengths", "padded", "node_size", "network_gb_s", "attention", "dtype", "tokens", "price",
-    "profile", "expert_overlap", "stage_overlap", "tensor_overlap",
+    "lora", "lora_targets", "base_dtype", "held_inputs", "kept_dtype", "feed_forward", "offload",
+    "host_gb_s", "lengths", "padded", "node_size", "network_gb_s", "attention", "dtype", "tokens",
+    "price", "profile", "expert_overlap", "stage_overlap", "tensor_overlap",
 )  # fmt: skip
 
 
@@ -48,6 +48,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="share of the layers that is recomputed entirely (0.5: every other)")  # fmt: skip
     add("--kept-dtype", metavar="F",
         help="what narrow products and activations read is kept in: fp8 (16 bits)")  # fmt: skip
+    add("--feed-forward", choices=("in-place", "fused"),
+        help="gradients of gated feed-forwards: in the places of gate and up (Liger), or fused "
+             "(Unsloth)")  # fmt: skip
     add("--no-flash", action="store_true", help="attention keeps its scores")
     add("--eager", action="store_true", help="every operator a kernel: PyTorch, not compiled")
     _add_layout(parser.add_argument_group("parallelism and network"))

@@ -9,6 +9,7 @@ from thermoflop.base.plain import checked_between, checked_within
 from thermoflop.cost.hardware.precision import Precision
 from thermoflop.cost.inference.arguments import BEYOND, checked_whole
 from thermoflop.cost.training.counts import document_tokens
+from thermoflop.cost.training.discarded import FEED_FORWARDS, is_in_place
 from thermoflop.cost.training.memory import KEPT_BYTES
 from thermoflop.cost.training.narrow import NARROW
 from thermoflop.errors import UsageError
@@ -55,6 +56,18 @@ def check_words(attention: str, tokens: float | None, price: float | None) -> No
     check_word("attention", attention, CONVENTIONS)
     for name, amount in (("tokens", tokens), ("price", price)):
         checked_between(name, amount, 0, 1e30, "above 0, below 10^30")
+
+
+def check_feed_forward(known: Model, how: str | None) -> None:
+    """UsageError for kernels of gated feed-forwards that are not known, or of a model without."""
+    if how is None:
+        return
+    check_word("feed_forward", how, FEED_FORWARDS)
+    if not any(is_in_place(run.layer.feed, how) for run in known.description.runs):
+        raise UsageError(
+            f"feed_forward={how!r:.40} is for gated feed-forwards outside of experts, of which "
+            f"{known.name} has none"
+        )
 
 
 def check_kept(kept_dtype: str | None, precision: Precision) -> None:

@@ -12,8 +12,13 @@ from thermoflop.cost.work.share import Layout
 from thermoflop.model.architecture.description import Layer
 from thermoflop.model.architecture.feedforward import FeedForward, Moe
 from thermoflop.model.architecture.mixers import LatentAttention
+from thermoflop.model.architecture.parts import Norm
 from thermoflop.model.operators.again import norms_of_stream
 
+# How kernels of a gated feed-forward make its gradients: those of gate and up in their places
+# (Liger, ``swiglu_backward``), or besides with the product made again in the place of its gradient,
+# and so not kept (Unsloth, ``LoRA_MLP``: ``h, df, de = DW, e, g``).
+IN_PLACE, FUSED = FEED_FORWARDS = ("in-place", "fused")
 BLOCKS = 2  # attention and feed-forward; a decoder's cross attention is a third
 
 
@@ -59,6 +64,33 @@ def kept_of_feed(feed: FeedForward | None, plan: Layout) -> float:
     if feed is None:
         return 0.0
     return neurons(feed) * (3 if is_gated(feed) else 2) + dispatched(feed, plan)
+
+
+def is_in_place(feed: FeedForward | None, how: str | None) -> bool:
+    """Whether a feed-forward's gradients take the places of what it keeps: one whose experts are
+    none, gated, with kernels that do so."""
+    return how is not None and feed is not None and not isinstance(feed, Moe) and is_gated(feed)
+
+
+def remade_of_feed(feed: FeedForward | None, how: str | None) -> float:
+    """Elements a token that a feed-forward keeps by other kernels, and not by these."""
+    return neurons(feed) if how == FUSED and is_in_place(feed, how) else 0.0
+
+
+def gradients_of_feed(feed: FeedForward | None, plan: Layout, how: str | None) -> float:
+    """Elements a token of a feed-forward's gradients, beside what it keeps: as many, or those of
+    the product alone."""
+    return neurons(feed) if is_in_place(feed, how) else kept_of_feed(feed, plan)
+
+
+def kept_eagerly(layer: Layer, wide: float, how: str | None, *, again: bool) -> float:
+    """Bytes a token that kernels of their own keep besides: an RMSNorm written in PyTorch its input
+    in fp32, a gate the result of its activation; what is not made ``again`` of it."""
+    parts = layer.norms_after if again else layer.parts()
+    norms = (part for part in parts if isinstance(part, Norm) and part.kind == "rms")
+    feed, wider = layer.feed, sum(part.width for part in norms if part.width == layer.hidden)
+    gated = feed is not None and is_gated(feed) and not (again or is_in_place(feed, how))
+    return float(4 * wider + wide * (neurons(feed) if gated else 0.0))
 
 
 def _latent(layer: Layer) -> list[LatentAttention]:

@@ -68,7 +68,9 @@ class Iteration:
     interleaved stages send each other while forward and backward alternate, ``tensor_overlap`` of
     what tensor-parallel devices tell each other. ``kept_dtype`` is the format that what
     products and activations read is kept in; None: that of the activations. ``in_backward``: the
-    optimizer steps with each gradient as it is made.
+    optimizer steps with each gradient as it is made. ``feed_forward`` is how kernels of gated
+    feed-forwards make their gradients, as in ``discarded.FEED_FORWARDS``; None: beside what is
+    kept.
     """
 
     engine: str
@@ -99,6 +101,7 @@ class Iteration:
     tensor_overlap: float = 0.0
     kept_dtype: str | None = None
     in_backward: bool = False
+    feed_forward: str | None = None
 
     def tokens(self, role: str = "decoder") -> float:
         """Tokens of a micro-batch on a device that run through a stack of that role."""

@@ -150,6 +150,10 @@ class Lora:
         """Whether adapters read what a layer's feed-forward does."""
         return bool(self._aims(layer) & {"gate", "up"})
 
+    def reads_product(self, layer: Layer) -> bool:
+        """Whether an adapter reads the product of a layer's activation and gate."""
+        return "down" in self._aims(layer)
+
     def _aims(self, layer: Layer) -> set[str]:
         """Names of a layer's matrices that have adapters."""
         linears = [part for part in layer.parts() if isinstance(part, Linear)]

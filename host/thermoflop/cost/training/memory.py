@@ -30,11 +30,13 @@ from thermoflop.cost.training.discarded import (
     blocks_of,
     discarded_norms,
     dispatched,
-    is_gated,
+    gradients_of_feed,
+    kept_eagerly,
     kept_of_attention,
     kept_of_feed,
     made_inside,
     neurons,
+    remade_of_feed,
     results_of_heads,
     whole_attention,
 )
@@ -50,7 +52,7 @@ from thermoflop.cost.work.weights import layer_matrices, stage_share
 from thermoflop.model.architecture.description import Description, Layer
 from thermoflop.model.architecture.feedforward import Moe
 from thermoflop.model.architecture.mixers import Attention
-from thermoflop.model.architecture.parts import Linear, Norm
+from thermoflop.model.architecture.parts import Linear
 from thermoflop.model.operators.again import FINE_GRAINED
 
 # Bytes of an element that is kept for the backward pass in another format: what products in 8 bits
@@ -192,6 +194,9 @@ def _layer_bytes(layer: Layer, form: str, iteration: Iteration, role: str = "dec
         norms, attention = discarded_norms(layer), kept_of_attention(layer, attention)
         inner -= neurons(layer.feed)
         again = hidden * norms + neurons(layer.feed)
+    elif remade := remade_of_feed(layer.feed, iteration.feed_forward):
+        inner -= remade
+        again = remade if lora is not None and not lora.reads_product(layer) else 0.0
     if lora is not None and not lora.reads_feed(layer):
         inner -= dispatched(layer.feed, plan)
     if iteration.kept_dtype is not None:
@@ -208,18 +213,9 @@ def _layer_bytes(layer: Layer, form: str, iteration: Iteration, role: str = "dec
         held = wide * lora.held_elements(layer)
         kept += tokens * (held - width * dropped) / plan.tp
     if not iteration.compiled and form != "full":
-        kept += tokens * _kept_eagerly(layer, wide, again=iteration.fine_grained) / plan.tp
+        eagerly = kept_eagerly(layer, wide, iteration.feed_forward, again=iteration.fine_grained)
+        kept += tokens * eagerly / plan.tp
     return float(kept / plan.tp if form == "full" and plan.sequence else kept)
-
-
-def _kept_eagerly(layer: Layer, wide: float, *, again: bool) -> float:
-    """Bytes a token that kernels of their own keep besides: an RMSNorm written in PyTorch its input
-    in fp32, a gate the result of its activation; what is not made ``again`` of it."""
-    parts = layer.norms_after if again else layer.parts()
-    norms = (part for part in parts if isinstance(part, Norm) and part.kind == "rms")
-    feed, wider = layer.feed, sum(part.width for part in norms if part.width == layer.hidden)
-    gated = feed is not None and is_gated(feed) and not again
-    return float(4 * wider + wide * (neurons(feed) if gated else 0.0))
 
 
 def _states(iteration: Iteration, share: Share) -> tuple[float, float, float]:
@@ -289,10 +285,10 @@ def _layer_work(iteration: Iteration, share: Share, form: str) -> float:
         again = max(_layer_bytes(layer, kept, entire, role) for layer, role in whole)
     elif iteration.fine_grained:
         again = max(_made_again(layer, iteration, role) for layer, role in whole)
-    more = 3 * gathered_elements(iteration)
+    more, how = 3 * gathered_elements(iteration), iteration.feed_forward
     widest = max(
         iteration.tokens(role)
-        * (2 * layer.hidden + kept_of_feed(layer.feed, plan) / plan.tp + more)
+        * (2 * layer.hidden + gradients_of_feed(layer.feed, plan, how) / plan.tp + more)
         for layer, role in whole
     )
     gathered = 0.0

@@ -260,7 +260,9 @@ def _remedies(estimate: TrainingEstimate) -> list[str]:
 def _share(estimate: TrainingEstimate) -> str:
     """The layers that are recomputed entirely besides, and kernels that are not fused."""
     share = f", {100 * estimate.recomputed:g} % of the layers entirely"
-    return (share if estimate.recomputed else "") + ("" if estimate.compiled else ", not compiled")
+    share = share if estimate.recomputed else ""
+    share += f", feed-forward {how}" if (how := estimate.question.feed_forward) else ""
+    return share + ("" if estimate.compiled else ", not compiled")
 
 
 def _published(estimate: TrainingEstimate) -> str:

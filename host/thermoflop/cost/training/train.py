@@ -18,6 +18,7 @@ from thermoflop.cost.inference.arguments import as_model, in_16_bits, written
 from thermoflop.cost.inference.formats import choose_formats
 from thermoflop.cost.roofline.span import Span, span_of
 from thermoflop.cost.training.checks import (
+    check_feed_forward,
     check_kept,
     check_shares,
     check_sizes,
@@ -91,6 +92,7 @@ def train(
     base_dtype: str | None = None,
     held_inputs: int | None = None,
     kept_dtype: str | None = None,
+    feed_forward: str | None = None,
     offload: str | None = None,
     host_gb_s: float | None = None,
     lengths: int | Sequence[int] | None = None,
@@ -164,6 +166,9 @@ def train(
             loss while it runs forward again (LitGPT). None: 1 of int8, else 0.
         kept_dtype: how what products in 8 or 4 bits and activations read is kept for the backward
             pass: ``fp8`` (DeepSeek-V3, section 3.3.3). None: in 16 bits.
+        feed_forward: how gated feed-forwards make their gradients: ``in-place`` (those of gate and
+            up in their places: Liger) or ``fused`` (the product made again besides: Unsloth).
+            None: beside what is kept.
         offload: what the host keeps: some of ``optimizer``, ``parameters`` (with zero 3) and
             ``activations``, with commas; UsageError where its memory is the device's. None:
             nothing.
@@ -255,11 +260,12 @@ def train(
         offload=choose_offload(device, offload, host_gb_s, zero, plan.devices),
         compiled=is_compiled, by_operator=by_operator,
         source=source_of(known, encoder, length),
-        kept_dtype=kept_dtype,
+        kept_dtype=kept_dtype, feed_forward=feed_forward,
         **{**usual, **{name: each for name, each in asked.items() if each is not None}},
     )  # fmt: skip
     check_source(iteration)
     check_in_backward(iteration)
+    check_feed_forward(known, feed_forward)
     if iteration.optimizer in PAGED:
         check_host(device, f"optimizer={optimizer!r:.60}")
     return _estimated(iteration, attention, profile, total, price, loss)
