@@ -270,7 +270,11 @@ def _mixer(traits: Traits, kind: str) -> tuple[Mixer, str]:
     attention = attention_of(traits)
     if kind == "sliding" and traits["window"] is not None:
         return replace(attention, window=traits["window"]), "sliding attention"
-    if kind == "chunked" and traits["chunk"] is not None:
+    if kind == "chunked":
+        if traits["chunk"] is None:
+            raise InputError(
+                "chunked_attention needs attention_chunk_size, which is not known here"
+            )
         return replace(attention, chunk=traits["chunk"]), "chunked attention"
     return attention, "attention" if attention.indexer is None else "indexed attention"
 

@@ -235,3 +235,10 @@ def test_every_nth_layer_is_of_its_kind(said: dict[str, Any], kind: str, places:
         return kind in layer.kind and "linear" not in layer.kind
 
     assert sorted(at for run in stack.runs if is_one(run.layer) for at in run.at) == places
+
+
+def test_chunks_of_a_family_that_has_none_are_refused() -> None:
+    config = {"model_type": "gemma3_text", "num_hidden_layers": 2}
+    kinds = ["chunked_attention", "full_attention"]
+    with pytest.raises(InputError, match="attention_chunk_size"):
+        tf.load_model({**config, "layer_types": kinds})
