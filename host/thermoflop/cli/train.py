@@ -12,9 +12,10 @@ from thermoflop.cli.parser import bandwidth, length, share
 _OPTIONS = (
     "devices", "tp", "pp", "dp", "ep", "cp", "global_batch", "micro_batch", "sequence",
     "encoder", "recompute", "recomputed", "zero", "shard", "optimizer", "in_backward", "loss",
-    "lora", "lora_targets", "base_dtype", "held_inputs", "kept_dtype", "feed_forward", "offload",
-    "host_gb_s", "lengths", "padded", "node_size", "network_gb_s", "attention", "dtype", "tokens",
-    "price", "profile", "expert_overlap", "stage_overlap", "tensor_overlap",
+    "lora", "lora_targets", "lora_dropout", "base_dtype", "held_inputs", "kept_dtype",
+    "feed_forward", "offload", "host_gb_s", "lengths", "padded", "node_size", "network_gb_s",
+    "attention", "dtype", "tokens", "price", "profile", "expert_overlap", "stage_overlap",
+    "tensor_overlap",
 )  # fmt: skip
 
 
@@ -101,6 +102,8 @@ def _add_fine_tuning(group: argparse._ActionsContainer) -> None:
     add("--lora", type=int, metavar="RANK", help="train adapters beside frozen weights")
     add("--lora-targets", default="all-linear", metavar="NAMES",
         help="matrices with adapters: attention, mlp, or q,v,... (default all-linear)")  # fmt: skip
+    add("--lora-dropout", type=share, default=0.0, metavar="S",
+        help="share of what adapters read that is dropped: each keeps its own (0)")  # fmt: skip
     add("--base", dest="base_dtype", metavar="F",
         help="frozen weights in nf4, int8, ... (default as published, else bf16)")  # fmt: skip
     add("--held-inputs", type=int, choices=(0, 1, 2), metavar="N",

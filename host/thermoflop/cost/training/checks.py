@@ -15,6 +15,7 @@ from thermoflop.cost.training.narrow import NARROW
 from thermoflop.errors import UsageError
 from thermoflop.model.model import Model
 
+BELOW_ONE = ("padded", "lora_dropout")
 CONVENTIONS = ("windowed", "full", "causal")
 
 
@@ -45,9 +46,9 @@ def document_of(lengths: int | Sequence[int] | None, sequence: int) -> int | Non
 
 
 def check_shares(shares: dict[str, float | None]) -> None:
-    """UsageError for a share that is none; all of the tokens cannot be padding."""
+    """UsageError for a share that is none; all of the tokens cannot be padding, nor dropped."""
     for name, share in shares.items():
-        most, words = (1 - 1e-9, "below 1") if name == "padded" else (1, "1")
+        most, words = (1 - 1e-9, "below 1") if name in BELOW_ONE else (1, "1")
         checked_within(name, share, 0, most, f"a share of 0 to {words}")
 
 

@@ -26,6 +26,7 @@ from thermoflop.cost.work.weights import Checkpoint, Uniform, layer_matrices, we
 from thermoflop.cost.work.work import Work, pass_work
 from thermoflop.errors import UsageError
 from thermoflop.model.architecture.description import Description, Layer
+from thermoflop.model.architecture.feedforward import Moe
 from thermoflop.model.architecture.mixers import Attention
 from thermoflop.model.architecture.parameters import mixtures
 from thermoflop.model.architecture.parts import Linear, Part
@@ -53,6 +54,7 @@ class Adapters:
         targets: the matrices with adapters, by name.
         base: how the frozen weights are kept.
         held_inputs: micro-batches whose inputs they hold.
+        dropout: share of what adapters read that is dropped.
 
     Example:
         >>> import thermoflop as tf
@@ -67,6 +69,12 @@ class Adapters:
     targets: tuple[str, ...]
     base: str
     held_inputs: int = 0
+    dropout: float = 0.0
+
+    @property
+    def ranked(self) -> str:
+        """The rank, and whether some of what is read is dropped."""
+        return f"{self.rank} with dropout" if self.dropout else str(self.rank)
 
     @property
     def frozen(self) -> str:
@@ -79,18 +87,21 @@ class Adapters:
 class Lora:
     """``rank`` of the adapters, beside the matrices called ``targets``; ``base`` is how the frozen
     weights are kept, matrix by matrix where there is a ``checkpoint``, and ``held_inputs`` the
-    micro-batches whose inputs they hold."""
+    micro-batches whose inputs they hold. A share ``dropout`` of what adapters read is dropped: each
+    then keeps a result of its own and a mask of bytes (PyTorch, ``native_dropout``; PEFT), and not
+    the input that matrices share."""
 
     rank: int
     targets: frozenset[str]
     base: Precision
     checkpoint: Checkpoint | None = None
     held_inputs: int = 0
+    dropout: float = 0.0
 
     def record(self, description: Description) -> Adapters:
         """What a result says of it."""
         names = dict.fromkeys(part.name for _, _, part, _ in self.beside(description))
-        return Adapters(self.rank, tuple(names), self.base.label, self.held_inputs)
+        return Adapters(self.rank, tuple(names), self.base.label, self.held_inputs, self.dropout)
 
     def aims_at(self, part: Part) -> TypeGuard[Linear]:
         """Whether an adapter lies beside a part of a layer."""
@@ -133,7 +144,8 @@ class Lora:
         frozen matrices hold them."""
         if self.held_inputs:
             return 0.0
-        names, hidden, feed = self._aims(layer), float(layer.hidden), layer.feed
+        names: set[str] = set() if self.dropout else self._aims(layer)
+        hidden, feed = float(layer.hidden), layer.feed
         entering = not names & ENTERING
         upward = feed is not None and not self.reads_feed(layer)
         inner = 0.0 if "down" in names else neurons(feed)
@@ -147,12 +159,20 @@ class Lora:
         return float(max(0, self.held_inputs - 1) * (read + neurons(layer.feed)))
 
     def reads_feed(self, layer: Layer) -> bool:
-        """Whether adapters read what a layer's feed-forward does."""
-        return bool(self._aims(layer) & {"gate", "up"})
+        """Whether adapters read what a layer's feed-forward does, and keep it as it is."""
+        return not self.dropout and bool(self._aims(layer) & {"gate", "up"})
 
     def reads_product(self, layer: Layer) -> bool:
-        """Whether an adapter reads the product of a layer's activation and gate."""
-        return "down" in self._aims(layer)
+        """Whether an adapter keeps the product of a layer's activation and gate."""
+        return not self.dropout and "down" in self._aims(layer)
+
+    def dropout_bytes(self, layer: Layer, wide: float) -> float:
+        """Bytes a token that a layer's adapters keep of what they read, some of it dropped."""
+        if not self.dropout:
+            return 0.0
+        top = layer.feed.top_k if isinstance(layer.feed, Moe) else 1
+        read = (part.inputs * min(part.copies, top) for part in layer.parts() if self.aims_at(part))
+        return float((wide + 1) * sum(read))
 
     def _aims(self, layer: Layer) -> set[str]:
         """Names of a layer's matrices that have adapters."""
@@ -173,6 +193,11 @@ class Lora:
                      2.0 * seen * each, 2.0 * each, weights, 0.0, moved,
                      launches=2)
             )  # fmt: skip
+            if self.dropout:  # an input is read, its result and mask are written
+                dropped = seen * part.inputs * (2 * wide + 1)
+                works.append(
+                    pass_work(f"drop {short(part.name)}", ADAPTERS, "adapter", times, dropped)
+                )
             added = 3.0 * seen * outputs * wide
             works.append(pass_work(f"add {short(part.name)}", ADAPTERS, "adapter", times, added))
         return works
@@ -225,7 +250,7 @@ def _sets_run(part: Linear, description: Description) -> float:
 
 def choose_lora(
     description: Description, rank: int | None, targets: str, base: Precision,
-    checkpoint: Checkpoint | None, held_inputs: int | None = None,
+    checkpoint: Checkpoint | None, held_inputs: int | None = None, dropout: float = 0.0,
 ) -> Lora | None:  # fmt: skip
     """The adapters that are asked for; None without a rank. UsageError for what makes no sense."""
     if rank is None:
@@ -237,7 +262,7 @@ def choose_lora(
         )
     # all but routers
     matrices = (part.name for _, part in layer_matrices(description) if not part.unquantized)
-    every = Lora(rank, frozenset(matrices), base, checkpoint, _held(held_inputs, base))
+    every = Lora(rank, frozenset(matrices), base, checkpoint, _held(held_inputs, base), dropout)
     if targets == ALL:
         return every
     known = {short(name) for name in every.targets}

@@ -281,8 +281,8 @@ def _special(estimate: TrainingEstimate) -> list[str]:
         share = 100 * estimate.trained_params / estimate.params
         beside = ", ".join(lora.targets[:8]) + (", ..." if len(lora.targets) > 8 else "")
         lines.append(
-            f"LoRA of rank {lora.rank} beside {beside}: {estimate.trained_params:,} parameters are "
-            f"trained ({share:.2g} %), the base is frozen in {lora.frozen}"
+            f"LoRA of rank {lora.ranked} beside {beside}: {estimate.trained_params:,} parameters "
+            f"are trained ({share:.2g} %), the base is frozen in {lora.frozen}"
         )
     if lora is None and (published := _published(estimate)):
         lines.append(

@@ -89,6 +89,7 @@ def train(
     loss: str | None = None,
     lora: int | None = None,
     lora_targets: str = ALL,
+    lora_dropout: float = 0.0,
     base_dtype: str | None = None,
     held_inputs: int | None = None,
     kept_dtype: str | None = None,
@@ -159,6 +160,8 @@ def train(
         lora: rank of adapters beside frozen weights, which are not trained. None: all weights are.
         lora_targets: the matrices with adapters: ``all-linear`` (default: all of the layers but
             routers), ``attention``, ``mlp``, or names such as ``q,v``.
+        lora_dropout: share of what adapters read that is dropped, 0.0 (default) to below 1.0: each
+            then keeps what it reads for itself, and a mask (PEFT).
         base_dtype: how frozen weights are kept: bf16, nf4, int8, ... None: as the model is
             published, else bf16.
         held_inputs: micro-batches whose inputs frozen weights hold, where ``recompute`` does not
@@ -234,7 +237,8 @@ def train(
     check_words(attention, total := written("tokens", tokens), price)
     check_shares(
         {"overlap": overlap, "expert_overlap": expert_overlap, "stage_overlap": stage_overlap,
-         "tensor_overlap": tensor_overlap, "padded": padded, "recomputed": recomputed}
+         "tensor_overlap": tensor_overlap, "padded": padded, "recomputed": recomputed,
+         "lora_dropout": lora_dropout}
     )  # fmt: skip
     plan = _training_plan(devices, tp, pp, dp, ep, cp, sequence=sequence_parallel)
     trainer, is_compiled = profile or "default", compiled and profile not in EAGER
@@ -255,7 +259,7 @@ def train(
         float(micro_batch), length, virtual, again, flash, zero, share,
         optimizer=optimizer_named(optimizer), in_backward=in_backward, shard=shard,
         loss=loss or usual_loss(trainer, compiled=is_compiled, divided=plan.tp > 1),
-        lora=_adapters(known, device, lora, lora_targets, base_dtype, held_inputs),
+        lora=_adapters(known, device, lora, lora_targets, lora_dropout, base_dtype, held_inputs),
         document=document_of(lengths, length), padded=padded,
         offload=choose_offload(device, offload, host_gb_s, zero, plan.devices),
         compiled=is_compiled, by_operator=by_operator,
@@ -309,8 +313,8 @@ def _check_model(known: Model, precision: Precision) -> None:
 
 
 def _adapters(
-    model: Model, device: Device, rank: int | None, targets: str, base_dtype: str | None,
-    held_inputs: int | None,
+    model: Model, device: Device, rank: int | None, targets: str, dropout: float,
+    base_dtype: str | None, held_inputs: int | None,
 ) -> Lora | None:  # fmt: skip
     """The adapters, beside weights as they are kept. UsageError for a base without adapters."""
     if rank is None:
@@ -320,12 +324,14 @@ def _adapters(
             raise UsageError(
                 f"held_inputs={held_inputs!r:.40} needs lora: weights are frozen there"
             )
+        if dropout:
+            raise UsageError(f"lora_dropout={dropout!r:.40} needs lora: it is of adapters")
         return None
     if is_mix(model.named_format or ""):  # nothing is trained beside a file of llama.cpp's
         model = replace(model, named_format=None)
     return choose_lora(
         model.description, rank, targets, *choose_formats(model, device, base_dtype, None),
-        held_inputs,
+        held_inputs, dropout,
     )  # fmt: skip
 
 
