@@ -18,6 +18,7 @@ _WIDE_GROUPS = frozenset(
         "shared_expert_gate",
         "streams",
         "depth_attn",
+        "norm_gate",
         "classifier",
         "lm_head",
         "embed_tokens",

@@ -191,7 +191,7 @@ family(
 )
 
 
-def _qwen3_next_delta(config: Config) -> GatedDelta:
+def next_delta(config: Config) -> GatedDelta:
     keys, values = config["linear_num_key_heads"], config["linear_num_value_heads"]
     if values % keys:
         raise InputError(f"{values} value heads do not divide into {keys} key heads")
@@ -224,7 +224,7 @@ family(
     },
     traits={
         "kinds": every("full_attention_interval", others="linear"),
-        "recurrent": _qwen3_next_delta,
+        "recurrent": next_delta,
         "output_gate": True,
         "shared_gate": True,
     },
