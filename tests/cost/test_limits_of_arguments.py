@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import thermoflop as tf
 from kit.made_up import DEVICE, decoder
@@ -192,3 +193,59 @@ def test_a_grid_has_a_million_values_a_list_and_parts_of_a_hundred_thousand_rows
         grid(**lists, tp=[1, 2])
     with pytest.raises(InputError, match="has more than 1,000,000 values"):
         grid(batch="1:1000001")
+
+
+def estimate(**options):
+    return tf.estimate(decoder(), DEVICE, **{**SMALL, **options})
+
+
+def named(**options):
+    return tf.pick(DEVICE, **options)
+
+
+def compare(**options):
+    return tf.compare(decoder(), DEVICE, **{**SMALL, **options})
+
+
+SEVERAL = np.array([1, 2])
+
+
+@pytest.mark.parametrize(
+    ("ask", "asked"),
+    [(ask, {name: None}) for ask in (estimate, fit, serving, train, speculate)
+     for name in ("pp", "ep")]
+    + [(ask, {"dp": None}) for ask in (estimate, fit, serving, speculate)]
+    + [(ask, {name: SEVERAL}) for ask in (serving, plan, speculate)
+       for name in ("prompt", "generate")]
+    + [(ask, {"dtype": SEVERAL}) for ask in (estimate, fit, serving, train)]
+    + [(ask, {"kv_dtype": SEVERAL}) for ask in (estimate, fit, serving, plan)]
+    + [(plan, {"dtypes": each}) for each in ("bf16", [1], -1, [], SEVERAL)]
+    + [(train, asked) for asked in (
+        {"padded": None}, {"recomputed": None}, {"zero": None}, {"zero": SEVERAL}, {"zero": True},
+        {"lengths": float("nan")}, {"optimizer": [1]}, {"recompute": SEVERAL})]
+    + [(plan_training, {"tokens": None}), (plan, {"price": "a" * 2000}), (named, {"pattern": 5}),
+       (speculate, {"acceptance": None}), (speculate, {"batch": SEVERAL}),
+       (speculate, {"drafted": SEVERAL}), (serving, {"trace": 0}), (serving, {"trace": "\0"}),
+       (serving, {"lengths": SEVERAL}), (compare, {"rank": ""}), (compare, {"rank": True}),
+       (compare, {"groups": True})],
+)  # fmt: skip
+def test_what_makes_no_sense_gets_one_sentence(ask, asked):
+    with pytest.raises(ThermoflopError) as refused:
+        ask(**asked)
+    assert len(str(refused.value)) < 300
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("ask", "asked"),
+    [(serving, {"tpot_s": 4}), (serving, {"ttft_s": 4}), (serving, {"rate": 2}),
+     (serving, {"users": 2}), (plan, {"users": 2}), (plan, {"max_devices": 4}), (plan, {"rate": 2}),
+     (plan_training, {"max_devices": 4}), (plan_training, {"top": 2})],
+)  # fmt: skip
+def test_a_number_of_numpys_means_what_pythons_own_means(ask, asked):
+    """With a target in float64 a server that holds hundreds of users was met by 0."""
+    [(name, value)] = asked.items()
+    plain = ask(**{name: value})
+    assert str(ask(**{name: np.int64(value)})) == str(plain)
+    if name in ("tpot_s", "ttft_s", "rate"):
+        assert str(ask(**{name: np.float64(value)})) == str(ask(**{name: float(value)}))

@@ -37,7 +37,7 @@ def expected(word: str, known: Iterable[str]) -> str:
 def check_word(name: str, word: object, known: Iterable[str], is_no: str = "is not known") -> None:
     """UsageError for a word of an option that is none of those known."""
     words = list(known)
-    if word not in words:
+    if not isinstance(word, str) or word not in words:
         raise UsageError(f"{name}={word!r:.40} {is_no}: {expected(str(word), words)}")
 
 

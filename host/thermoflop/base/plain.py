@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import sys
+from numbers import Integral
 
 from thermoflop.errors import UsageError
 
@@ -35,6 +36,7 @@ def checked_between(
 ) -> float | None:
     """A number as it is, or None where nothing is said. UsageError, with what was asked for, for
     what is no number between the two others."""
+    value = _as_own(value)
     if value is not None and not is_between(value, low, high):
         raise UsageError(f"{name}={value!r:.40} makes no sense: expected {asked}")
     return value
@@ -44,9 +46,15 @@ def checked_within(
     name: str, value: float | None, low: float, high: float, asked: str
 ) -> float | None:
     """The same, where each of the two others is allowed too."""
+    value = _as_own(value)
     if value is not None and not (is_number(value) and low <= value <= high):
         raise UsageError(f"{name}={value!r:.40} makes no sense: expected {asked}")
     return value
+
+
+def _as_own(value: Any) -> Any:
+    """Numpy's whole numbers as Python's; anything else as it is."""
+    return int(value) if isinstance(value, Integral) and not isinstance(value, int) else value
 
 
 def finite(value: object) -> float | None:

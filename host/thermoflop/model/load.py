@@ -85,6 +85,8 @@ config.json of a repository is read by its path
     """
     found = read_source(source)
     raw, name = found.raw, found.name
+    if not isinstance(ignore, str | list | tuple | set | frozenset):
+        raise UsageError(f"ignore={ignore!r:.60} makes no sense: expected keys of a configuration")
     ignored = frozenset((ignore,) if isinstance(ignore, str) else ignore)
     absent = sorted(str(key) for key in ignored if key not in raw and not _within(raw, key))
     if absent:

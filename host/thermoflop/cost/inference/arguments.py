@@ -154,6 +154,8 @@ def in_16_bits(device: Device, dtype: str) -> str:
     """The format that a name means on a device: fp16 for bf16 where that is lacking, as engines
     have it on V100, T4, GTX 10, RTX 20, Radeon RX 6000 and MI50. Sheets of others (Apple, Intel)
     name one format of 16 bits for both."""
+    if not isinstance(dtype, str):
+        return dtype
     lacks = device.vendor in ("NVIDIA", "AMD") and "bf16" not in device.peaks
     return "fp16" if dtype == "bf16" and lacks and "fp16" in device.peaks else dtype
 

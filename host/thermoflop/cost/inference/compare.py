@@ -11,7 +11,7 @@ from thermoflop.base.record import fields_of, record, replace
 from thermoflop.base.sheet import Figure, figure, figures_of
 from thermoflop.base.units import gigabytes, table, wrapped
 from thermoflop.cost.hardware.device import Device
-from thermoflop.cost.inference.arguments import as_model
+from thermoflop.cost.inference.arguments import as_model, checked_whole
 from thermoflop.cost.inference.capacity import fit
 from thermoflop.cost.inference.estimate import estimate
 from thermoflop.cost.inference.result import Estimate, estimate_json, estimate_sheet
@@ -165,6 +165,8 @@ def compare(
         >>> forms[1].params  # Llama 3 as it is
         8030261248
     """
+    rank = checked_whole("rank", rank, 1)
+    groups = None if groups is None else checked_whole("groups", groups, 1)
     forms = forms_of(as_model(model), groups, rank)
     return [variant_of(name, form, hardware, options) for name, form in forms.items()]
 

@@ -10,6 +10,7 @@ from thermoflop.cost.engines.abilities import (
     no_layout,
     no_weights,
 )
+from thermoflop.cost.hardware.precision import choose_precision
 from thermoflop.cost.inference.formats import as_downloaded, choose_formats, lacking, unread
 from thermoflop.cost.inference.setting import Setting
 from thermoflop.errors import UsageError
@@ -86,6 +87,8 @@ def rates_on(
 def engine_of_files(model: Model, device: Device, dtype: str | None) -> str | None:
     """The engine that stands for one that is not named on a device, for a model in a format, or
     else in that of its name or its publication (``engine_on``)."""
+    if not isinstance(dtype, str | None):
+        choose_precision(dtype)  # says what it is not
     published = None if model.quantization is None else model.quantization.method
     return engine_on(device, dtype or model.named_format or published)
 

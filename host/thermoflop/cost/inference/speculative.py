@@ -20,7 +20,7 @@ from thermoflop.base.record import record, replace
 from thermoflop.base.units import digits, gigabytes, seconds
 from thermoflop.cost.catalogue.profiles import Profile
 from thermoflop.cost.hardware.device import Device
-from thermoflop.cost.inference.arguments import checked_size, validate_arguments
+from thermoflop.cost.inference.arguments import checked_whole, validate_arguments
 from thermoflop.cost.inference.estimate import estimate
 from thermoflop.cost.inference.held_to import setting_of
 from thermoflop.cost.inference.result import Estimate
@@ -155,6 +155,8 @@ def check_draft(large: Model, small: Model) -> None:
 
 def tokens_per_check(acceptance: float, drafted: int) -> float:
     """Expected tokens of a check: the accepted ones and one more. UsageError outside 0 to 1."""
+    if acceptance is None:
+        raise UsageError("acceptance=None makes no sense: expected 0 to 1")
     checked_within("acceptance", acceptance, 0, 1, "0 to 1")
     if acceptance == 1:
         return drafted + 1.0
@@ -256,6 +258,9 @@ def speculate(
     """
     if draft == "mtp" and not isinstance(model, Model):
         model = load_model(model, mtp=True)
+    for name, size in {"batch": batch, "prompt": prompt, "generate": generate}.items():
+        if getattr(size, "ndim", 0):
+            checked_whole(name, size, 1)
     run = estimate(
         model, hardware, devices=devices, tp=tp, pp=pp, dp=dp, ep=ep, cp=cp, batch=batch,
         prompt=prompt, generate=generate, dtype=dtype, kv_dtype=kv_dtype, profile=profile,
@@ -269,7 +274,7 @@ def drafted_run(
 ) -> tuple[Speculation, Estimate]:  # fmt: skip
     """What a draft gains in a run, whose formats were asked for so, and the run with the draft's
     weights and cache in its memory. Of cards that are not alike these are not counted."""
-    checked_size("drafted", drafted, 1)
+    drafted = checked_whole("drafted", drafted, 1)
     expected = tokens_per_check(acceptance, drafted)
     plain, plan = run.setting, run.plan
     large, own = _halves(plain.model, draft == "mtp")

@@ -8,13 +8,14 @@ prompts are split over ``cp`` devices besides.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from thermoflop.cost.engines.abilities import no_layout, no_weights
 from thermoflop.cost.engines.engine import DEFAULT, Engine, named_engine
 from thermoflop.cost.hardware.device import Device, format_in_4_bits
 from thermoflop.cost.work.share import Layout
 from thermoflop.cost.work.weights import has_experts
+from thermoflop.errors import UsageError
 from thermoflop.model.model import Model
 
 # Tokens of a prompt from which context parallel is tried: below, its parts are small for a device.
@@ -22,6 +23,15 @@ LONG = 16_384
 GGUF = ("bf16", "q8_0", "q4_k_m")
 # As what the 4 bits that a device multiplies are published.
 IN_4_BITS = {"mxfp4": "quark-mxfp4", "nvfp4": "nvfp4"}
+
+
+def check_formats(dtypes: Sequence[str] | None) -> None:
+    """UsageError for what is no list of formats."""
+    if dtypes is None:
+        return
+    several = isinstance(dtypes, list | tuple) and len(dtypes) > 0
+    if not (several and all(isinstance(each, str) for each in dtypes)):
+        raise UsageError(f"dtypes={dtypes!r:.40} makes no sense: expected several formats")
 
 
 def layouts(

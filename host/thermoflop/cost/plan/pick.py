@@ -26,6 +26,7 @@ from thermoflop.cost.inference.formats import as_downloaded
 from thermoflop.cost.inference.held_to import check_cards, check_engine
 from thermoflop.cost.inference.published_formats import published_form
 from thermoflop.cost.inference.room import MOST_DEVICES, room_of
+from thermoflop.cost.plan.layouts import check_formats
 from thermoflop.errors import UsageError
 
 # What engines run, widest first: llama.cpp's own, and what the others load fast (vLLM's page of
@@ -181,11 +182,12 @@ def pick(
     if not is_number(at_least) or not 0 <= at_least < float("inf"):
         raise UsageError(f"at_least={at_least!r:.40} makes no sense: expected tokens a second")
     room_for = checked_whole("context", written("context", context), 1, 10**9)
-    checked_whole("top", top, 1, 1000)
+    top = checked_whole("top", top, 1, 1000)
+    if not isinstance(pattern, str):
+        raise UsageError(f"pattern={pattern!r:.40} makes no sense: expected a part of a name")
     if dtypes is None:
         dtypes = formats_of(profile)
-    if isinstance(dtypes, str) or not dtypes:
-        raise UsageError(f"dtypes={dtypes!r:.40} makes no sense: expected several formats")
+    check_formats(dtypes)
     if devices is not None:
         checked_whole("devices", devices, 1, MOST_DEVICES)
     check_cards(profile, unlike(hardware))

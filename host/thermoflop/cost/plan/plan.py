@@ -18,6 +18,7 @@ from thermoflop.cost.plan.blocked import REPLICA, Tried, blocked
 from thermoflop.cost.plan.choice import Question, best_load, cheaper_in_stages, cost, replicated
 from thermoflop.cost.plan.disaggregated import pooled
 from thermoflop.cost.plan.launch import launch_notes
+from thermoflop.cost.plan.layouts import check_formats
 from thermoflop.cost.plan.outcome import Context, choice_of, frontier_of
 from thermoflop.cost.plan.prices import prices_of
 from thermoflop.cost.plan.result import Choice, PlanResult
@@ -121,9 +122,12 @@ def plan(
         >>> best.token_s[1] <= 0.03 and best.devices <= 8
         True
     """
-    checked_load(users, rate)
-    checked_whole("max_devices", max_devices, 1, 4096)
-    checked_whole("top", top, 1, 1000)
+    users, rate = checked_load(users, rate), None if rate is None else float(rate)
+    max_devices = checked_whole("max_devices", max_devices, 1, 4096)
+    top = checked_whole("top", top, 1, 1000)
+    if getattr(prompt, "ndim", 0):
+        checked_whole("prompt", prompt, 1)
+    check_formats(dtypes)
     devices = as_devices(hardware)
     known = generating(as_model(model), written("generate", generate))
     known, _, workload = validate_arguments(

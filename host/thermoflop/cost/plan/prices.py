@@ -44,7 +44,7 @@ def read_prices(path: str) -> dict[str, Price]:
     """A list in TOML by the catalogue's names; of several prices of a device the latest counts."""
     from pathlib import Path
 
-    if not Path(path).exists():
+    if len(path) > 1000 or not Path(path).exists():
         raise UsageError(
             f"price={path!r:.40} makes no sense: expected dollars an hour, or a TOML file"
         )

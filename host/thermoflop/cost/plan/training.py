@@ -113,9 +113,11 @@ def plan_training(
         >>> best.plan.devices, best.price == best.device_hours * 2.0
         (16, True)
     """
-    checked_whole("max_devices", max_devices, 1, 2**17)
-    checked_whole("top", top, 1, 1000)
-    checked_whole("global_batch", global_batch, 1)
+    max_devices = checked_whole("max_devices", max_devices, 1, 2**17)
+    top = checked_whole("top", top, 1, 1000)
+    global_batch = checked_whole("global_batch", global_batch, 1)
+    if tokens is None:
+        raise UsageError("tokens=None makes no sense: expected those of the whole run, as 15e12")
     checked_between("max_days", max_days, 0, 1e6, "days above 0, below 1,000,000")
     known, devices = as_model(model), as_devices(hardware)
     fixed: dict[str, Any] = {

@@ -16,6 +16,8 @@ MOST_USERS = 10**9
 
 def generating(model: Model, generate: int | None) -> Model:
     """The model. UsageError for one that generates nothing from a prompt alone."""
+    if getattr(generate, "ndim", 0):
+        checked_whole("generate", generate, 2)
     if not model.generates:
         if model.purpose == "unmask":
             raise UsageError(
@@ -41,6 +43,7 @@ def load_asked(
     users = checked_load(users, rate)
     if not is_between(burstiness, 0, 1e12):
         raise UsageError(f"burstiness={burstiness!r:.40} makes no sense: expected a number above 0")
+    rate = None if rate is None else float(rate)
     recorded = None if trace is None else read_trace(trace)
     if recorded is not None and users is None and rate is None:
         span = recorded.arrivals_s[-1] if recorded.arrivals_s else 0.0
@@ -73,5 +76,6 @@ def checked_share(name: str, value: float) -> float:
 
 
 def checked_target(name: str, value: float | None) -> float | None:
-    """A target as it is. UsageError for one that makes no sense."""
-    return checked_between(name, value, 0, 1e12, "seconds, 0 < s < 10^12")
+    """A target as Python's own number, also of numpy's. UsageError for one that makes no sense."""
+    target = checked_between(name, value, 0, 1e12, "seconds, 0 < s < 10^12")
+    return None if target is None else float(target)

@@ -157,6 +157,8 @@ def serving(
     check_degrees(devices=devices, tp=tp, pp=pp, dp=dp, ep=ep)
     cards = unlike(hardware)
     hardware, devices, tp, pp = pooled(hardware, devices, tp, pp, profile, dp=dp)
+    if getattr(prompt, "ndim", 0):
+        checked_whole("prompt", prompt, 1)
     known, device, workload = validate_arguments(known, hardware, 1, prompt, output)
     shape = lengths_of(workload.prompt, workload.generate, lengths)
     if load.trace is not None:

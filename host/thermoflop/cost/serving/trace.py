@@ -72,8 +72,8 @@ def read_trace(path: str) -> Trace:
                     raise InputError(f"{path} has more than {MOST_REQUESTS:,} requests")
                 columns = columns or _columns(row, path)
                 requests.append(_request(row, columns, path, number))
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} cannot be read as a trace: {reason(error)}") from error
+    except (OSError, TypeError, ValueError) as error:
+        raise InputError(f"{path!s:.100} cannot be read as a trace: {reason(error)}") from error
     if len(requests) < 2:
         raise InputError(
             f"{path} holds {len(requests)} requests: expected at least 2, in {EXPECTED}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from thermoflop.base.messages import check_word
 from thermoflop.base.plain import checked_between, checked_within
@@ -36,7 +37,7 @@ def document_of(lengths: int | Sequence[int] | None, sequence: int) -> int | Non
     """Tokens of the documents in a sequence. UsageError for lengths that make no sense."""
     if lengths is None:
         return None
-    each = [lengths] if isinstance(lengths, int) else list(lengths)
+    each: list[Any] = list(lengths) if isinstance(lengths, list | tuple) else [lengths]
     if not each or any(type(one) is not int or not 1 <= one <= sequence for one in each):
         raise UsageError(
             f"lengths={lengths!r:.60}: expected whole numbers of tokens from 1 to "
@@ -48,8 +49,17 @@ def document_of(lengths: int | Sequence[int] | None, sequence: int) -> int | Non
 def check_shares(shares: dict[str, float | None]) -> None:
     """UsageError for a share that is none; all of the tokens cannot be padding, nor dropped."""
     for name, share in shares.items():
+        if share is None and name in ("padded", "recomputed"):
+            raise UsageError(f"{name}=None makes no sense: expected a share of 0 to 1")
         most, words = (1 - 1e-9, "below 1") if name in BELOW_ONE else (1, "1")
         checked_within(name, share, 0, most, f"a share of 0 to {words}")
+
+
+def check_zero(zero: int) -> None:
+    """UsageError for what is no stage of ZeRO."""
+    many, truth = bool(getattr(zero, "ndim", 0)), isinstance(zero, bool)
+    if many or truth or zero not in (0, 1, 2, 3):
+        raise UsageError(f"zero={zero!r:.40} is no stage of ZeRO: expected 0, 1, 2 or 3")
 
 
 def check_words(attention: str, tokens: float | None, price: float | None) -> None:

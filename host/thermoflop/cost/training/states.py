@@ -78,7 +78,7 @@ def optimizer_named(name: str) -> str:
     """The name of an optimizer as it is called here, from transformers' (``adamw_torch_fused``,
     ``paged_adamw_8bit``: ``OptimizerNames`` of its ``training_args.py``) or another spelling."""
     if not isinstance(name, str):
-        return name
+        check_word("optimizer", name, MOMENTS)
     spelled = name.lower().replace("_", "-")
     plain = re.sub(r"-(torch|hf|apex|bnb|fused|32bit)(?=-|$)", "", spelled)
     return next((known for known in (spelled, plain) if known in MOMENTS), name)

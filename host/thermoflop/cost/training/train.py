@@ -23,6 +23,7 @@ from thermoflop.cost.training.checks import (
     check_shares,
     check_sizes,
     check_words,
+    check_zero,
     document_of,
 )
 from thermoflop.cost.training.counts import training_flops, without_padding
@@ -233,6 +234,7 @@ def train(
     sizes = {"global_batch": global_batch, "micro_batch": micro_batch, "sequence": length,
              "virtual": virtual}  # fmt: skip
     check_sizes(known, sizes)
+    check_zero(zero)
     _check_model(known, precision)
     check_words(attention, total := written("tokens", tokens), price)
     check_shares(
@@ -346,7 +348,9 @@ def _training_plan(
     sequence: bool,
 ) -> Layout:
     """The plan; replicas are what the other degrees leave over of the devices."""
-    check_degrees(devices=devices, tp=tp, pp=pp, dp=dp, cp=cp)
+    check_degrees(devices=devices, tp=tp, pp=pp, cp=cp, ep=ep)
+    if dp is not None:
+        check_degrees(dp=dp)
     tp = 1 if tp is None else tp
     if dp is None:
         dp = left_over(devices, tp=tp, pp=pp, cp=cp)

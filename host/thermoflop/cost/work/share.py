@@ -93,9 +93,12 @@ class Layout:
 
 
 def check_degrees(**degrees: int | None) -> None:
-    """UsageError for a degree, or a number of devices, that makes no sense."""
+    """UsageError for a degree, or a number of devices, that makes no sense. What is left over goes
+    to devices and tp alone: no other may be None."""
     for name, value in degrees.items():
-        if value is not None and (type(value) is not int or not 1 <= value <= 1_000_000):
+        if value is None and name in ("devices", "tp"):
+            continue
+        if type(value) is not int or not 1 <= value <= 1_000_000:
             raise UsageError(
                 f"{name}={value!r:.40} makes no sense: expected a whole number from 1 to 1,000,000"
             )
