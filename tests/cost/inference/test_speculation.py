@@ -27,6 +27,7 @@ from thermoflop.cost.inference.speculative import (
     plan_of_draft,
     tokens_per_check,
 )
+from thermoflop.cost.serving.times import StepTimes
 from thermoflop.cost.work.share import Layout
 from thermoflop.errors import UsageError
 from thermoflop.model.load import load_model
@@ -114,6 +115,49 @@ def test_a_check_of_latent_attention_reads_one_latent_a_token_as_a_decode_step_d
     attended = sum(each.times * each.flops for each in works if each.name == "attention")
     assert attended == pytest.approx(layers * absorbed, rel=0.01)
     assert not [each for each in works if each.name == "kv_b_proj"]
+
+
+@pytest.mark.parametrize(("profile", "bytes_each"), [("vllm", 2), ("llama.cpp", 4 * 2)])
+def test_a_check_writes_the_state_of_a_recurrence_after_every_token(profile, bytes_each):
+    """Qwen3.5-27B: 48 layers of 48 matrices of 128 x 128 in a state, and 4 inputs of the
+    convolution; of 3 tokens one is read and three are written. llama.cpp copies it, in 32 bits."""
+    state = 48 * 128 * 128 + 4 * (2 * 16 + 48) * 128
+    setting = tf.estimate("qwen3.5-27b", "h200", prompt=9, generate=2, profile=profile).setting
+    for new, moved in ((1, 2), (3, 4)):
+        step = setting.check_step(new, 1, 9)
+        scans = [each for each in setting.works(step) if each.kind == "scan"]
+        assert [each.times for each in scans] == [48]
+        assert scans[0].kv_bytes == bytes_each * moved * state
+
+
+def test_llama_cpp_runs_what_was_checked_through_the_draft_as_well() -> None:
+    """Once more its weights: 5 tokens of it in the time of one where few are computed; its own
+    layers take them along with the first."""
+    sizes = {"prompt": 64, "generate": 64, "dtype": "q8_0", "drafted": 4}
+    found = tf.speculate("llama-3.1-8b", "llama-3.2-1b", "p40", profile="llama.cpp", **sizes)
+    assert found.draft_step_s < found.again_s < 1.5 * found.draft_step_s
+    all_s = 4 * found.draft_step_s + found.again_s + found.check_s
+    assert found.per_token_s == pytest.approx(all_s / found.tokens_per_check)
+    assert "to read what was checked" in str(found)
+    other = tf.speculate("llama-3.1-8b", "llama-3.2-1b", "h100", profile="vllm", drafted=4)
+    own = tf.speculate("qwen3.5-27b", "mtp", "4090", profile="llama.cpp", dtype="q4_k_m")
+    assert other.again_s == own.again_s == 0
+
+
+def test_so_it_does_where_many_are_served() -> None:
+    one = {"prompt": 64, "generate": 64, "dtype": "q8_0", "profile": "llama.cpp"}
+    large, small = (tf.estimate(f"llama-3.{name}b", "p40", **one).setting
+                    for name in ("1-8", "2-1"))  # fmt: skip
+    drafts = StepTimes(small)
+    both = StepTimes(large, 5, drafts).decode_s(1.0, 64.0) - StepTimes(large, 5).decode_s(1.0, 64.0)
+    assert 5 * drafts.decode_s(1.0, 64.0) < both < 5.5 * drafts.decode_s(1.0, 64.0)
+
+
+def test_served_drafts_write_as_many_states() -> None:
+    setting = tf.estimate("qwen3.5-27b", "h200", prompt=9, generate=2, profile="vllm").setting
+    state_bytes = 2 * (48 * 128 * 128 + 4 * (2 * 16 + 48) * 128) * 48
+    one, three = (StepTimes(setting, checked).decode_s(64.0, 9.0) for checked in (1, 3))
+    assert three - one > 64 * 2 * state_bytes / find_device("h200").bandwidth_bytes_s
 
 
 @pytest.mark.parametrize(

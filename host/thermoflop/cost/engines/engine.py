@@ -57,8 +57,11 @@ class Engine:
     ``lazy``: of a prompt it computes what its cache is made of, and all layers for the last token.
     ``eager_chunks``: a step that carries a chunk is launched kernel by kernel, though those that
     only decode are graphs.
-    ``ggml``: its kernels are ggml's (``engines.ggml``); ``tile``: the rows that those of each
-    expert are padded to, and ``fits``: to no more than an expert gets on average.
+    ``mirrors``: a draft model reads all tokens of a check before it drafts (``process`` of
+    llama.cpp's common/speculative.cpp "mirrors whole target batches"; others read what was accepted
+    with the first drafted token). ``ggml``: its kernels are ggml's (``engines.ggml``); ``tile``:
+    the rows that those of each expert are padded to, and ``fits``: to no more than an expert gets
+    on average.
     ``vendors``: whose devices it has kernels for (empty: any), ``without`` those of them whose
     names begin so, ``capability``: the least compute capability of NVIDIA's (0.0: any), and
     ``plugins`` whose work it is on those of others; ``lacks``: degrees of parallelism, and kinds
@@ -95,6 +98,7 @@ class Engine:
     triton_sinks: bool = False
     tiled: int = 1
     in_flight: int | None = None
+    mirrors: bool = False
     ggml: bool = False
     tile: int = 0
     fits: bool = False
@@ -173,7 +177,8 @@ ENGINES = (
            "accelerate", "autogptq"), host=PYTHON, waits="8", regrows=True, lacks=_SERVED),
     Engine("llama.cpp", ("llama.cpp", "ollama", "lm studio", "lmstudio", "lm-studio", "koboldcpp",
            "llamafile"), chunk=512, half_accumulate=True, unfused=True,
-           dequantizes=32, vectors=8, in_flight=2, ggml=True, absorbs=True, lacks=("ep", "cp"),
+           dequantizes=32, vectors=8, in_flight=2, mirrors=True, ggml=True, absorbs=True,
+           lacks=("ep", "cp"),
            serves=True, alone="GGUF", vendors=("NVIDIA", "AMD", "Apple", "Intel", "CPU"),
            without=("Gaudi",)),
     Engine("exllama", ("exllama",), half_accumulate=True, host=PYTHON,

@@ -36,6 +36,7 @@ from thermoflop.model.architecture.parts import Linear
 from thermoflop.model.config.eagle import STATES
 from thermoflop.model.load import load_model
 from thermoflop.model.model import Model
+from thermoflop.model.operators.step import Step
 
 DRAFTED = 4  # tokens for one check, where nothing is said
 PADDED = 1.01  # of a vocabulary's size, which makers round up
@@ -61,6 +62,8 @@ class Speculation:
             not known.
         draft_bytes: weights and cache of the small model on a device; (0.0, 0.0), the default:
             none of its own, or not counted.
+        again_s: expected seconds of the small model on all tokens of a check, where the engine runs
+            them through it as well (llama.cpp); 0.0, the default: it does not.
 
     Example:
         >>> import thermoflop as tf
@@ -82,11 +85,13 @@ class Speculation:
     vocabularies: tuple[int, ...] = ()
     spread: tuple[float, float] = (1.0, 1.0)
     draft_bytes: tuple[float, float] = (0.0, 0.0)
+    again_s: float = 0.0
 
     @property
     def per_token_s(self) -> float:
         """Seconds for each token of a sequence."""
-        return (self.drafted * self.draft_step_s + self.check_s) / self.tokens_per_check
+        drafts_s = self.drafted * self.draft_step_s + self.again_s
+        return (drafts_s + self.check_s) / self.tokens_per_check
 
     @property
     def speed_up(self) -> float:
@@ -113,6 +118,7 @@ class Speculation:
             f"{between * known}\n"
             f"  {digits(self.tokens_per_check)} tokens a check of {seconds(self.check_s)}, a draft "
             f"step {seconds(self.draft_step_s)}"
+            + f", and {seconds(self.again_s)} to read what was checked" * bool(self.again_s)
             + held * any(self.draft_bytes)
             + (f"\n  {said}" if (said := apart(self.vocabularies)) else "")
         )
@@ -297,14 +303,22 @@ def drafted_run(
     spread = big.spread("token")
     with_draft = run if own or plain.cards else _holding(run, little)
     held = beside_bytes(with_draft.setting.share, run.prompt + run.generate, step.batch)
+    mirrors = plain.engine.mirrors and own is None
     return Speculation(
         large.name, small.name, drafted, acceptance, expected,
         float(little.steps_s([(1.0, step)])),
-        float(big.rates.step_s(big.works(check), step.batch, recorded=big.rates.graphs)),
+        _checked_s(big, check),
         float(run.per_token.expected_s if is_table else big.steps_s([(1.0, step)])),
         vocabularies_of(large, small), (float(spread.low), float(spread.high)),
         (float(held[0]), float(held[1])),
+        _checked_s(little, replace(check, logits="last")) if mirrors else 0.0,
     ), with_draft  # fmt: skip
+
+
+def _checked_s(setting: Setting, step: Step) -> float:
+    """Seconds of a model on the tokens of a check."""
+    rates = setting.rates
+    return float(rates.step_s(setting.works(step), step.batch, recorded=rates.graphs))
 
 
 def plan_of_draft(plan: Layout, description: Description, *, whole: bool = False) -> Layout:

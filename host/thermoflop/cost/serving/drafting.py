@@ -67,6 +67,11 @@ def notes_on(small: Model, setting: Setting) -> list[str]:
     return [apart(vocabularies_of(setting.model, small)), unlike if setting.cards else ""]
 
 
+def reads_again(drafting: Setting) -> bool:
+    """Whether the engine runs what was checked through the draft as well (``Engine.mirrors``)."""
+    return drafting.engine.mirrors and not drafting.model.name.endswith(MTP)
+
+
 def held_beside(drafting: Setting | None) -> Share | None:
     """What a device holds of what drafts; the table and the head of the large model's own layer are
     the large model's."""

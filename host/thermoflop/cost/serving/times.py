@@ -14,6 +14,7 @@ import numpy as np
 from thermoflop.base.number import Number
 from thermoflop.base.record import record, replace
 from thermoflop.cost.inference.setting import Setting
+from thermoflop.cost.serving.drafting import reads_again
 from thermoflop.cost.serving.lengths import Lengths
 from thermoflop.cost.serving.policy import Policy
 from thermoflop.cost.work.mixed import Mixed
@@ -61,12 +62,17 @@ class StepTimes:
 
     def _decode_step(self, sequences: Number, context: Number) -> Step:
         step = decode_step(context, sequences)
-        return step if self.checked == 1 else replace(step, new=self.checked)
+        return step if self.checked == 1 else replace(step, new=self.checked, snapshots=True)
 
     def _draft_s(self, sequences: Number, context: Number) -> Number:
         if self.drafting is None:
             return 0.0
-        return (self.checked - 1) * self.drafting.decode_s(sequences, context)
+        drafting = self.drafting
+        again: Number = 0.0
+        if reads_again(drafting.setting):
+            step = replace(self._decode_step(sequences, context), logits="last")
+            again = drafting.setting.step_s(step)
+        return (self.checked - 1) * drafting.decode_s(sequences, context) + again
 
 
 @record

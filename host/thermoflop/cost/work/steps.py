@@ -45,9 +45,13 @@ def check_step(new: Number, cached: Number, batch: Number) -> Step:
 
     Latent attention is absorbed as in any decode step: vLLM and FlashMLA take such steps for
     decoding, SGLang expands only what ``is_extend`` and is no ``is_target_verify``
-    (srt/models/deepseek_v2.py).
+    (srt/models/deepseek_v2.py). Recurrences write their state after each token, so that what is
+    refused can be taken back ("keep the states for multi-query tokens", fused_recurrent.py of vLLM;
+    CACHE_INTERMEDIATE_STATES of SGLang's and FlashInfer's kernels; ``n_rs_seq`` of llama.cpp).
     """
-    return replace(decode_step(cached, batch), new=new, attention="causal", logits="all")
+    return replace(
+        decode_step(cached, batch), new=new, attention="causal", logits="all", snapshots=True
+    )
 
 
 def prompt_steps(

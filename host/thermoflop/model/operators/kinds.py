@@ -281,6 +281,7 @@ class Scan(Operator):
         sequences: sequences.
         stored: elements of state a sequence, read once and written once.
         updates: FLOPs that renew one element of the state, for each token.
+        kept: states of a sequence that are written; 1 by default, the last.
     """
 
     kind = "scan"
@@ -290,6 +291,7 @@ class Scan(Operator):
     sequences: Number
     stored: Number
     updates: int
+    kept: Number = 1
 
     @property
     def elementwise_flops(self) -> Number:
@@ -298,9 +300,9 @@ class Scan(Operator):
 
     @property
     def moved(self) -> Moved:
-        """The state, once in and once out."""
+        """The state, once in, and out as often as it is kept."""
         state = self.stored * self.sequences
-        return Moved(kv_read=state, kv_written=state)
+        return Moved(kv_read=state, kv_written=state * self.kept)
 
     @property
     def shape(self) -> str:

@@ -52,7 +52,8 @@ def recurrent_operators(mixer: Recurrence, scope: EmitContext) -> Iterator[Opera
         yield normalize(norm, scope)
     role, reads, updates = _SCANS.get(type(mixer), ("ssm_scan", 1, 6))
     where = (scope.part, role, scope.times, scope.tokens)
-    yield Scan("scan", *where, reads, mixer.scanned, scope.sequences, mixer.state_elements, updates)
+    sizes = (mixer.scanned, scope.sequences, mixer.state_elements)
+    yield Scan("scan", *where, reads, *sizes, updates, scope.new if scope.step.snapshots else 1)
     # silu x / (1 + exp(-x)) of four operations, and a product
     yield elementwise("silu gate", scope, scope.tokens, mixer.inner, 5, 2)
     yield scope.linear(outward, scope.tokens)

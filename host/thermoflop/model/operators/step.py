@@ -81,6 +81,8 @@ class Step:
         last_only: whether layers that keep no keys of their own, after which only such follow, run
             for the last token of each sequence alone: nothing reads what they make of the others
             where logits are at the last; False by default.
+        snapshots: whether recurrences write their state after each token, as they do of drafted
+            tokens that are checked, and not after the last alone; False by default.
 
     Example:
         >>> from thermoflop import Step
@@ -104,6 +106,7 @@ class Step:
     convolution: str = "padded"
     audio: Number = 0
     last_only: bool = False
+    snapshots: bool = False
 
     def conventions(self) -> dict[str, str]:
         """The conventions in force.
