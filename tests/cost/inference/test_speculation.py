@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import log
+
 import pytest
 import thermoflop as tf
 from kit.made_up import (
@@ -175,10 +177,27 @@ def test_a_token_without_a_draft_is_that_of_the_estimate(degrees):
     run = tf.estimate(decoder(), DEVICE, **asked)
     found = tf.speculate(decoder(), decoder(), DEVICE, **asked)
     assert found.plain_step_s == run.per_token.expected_s
-    spread = run.setting.spread("token")
+    spread = run.setting.spread("token").wider(("drafts",))  # no fitted run drafts
     assert found.interval_s == (
         found.per_token_s * spread.low, found.per_token_s * spread.high,
     )  # fmt: skip
+
+
+def test_an_interval_is_wider_where_tokens_are_drafted() -> None:
+    """By a factor of e^0.25 at one standard deviation, which adds by its square."""
+    run = tf.estimate("llama-3.1-8b", "h100", profile="vllm")
+    plain, found = run.setting.spread("token"), drafted_run(run, "llama-3.2-1b", 4, 0.7)[0]
+    ends = zip((plain.low, plain.high), found.spread, strict=True)
+    for end, wide in ends:
+        assert log(wide) ** 2 == pytest.approx(log(end) ** 2 + (1.2815515655 * 0.25) ** 2)
+    assert "no fitted run drafts: widened" in str(found)
+
+
+def test_so_it_is_where_they_are_served() -> None:
+    asked = {"profile": "vllm", "users": 4, "prompt": 500, "generate": 200}
+    _, plain_s, high_s = tf.serving("llama-3.1-8b", "h100", **asked).token_s
+    _, token_s, most_s = tf.serving("llama-3.1-8b", "h100", draft="llama-3.2-1b", **asked).token_s
+    assert most_s / token_s > 1.1 * high_s / plain_s
 
 
 def test_a_draft_lies_on_the_devices_of_its_model():

@@ -100,13 +100,14 @@ class Speculation:
 
     @property
     def interval_s(self) -> tuple[float, float]:
-        """80 % interval of the seconds for each token, as wide as that of a plain one."""
+        """80 % interval of the seconds for each token, wider than that of a plain one: no fitted
+        run drafts."""
         return self.per_token_s * self.spread[0], self.per_token_s * self.spread[1]
 
     def __str__(self) -> str:
-        between = "\n  80 % interval {} .. {} a token, if as many are accepted".format(
-            *map(seconds, self.interval_s)
-        )
+        low, high = map(seconds, self.interval_s)
+        between = f"\n  80 % interval {low} .. {high} a token, if as many are accepted"
+        between += "; no fitted run drafts: widened"
         known = self.spread != (1.0, 1.0)
         held = "\n  of a device the draft takes {} of weights and {} of cache".format(
             *map(gigabytes, self.draft_bytes)
@@ -300,7 +301,7 @@ def drafted_run(
     step = decode_step(middle, run.batch / plan.dp)
     check = big.check_step(drafted + 1, step.batch, middle)
     is_table = big is plain and run.generate > 1
-    spread = big.spread("token")
+    spread = big.spread("token").wider(("drafts",))
     with_draft = run if own or plain.cards else _holding(run, little)
     held = beside_bytes(with_draft.setting.share, run.prompt + run.generate, step.batch)
     mirrors = plain.engine.mirrors and own is None

@@ -134,8 +134,11 @@ def spreads_of(
     step_s = float(bound_s(decode, setting.limits, count))
     read_s = float(bound_s(read, setting.limits, 1.0))
     first_s = float(steady.first_s)
+    stream = setting.stream_spread(float(steady.prompt_share))
+    if lengths.step_tokens > 1:
+        stream = stream.wider(("drafts",))
     return (
-        _from(step_s, setting.stream_spread(float(steady.prompt_share)), float(steady.token_s)),
+        _from(step_s, stream, float(steady.token_s)),
         _from(read_s, setting.spread("prefill"), first_s),
         _from(read_s, setting.spread("client"), benchmark_s or first_s),
     )
