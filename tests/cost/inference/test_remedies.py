@@ -9,7 +9,7 @@ import thermoflop as tf
 from kit.made_up import DEVICE, KEY_WIDTH, PEAK, decoder
 from thermoflop.base.record import replace
 from thermoflop.cost.engines.footprint import Load
-from thermoflop.cost.inference.hosted import whole_s
+from thermoflop.cost.inference.hosted import whole_of
 from thermoflop.cost.inference.remedies import _GGUF, _SERVED
 from thermoflop.cost.inference.room import room_of
 
@@ -129,7 +129,7 @@ def test_a_step_on_the_device_is_one_after_the_prompt_where_nothing_is_generated
     run = tf.estimate(
         dense, DEVICE, batch=2, prompt=100, generate=timed, dtype="bf16", profile="llama.cpp"
     )
-    assert whole_s(room, Load(2, 100, 100 + generate)) == run.per_token.expected_s
+    assert whole_of(room, Load(2, 100, 100 + generate)).step_s == run.per_token.expected_s
 
 
 def test_the_rate_behind_the_host_is_said_to_be_of_each_sequence_where_there_are_several(dense):

@@ -14,7 +14,7 @@ from thermoflop.cost.engines.footprint import Load, placement_of
 from thermoflop.cost.engines.raised import raised
 from thermoflop.cost.hardware.device import is_its_hosts
 from thermoflop.cost.inference.held_to import check_engine
-from thermoflop.cost.inference.hosted import Hosted, hosted_of, whole_s
+from thermoflop.cost.inference.hosted import Hosted, hosted_of, whole_of
 from thermoflop.cost.work.share import Layout, Share
 from thermoflop.errors import UsageError
 from thermoflop.model.config.published_forms import MLX_FORMS
@@ -177,7 +177,7 @@ def _hosted(room: Room, share: Share, load: Load, host_gb_s: float | None) -> It
     engine = room.engine or engine_memory("llama.cpp", room.device, None)[0]
     within = replace(room, engine=engine)  # whose cache it is, whoever was named
     layers = placed_layers(share)
-    options, on_device_s = engine.options, cache(lambda: whole_s(room, load))
+    options, whole = engine.options, cache(lambda: whole_of(room, load))
     trials = []
     has_experts = any(layer.expert_bytes for layer in layers)
     if has_experts and not options["cpu_moe"] and engine.engine != "ollama":  # it has no -ncmoe
@@ -192,7 +192,7 @@ def _hosted(room: Room, share: Share, load: Load, host_gb_s: float | None) -> It
         place = bisect_left(values, True, key=lambda value: tried(value).memory(share, load).fits)
         if place < len(values):
             placed = placement_of(share, tried(values[place]).options, load.sequences)
-            hosted = hosted_of(within, share, load, placed, host_gb_s, on_device_s())
+            hosted = hosted_of(within, share, load, placed, host_gb_s, whole())
             found = _remedy(kind, values[place], layers, room, hosted)
             yield from () if found is None else (found,)
 

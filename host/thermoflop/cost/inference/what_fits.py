@@ -14,7 +14,7 @@ from thermoflop.cost.hardware.device import Device
 from thermoflop.cost.hardware.precision import Precision
 from thermoflop.cost.inference.arguments import unread_source
 from thermoflop.cost.inference.formats import formats_line
-from thermoflop.cost.inference.hosted import Hosted, hosted_of, whole_s
+from thermoflop.cost.inference.hosted import Hosted, hosted_of, whole_of
 from thermoflop.cost.inference.remedies import Remedy, remedies_of, remedies_over_cards
 from thermoflop.cost.inference.room import LARGEST, Room
 from thermoflop.cost.inference.source import source_said
@@ -112,7 +112,7 @@ class Fit:
         placed = placement_of(share, room.engine.options, load.sequences)
         if not placed.host_active_bytes:
             return None
-        return hosted_of(room, share, load, placed, host_gb_s, whole_s(room, load))
+        return hosted_of(room, share, load, placed, host_gb_s, whole_of(room, load))
 
     def __str__(self) -> str:
         return fit_text(self)
