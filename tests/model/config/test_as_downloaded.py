@@ -72,7 +72,6 @@ SLIDING = {**DOTS, "layer_types": ["sliding_attention"] * 3}
     {**SLIDING, "per_layer_config": {"0": 1, "1": 1, "2": 1}},
     {"model_type": "mistral_large4_text", "kv_source_layers": [0]},
     {"model_type": "glm5_next_text", "index_topk": 100},
-    {"model_type": "bailing_hybrid", "architectures": ["BailingMoeV2_5ForCausalLM"]},
     {"model_type": "minimax_m1", "shared_intermediate_size": 64},
 ])  # fmt: skip
 def test_a_file_that_is_not_understood_is_refused_in_a_sentence(config: dict[str, Any]) -> None:

@@ -125,16 +125,23 @@ class KimiDelta(_Squares):
 
 @record
 class Lightning(_Squares):
-    """Linear attention with a fixed decay: ``heads`` states of ``dim`` x ``dim``."""
+    """Linear attention with a fixed decay: ``heads`` states of ``dim`` x ``dim``.
+
+    With ``normed``, queries and keys of each head have a norm (Ling 2.5).
+    """
+
+    normed: bool = False
+    biases: tuple[bool, bool] = (False, False)  # of the first and the last map
 
     def linears(self) -> tuple[Linear, ...]:
         """Projections to queries, keys and values, to the gate, and back."""
         return (
-            Linear("qkv_proj", GROUP, ROLE, self.hidden, 3 * self.inner),
+            Linear("qkv_proj", GROUP, ROLE, self.hidden, 3 * self.inner, self.biases[0]),
             Linear("output_gate", GROUP, ROLE, self.hidden, self.inner),
-            Linear("out_proj", GROUP, ROLE, self.inner, self.hidden),
+            Linear("out_proj", GROUP, ROLE, self.inner, self.hidden, self.biases[1]),
         )
 
     def norms(self) -> tuple[Norm, ...]:
-        """The norm on the results of all heads."""
-        return (Norm("norm", self.inner),)
+        """The norm on the results of all heads, and those on queries and keys."""
+        each = (Norm(name, self.dim, vectors=self.heads) for name in ("q_norm", "k_norm"))
+        return (*(each if self.normed else ()), Norm("norm", self.inner))

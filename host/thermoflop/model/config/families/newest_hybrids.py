@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from thermoflop.base.record import replace
-from thermoflop.errors import InputError, UnknownModel
-from thermoflop.model.architecture.linear import GatedDelta, KimiDelta
+from thermoflop.errors import InputError
+from thermoflop.model.architecture.linear import GatedDelta, KimiDelta, Lightning
 from thermoflop.model.architecture.mixers import LatentAttention
 from thermoflop.model.architecture.sparse import Compressor
 from thermoflop.model.config.families import linear
@@ -25,16 +25,29 @@ from thermoflop.model.config.family import at_least_zero, family, mapping, names
 from thermoflop.model.config.keys import Config
 
 
-def _bailing_kinds(config: Config) -> Sequence[str]:
-    """``layer_types``, or full attention at the end of each group of layers."""
-    if str(config.raw.get("architectures")).startswith("['BailingMoeV2"):
-        # Ling 2.5 has the same model_type, and Lightning attention by code beside its weights
-        raise UnknownModel("bailing_hybrid with Lightning attention (Ling 2.5) is not described")
-    return every("layer_group_size", others="linear")(config)
+def _is_ling_25(config: Config) -> bool:
+    """Ling 2.5 has the model_type of Ling 3, and Lightning attention by code beside its weights."""
+    return str(config.raw.get("architectures")).startswith("['BailingMoeV2")
 
 
-def _ling_delta(config: Config) -> KimiDelta:
+def lightning(config: Config) -> Lightning:
+    """Of Ling 2.5: queries and keys have norms where those of full attention have.
+
+    Its keys are looked up as they stand: the class of Ling 3 reads none of them.
+    """
+    heads, hidden = config["num_attention_heads"], config["hidden_size"]
+    dim = config["head_dim"] or hidden // heads
+    normed, last, first = (
+        bool(config.raw.get(key)) for key in ("use_qk_norm", "use_bias", "use_qkv_bias")
+    )
+    first = first or bool(config["attention_bias"])  # as Ring's family calls it
+    return Lightning(hidden, heads, dim, normed, (first or last, last))
+
+
+def _ling_delta(config: Config) -> KimiDelta | Lightning:
     """Sizes of attention, or under names of their own, as the class writes them itself."""
+    if _is_ling_25(config):
+        return lightning(config)
     own = {"linear_num_heads": "num_attention_heads", "linear_head_dim": "head_dim"}
     own["linear_conv_kernel_dim"] = "short_conv_kernel_size"
     heads, dim, taps = (config[key] or config[other] for key, other in own.items())
@@ -59,10 +72,10 @@ family(
         "mlp_layer_types": names(),
     },
     traits={
-        "kinds": _bailing_kinds,
+        "kinds": every("layer_group_size", others="linear"),
         "sparse": sparse_by_mlp_types,
         "recurrent": _ling_delta,
-        "mla": lambda config: replace(latent_attention(config), head_gate=True),
+        "mla": lambda config: replace(latent_attention(config), head_gate=not _is_ling_25(config)),
         "tied": False,  # the class ties nothing
     },
     aliases={
@@ -71,7 +84,8 @@ family(
     },
     ignored=spaced(
         "moe_layer_freq kda_safe_gate kda_lower_bound mtp_loss_scaling_factor moe_renormalize"
-        " num_expert_group qk_head_dim"
+        " num_expert_group qk_head_dim group_norm_size linear_silu use_linear_silu linear_rope"
+        " score_function use_qk_norm use_bias use_qkv_bias"
     ),
 )
 
