@@ -12,10 +12,10 @@ from thermoflop.cli.parser import bandwidth, length, share
 _OPTIONS = (
     "devices", "tp", "pp", "dp", "ep", "cp", "global_batch", "micro_batch", "sequence",
     "encoder", "recompute", "recomputed", "zero", "shard", "optimizer", "in_backward", "loss",
-    "lora", "lora_targets", "lora_dropout", "base_dtype", "held_inputs", "kept_dtype",
-    "feed_forward", "offload", "host_gb_s", "lengths", "padded", "node_size", "network_gb_s",
-    "attention", "dtype", "tokens", "price", "profile", "expert_overlap", "stage_overlap",
-    "tensor_overlap",
+    "lora", "lora_targets", "lora_dropout", "train_embeddings", "base_dtype", "held_inputs",
+    "kept_dtype", "feed_forward", "offload", "host_gb_s", "lengths", "padded", "node_size",
+    "network_gb_s", "attention", "dtype", "tokens", "price", "profile", "expert_overlap",
+    "stage_overlap", "tensor_overlap",
 )  # fmt: skip
 
 
@@ -104,6 +104,8 @@ def _add_fine_tuning(group: argparse._ActionsContainer) -> None:
         help="matrices with adapters: attention, mlp, or q,v,... (default all-linear)")  # fmt: skip
     add("--lora-dropout", type=share, default=0.0, metavar="S",
         help="share of what adapters read that is dropped: each keeps its own (0)")  # fmt: skip
+    add("--train-embeddings", action="store_true",
+        help="the table of tokens and the head, whole (PEFT's modules_to_save)")  # fmt: skip
     add("--base", dest="base_dtype", metavar="F",
         help="frozen weights in nf4, int8, ... (default as published, else bf16)")  # fmt: skip
     add("--held-inputs", type=int, choices=(0, 1, 2), metavar="N",

@@ -30,7 +30,11 @@ def training_flops(iteration: Iteration, attention: str) -> tuple[int, int]:
     )  # fmt: skip
     of_model, of_hardware = counts.model_flops, counts.flops
     if lora is not None:
-        frozen = sum(each.flops for each in counts.forward if isinstance(each, MatMul))
+        frozen = sum(
+            each.flops
+            for each in counts.forward
+            if isinstance(each, MatMul) and (in_layers(each) or not lora.embeddings)
+        )
         beside = lora.flops(model.description, document, iteration.source or 0)
         of_model += 3 * beside - frozen
         of_hardware += (4 if iteration.recompute == "full" else 3) * beside - frozen

@@ -29,7 +29,7 @@ from thermoflop.model.architecture.description import Description, Layer
 from thermoflop.model.architecture.feedforward import Moe
 from thermoflop.model.architecture.mixers import Attention
 from thermoflop.model.architecture.parameters import mixtures
-from thermoflop.model.architecture.parts import Linear, Part
+from thermoflop.model.architecture.parts import Linear, Part, Table
 
 ALL = "all-linear"
 ADAPTERS = "adapters"  # the part of the model that their works belong to
@@ -55,6 +55,7 @@ class Adapters:
         base: how the frozen weights are kept.
         held_inputs: micro-batches whose inputs they hold.
         dropout: share of what adapters read that is dropped.
+        embeddings: parameters of the table of tokens and the head, where these are trained whole.
 
     Example:
         >>> import thermoflop as tf
@@ -70,11 +71,14 @@ class Adapters:
     base: str
     held_inputs: int = 0
     dropout: float = 0.0
+    embeddings: float = 0.0
 
     @property
     def ranked(self) -> str:
-        """The rank, and whether some of what is read is dropped."""
-        return f"{self.rank} with dropout" if self.dropout else str(self.rank)
+        """The rank, whether some of what is read is dropped, and what is trained besides."""
+        dropout = " with dropout" if self.dropout else ""
+        besides = " and embeddings whole," if self.embeddings else ""
+        return f"{self.rank}{dropout}{besides}"
 
     @property
     def frozen(self) -> str:
@@ -89,7 +93,8 @@ class Lora:
     weights are kept, matrix by matrix where there is a ``checkpoint``, and ``held_inputs`` the
     micro-batches whose inputs they hold. A share ``dropout`` of what adapters read is dropped: each
     then keeps a result of its own and a mask of bytes (PyTorch, ``native_dropout``; PEFT), and not
-    the input that matrices share."""
+    the input that matrices share. ``embeddings`` are parameters trained whole, copies beside the
+    frozen ones (PEFT, ``modules_to_save``)."""
 
     rank: int
     targets: frozenset[str]
@@ -97,11 +102,15 @@ class Lora:
     checkpoint: Checkpoint | None = None
     held_inputs: int = 0
     dropout: float = 0.0
+    embeddings: float = 0.0
 
     def record(self, description: Description) -> Adapters:
         """What a result says of it."""
         names = dict.fromkeys(part.name for _, _, part, _ in self.beside(description))
-        return Adapters(self.rank, tuple(names), self.base.label, self.held_inputs, self.dropout)
+        return Adapters(
+            self.rank, tuple(names), self.base.label, self.held_inputs, self.dropout,
+            self.embeddings,
+        )  # fmt: skip
 
     def aims_at(self, part: Part) -> TypeGuard[Linear]:
         """Whether an adapter lies beside a part of a layer."""
@@ -251,6 +260,7 @@ def _sets_run(part: Linear, description: Description) -> float:
 def choose_lora(
     description: Description, rank: int | None, targets: str, base: Precision,
     checkpoint: Checkpoint | None, held_inputs: int | None = None, dropout: float = 0.0,
+    *, embeddings: bool = False,
 ) -> Lora | None:  # fmt: skip
     """The adapters that are asked for; None without a rank. UsageError for what makes no sense."""
     if rank is None:
@@ -262,7 +272,10 @@ def choose_lora(
         )
     # all but routers
     matrices = (part.name for _, part in layer_matrices(description) if not part.unquantized)
-    every = Lora(rank, frozenset(matrices), base, checkpoint, _held(held_inputs, base), dropout)
+    every = Lora(
+        rank, frozenset(matrices), base, checkpoint, _held(held_inputs, base), dropout,
+        embedded(description) if embeddings else 0.0,
+    )  # fmt: skip
     if targets == ALL:
         return every
     known = {short(name) for name in every.targets}
@@ -276,6 +289,14 @@ def choose_lora(
             )
         asked |= names & known
     return replace(every, targets=frozenset(asked))
+
+
+def embedded(description: Description) -> float:
+    """Parameters of the table of tokens, and of a head that is another."""
+    placed = [each.part for stack in description.stacks for each in stack.front]
+    tables = {part.name: part for part in placed if isinstance(part, Table)}
+    head = 0 if description.head is None else description.head.parameters
+    return float(head + sum(tables[name].parameters for name in tables if "token" in name))
 
 
 def _held(asked: int | None, base: Precision) -> int:

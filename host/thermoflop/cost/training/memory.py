@@ -46,7 +46,12 @@ from thermoflop.cost.training.lora import Lora, is_on_source
 from thermoflop.cost.training.loss import gathered_elements, loss_bytes
 from thermoflop.cost.training.replicas import adapters_held, experts_shared_by, in_experts
 from thermoflop.cost.training.source import cross_elements, encoder_bytes
-from thermoflop.cost.training.states import ADAPTER_RECIPE, state_bytes, stepping_bytes
+from thermoflop.cost.training.states import (
+    ADAPTER_RECIPE,
+    spared_bytes,
+    state_bytes,
+    stepping_bytes,
+)
 from thermoflop.cost.work.share import Layout, Share
 from thermoflop.cost.work.weights import layer_matrices, stage_share
 from thermoflop.model.architecture.description import Description, Layer
@@ -265,9 +270,10 @@ def _adapter_states(iteration: Iteration, lora: Lora, share: Share) -> tuple[flo
     weights, gradients, optimizer = state_bytes(
         adapters, 0.0, ADAPTER_RECIPE, iteration.optimizer, iteration.zero, replicas
     )
-    base = lora.base_bytes(share.description, iteration.plan.pp)
-    shares = replicas if iteration.zero == 3 else 1
-    return base / shares + weights, gradients, optimizer
+    spared = spared_bytes(iteration.optimizer, lora.embeddings)
+    gradients -= spared / (replicas if iteration.zero >= 2 else 1)
+    base = lora.base_bytes(share.description, iteration.plan.pp) - spared
+    return base / (replicas if iteration.zero == 3 else 1) + weights, gradients, optimizer
 
 
 def _layer_work(iteration: Iteration, share: Share, form: str) -> float:

@@ -85,9 +85,9 @@ def in_experts(description: Description) -> float:
 
 
 def adapters_held(iteration: Iteration, lora: Lora, share: Share) -> float:
-    """Parameters of the adapters of a stage on a device."""
+    """Parameters that are trained of a stage on a device: its adapters, and all embeddings."""
     on_stage = stage_share(share.description, iteration.plan.pp)
-    return on_stage * lora.parameters(share.description)
+    return on_stage * lora.parameters(share.description) + lora.embeddings
 
 
 def experts_shared_by(iteration: Iteration, replicas: int) -> int:

@@ -72,6 +72,7 @@ SUMMED_IN_FP32 = {"megatron-deepspeed": Recipe(2, 2 + 4, 4)}
 
 # Adapters beside a frozen base: fp32 weights are their own masters (PEFT, autocast_adapter_dtype).
 ADAPTER_RECIPE = Recipe(4, 4, 0)
+PURE_RECIPE = Recipe(2, 2, 0)
 
 
 def optimizer_named(name: str) -> str:
@@ -89,7 +90,7 @@ def recipe_of(trainer: str, precision: Precision, optimizer: str, zero: int) -> 
     for an optimizer that is not known."""
     check_word("optimizer", optimizer, MOMENTS)
     if optimizer in PURE:
-        return Recipe(2, 2, 0)
+        return PURE_RECIPE
     if precision.activation_bytes >= 4:
         return Recipe(4, 4, 0)  # fp32 weights are their own masters
     if trainer in SUMMED_IN_FP32 and zero <= 1 and precision.name != "fp16":
@@ -116,6 +117,12 @@ def state_bytes(
         recipe.gradient * params / (replicas if zero >= 2 else 1),
         (recipe.beside * params + moments) / (replicas if zero >= 1 else 1),
     )
+
+
+def spared_bytes(optimizer: str, whole: float) -> float:
+    """Bytes of weights, and as many of gradients, by which parameters that are trained ``whole``
+    beside adapters are narrower than these, where their optimizer is."""
+    return (ADAPTER_RECIPE.weight - PURE_RECIPE.weight) * whole if optimizer in PURE else 0.0
 
 
 def stepping_bytes(recipe: Recipe, optimizer: str, held: float) -> float:

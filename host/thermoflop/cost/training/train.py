@@ -91,6 +91,7 @@ def train(
     lora: int | None = None,
     lora_targets: str = ALL,
     lora_dropout: float = 0.0,
+    train_embeddings: bool = False,
     base_dtype: str | None = None,
     held_inputs: int | None = None,
     kept_dtype: str | None = None,
@@ -163,6 +164,8 @@ def train(
             routers), ``attention``, ``mlp``, or names such as ``q,v``.
         lora_dropout: share of what adapters read that is dropped, 0.0 (default) to below 1.0: each
             then keeps what it reads for itself, and a mask (PEFT).
+        train_embeddings: whether the table of tokens and the head are trained whole beside adapters
+            (PEFT's modules_to_save): in fp32, or as narrow as the optimizer.
         base_dtype: how frozen weights are kept: bf16, nf4, int8, ... None: as the model is
             published, else bf16.
         held_inputs: micro-batches whose inputs frozen weights hold, where ``recompute`` does not
@@ -261,7 +264,8 @@ def train(
         float(micro_batch), length, virtual, again, flash, zero, share,
         optimizer=optimizer_named(optimizer), in_backward=in_backward, shard=shard,
         loss=loss or usual_loss(trainer, compiled=is_compiled, divided=plan.tp > 1),
-        lora=_adapters(known, device, lora, lora_targets, lora_dropout, base_dtype, held_inputs),
+        lora=_adapters(known, device, lora, lora_targets, lora_dropout, base_dtype, held_inputs,
+                       embeddings=train_embeddings),
         document=document_of(lengths, length), padded=padded,
         offload=choose_offload(device, offload, host_gb_s, zero, plan.devices),
         compiled=is_compiled, by_operator=by_operator,
@@ -295,7 +299,7 @@ def _estimated(
         sequence, recompute, attention, of_model, computed,
         without_padding(six_n(iteration), iteration.padded), span, bubble,
         memory_of(iteration, loss), provenance, iteration, tokens, price, profile,
-        model.params if lora is None else int(lora.parameters(model.description)),
+        model.params if lora is None else int(lora.parameters(model.description) + lora.embeddings),
         None if lora is None else lora.record(model.description), iteration.document,
         iteration.padded, host, share, iteration.compiled, iteration.source,
     )  # fmt: skip
@@ -316,7 +320,7 @@ def _check_model(known: Model, precision: Precision) -> None:
 
 def _adapters(
     model: Model, device: Device, rank: int | None, targets: str, dropout: float,
-    base_dtype: str | None, held_inputs: int | None,
+    base_dtype: str | None, held_inputs: int | None, *, embeddings: bool,
 ) -> Lora | None:  # fmt: skip
     """The adapters, beside weights as they are kept. UsageError for a base without adapters."""
     if rank is None:
@@ -328,12 +332,14 @@ def _adapters(
             )
         if dropout:
             raise UsageError(f"lora_dropout={dropout!r:.40} needs lora: it is of adapters")
+        if embeddings:
+            raise UsageError("train_embeddings needs lora: all weights are trained without")
         return None
     if is_mix(model.named_format or ""):  # nothing is trained beside a file of llama.cpp's
         model = replace(model, named_format=None)
     return choose_lora(
         model.description, rank, targets, *choose_formats(model, device, base_dtype, None),
-        held_inputs, dropout,
+        held_inputs, dropout, embeddings=embeddings,
     )  # fmt: skip
 
 

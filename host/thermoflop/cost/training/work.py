@@ -254,7 +254,10 @@ def _executions(work: Work, iteration: Iteration, again: frozenset[tuple[str, st
 def is_frozen(work: Work, iteration: Iteration) -> bool:
     """Whether a work multiplies with, or writes out, a matrix that is not trained."""
     multiplies = work.kind == "contraction" or work.name == WRITTEN_OUT
-    return iteration.lora is not None and multiplies and work.part != ADAPTERS
+    lora = iteration.lora
+    if lora is None or work.part == ADAPTERS or (lora.embeddings and "head" in work.part):
+        return False
+    return multiplies
 
 
 def bound_training_s(iteration: Iteration) -> float:
