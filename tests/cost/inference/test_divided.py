@@ -64,3 +64,13 @@ def test_a_server_on_cards_that_are_not_alike_holds_what_fit_says(profile) -> No
         assert served.largest_batch > fitted.largest_batch
     else:
         assert served.largest_batch == fitted.largest_batch
+
+
+def test_what_an_engine_divides_is_said_within_the_page() -> None:
+    """A cache of 36 GB, for 7 x 163,857 tokens of 30 layers with 2 x 2 x 128 elements of 16 bits,
+    on 25.8: a part of it goes to the host."""
+    model = tf.load_model("starcoder2-3b", beyond_context=True)
+    asked = {"batch": 7, "prompt": 163_840, "generate": 17, "dtype": "q6_k"}
+    said = str(tf.estimate(model, "rtx-4090", profile="llama.cpp", **asked))
+    assert "with a part on the host: `fit --profile llama.cpp`" in " ".join(said.split())
+    assert max(map(len, said.split("\n"))) <= 100

@@ -176,4 +176,4 @@ def divided_line(own: Divided | None, memory: Memory) -> list[str]:
         took += ", fits" if own.memory.fits else f", DOES NOT FIT, {missing} missing"
     if own.hosted and not own.memory.fits:
         took += "; how fast with a part on the host"
-    return [f"  as {own.name} divides it {took}: `{own.ask}`"]
+    return [wrapped(f"  as {own.name} divides it {took}: `{own.ask}`", "    ")]
