@@ -87,6 +87,7 @@ class Attention:
     Heads are ``filled`` up with so many zeros where queries meet keys (Moonshine). Each ``block``
     of so many tokens, the last filled up, meets itself alone, by content and by distance (Granite).
     ``once``: tokens are the same in every sequence until they have met others, and work once.
+    Queries come from a latent of ``q_rank`` elements, and its norm (None: from the hidden state).
     """
 
     hidden: Number
@@ -123,6 +124,7 @@ class Attention:
     filled: int = 0
     block: Number | None = None
     once: bool = False
+    q_rank: Number | None = None
 
     @property
     def keyless(self) -> bool:
@@ -173,7 +175,7 @@ class Attention:
         queries = self.q_width * (2 if self.gate else 1)
         values, keys = self.value_width, self.hidden if self.source is None else self.source
         inward = (
-            Linear("q_proj", group, role, self.hidden, queries, self.q_bias),
+            Linear("q_proj", group, role, self.q_rank or self.hidden, queries, self.q_bias),
             Linear("k_proj", group, role, keys, self.kv_width, self.k_bias),
             Linear("v_proj", group, role, keys, self.kv_heads * values, self.v_bias),
         )
@@ -188,6 +190,8 @@ class Attention:
                 self.o_bias,
             ),
         )
+        if self.q_rank is not None:
+            linears = (Linear("q_a_proj", group, role, self.hidden, self.q_rank), *linears)
         return in_groups(linears, self.groups)
 
     def gates(self) -> tuple[Linear, ...]:
@@ -198,12 +202,14 @@ class Attention:
 
     def norms(self) -> tuple[Norm, ...]:
         """The norms on queries, keys and values, where a model has them."""
-        return tuple(norm for norm in (self.q_norm, self.k_norm, self.v_norm) if norm)
+        latent = Norm("q_a_norm", self.q_rank) if self.q_rank is not None else None
+        return tuple(norm for norm in (latent, self.q_norm, self.k_norm, self.v_norm) if norm)
 
     @property
     def norms_over_heads(self) -> bool:
         """Whether a norm on queries or keys is one of all heads together."""
-        return any(norm.vectors == 1 and norm.width > self.head_dim for norm in self.norms())
+        norms = (norm for norm in (self.q_norm, self.k_norm, self.v_norm) if norm)
+        return any(norm.vectors == 1 and norm.width > self.head_dim for norm in norms)
 
     def parts(self) -> tuple[Part, ...]:
         """Everything here that holds parameters."""

@@ -64,6 +64,7 @@ DEFAULTS: dict[str, Any] = {
     "output_gate": False,
     "head_gate": False,  # one gate for each head
     "value_dim": None,  # None: as head_dim
+    "q_rank": None,  # elements of a latent that queries come from
     "groups": (),  # in how many the attention's four maps read their inputs; none: in one
     "mlp_groups": (),
     "output_group": None,  # where the attention's output projection is counted
@@ -302,7 +303,16 @@ def attention_of(traits: Traits) -> Attention:
     k_bias, v_bias = traits["k_bias"], traits["v_bias"]
     values = traits["v_norm"] and projects != "q"
     normed = projects != "q" or traits["norms_again"]
-    same = ("sinks", "relative", "output_group", "value_dim", "head_gate", "indexer", "groups")
+    same = (
+        "sinks",
+        "relative",
+        "output_group",
+        "value_dim",
+        "head_gate",
+        "indexer",
+        "groups",
+        "q_rank",
+    )
     return Attention(
         traits["hidden"],
         heads,

@@ -91,17 +91,24 @@ def _step_kinds(config: Config) -> Sequence[str]:
     return by_words(config, _FULL_OR_SLIDING) or ["full"] * config["num_hidden_layers"]
 
 
-def _step_sparse(config: Config) -> Sequence[bool]:
-    """By word, or the layers in ``moe_layers_enum``, or all but the first three."""
-    layers, listed = config["num_hidden_layers"], config["moe_layers_enum"]
-    if config["mlp_layer_types"] is not None or listed is None:
-        return sparse_from(3)(config)
+def listed_layers(config: Config) -> set[int] | None:
+    """The layers in ``moe_layers_enum``: a list of numbers, or a word of them between commas."""
+    listed = config["moe_layers_enum"]
+    if listed is None:
+        return None
     items = listed.split(",") if isinstance(listed, str) else listed
     try:
-        chosen = {int(item) for item in items if str(item).strip()}
+        return {int(item) for item in items if str(item).strip()}
     except (TypeError, ValueError):
         raise InputError(f"moe_layers_enum is {quote_value(listed)}, no list of layers") from None
-    return [index in chosen for index in range(layers)]
+
+
+def _step_sparse(config: Config) -> Sequence[bool]:
+    """By word, or the layers in ``moe_layers_enum``, or all but the first three."""
+    chosen = listed_layers(config)
+    if config["mlp_layer_types"] is not None or chosen is None:
+        return sparse_from(3)(config)
+    return [index in chosen for index in range(config["num_hidden_layers"])]
 
 
 def _step_sliding(config: Config) -> dict[str, int]:
