@@ -10,7 +10,14 @@ from kit.made_up import decoder
 from thermoflop.base.record import replace
 from thermoflop.cost.catalogue.devices import find_device
 from thermoflop.cost.catalogue.profiles import find_profile, profiles
-from thermoflop.cost.engines.abilities import no_cache, no_device, no_layout, no_weights, plugin_of
+from thermoflop.cost.engines.abilities import (
+    engine_on,
+    no_cache,
+    no_device,
+    no_layout,
+    no_weights,
+    plugin_of,
+)
 from thermoflop.cost.engines.engine import ENGINES, named_engine
 from thermoflop.cost.inference.formats import lacking
 from thermoflop.cost.work.share import Layout
@@ -301,6 +308,24 @@ def test_a_device_whose_architecture_has_no_name_is_not_said_to_stand_for_its_ma
     said = tf.estimate("gpt2", "jetson orin nx 16gb", profile="vllm").provenance
     assert "Orin NX 16GB, nor any known to be of its architecture: interval" in said
     assert "nor any NVIDIA" not in said
+
+
+@pytest.mark.parametrize(
+    ("gpu", "engine"),
+    [("gaudi 2", "vllm"), ("tpu v6e", "vllm"), ("trainium2", None), ("h100", None),
+     ("a770", None), ("p40", "llama.cpp"), ("m4", "llama.cpp")],
+)  # fmt: skip
+def test_an_engine_stands_for_one_that_is_not_named_where_most_do_not_run(gpu, engine):
+    assert engine_on(find_device(gpu)) == engine
+
+
+def test_on_gaudi_heads_are_split_at_the_rates_of_vllm():
+    told = {"devices": 2, "dtype": "fp8", "prompt": 100, "generate": 9}
+    found = tf.estimate("llama-2-7b", "gaudi 2", **told)
+    named = tf.estimate("llama-2-7b", "gaudi 2", **told, profile="vllm")
+    assert (found.plan.tp, found.plan.pp) == (2, 1)
+    assert found.total.expected_s == named.total.expected_s
+    assert found.provenance.startswith("profile vllm")
 
 
 def test_a_refusal_of_an_older_device_says_what_the_engine_needs():

@@ -117,8 +117,8 @@ def pooled(
 def _splits_layers_on(hardware: str | Device, profile: str | Profile | None) -> bool:
     """Whether devices that are alike get layers of their own: by the engine of a profile, or that
     which stands for one where none is named."""
-    known = profile is not None or engine_on(as_device(hardware)) is not None
-    return known and splits_layers(profile)
+    engine = engine_on(as_device(hardware)) if profile is None else profile
+    return engine is not None and splits_layers(engine)
 
 
 def splits_layers(profile: str | Profile | None) -> bool:
