@@ -74,3 +74,15 @@ def test_the_answer_says_so() -> None:
 def test_embeddings_are_told_apart_beside_adapters_alone() -> None:
     with pytest.raises(UsageError, match="train_embeddings needs lora"):
         asked(lora=None, train_embeddings=True)
+
+
+def test_a_narrow_base_as_a_remedy_keeps_what_else_is_asked_of_adapters() -> None:
+    """Its bytes are those of the same command with --base nf4."""
+    command = {
+        "global_batch": 1, "lora": 64, "lora_targets": "q", "lora_dropout": 0.1,
+        "train_embeddings": True, "recompute": "full", "loss": "fused", "optimizer": "adamw-8bit",
+    }  # fmt: skip
+    found = tf.train("qwen-7b", "rtx-4090", **command)
+    with_it = tf.train("qwen-7b", "rtx-4090", base_dtype="nf4", **command)
+    needed = f"{with_it.memory.total_bytes / 1e9:.1f} GB a device"
+    assert [each.text for each in found.remedies] == [f"--lora 64 --base nf4: {needed}"]

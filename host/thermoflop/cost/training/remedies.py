@@ -203,8 +203,13 @@ def _adapters(iteration: Iteration, besides: str = "") -> Iterator[Change]:
         model = replace(model, named_format=None)
     for base in (None, "nf4") if iteration.lora is None and is_understood(model) else ("nf4",):
         formats = choose_formats(model, device, base, None)
-        rank = RANK if iteration.lora is None else iteration.lora.rank
+        now = iteration.lora
+        rank = RANK if now is None else now.rank
         lora = choose_lora(model.description, rank, ALL, *formats)
+        if now is not None and lora is not None:  # what else is asked of adapters stays
+            lora = replace(
+                now, base=lora.base, checkpoint=lora.checkpoint, held_inputs=lora.held_inputs
+            )
         text = f"--lora {rank}" + (f" --base {base} " if base else " ") + besides
         text = text.rstrip() + (WITHOUT if iteration.in_backward else "")
         beside = replace(iteration, lora=lora, in_backward=False)
