@@ -356,3 +356,13 @@ def test_no_interval_of_a_server_begins_before_the_bound(users, prefix):
         assert served.token_s[0] == pytest.approx(run.per_token.bound_s, rel=1e-3)
         low, token, _ = served.token_s
         assert served.tokens_per_s_interval[1] == pytest.approx(served.tokens_per_s * token / low)
+
+
+def test_what_a_full_server_draws_is_of_the_requests_that_it_answers():
+    """Prompts that are read in passes of their own, for two tokens each: users who wait for their
+    answers ask for fewer than can be answered, whose energy was that of 1.6 cards."""
+    card = tf.find_device("gtx 1660")
+    asked = {"tp": 4, "dtype": "q6_k", "prompt": 30_000, "generate": 2, "profile": "deepspeed"}
+    served = tf.serving("gemma-4-e4b", card, rate=0.1, **asked)
+    assert served.saturated
+    assert 0.18 * card.power_w < served.joules_per_token * served.tokens_per_s / 4 <= card.power_w

@@ -249,6 +249,7 @@ def served_by(
     stream, prompt, spread = spreads_of(setting, shape, replica.prefix, steady, benchmark_s)
     unknown = busy(min(rate, most) / dp)
     random = load.users is None and not saturated  # a full server's times are those of users
+    answering = replace(steady, requests_s=most / shares) if saturated else steady
     return Serving(
         setting.model.name, setting.device, setting.plan, setting.precision, setting.profile.name,
         replica.policy.why, replica.policy.budget, shape.prompt, shape.tokens, replica.prefix,
@@ -258,7 +259,7 @@ def served_by(
         _answered(load, rate * shape.tokens, most * shape.tokens, stream), rate / most,
         _limit(replica, targets, load, steady, saturated, full=rate > FULL_SHARE * most),
         met,
-        joules_of(setting, shape, replica.prefix, shares, steady),
+        joules_of(setting, shape, replica.prefix, shares, answering),
         (*limits_of_trust(steady, shape, at_rate=random, simulated=simulation is not None),
          *unknown),
         simulation, None if met is not False else most_within(replica, load, targets),
