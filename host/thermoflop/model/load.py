@@ -279,7 +279,8 @@ def _notes(config: Config, description: Description) -> tuple[str, ...]:
         notes.append("a query meets the keys that an indexer chooses, whatever mask is counted")
     if any(part.group in ("ssm", "linear_attn") for part in parts):
         notes.append("the scan is counted from the published recurrence, token by token")
-    if any(part.group == "depth_attn" for part in parts):
+    kimi = config.family.name.startswith("kimi")
+    if kimi and any(part.group == "depth_attn" for part in parts):
         notes.append(
             "Kimi K3's gates, latent experts and attention over depth are derived from its report "
             "and published weights; the work of the last, under 0.01 % of the FLOPs, is not listed"

@@ -99,10 +99,10 @@ def _depth_attention(config: Config) -> tuple[Part, ...]:
     if config["attn_res_block_size"] is None:
         return ()
     hidden = config["hidden_size"]
-    return (*_depth_query(hidden, "attention"), *_depth_query(hidden, "feed-forward"))
+    return (*depth_query(hidden, "attention"), *depth_query(hidden, "feed-forward"))
 
 
-def _depth_query(hidden: int, name: str) -> tuple[Norm, Linear]:
+def depth_query(hidden: int, name: str) -> tuple[Norm, Linear]:
     group = "depth_attn"
     query = Linear(f"depth query ({name})", group, group, hidden, 1, unquantized=True)
     return Norm(f"depth norm ({name})", hidden), query
@@ -140,7 +140,7 @@ family(
         "collapse": lambda config: (
             ()
             if config["attn_res_block_size"] is None
-            else _depth_query(config["hidden_size"], "output")
+            else depth_query(config["hidden_size"], "output")
         ),
         "tied": False,  # the class has no key to tie
     },
