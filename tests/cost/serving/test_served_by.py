@@ -366,3 +366,15 @@ def test_what_a_full_server_draws_is_of_the_requests_that_it_answers():
     served = tf.serving("gemma-4-e4b", card, rate=0.1, **asked)
     assert served.saturated
     assert 0.18 * card.power_w < served.joules_per_token * served.tokens_per_s / 4 <= card.power_w
+
+
+@pytest.mark.parametrize("users", [1, 6])
+@pytest.mark.parametrize("profile", ["vllm", "sglang"])
+def test_the_first_token_of_a_benchmark_is_that_of_a_client_of_estimate(profile, users):
+    """On a card that no row had a prompt alone is known less well than a client's way."""
+    asked = {"prompt": 1024, "generate": 128, "profile": profile}
+    served = tf.serving("llama-3-8b", "rtx-3090", users=users, **asked)
+    client = tf.estimate("llama-3-8b", "rtx-3090", batch=users, **asked).client_first_token
+    assert served.benchmark_first_s == pytest.approx(client.expected_s, rel=1e-4)
+    assert served.benchmark_interval_s == pytest.approx((client.low_s, client.high_s), rel=1e-4)
+    assert served.benchmark_interval_s[0] >= 0.99 * served.first_s[0] or users > 1

@@ -18,6 +18,7 @@ from thermoflop.cost.engines.footprint import Load
 from thermoflop.cost.inference.room import Room
 from thermoflop.cost.inference.setting import Setting
 from thermoflop.cost.inference.speculative import tokens_per_check
+from thermoflop.cost.inference.steady import alone_s
 from thermoflop.cost.roofline.bound import bound_s, sums_of
 from thermoflop.cost.serving.lengths import Lengths, in_steps
 from thermoflop.cost.serving.mixing import Mixing, mixing_of
@@ -127,21 +128,25 @@ def spreads_of(
     benchmark_s: float | None = None,
 ) -> tuple[Spread, Spread, Spread]:  # fmt: skip
     """Intervals of the time between tokens, to the first, and to that of a benchmark: no low end
-    passes the bound of a step that decodes as many sequences, or of a prompt that is read alone."""
+    passes the bound of a step that decodes as many sequences, or of a prompt that is read alone,
+    nor that of a benchmark what one without others has."""
     count, new = max(1.0, float(steady.sequences)), max(1.0, lengths.prompt * (1 - prefix))
     decode = sums_of(setting.least_works(decode_step(lengths.context, count)))
     read = sums_of(setting.least_reading(prefill_step(new, 1.0, lengths.prompt - new)))
     step_s = float(bound_s(decode, setting.limits, count))
     read_s = float(bound_s(read, setting.limits, 1.0))
-    first_s = float(steady.first_s)
-    stream = setting.stream_spread(float(steady.prompt_share))
+    stream, prompt = setting.stream_spread(float(steady.prompt_share)), setting.spread("prefill")
     if lengths.step_tokens > 1:
         stream = stream.wider(("drafts",))
+    client, first_s = setting.spread("client"), float(steady.first_s)
+    if benchmark_s is not None:  # a client has nothing before one that is alone, as in estimate
+        alone = alone_s(setting, new, lengths.prompt - new)
+        least = setting.span("prefill", read_s, alone)
+        client = _from(float(least.low_s), client, benchmark_s)
+        client = replace(client, high=max(client.high, float(least.high_s) / benchmark_s))
     return (
-        _from(step_s, stream, float(steady.token_s)),
-        _from(read_s, setting.spread("prefill"), first_s),
-        _from(read_s, setting.spread("client"), benchmark_s or first_s),
-    )
+        _from(step_s, stream, float(steady.token_s)), _from(read_s, prompt, first_s), client
+    )  # fmt: skip
 
 
 def _from(least_s: float, spread: Spread, expected_s: float) -> Spread:
