@@ -29,7 +29,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
     overlap = "share of the network's time that hides behind computing (0)"
     add_option(parser, "--comm-overlap", type=share, default=0.0, metavar="S", help=overlap)
     add_shared(parser, "--node-size", "--network-bandwidth")
-    add_draft(parser, "draft tokens with a smaller model or an EAGLE-3 head, or with --mtp by mtp")
+    add_draft(
+        parser,
+        "draft tokens with a smaller model or an EAGLE-3 head, with --mtp by mtp, or by ngram",
+    )
     add_shared(parser, "--price", "--why")
     add("--saturation", action="store_true", help="throughput against batch")
     add_shared(parser, "--svg", help="draw milliseconds and tokens/s against the batch")

@@ -46,7 +46,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_engine_options(engine)
     add_shared(engine, "--budget")
     add("--slots", type=int, metavar="N", help="sequences at once in a replica (the engine's)")
-    add_draft(engine, "a model or an EAGLE-3 head that drafts, or mtp")
+    add_draft(engine, "a model or an EAGLE-3 head that drafts, mtp or ngram")
     add_targets(parser)
     simulation = parser.add_argument_group("simulation")
     add = simulation.add_argument

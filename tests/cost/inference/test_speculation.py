@@ -146,6 +146,19 @@ def test_llama_cpp_runs_what_was_checked_through_the_draft_as_well() -> None:
     assert other.again_s == own.again_s == 0
 
 
+def test_a_lookup_in_the_text_drafts_for_nothing() -> None:
+    """Three checked tokens of a step that reads the weights once."""
+    sizes = {"prompt": 64, "generate": 64, "profile": "vllm"}
+    found = tf.speculate("llama-3.1-8b", "ngram", "h100", drafted=2, acceptance=0.5, **sizes)
+    assert found.draft_step_s == found.again_s == 0
+    assert found.per_token_s == pytest.approx(found.check_s / (1 + 1 / 2 + 1 / 4))
+    assert found.draft_bytes == (0, 0)
+    assert found.draft_name == "n-grams of the text"
+    asked = {"users": 4, "draft_tokens": 2, "acceptance": 0.5, **sizes}
+    named = tf.serving("llama-3.1-8b", "h100", draft="ngram", **asked)
+    assert named.token_s == tf.serving("llama-3.1-8b", "h100", **asked).token_s
+
+
 def test_so_it_does_where_many_are_served() -> None:
     one = {"prompt": 64, "generate": 64, "dtype": "q8_0", "profile": "llama.cpp"}
     large, small = (tf.estimate(f"llama-3.{name}b", "p40", **one).setting

@@ -40,6 +40,8 @@ from thermoflop.model.operators.step import Step
 
 DRAFTED = 4  # tokens for one check, where nothing is said
 PADDED = 1.01  # of a vocabulary's size, which makers round up
+NGRAM = "ngram"  # what drafts by looking up what stood in the text before: nothing is read
+LOOKED_UP = "n-grams of the text"
 EAGLE = "eagle3"  # the family of heads that draft from a model's states
 
 
@@ -117,8 +119,8 @@ class Speculation:
             f"accepted:\n  {seconds(self.per_token_s)} a token instead of "
             f"{seconds(self.plain_step_s)}, {digits(self.speed_up)} times as fast"
             f"{between * known}\n"
-            f"  {digits(self.tokens_per_check)} tokens a check of {seconds(self.check_s)}, a draft "
-            f"step {seconds(self.draft_step_s)}"
+            f"  {digits(self.tokens_per_check)} tokens a check of {seconds(self.check_s)}"
+            + f", a draft step {seconds(self.draft_step_s)}" * bool(self.draft_step_s)
             + f", and {seconds(self.again_s)} to read what was checked" * bool(self.again_s)
             + held * any(self.draft_bytes)
             + (f"\n  {said}" if (said := apart(self.vocabularies)) else "")
@@ -226,7 +228,7 @@ def speculate(
         draft: the small model, likewise; it is split over the devices as the large one is, as
             servers do it, or runs on one where its heads do not divide. It may be an EAGLE-3 head
             (its config.json). ``mtp``: the large model's own layer that predicts a token further
-            ahead.
+            ahead. ``ngram``: a lookup in the text before, which costs nothing here.
         hardware: a ``Device``, or what ``find_device`` takes: a name such as ``h100``, or the path
             of a TOML file; or several, as in ``estimate``.
         drafted: tokens drafted for one check, 4 by default.
@@ -291,28 +293,31 @@ def drafted_run(
             large, plain.device, plan, dtype, kv_dtype, plain.asked, prefix=plain.prefix,
             chunk=plain.chunk, media=plain.media, cards=plain.cards,
         )  # fmt: skip
-    small, _, _ = validate_arguments(
-        own or draft, plain.device, run.batch, run.prompt, run.generate
-    )
-    check_draft(large, small)
-    layout = plan_of_draft(plan, small.description, whole=own is not None)
-    little = setting_of(small, plain.device, layout, dtype, kv_dtype, plain.asked)
+    little = None
+    if draft != NGRAM:
+        small, _, _ = validate_arguments(
+            own or draft, plain.device, run.batch, run.prompt, run.generate
+        )
+        check_draft(large, small)
+        layout = plan_of_draft(plan, small.description, whole=own is not None)
+        little = setting_of(small, plain.device, layout, dtype, kv_dtype, plain.asked)
     middle = middle_context(run.prompt, run.generate)
     step = decode_step(middle, run.batch / plan.dp)
     check = big.check_step(drafted + 1, step.batch, middle)
     is_table = big is plain and run.generate > 1
     spread = big.spread("token").wider(("drafts",))
-    with_draft = run if own or plain.cards else _holding(run, little)
+    with_draft = run if little is None or own or plain.cards else _holding(run, little)
     held = beside_bytes(with_draft.setting.share, run.prompt + run.generate, step.batch)
     mirrors = plain.engine.mirrors and own is None
     return Speculation(
-        large.name, small.name, drafted, acceptance, expected,
-        float(little.steps_s([(1.0, step)])),
+        large.name, LOOKED_UP if little is None else little.model.name,
+        drafted, acceptance, expected,
+        0.0 if little is None else float(little.steps_s([(1.0, step)])),
         _checked_s(big, check),
         float(run.per_token.expected_s if is_table else big.steps_s([(1.0, step)])),
-        vocabularies_of(large, small), (float(spread.low), float(spread.high)),
-        (float(held[0]), float(held[1])),
-        _checked_s(little, replace(check, logits="last")) if mirrors else 0.0,
+        () if little is None else vocabularies_of(large, little.model),
+        (float(spread.low), float(spread.high)), (float(held[0]), float(held[1])),
+        _checked_s(little, replace(check, logits="last")) if little and mirrors else 0.0,
     ), with_draft  # fmt: skip
 
 

@@ -10,6 +10,7 @@ from thermoflop.cost.inference.arguments import as_model, checked_whole
 from thermoflop.cost.inference.setting import Setting
 from thermoflop.cost.inference.speculative import (
     DRAFTED,
+    NGRAM,
     apart,
     check_draft,
     plan_of_draft,
@@ -38,6 +39,8 @@ def drafting_of(
         return model, None
     if not drafted:
         raise UsageError("draft (--draft) needs draft_tokens (--draft-tokens): expected at least 1")
+    if draft == NGRAM:
+        return model, None
     if draft != "mtp":
         small = as_model(draft)
         check_draft(model, small)

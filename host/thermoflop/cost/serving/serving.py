@@ -126,8 +126,8 @@ def serving(
         slots: sequences that a replica runs at most. None: as the engine does.
         ttft_s: target of the time to first token in seconds. None: any.
         tpot_s: target of the time between tokens in seconds. None: any.
-        draft: what drafts tokens: a model that ``load_model`` takes, or ``mtp``. None: what
-            ``draft_tokens`` costs is left out, as with a lookup in the prompt.
+        draft: what drafts tokens: a model that ``load_model`` takes, ``mtp``, or ``ngram`` (a
+            lookup in the text before, which costs nothing here). None: as with a lookup.
         draft_tokens: tokens drafted for each step. None: 4 with a draft, else 0.
         acceptance: probability that a drafted token is accepted where those before it are, 0.7 by
             default.
