@@ -52,6 +52,18 @@ def test_copies_have_weights_gradients_and_moments_of_their_own(
         assert more == pytest.approx(width * 2 * HEAD_MATRIX / ranks), name
 
 
+@pytest.mark.parametrize(
+    ("degrees", "held"), [({"tp": 2}, 1), ({"pp": 2}, 1), ({"tp": 2, "pp": 2}, 1 / 2)]
+)
+def test_devices_divide_a_matrix_and_stages_have_one_each(degrees: Any, held: float) -> None:
+    """Rows of table and head over the devices of a stage, of which the first has the table and the
+    last the head."""
+    whole, adapters = both(devices=degrees.get("tp", 1) * degrees.get("pp", 1), **degrees)
+    for name, width in (("weight", 4), ("gradient", 4), ("optimizer", 8)):
+        more = getattr(whole.memory, f"{name}_bytes") - getattr(adapters.memory, f"{name}_bytes")
+        assert more == pytest.approx(width * held * HEAD_MATRIX), name
+
+
 def test_the_head_has_a_gradient_of_its_own() -> None:
     """Another product of all tokens; the table's is a sum of rows."""
     whole, adapters = both()

@@ -53,6 +53,20 @@ def test_of_a_mixture_adapters_read_what_a_token_chose() -> None:
     assert more(decoder(**MIXTURE), lora_targets="down") == (3 - 2) * 2 * INNER
 
 
+def test_of_blocks_and_groups_all_read() -> None:
+    """18 recurrent layers with gates of 10 blocks of 256; 43 with 8 groups of 8 heads of 512, where
+    a token chooses 6 experts."""
+    for model, matrix, layers, read in (
+        ("recurrentgemma-2b", "input_gate", 18, 10 * 256),
+        ("deepseek-v4-flash", "o_a", 43, 8 * 8 * 512),
+    ):
+        with_it, without = (
+            kept_by_a_micro_batch(asked(model, lora_targets=matrix, lora_dropout=share))
+            for share in (0.1, 0.0)
+        )
+        assert with_it - without == 3 * TOKENS * layers * read
+
+
 def test_what_frozen_weights_hold_is_kept_all_the_same() -> None:
     assert more(lora_targets="q", base_dtype="int8") == 3 * WIDTH
 

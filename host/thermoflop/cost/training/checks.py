@@ -49,7 +49,7 @@ def document_of(lengths: int | Sequence[int] | None, sequence: int) -> int | Non
 def check_shares(shares: dict[str, float | None]) -> None:
     """UsageError for a share that is none; all of the tokens cannot be padding, nor dropped."""
     for name, share in shares.items():
-        if share is None and name in ("padded", "recomputed"):
+        if share is None and name in ("padded", "recomputed", "lora_dropout"):
             raise UsageError(f"{name}=None makes no sense: expected a share of 0 to 1")
         most, words = (1 - 1e-9, "below 1") if name in BELOW_ONE else (1, "1")
         checked_within(name, share, 0, most, f"a share of 0 to {words}")

@@ -26,7 +26,7 @@ from thermoflop.cost.work.weights import Checkpoint, Uniform, layer_matrices, we
 from thermoflop.cost.work.work import Work, pass_work
 from thermoflop.errors import UsageError
 from thermoflop.model.architecture.description import Description, Layer
-from thermoflop.model.architecture.feedforward import Moe
+from thermoflop.model.architecture.feedforward import FeedForward, Moe
 from thermoflop.model.architecture.mixers import Attention
 from thermoflop.model.architecture.parameters import mixtures
 from thermoflop.model.architecture.parts import Linear, Part, Table
@@ -137,6 +137,10 @@ class Lora:
             )
         )
 
+    def embedded_on(self, description: Description, pp: int) -> float:
+        """Parameters of embeddings that the fullest device trains whole."""
+        return embedded(description, pp) if self.embeddings else 0.0
+
     def base_bytes(self, description: Description, pp: int) -> float:
         """Bytes of the frozen weights on the fullest device."""
         formats = self.checkpoint or Uniform(self.base.weight_bytes, self.base.kept_bytes)
@@ -179,9 +183,8 @@ class Lora:
         """Bytes a token that a layer's adapters keep of what they read, some of it dropped."""
         if not self.dropout:
             return 0.0
-        top = layer.feed.top_k if isinstance(layer.feed, Moe) else 1
-        read = (part.inputs * min(part.copies, top) for part in layer.parts() if self.aims_at(part))
-        return float((wide + 1) * sum(read))
+        aims = (part for part in layer.parts() if self.aims_at(part))
+        return float((wide + 1) * sum(part.inputs * sets_run(part, layer.feed) for part in aims))
 
     def _aims(self, layer: Layer) -> set[str]:
         """Names of a layer's matrices that have adapters."""
@@ -191,10 +194,10 @@ class Lora:
     def works(self, share: Share, tokens: tuple[float, float], wide: float) -> list[Work]:
         """The forward pass of the adapters of a micro-batch, of so many tokens and those of a
         source: two products, and their sum with the result of the frozen matrix."""
-        works = []
+        works, mixture = [], _mixture(share.description)
         for times, _, part, on_source in self.beside(share.description):
             each, outputs = self.rank * (part.inputs + part.outputs), part.outputs
-            seen = tokens[on_source] * _sets_run(part, share.description)
+            seen = tokens[on_source] * sets_run(part, mixture)
             moved = seen * (part.inputs + 2 * self.rank + outputs) * wide
             weights = ADAPTER_RECIPE.weight * each * part.copies
             works.append(
@@ -213,9 +216,10 @@ class Lora:
 
     def flops(self, description: Description, tokens: int, source: int = 0) -> int:
         """FLOPs of a forward pass of the adapters for so many tokens, and those of a source."""
+        mixture = _mixture(description)
         each = sum(
             (source if on_source else tokens) * times * self.rank * (part.inputs + part.outputs)
-            * _sets_run(part, description)
+            * sets_run(part, mixture)
             for times, _, part, on_source in self.beside(description)
         )  # fmt: skip
         return 2 * int(each)
@@ -249,12 +253,15 @@ def short(name: str) -> str:
     return name.removeprefix("expert ").removeprefix("shared ").removesuffix("_proj")
 
 
-def _sets_run(part: Linear, description: Description) -> float:
+def sets_run(part: Linear, feed: FeedForward | None) -> float:
     """Sets of a matrix that a token runs: of experts those that it is routed to, of heads (gates of
     RG-LRU) and of groups of outputs all."""
-    if part.group != "experts":
-        return float(part.copies)
-    return next(float(moe.top_k) for _, moe in mixtures(description))
+    is_routed = part.group == "experts" and isinstance(feed, Moe)
+    return float(feed.top_k if is_routed else part.copies)
+
+
+def _mixture(description: Description) -> Moe | None:
+    return next((moe for _, moe in mixtures(description)), None)
 
 
 def choose_lora(
@@ -291,12 +298,14 @@ def choose_lora(
     return replace(every, targets=frozenset(asked))
 
 
-def embedded(description: Description) -> float:
-    """Parameters of the table of tokens, and of a head that is another."""
+def embedded(description: Description, pp: int = 1) -> float:
+    """Parameters of the table of tokens, and of a head that is another; of several stages the first
+    has the table and the last the head, and the larger counts."""
     placed = [each.part for stack in description.stacks for each in stack.front]
     tables = {part.name: part for part in placed if isinstance(part, Table)}
-    head = 0 if description.head is None else description.head.parameters
-    return float(head + sum(tables[name].parameters for name in tables if "token" in name))
+    table = float(sum(tables[name].parameters for name in tables if "token" in name))
+    head = 0.0 if description.head is None else float(description.head.parameters)
+    return table + head if pp == 1 else max(table, head)
 
 
 def _held(asked: int | None, base: Precision) -> int:

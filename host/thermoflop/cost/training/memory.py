@@ -42,7 +42,7 @@ from thermoflop.cost.training.discarded import (
 )
 from thermoflop.cost.training.host import left_on_device
 from thermoflop.cost.training.iteration import Iteration
-from thermoflop.cost.training.lora import Lora, is_on_source
+from thermoflop.cost.training.lora import Lora, is_on_source, sets_run
 from thermoflop.cost.training.loss import gathered_elements, loss_bytes
 from thermoflop.cost.training.replicas import adapters_held, experts_shared_by, in_experts
 from thermoflop.cost.training.source import cross_elements, encoder_bytes
@@ -55,7 +55,6 @@ from thermoflop.cost.training.states import (
 from thermoflop.cost.work.share import Layout, Share
 from thermoflop.cost.work.weights import layer_matrices, stage_share
 from thermoflop.model.architecture.description import Description, Layer
-from thermoflop.model.architecture.feedforward import Moe
 from thermoflop.model.architecture.mixers import Attention
 from thermoflop.model.architecture.parts import Linear
 from thermoflop.model.operators.again import FINE_GRAINED
@@ -270,9 +269,10 @@ def _adapter_states(iteration: Iteration, lora: Lora, share: Share) -> tuple[flo
     weights, gradients, optimizer = state_bytes(
         adapters, 0.0, ADAPTER_RECIPE, iteration.optimizer, iteration.zero, replicas
     )
-    spared = spared_bytes(iteration.optimizer, lora.embeddings)
+    description, stages = share.description, iteration.plan.pp
+    spared = spared_bytes(iteration.optimizer, lora.embedded_on(description, stages))
     gradients -= spared / (replicas if iteration.zero >= 2 else 1)
-    base = lora.base_bytes(share.description, iteration.plan.pp) - spared
+    base = lora.base_bytes(description, stages) - spared
     return base / (replicas if iteration.zero == 3 else 1) + weights, gradients, optimizer
 
 
@@ -319,11 +319,10 @@ def _made_again(layer: Layer, iteration: Iteration, role: str) -> float:
 def _saved_by_operator(layer: Layer, iteration: Iteration, role: str) -> float:
     """Bytes of a layer that keeps its input and the results of attention and of every other
     product, the first of them included (torchtitan, ``_save_list``)."""
-    top = layer.feed.top_k if isinstance(layer.feed, Moe) else 1
     products = [part for part in layer.parts() if isinstance(part, Linear)][::2]
     inside = sum(
         iteration.tokens("encoder" if is_on_source(role, layer, part) else role)
-        * part.outputs * min(part.copies, top)
+        * part.outputs * sets_run(part, layer.feed)
         for part in products
     )  # fmt: skip
     attending = [mixer for mixer in layer.mixers if isinstance(mixer, Attention)]

@@ -85,9 +85,10 @@ def in_experts(description: Description) -> float:
 
 
 def adapters_held(iteration: Iteration, lora: Lora, share: Share) -> float:
-    """Parameters that are trained of a stage on a device: its adapters, and all embeddings."""
-    on_stage = stage_share(share.description, iteration.plan.pp)
-    return on_stage * lora.parameters(share.description) + lora.embeddings
+    """Parameters that are trained of a stage on a device: its adapters, and its embeddings."""
+    description, stages = share.description, iteration.plan.pp
+    on_stage = stage_share(description, stages)
+    return on_stage * lora.parameters(description) + lora.embedded_on(description, stages)
 
 
 def experts_shared_by(iteration: Iteration, replicas: int) -> int:

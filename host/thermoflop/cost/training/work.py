@@ -255,7 +255,7 @@ def is_frozen(work: Work, iteration: Iteration) -> bool:
     """Whether a work multiplies with, or writes out, a matrix that is not trained."""
     multiplies = work.kind == "contraction" or work.name == WRITTEN_OUT
     lora = iteration.lora
-    if lora is None or work.part == ADAPTERS or (lora.embeddings and "head" in work.part):
+    if lora is None or work.part == ADAPTERS or (lora.embeddings and work.part == "head"):
         return False
     return multiplies
 
@@ -274,8 +274,10 @@ def bound_training_s(iteration: Iteration) -> float:
     flops = [replace(work, weight_bytes=0.0, kv_bytes=0.0) for work in share.works(step)]
     once = 3.0 * bound_step_s(flops, limits, 1)
     if iteration.lora is not None:
-        # matrices have no gradient of their own, and below the first adapter none is passed on
+        # matrices have no gradient of their own, and below the first that is trained none is
+        # passed on
         layers = layers_of(iteration.model.description)
         frozen = [work for work in flops if is_frozen(work, iteration)]
-        once -= (1 + 1 / layers) * bound_step_s(frozen, limits, 1)
+        below = 0.0 if iteration.lora.embeddings else 1 / layers
+        once -= (1 + below) * bound_step_s(frozen, limits, 1)
     return float(once * iteration.global_batch / iteration.plan.devices)
