@@ -256,8 +256,9 @@ def short(name: str) -> str:
 def sets_run(part: Linear, feed: FeedForward | None) -> float:
     """Sets of a matrix that a token runs: of experts those that it is routed to, of heads (gates of
     RG-LRU) and of groups of outputs all."""
-    is_routed = part.group == "experts" and isinstance(feed, Moe)
-    return float(feed.top_k if is_routed else part.copies)
+    if part.group == "experts" and isinstance(feed, Moe):
+        return float(feed.top_k)
+    return float(part.copies)
 
 
 def _mixture(description: Description) -> Moe | None:
