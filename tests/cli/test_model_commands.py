@@ -186,3 +186,17 @@ def test_what_a_file_says_and_is_left_out_is_said_once(
     lines = " ".join(out.split())
     assert lines.count("use_qk_norm means nothing to llama") == 1
     assert lines.count("leaves out vocab_size: taken from the class of llama (32,000)") == 1
+
+
+def test_a_models_own_layers_draft_without_being_asked_for_twice(capsys) -> None:
+    """As in serving, of which one user alone has the tokens of a batch of one."""
+    typed = ["deepseek-v3", "--gpu", "h200", "--devices", "8", "--draft", "mtp", "--json"]
+    sizes = ["--prompt", "1000", "--generate", "100"]
+    found = []
+    for more in ([], ["--mtp"]):
+        assert main(["estimate", *typed, *sizes, *more]) == 0
+        found.append(json.loads(capsys.readouterr().out))
+    assert found[0] == found[1]
+    assert main(["serving", *typed, *sizes, "--users", "1"]) == 0
+    served = json.loads(capsys.readouterr().out)["token_s"][1]
+    assert found[0]["speculation"]["per_token_s"] == pytest.approx(served, rel=0.01)

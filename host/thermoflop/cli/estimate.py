@@ -29,10 +29,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     overlap = "share of the network's time that hides behind computing (0)"
     add_option(parser, "--comm-overlap", type=share, default=0.0, metavar="S", help=overlap)
     add_shared(parser, "--node-size", "--network-bandwidth")
-    add_draft(
-        parser,
-        "draft tokens with a smaller model or an EAGLE-3 head, with --mtp by mtp, or by ngram",
-    )
+    how = "draft tokens with a smaller model or an EAGLE-3 head, by mtp, or by ngram"
+    add_draft(parser, how)
     add_shared(parser, "--price", "--why")
     add("--saturation", action="store_true", help="throughput against batch")
     add_shared(parser, "--svg", help="draw milliseconds and tokens/s against the batch")
@@ -44,6 +42,7 @@ def run(args: argparse.Namespace) -> int:
     """Print the estimate; 1 when what it needs does not fit in memory."""
     from thermoflop.cost.reports.estimate import ReportOptions, estimate_report
 
+    args.mtp = args.mtp or args.draft == "mtp"
     model = load(args)
     options = inference_options(args)
     options |= {"prefix": args.prefix, "chunk": args.chunk, "overlap": args.comm_overlap}
