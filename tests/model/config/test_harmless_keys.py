@@ -60,6 +60,7 @@ READ_ELSEWHERE = {
     "deepseek_v3": {"moe_layer_freq"},
     # the class takes all swa_ keys in a loop
     "dots3_note_text": {"swa_head_dim", "swa_num_attention_heads", "swa_v_head_dim"},
+    "dots3_note": {"swa_head_dim", "swa_num_attention_heads", "swa_v_head_dim"},
     "minimax": {"attn_type_list"},
     "mpt": {"expansion_ratio", "no_bias"},
     "nomic_bert": {"moe_top_k"},

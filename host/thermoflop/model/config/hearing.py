@@ -91,16 +91,21 @@ def samples_alone(config: Config) -> Stack:
     return tower_stack("audio", config["audio_embed_dim"], (), (), (), positions, grid=grid)
 
 
-def strided_stack(config: Config) -> Stack:
-    """Qwen3-Omni: three strided convolutions over the spectrogram, then layers within windows."""
-    hidden, channels = config["d_model"], config["downsample_hidden_size"]
-    where, size, front = ("conv_frontend", "conv_frontend"), config["num_mel_bins"], list[Placed]()
+def strided_front(bands: int, channels: int, hidden: int) -> tuple[Placed, ...]:
+    """Three strided convolutions over a spectrogram of so many bands, and the map behind them."""
+    where, size, front = ("conv_frontend", "conv_frontend"), bands, list[Placed]()
     for at, inputs in enumerate((1, channels, channels)):
         size = (size + 1) // 2
         # of the map that each leaves, for each position at the end: a half, a quarter, an eighth
         conv = Convolution(f"conv{at + 1}", *where, inputs, channels, 9, bias=True)
         front.append(Placed(conv, "token", size * 4 // 2**at))
-    front.append(Placed(Linear("conv_out", "other", "other", channels * size, hidden)))
+    return (*front, Placed(Linear("conv_out", "other", "other", channels * size, hidden)))
+
+
+def strided_stack(config: Config) -> Stack:
+    """Qwen3-Omni: three strided convolutions over the spectrogram, then layers within windows."""
+    hidden, channels = config["d_model"], config["downsample_hidden_size"]
+    front = strided_front(config["num_mel_bins"], channels, hidden)
     layer = _layer(config, "windowed attention + MLP", near=True)
     role, out = "projector", config["output_dim"]
     tail = (
@@ -111,7 +116,7 @@ def strided_stack(config: Config) -> Stack:
     positions = 375  # 30 s
     near = positions * min(positions, max(1, config["n_window_infer"] // PHI_REDUCTION))
     runs, grid = (Run(layer, config["encoder_layers"]),), Grid("fixed", (PHI_REDUCTION, 1))
-    return tower_stack("audio", hidden, runs, tuple(front), tail, positions, near=near, grid=grid)
+    return tower_stack("audio", hidden, runs, front, tail, positions, near=near, grid=grid)
 
 
 # Each position is made of eight mel frames, by three strided convolutions of 3 x 3 taps.

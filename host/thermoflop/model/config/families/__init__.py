@@ -64,6 +64,7 @@ MODULES = {
     "step3": "step3_text step3_vision_encoder step3_vl",
     "hunyuan_ocr": "hunyuan_vl hunyuan_vl_text hunyuan_vl_vision",
     "alice": "alice_ai",
+    "dots_note": "dots3_note dots3_note_audio_encoder dots3_note_vision_encoder",
     "zaya": "zaya",
     "newest_served": "iquest_q1 k2_horizon nanbeige plamo3 spark2_5 telechat3 xing4_0 youtu_llm",
     "qwen_towers": "exaone4_5_vision glm4v_moe_vision glm4v_vision glm5_next_vision glm_ocr_vision"
