@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from kit.made_up import DEVICE, HEADS, INNER, KEY_WIDTH, LAYERS, MIXTURE, TOKENS, WIDTH, decoder
 from thermoflop.base.record import replace
+from thermoflop.cost.catalogue.devices import find_device
 from thermoflop.cost.engines.budget import engine_memory
 from thermoflop.cost.engines.footprint import (
     Footprint,
@@ -60,6 +61,20 @@ def test_graphs_are_captured_of_1_2_4_eights_to_256_and_sixteens_to_512():
     assert [_captured(size) for size in (1, 3, 4, 7, 8, 248, 256, 271, 272, 512)] == [
         1, 2, 3, 3, 4, 34, 35, 35, 36, 51,
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("version", "longest", "tokens", "sequences"),
+    [("0.7", 1024, 2048, 256), ("0.6", 20_000, 20_000, 256), ("0.7", 32_768, 32_768, 256),
+     ("0.7", 131_072, 2048, 256), ("0.8", 20_000, 8192, 1024), ("0.19", 1024, 8192, 1024)],
+)  # fmt: skip
+def test_vllm_reads_whole_prompts_before_v1(version, longest, tokens, sequences):
+    """A log of 0.6 with a context of 20,000 says max_num_batched_tokens=20000."""
+    options = {"version": version, "max_model_len": longest}
+    room, _ = engine_memory("vllm", find_device("h100"), options)
+    footprint, _ = room.divide(share(), Load(16, 32, 1))
+    assert (footprint.settled["max_num_batched_tokens"], footprint.in_flight) == (tokens, tokens)
+    assert footprint.settled["max_num_seqs"] == sequences
 
 
 @pytest.mark.parametrize(

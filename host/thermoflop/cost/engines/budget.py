@@ -139,9 +139,9 @@ class EngineMemory:
     def divide(self, share: Share, load: Load) -> tuple[Footprint, Layout]:
         """What it takes besides the cache, and how it keeps that."""
         own = on_device(self.options, self.device) if self.key == "sglang" else self.options
-        footprint = FOOTPRINTS[self.key](share, self.device, own, load)
         served = self.options.get("max_model_len") or self.positions
         options = {**own, "max_model_len": served}
+        footprint = FOOTPRINTS[self.key](share, self.device, options, load)
         layout = LAYOUTS[self.key](share, load, options, footprint.in_flight)
         if share.beside is None:
             return footprint, layout

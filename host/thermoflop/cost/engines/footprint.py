@@ -61,6 +61,10 @@ ALL_LAYERS = float("inf")
 # else 2,048 and 256; from 0.28 on 16,384 on cards from 160 GiB (get_batch_defaults of arg_utils.py,
 # for its server; pull request 51726).
 LARGE_BYTES, LARGEST_BYTES, SIXTEEN = 70 * GIB, 160 * GIB, (0, 28)
+# Before V1 (0.8) a pass takes as many as the longest context, and 2,048 at least ("If max_model_len
+# is too short, use 2048", SchedulerConfig of vllm/config.py); only where that is beyond 32,768 are
+# prompts read in chunks, of 2,048 (pull request 10544). 256 sequences run at once on every card.
+V1, CHUNKED_BEYOND, FEWEST_OF_A_PASS = (0, 8), 32 * 1024, 2048
 # SGLang's reserve in MiB (_handle_gpu_memory_settings of server_args.py): constant, for a token of
 # a chunk, for a sequence of its largest graph, for every 8 devices, and at least on large cards.
 SGLANG_RESERVE = (512.0, 1.5, 2.0, 1024.0, 10 * 1024.0)
@@ -210,8 +214,11 @@ def _contexts(share: Share, device: Device) -> float:
     return CONTEXT_BYTES + (GROUP_CONTEXT_BYTES if device.link_bytes_s else UNLINKED_CONTEXT_BYTES)
 
 
-def _batched(device: Device, version: tuple[int, int], large: bool) -> int:
+def _batched(device: Device, version: tuple[int, int], large: bool, longest: int | None) -> int:
     """Tokens that vLLM's server reads at once where nothing is said."""
+    if version < V1:
+        whole = longest is not None and longest <= CHUNKED_BEYOND
+        return max(longest or 0, FEWEST_OF_A_PASS) if whole else FEWEST_OF_A_PASS
     if version >= SIXTEEN and visible_bytes(device) >= LARGEST_BYTES:
         return 16384
     return 8192 if large else 2048
@@ -222,8 +229,9 @@ def _vllm(share: Share, device: Device, options: Mapping[str, Any], _load: Load)
     forward pass of ``max_num_batched_tokens`` that samples ``max_num_seqs``, what lies outside of
     torch, and from 0.21 on the CUDA graphs."""
     version = version_numbers(options["version"])
-    large = visible_bytes(device) >= LARGE_BYTES and "A100" not in device.name
-    tokens = options["max_num_batched_tokens"] or _batched(device, version, large)
+    large = visible_bytes(device) >= LARGE_BYTES and "A100" not in device.name and version >= V1
+    longest = options["max_model_len"]
+    tokens = options["max_num_batched_tokens"] or _batched(device, version, large, longest)
     sequences = options["max_num_seqs"] or (1024 if large else 256)
     counted = version >= GRAPHS_COUNTED
     part = options["gpu_memory_utilization"] or (0.92 if counted else 0.9)
