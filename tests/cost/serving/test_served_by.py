@@ -378,3 +378,13 @@ def test_the_first_token_of_a_benchmark_is_that_of_a_client_of_estimate(profile,
     assert served.benchmark_first_s == pytest.approx(client.expected_s, rel=1e-4)
     assert served.benchmark_interval_s == pytest.approx((client.low_s, client.high_s), rel=1e-4)
     assert served.benchmark_interval_s[0] >= 0.99 * served.first_s[0] or users > 1
+
+
+def test_fewer_slots_than_stages_leave_stages_idle():
+    """Of 4 stages one has work at a time where one sequence runs: as with one user."""
+    asked = {"pp": 4, "dp": 2, "prompt": 500, "generate": 100, "profile": "vllm"}
+    crowded = tf.serving("llama-3-8b", "h200", users=50, slots=1, **asked)
+    assert crowded.sequences <= crowded.most_sequences == 2
+    alone = tf.serving("llama-3-8b", "h200", users=2, **asked)
+    assert crowded.tokens_per_s == pytest.approx(alone.tokens_per_s, rel=0.02)
+    assert crowded.joules_per_token == pytest.approx(alone.joules_per_token, rel=0.02)

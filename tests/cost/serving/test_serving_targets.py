@@ -55,3 +55,15 @@ def test_a_first_token_that_more_users_would_delay_is_the_limit() -> None:
     served = tf.serving("llama-3.1-8b", "rtx-4090", **asked)
     assert (served.limit, served.meets) == ("first", True)
     assert tf.serving("llama-3.1-8b", "rtx-4090", users=served.users + 1, **asked).meets is False
+
+
+def test_a_server_that_is_overloaded_meets_no_target():
+    """Tokens of a full server come soon enough, for those whom it ever answers."""
+    asked = {"profile": "vllm", "slots": 8, "prompt": 100, "generate": 200}
+    full = tf.serving("llama-3-8b", "h100", rate=1000, **asked)
+    assert full.saturated
+    loose = 2 * full.token_s[1]
+    served = tf.serving("llama-3-8b", "h100", rate=1000, tpot_s=loose, **asked)
+    assert served.meets is False
+    assert 0 < served.most_within < served.most_requests_per_s
+    assert tf.serving("llama-3-8b", "h100", rate=served.most_within, tpot_s=loose, **asked).meets

@@ -77,7 +77,7 @@ class Replica:
         self.most = policy.slots if limit is None else min(policy.slots, limit)
         self.limited_by = name if limit == self.most else ""
         self.slots = min(self.largest_batch, self.most)
-        self.groups = setting.plan.pp
+        self.groups = max(1, min(setting.plan.pp, self.slots))
         self._mixing: Mixing | None = None
 
     @property
@@ -168,9 +168,11 @@ def joules_of(
     new = max(1.0, lengths.prompt * (1 - prefix))
     prompt = sums_of(setting.plain_works(prefill_step(new, 1.0, lengths.prompt - new)))
     rate = float(steady.requests_s)
-    flops = decoding * each.flops / step + rate * prompt.flops
+    share = shares / (setting.plan.dp * setting.plan.pp)  # of the stages, that have a group
+    flops = share * (decoding * each.flops / step + rate * prompt.flops)
     moved = decoding * (each.weight_bytes + each.kv_bytes) / step + rate * prompt.kv_bytes
-    working = min(1.0, sequences + rate * float(steady.first_s))
+    moved *= share
+    working = share * min(1.0, sequences + rate * float(steady.first_s))
     # a group's step runs through all stages, each of which has as many groups in turn
     watts = power_w(setting.device, setting.limits.peak_flops_s, flops, moved, working)
     return float(watts * setting.plan.devices / (shares * rate * lengths.tokens))

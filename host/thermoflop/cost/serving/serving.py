@@ -243,7 +243,8 @@ def served_by(
     steady, saturated = _steady(replica, load)
     rate = load.rate if load.users is None and load.rate else shares * float(steady.requests_s)
     token_s, first_s = float(steady.token_s) / shape.step_tokens, float(steady.first_s)
-    met = targets.met(float("inf") if saturated else first_s, token_s)
+    none = float("inf")  # most of those who come are never answered
+    met = targets.met(*((none, none) if saturated else (first_s, token_s)))
     dp = setting.plan.dp
     benchmark_s = _benchmark_s(replica, load, steady)
     stream, prompt, spread = spreads_of(setting, shape, replica.prefix, steady, benchmark_s)
