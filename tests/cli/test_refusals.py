@@ -180,6 +180,15 @@ def test_a_file_that_is_no_config_is_called_what_it_is_and_an_option_stands_once
             ": --draft needs --draft-tokens: expected at",
         ),
         (
+            "serving gpt2 --gpu h100 --tokens-per-check 2",
+            ": --tokens-per-check needs --draft MODEL or --draft-tokens K",
+        ),
+        ("serving gpt2 --gpu h100 --acceptance 0.5 --draft-tokens 0", ": --acceptance needs --dr"),
+        ("serving gpt2 --gpu h100 --draft-tokens 65", ": --draft-tokens 65 makes no sense"),
+        ("estimate gpt2 --draft gpt2 --draft-tokens 0", ": --draft-tokens 0 makes no sense"),
+        ("estimate gpt2 --comm-overlap 2", ": --comm-overlap 2.0 makes no sense"),
+        ("train gpt2 --interleave 0", ": --interleave 0 makes no sense"),
+        (
             "train gpt2 --recompute full --recompute-share 0.5",
             "--recompute-share 0.5 is a share of the layers, and full recomputes all of them",
         ),

@@ -23,6 +23,13 @@ def add_draft(parser: argparse._ActionsContainer, what: str) -> None:
                "length); 1 + K x the share of all drafted ones that llama.cpp logs")  # fmt: skip
 
 
+def accepted(args: argparse.Namespace) -> str:
+    """The option that says how many drafted tokens are accepted; "" where none does."""
+    if args.tokens_per_check is not None:
+        return "--tokens-per-check"
+    return "" if args.acceptance is None else "--acceptance"
+
+
 def acceptance(args: argparse.Namespace) -> float:
     """The acceptance that was given, or at which a check has the tokens that were."""
     if args.tokens_per_check is None:

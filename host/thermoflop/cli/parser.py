@@ -254,7 +254,10 @@ class Parser(argparse.ArgumentParser):
         ``max_devices=-1``. What was typed stands in quotes, and stays as it is."""
         import re
 
-        options = {a.dest: _name(a) for a in self._actions if a.option_strings}
+        given = [a for a in self._actions if a.option_strings]
+        options = {a.dest: _name(a) for a in reversed(given)}  # a former name stands after today's
+        former = {_name(a).removeprefix("--"): options[a.dest] for a in given}
+        options = former | options
 
         def named(found: re.Match[str]) -> str:
             name = found[1] or ""
@@ -262,7 +265,7 @@ class Parser(argparse.ArgumentParser):
             return f"{option} " if option else found[0]
 
         sentence = re.sub(r"\b[a-z_]+ \((--[a-z-]+)\)", r"\1", sentence)  # once is enough
-        flags = [a.dest for a in self._actions if a.nargs == 0 and a.option_strings]
+        flags = [a.dest for a in given if a.nargs == 0]
         for name in flags:  # mtp=True is --mtp
             sentence = sentence.replace(f"{name}=True", options[name])
         words = r"(?<!\w)'[^']*'|(?<![\w?&./'\"`-])([a-z]\w*)=(?=\S)"

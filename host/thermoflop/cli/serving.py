@@ -11,7 +11,7 @@ from thermoflop.cli.cost_options import (
     engine_options,
     inference_options,
 )
-from thermoflop.cli.draft_options import acceptance, add_draft
+from thermoflop.cli.draft_options import acceptance, accepted, add_draft
 from thermoflop.cli.model_options import add_model, load, say_format
 from thermoflop.errors import UsageError
 
@@ -121,6 +121,8 @@ def _options(args: argparse.Namespace) -> dict[str, Any]:
         "draft_tokens", "simulate", "burstiness", "seed",
     )  # fmt: skip
     options |= {name: getattr(args, name) for name in names}
+    if not (args.draft or args.draft_tokens) and accepted(args):
+        raise UsageError(f"{accepted(args)} needs --draft MODEL or --draft-tokens K")
     options["acceptance"] = acceptance(args)
     if args.simulate == 0:
         raise UsageError("simulate=0 makes no sense: expected a whole number from 10 to 10,000,000")

@@ -115,8 +115,8 @@ class Speculation:
             *map(gigabytes, self.draft_bytes)
         )
         return (
-            f"drafting {self.drafted} tokens with {self.draft_name}, {self.acceptance:.0%} "
-            f"accepted:\n  {seconds(self.per_token_s)} a token instead of "
+            f"drafting {self.drafted} tokens with {self.draft_name} at an acceptance of "
+            f"{self.acceptance:.0%}:\n  {seconds(self.per_token_s)} a token instead of "
             f"{seconds(self.plain_step_s)}, {digits(self.speed_up)} times as fast"
             f"{between * known}\n"
             f"  {digits(self.tokens_per_check)} tokens a check of {seconds(self.check_s)}"

@@ -25,7 +25,7 @@ class ReportOptions:
 
     ``why`` adds every operator, ``saturation`` throughput against the batch; ``svg`` and
     ``roofline`` are files to draw to; ``drafting`` is a draft model (None: none), the tokens of a
-    draft, and the share of them that is accepted; ``price`` is that of a device hour (None: not
+    draft, and its acceptance; ``price`` is that of a device hour (None: not
     known); ``as_json`` prints one object.
     """
 

@@ -264,11 +264,20 @@ def served_by(
         (*limits_of_trust(steady, shape, at_rate=random, simulated=simulation is not None),
          *unknown),
         simulation, None if met is not False else most_within(replica, load, targets),
-        setting.profile.provenance(setting.device, setting.precision, setting.model),
+        setting.profile.provenance(setting.device, setting.precision, setting.model)
+        + _drafts(shape.step_tokens),
         tuple(_beyond_engines(replica)),
         None if benchmark_s is None else (benchmark_s * spread.low, benchmark_s * spread.high),
         replica.limited_by, benchmark_token_s=_wave_s(replica, load, stream),
     )  # fmt: skip
+
+
+def _drafts(tokens: float) -> str:
+    """What provenance says besides where a check gives more than one token."""
+    said = (
+        f"; {digits(tokens)} tokens a check of drafts, and no fitted run drafts: interval widened"
+    )
+    return said if tokens > 1 else ""
 
 
 def busy(rate: float) -> list[str]:
