@@ -139,6 +139,7 @@ WITHOUT: dict[str, Any] = {
         any(_has(config, key) for key in _MOE)
         or "hybrid_override_pattern" in config
         or "num_experts_per_tok" in config
+        or "block_ff_dim" in config  # of LFM2, which wins
         or config.get("num_local_experts") == 0  # Granite hybrids: it is an expert's
     ),
     "intermediate_size_mlp": lambda config: True,

@@ -167,7 +167,7 @@ tower(
         "adapter_output_size": "adapter_out_dim",
     },
     ignored=spaced(
-        "num_key_value_heads sampling_rate hop_length head_dim"
+        "num_key_value_heads sampling_rate hop_length head_dim conv_output_size samples_per_token"
         " adapter_input_size whisper_adapter_in_dim"
     ),
 )
