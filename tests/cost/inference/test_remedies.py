@@ -251,6 +251,20 @@ def test_a_prompt_of_all_positions_has_a_speed_with_the_host():
     assert found["layers on the host"].tokens_per_s > 0
 
 
+def test_an_encoder_that_does_not_fit_is_answered_and_one_beside_a_decoder_has_a_speed():
+    """0.67 and 5.7 GB in 16 bits on cards of 1.2, 0.7 of it reserved, and 4. On a GTX 1080 the
+    engine is llama.cpp, whose speed with a part of an encoder on the host is not known."""
+    small, larger = (
+        replace(tf.find_device("gtx 1080"), memory_bytes=size) for size in (1.2e9, 4e9)
+    )
+    assert "layers on the host" not in by_kind(tf.fit("bert-large-uncased", small))
+    asked = {"profile": "llama.cpp", "engine_options": {"n_gpu_layers": 2}}
+    left = tf.fit("bert-large-uncased", small, **asked)
+    assert left.fits
+    assert left.hosted is None
+    assert by_kind(tf.fit("t5-3b", larger))["layers on the host"].tokens_per_s > 0
+
+
 def test_a_model_that_mlx_does_not_hold_is_offered_a_format_of_its_files():
     """30.7 G weights: 32.6 GB in 8.5 bits, 24.9 in 6.5; a Mac of 36 GiB gives its GPU 30.2."""
     found = tf.fit("gemma-4-31b", "m4 max 36gb", profile="mlx", dtype="mlx-8bit")

@@ -174,8 +174,8 @@ def whole_of(room: Room, load: Load) -> Whole:
     prompt = load.prompt if most is None else max(1, min(load.prompt, most - generate))
     run = estimate(
         room.model, room.device, batch=load.sequences, prompt=prompt,
-        generate=generate, dtype=room.dtype, kv_dtype=room.kv_dtype,
-        profile="llama.cpp", chunk=_micro_batch(room),
+        generate=generate, dtype=room.dtype, kv_dtype=room.kv_dtype, profile="llama.cpp",
+        chunk=None if room.model.is_encoder_decoder else _micro_batch(room),
     )  # fmt: skip
     first = run.first_token
     low, expected, high = (

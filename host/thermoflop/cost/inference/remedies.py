@@ -146,8 +146,9 @@ def _formats(
 
 def _goes_to_host(room: Room) -> bool:
     """Whether the engine leaves weights to the host: llama.cpp does, which also stands in where
-    no engine is named, for what it runs; where memory is the host's there is no other."""
-    if is_its_hosts(room.device):
+    no engine is named, for what it runs; where memory is the host's there is no other. How fast
+    an encoder is so is not known."""
+    if is_its_hosts(room.device) or not room.model.generates:
         return False
     if room.asked is None:
         return _runs("llama.cpp", room, room.dtype, room.kv_dtype)

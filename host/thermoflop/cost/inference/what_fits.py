@@ -101,12 +101,12 @@ class Fit:
 
     @property
     def hosted(self) -> Hosted | None:
-        """How fast it decodes with what llama.cpp's options leave in the host's memory; None where
-        that is nothing of the layers, where it does not fit, and over several devices."""
+        """How fast it is with what llama.cpp's options leave in the host's memory; None where that
+        is nothing of the layers, where it does not fit, over several devices, and of encoders."""
         if self.plan.devices > 1 or self.cards or not self.fits:
             return None
         room, load, host_gb_s = self.room
-        if room.engine is None or room.engine.key != "llama.cpp":
+        if room.engine is None or room.engine.key != "llama.cpp" or not room.model.generates:
             return None
         share = room.share(self.plan)
         placed = placement_of(share, room.engine.options, load.sequences)
