@@ -45,6 +45,22 @@ def test_modules_are_out_unless_asked_for_and_then_one_group() -> None:
     assert any(f"{2 * MODULE:,}" in note for note in ahead.notes)
 
 
+def test_qwen3_next_has_a_module_that_its_file_does_not_name() -> None:
+    """Of a full layer, as vLLM builds it: queries with a gate, keys and values of two heads of 256,
+    512 experts and a shared one with a gate, two norms; a projection, and three norms."""
+    wide, inner = 2048, 512
+    attention = wide * 16 * 256 * 2 + 2 * wide * 2 * 256 + 16 * 256 * wide + 2 * 256
+    experts = 512 * 3 * wide * inner + 512 * wide + 3 * wide * inner + wide
+    module = attention + experts + 2 * wide + 2 * wide * wide + 3 * wide
+    ahead = tf.load_model("qwen3-next-80b-a3b", mtp=True)
+    assert ahead.params_by_group["mtp"] == module
+    plain = tf.load_model("qwen3-next-80b-a3b")
+    assert ahead.params == plain.params + module
+    assert any("not counted" in note for note in plain.notes)
+    found = tf.speculate("qwen3-next-80b-a3b", "mtp", "h200", dtype="fp8", profile="vllm")
+    assert found.draft_name == "qwen3-next-80b-a3b's mtp"
+
+
 def test_modules_run_on_every_token_and_keep_keys_of_their_own() -> None:
     plain, ahead = tf.load_model(TINY), tf.load_model(TINY, mtp=True)
     assert ahead.kv_bytes(100) == plain.kv_bytes(100) // 3 * 5

@@ -12,7 +12,7 @@ import thermoflop as tf
 from kit.gguf_layouts import laid_out, written
 from kit.gguf_more_models import LAYOUTS
 from thermoflop.cost.training.train import text_of
-from thermoflop.errors import UnknownModel
+from thermoflop.errors import UnknownModel, UsageError
 from thermoflop.model.config.catalogue import entry
 from thermoflop.model.config.families import find_family
 
@@ -57,6 +57,17 @@ def test_a_file_of_another_architecture_says_its_model(tmp_path: Path, layout: s
             tf.fit(model, "h200", **options).memory.kv_bytes for model in (found, published)
         )
         assert mine == theirs
+
+
+def test_a_gguf_file_without_what_predicts_further_ahead_has_none(tmp_path: Path) -> None:
+    """Qwen3-Next has it where the file is its publisher's."""
+    keys, shapes = laid_out(
+        configuration("qwen3-next-80b-a3b"), LAYOUTS["QWEN3NEXT qwen3-next-80b-a3b"]
+    )
+    path = written(tmp_path / "m.gguf", "QWEN3NEXT", keys, shapes)
+    assert not [note for note in tf.load_model(path).notes if "further ahead" in note]
+    with pytest.raises(UsageError, match="names no layers that predict further ahead"):
+        tf.load_model(path, mtp=True)
 
 
 def test_what_predicts_further_ahead_counts_with_its_tensors_where_it_is_asked_for(

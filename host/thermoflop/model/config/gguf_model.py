@@ -20,6 +20,7 @@ from thermoflop.model.config.gguf_header import Gguf
 from thermoflop.model.config.gguf_layers import SPECIAL, sliding_layers
 from thermoflop.model.config.gguf_metadata import Metadata
 from thermoflop.model.config.gguf_others import OTHERS
+from thermoflop.model.config.readers import UNSAID
 from thermoflop.model.config.stored_files import StoredTensor, StoredWeights, summed
 
 # Beyond this share, the tensors are those of another model than the metadata says.
@@ -45,7 +46,7 @@ def config_of(data: Metadata) -> dict[str, Any]:
     config["num_hidden_layers"] = data.layers
     if data.name in UNMASKING:
         config["is_causal"] = False
-    if data.ahead:
+    if data.ahead or config["model_type"] in UNSAID:  # the file says how many it holds
         config["num_nextn_predict_layers"] = data.ahead
     _vocabulary(config, data)
     if data.tensors:

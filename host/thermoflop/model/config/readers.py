@@ -26,6 +26,9 @@ AHEAD_KEYS = (
 )
 
 
+# Types whose files name none of these keys, and whose weights have such modules all the same
+# (``getattr(config, "num_nextn_predict_layers", 1)``, qwen3_next_mtp.py of vLLM).
+UNSAID = {"qwen3_next": 1}
 SECTIONS = ("text_config", "vision_config", "audio_config")
 
 
@@ -38,7 +41,8 @@ def modules_ahead(raw: Mapping[str, Any]) -> int:
             count = place.get(key)
             if type(count) is int and count > 0:
                 return count
-    return 0
+    named = any(key in raw for key in AHEAD_KEYS)
+    return 0 if named else UNSAID.get(str(raw.get("model_type")), 0)
 
 
 def read_section(config: Config, section: Section, **changes: Any) -> Config:
