@@ -101,6 +101,17 @@ def test_users_fewer_than_the_stages_or_of_one_batch_are_as_serving_has_them(
         assert choice.first_s == pytest.approx(served.first_s, rel=0.02)
 
 
+def test_of_an_engine_that_reads_a_batch_as_a_whole_as_many_users_keep_the_targets_as_in_serving():
+    asked = {"prompt": 500, "generate": 100, "profile": "transformers"}
+    asked |= {"tpot_s": 0.05, "ttft_s": 0.2}
+    found = tf.plan("llama-3-8b", "h200", max_devices=1, dtypes=["bf16"], **asked).choices[0]
+    served = tf.serving("llama-3-8b", "h200", dtype="bf16", **asked)
+    assert served.meets
+    assert found.users == pytest.approx(served.most_within, rel=0.05)
+    assert found.first_s[1] <= 0.2
+    assert found.tokens_per_s == pytest.approx(served.tokens_per_s, rel=0.05)
+
+
 def test_an_engine_that_reads_a_batch_as_a_whole_is_planned_at_no_rate():
     for ask in (tf.plan, tf.serving):
         with pytest.raises(UsageError, match="ask for users, not for a rate"):

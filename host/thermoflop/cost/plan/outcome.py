@@ -10,6 +10,7 @@ import numpy as np
 from thermoflop.base.record import record, replace
 from thermoflop.cost.catalogue.profiles import Spread
 from thermoflop.cost.hardware.precision import format_name
+from thermoflop.cost.inference.room import largest
 from thermoflop.cost.plan.choice import Found, Question, at_load
 from thermoflop.cost.plan.launch import launch
 from thermoflop.cost.plan.prices import Price
@@ -57,7 +58,10 @@ def choice_of(found: Found, context: Context) -> Choice | None:
         found = kept
     slots = _slots(found, question)
     if question.rate is None and found.pools is None:
-        found = _in_flight(found, question, _users(found, question, slots))
+        kept = in_flight(found, question, _users(found, question, slots))
+        if kept is None:
+            return None
+        found, slots = kept, _slots(kept, question)
     unit, setting = found.unit, found.unit.setting
     price = context.prices.get(setting.device.name)
     tokens_per_s = found.rate * unit.lengths.tokens
@@ -149,21 +153,33 @@ def _at_random(found: Found, question: Question) -> Found | None:
     return None
 
 
-def _in_flight(found: Found, question: Question, users: float) -> Found:
+def in_flight(found: Found, question: Question, users: float) -> Found | None:
     """The state of users who were asked for, or of one in each group, as ``serving`` has it where
-    that keeps the targets: tables hold no fewer than one that decodes in each group, and know no
-    engine that reads a batch as a whole."""
+    that keeps the targets: tables hold no fewer than one that decodes in each group. They know no
+    engine that reads a batch as a whole: of that it is the state of as many users as keep them;
+    None where not one does."""
     unit, asked = found.unit, question.users or users
-    groups = found.replicas * unit.groups
-    if question.users is None and asked > groups:
+    groups, apart = found.replicas * unit.groups, unit.policy.name == "static"
+    if question.users is None and asked > groups and not apart:
         return found
-    state = closed_loop(unit.mixing, unit.lengths, asked / groups, unit.slots, unit.policy)
-    token_s, first_s = float(state.token_s), float(state.first_s)
-    if question.targets.met(first_s, token_s) is False:
-        return found
+
+    def state(each: float) -> Steady:
+        return closed_loop(unit.mixing, unit.lengths, each, unit.slots, unit.policy)
+
+    def keeps(each: float) -> bool:
+        seen = state(each)
+        return question.targets.met(float(seen.first_s), float(seen.token_s)) is not False
+
+    if apart and question.users is None:
+        each = largest(keeps, unit.slots)
+        found, asked = replace(found, allowed=float(each)), each * groups
+    if not asked or not keeps(asked / groups):
+        return None if apart else found
+    seen = state(asked / groups)
     return replace(
-        found, sequences=float(state.sequences), token_s=token_s, first_s=first_s, users=asked,
-        rate=float(state.requests_s) * groups, prompt_share=float(state.prompt_share),
+        found, sequences=float(seen.sequences), token_s=float(seen.token_s),
+        first_s=float(seen.first_s), rate=float(seen.requests_s) * groups, users=asked,
+        prompt_share=float(seen.prompt_share),
     )  # fmt: skip
 
 

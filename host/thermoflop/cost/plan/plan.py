@@ -19,7 +19,7 @@ from thermoflop.cost.plan.choice import Question, best_load, cheaper_in_stages, 
 from thermoflop.cost.plan.disaggregated import pooled
 from thermoflop.cost.plan.launch import launch_notes
 from thermoflop.cost.plan.layouts import check_formats
-from thermoflop.cost.plan.outcome import Context, choice_of, frontier_of
+from thermoflop.cost.plan.outcome import Context, choice_of, frontier_of, in_flight
 from thermoflop.cost.plan.prices import prices_of
 from thermoflop.cost.plan.result import Choice, PlanResult
 from thermoflop.cost.plan.search import Search
@@ -183,9 +183,12 @@ def plan(
 def _tried(every: list[Unit], context: Context, pools: bool, top: int) -> Tried:
     """The best of the units' loads."""
     question = context.question
+    free = replace(question, users=None)  # how many each bears, whoever asks
     found = [best for unit in every if (best := best_load(unit, question.targets)) is not None]
+    found = [own for each in found if (own := _as_served(each, free)) is not None]
     found += _pools(every, question) if pools else []
     enough = [each for one in found if (each := replicated(one, question)) is not None]
+    enough = [each for one in enough if (each := _as_served(one, question)) is not None]
     enough.sort(key=lambda each: cost(each, question))
     choices: list[Choice] = []
     for each in _different(enough):
@@ -194,6 +197,13 @@ def _tried(every: list[Unit], context: Context, pools: bool, top: int) -> Tried:
         if len(choices) == top:
             break
     return Tried(every, found, choices, cheaper_in_stages(enough, question) if choices else "")
+
+
+def _as_served(found: Found, question: Question) -> Found | None:
+    """What is ordered: of an engine that reads a batch as a whole its own state, where a load that
+    keeps the targets leaves one."""
+    apart = found.unit.policy.name == "static" and found.pools is None
+    return in_flight(found, question, found.users) if apart else found
 
 
 def _said(tried: Tried) -> list[str]:
