@@ -65,6 +65,8 @@ MODULES = {
     "hunyuan_ocr": "hunyuan_vl hunyuan_vl_text hunyuan_vl_vision",
     "alice": "alice_ai",
     "dots_note": "dots3_note dots3_note_audio_encoder dots3_note_vision_encoder",
+    "deepseek_ocr2": "deepseek_ocr2 deepseek_ocr2_encoder deepseek_ocr2_sam_vision_model"
+    " deepseek_ocr2_text deepseek_ocr2_vision",
     "zaya": "zaya",
     "newest_served": "iquest_q1 k2_horizon nanbeige plamo3 spark2_5 telechat3 xing4_0 youtu_llm",
     "qwen_towers": "exaone4_5_vision glm4v_moe_vision glm4v_vision glm5_next_vision glm_ocr_vision"
@@ -157,6 +159,9 @@ _ALONE = {"siglip2_vision_model", *spaced(
 _PARTS = {name for kind in _TOWERS for name in MODULES[kind].split()} - _ALONE
 _PARTS |= {"pix2struct_text_model", "pix2struct_vision_model"}
 _PARTS |= {
+    *(name for name in MODULES["deepseek_ocr2"].split() if name.startswith("deepseek_ocr2_")),
+    *("dots3_note_audio_encoder", "dots3_note_vision_encoder", "hunyuan_vl_vision"),
+    *("inkling2_vision", "inkling_audio", "inkling_vision", "step3_vision_encoder"),
     "DFNRope_vision_transformer",
     "deepseek_ocr_vision",
     "deepseek_v41_vision",
@@ -167,6 +172,7 @@ _PARTS |= {
 }
 _PARTS |= set(MODULES["speaking"].split()) - {"qwen3_omni_moe"}
 _PARTS |= {"granite_speech_encoder", "granite_speech_projector"}
+_PARTS -= {"deepseek_ocr2_text"}
 _HOME = {name: module for module, names in MODULES.items() for name in names.split()}
 
 FAMILY_NAMES = tuple(sorted(_HOME.keys() - _PARTS))

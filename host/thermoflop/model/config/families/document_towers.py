@@ -26,7 +26,7 @@ from thermoflop.model.config.keys import Config
 from thermoflop.model.config.sam import sam_stack
 from thermoflop.model.config.tower import ratio_of, read_tower
 
-_SAM = {
+SAM = {
     **sizes(hidden=768, layers=12, heads=12, channels=3, image=1024, patch=16),
     "output_channels": 256,
     "hidden_act": "gelu",
@@ -38,7 +38,7 @@ _SAM = {
 }
 
 
-def _ratio(config: Config) -> int:
+def ratio(config: Config) -> int:
     """Neurons: ``mlp_dim``, or a multiple of the hidden size."""
     inner: int = config["mlp_dim"] or int(config["hidden_size"] * ratio_of(config))
     return inner
@@ -46,14 +46,14 @@ def _ratio(config: Config) -> int:
 
 tower(
     "sam_vision_model",
-    keys={**_SAM, "mlp_dim": None, "mlp_ratio": Key("any", 4.0)},
-    traits={"stack": sam_stack, "inner": _ratio},
+    keys={**SAM, "mlp_dim": None, "mlp_ratio": Key("any", 4.0)},
+    traits={"stack": sam_stack, "inner": ratio},
     ignored=("num_pos_feats", "scale"),
 )
 for _name in ("got_ocr2_vision", "pp_chart2table_vision", "unlimited_ocr_sam_vision_model"):
     tower(
         _name,
-        keys={**_SAM, "mlp_dim": 3072, "downsample_channels": indices()},
+        keys={**SAM, "mlp_dim": 3072, "downsample_channels": indices()},
         traits={"stack": sam_stack, "inner": use("mlp_dim")},
     )
 
