@@ -11,7 +11,7 @@ from math import isclose, prod
 import pytest
 import thermoflop as tf
 from thermoflop.base.record import replace
-from thermoflop.cost.catalogue.profiles import find_profile
+from thermoflop.cost.catalogue.profiles import custom_profile, find_profile
 from thermoflop.cost.hardware import sustained
 from thermoflop.cost.hardware.precision import choose_precision
 from thermoflop.cost.hardware.sustained import (
@@ -236,3 +236,17 @@ def test_no_bound_and_no_device_of_ones_own_is_held_to_it():
     assert own.first_token.bound_s == held.first_token.bound_s
     assert held.first_token.expected_s > 1.5 * own.first_token.expected_s
     assert "products in bf16 reach 0.55" in held.provenance
+    assert "products in bf16 reach 0.55" in tf.estimate("llama-3-8b", l4).provenance
+    assert "products in bf16" not in tf.estimate("llama-3-8b", "a10").provenance
+
+
+@pytest.mark.parametrize(("name", "dtype"), [("l4", "bf16"), ("a10", "fp32"), ("rtx 4090", "fp32")])
+def test_an_efficiency_of_ones_own_is_that_of_the_data_sheet(name, dtype):
+    """The same on a card that nothing is known of."""
+    device, asked = tf.find_device(name), {"prompt": 4096, "generate": 1, "dtype": dtype}
+    own = custom_profile(0.5, 0.0)
+    held, plain = (
+        tf.estimate("llama-3-8b", each, profile=own, **asked).first_token.expected_s
+        for each in (device, replace(device, name="My card"))
+    )
+    assert held == pytest.approx(plain)

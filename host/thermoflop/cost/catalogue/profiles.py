@@ -34,7 +34,7 @@ from thermoflop.cost.engines.generation import (
     version_of,
 )
 from thermoflop.cost.engines.ggml import by_backend
-from thermoflop.cost.hardware.sustained import carried_over, held_words, sustained_words
+from thermoflop.cost.hardware.sustained import carried_over, held_words, of_sheet, sustained_words
 from thermoflop.cost.roofline.formula import PARAMETERS, PROFILE_KEYS, TIED, Efficiency
 from thermoflop.errors import InputError, UsageError
 
@@ -153,9 +153,10 @@ class Profile:
             unseen, today = unseen_of_device(device, self.seen), self.counts_prompts
             rates = carried_over(rates, device, unseen, today=today)
         if self.own is not None:
-            rates |= self.own.rates(device, precision)
+            rates |= of_sheet(self.own.rates(device, precision), device, precision.compute)
         rates |= {name: rates[other] for name, other in TIED.items() if name not in rates}
-        return Efficiency(**{**rates, **(self.fixed or {})})
+        fixed = of_sheet(self.fixed or {}, device, precision.compute)
+        return Efficiency(**{**rates, **fixed})
 
     def curves(self, device: Device, precision: Precision) -> Curves | None:
         """What was measured on a machine of one's own; None for a profile of published rows.
@@ -240,12 +241,16 @@ class Profile:
 
     def unmeasured(self, device: Device, precision: Precision, model: Model | None) -> list[str]:
         """What of a question none of the rows had, in parts of a sentence."""
-        if not self.devices or self.fixed or self.machine is not None:
+        if self.fixed or self.machine is not None:
             return []
+        said = "" if self.knows(device) else held_words(device, precision.compute)
+        held = [said] if said else []
+        if not self.devices:
+            return held
         parts, unseen = list[str](), self.unseen(device, precision, model)
         if not self.knows(device):
             parts.append(f"none of them on {nothing_like(device, unseen)}: interval widened")
-            parts += filter(None, [held_words(device, precision.compute)])
+        parts += held
         parts += [
             f"no {WHAT[phase]} of them on {device.name}: interval of those widened"
             for phase, names in self.lacking.items()
@@ -261,8 +266,8 @@ class Profile:
             parts.append(f"none of them in {precision.name}")
         if model is not None and "kind" in unseen:
             parts.append(f"none of them a model of its kind ({kind_of_model(model)}): widened")
-        said = [SAID[name].format(self.asked) for name in unseen if name in SAID]
-        parts += [f"{each}: interval widened" for each in said]
+        new = [SAID[name].format(self.asked) for name in unseen if name in SAID]
+        parts += [f"{each}: interval widened" for each in new]
         if device.confidence != "read":
             more = ": interval widened" if device.confidence == RECALLED else ""
             parts.append(f"data sheet of {device.name}: {device.confidence}, not read{more}")

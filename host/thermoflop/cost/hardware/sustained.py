@@ -117,14 +117,20 @@ def held_share(device: Device, compute: str) -> float:
     return SINGLE.get(architecture_named(device.name) or "", 1.0)
 
 
+def of_sheet(rates: dict[str, float], device: Device, compute: str) -> dict[str, float]:
+    """Rates that are shares of a data sheet itself, one's own or measured on the device, where
+    those of engines are of what it holds."""
+    share = held_share(device, compute)
+    return {
+        name: rate / share if RATES.get(name) == "compute" else rate for name, rate in rates.items()
+    }
+
+
 def held_words(device: Device, compute: str) -> str:
     """That share in a part of a sentence; "" where it is the whole."""
     share = held_share(device, compute)
-    return (
-        ""
-        if share == 1
-        else f"its products in {compute} reach {share:g} of what A100's do of a data sheet"
-    )
+    said = f"its products in {compute} reach {share:g} of what A100's do of a data sheet"
+    return said if share < 1 else ""
 
 
 def sustained_rates(rates: dict[str, float], device: Device) -> dict[str, float]:
