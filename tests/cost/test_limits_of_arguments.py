@@ -223,7 +223,8 @@ SEVERAL = np.array([1, 2])
     + [(train, asked) for asked in (
         {"padded": None}, {"recomputed": None}, {"zero": None}, {"zero": SEVERAL}, {"zero": True},
         {"lengths": float("nan")}, {"optimizer": [1]}, {"recompute": SEVERAL})]
-    + [(plan_training, {"tokens": None}), (plan, {"price": "a" * 300}), (plan, {"price": "a" * 2000}), (named, {"pattern": 5}),
+    + [(plan_training, {"tokens": None}), (plan, {"price": "a" * 300}),
+       (plan, {"price": "a" * 2000}), (named, {"pattern": 5}),
        (speculate, {"acceptance": None}), (speculate, {"batch": SEVERAL}),
        (speculate, {"drafted": SEVERAL}), (serving, {"trace": 0}), (serving, {"trace": "\0"}),
        (serving, {"lengths": SEVERAL}), (compare, {"rank": ""}), (compare, {"rank": True}),

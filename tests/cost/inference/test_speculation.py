@@ -175,6 +175,15 @@ def test_served_drafts_write_as_many_states() -> None:
     assert three - one > 64 * 2 * state_bytes / find_device("h200").bandwidth_bytes_s
 
 
+def test_a_draft_has_the_context_of_its_model() -> None:
+    """GPT-2's file states 1,024 positions; SGLang overrides those of every draft."""
+    asked = {"prompt": 8000, "generate": 9, "drafted": 1}
+    found = tf.speculate("llama-3.1-8b", "gpt2", "h100", **asked)
+    assert str(found).startswith("drafting 1 token with gpt2")
+    with pytest.raises(UsageError, match="passes the 8192 positions of llama-3-8b"):
+        tf.speculate("llama-3-8b", "llama-3.1-8b", "h100", prompt=9000)
+
+
 @pytest.mark.parametrize(
     ("sizes", "said"),
     [((128256, 151936), True), ((152064, 151936), False), ((32000,), False), ((), False)],

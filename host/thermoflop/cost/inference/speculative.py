@@ -20,7 +20,7 @@ from thermoflop.base.record import record, replace
 from thermoflop.base.units import digits, gigabytes, seconds
 from thermoflop.cost.catalogue.profiles import Profile
 from thermoflop.cost.hardware.device import Device
-from thermoflop.cost.inference.arguments import checked_whole, validate_arguments
+from thermoflop.cost.inference.arguments import as_model, checked_whole, validate_arguments
 from thermoflop.cost.inference.estimate import estimate
 from thermoflop.cost.inference.held_to import setting_of
 from thermoflop.cost.inference.result import Estimate
@@ -115,9 +115,10 @@ class Speculation:
             *map(gigabytes, self.draft_bytes)
         )
         return (
-            f"drafting {self.drafted} tokens with {self.draft_name} at an acceptance of "
-            f"{self.acceptance:.0%}:\n  {seconds(self.per_token_s)} a token instead of "
-            f"{seconds(self.plain_step_s)}, {digits(self.speed_up)} times as fast"
+            f"drafting {self.drafted} token{'s' * (self.drafted > 1)} with {self.draft_name} at an "
+            f"acceptance of {self.acceptance:.0%}:\n"
+            f"  {seconds(self.per_token_s)} a token instead of {seconds(self.plain_step_s)}, "
+            f"{digits(self.speed_up)} times as fast"
             f"{between * known}\n"
             f"  {digits(self.tokens_per_check)} tokens a check of {seconds(self.check_s)}"
             + f", a draft step {seconds(self.draft_step_s)}" * bool(self.draft_step_s)
@@ -295,9 +296,9 @@ def drafted_run(
         )  # fmt: skip
     little = None
     if draft != NGRAM:
-        small, _, _ = validate_arguments(
-            own or draft, plain.device, run.batch, run.prompt, run.generate
-        )
+        # a draft has the context of its model, whatever its file says (eagle_worker.py of SGLang)
+        small = replace(as_model(own or draft), max_positions=large.max_positions)
+        small, _, _ = validate_arguments(small, plain.device, run.batch, run.prompt, run.generate)
         check_draft(large, small)
         layout = plan_of_draft(plan, small.description, whole=own is not None)
         little = setting_of(small, plain.device, layout, dtype, kv_dtype, plain.asked)
