@@ -222,7 +222,7 @@ SEVERAL = np.array([1, 2])
     + [(plan, {"dtypes": each}) for each in ("bf16", [1], -1, [], SEVERAL)]
     + [(train, asked) for asked in (
         {"padded": None}, {"recomputed": None}, {"zero": None}, {"zero": SEVERAL}, {"zero": True},
-        {"lengths": float("nan")}, {"optimizer": [1]}, {"recompute": SEVERAL})]
+        {"zero": 4}, {"lengths": float("nan")}, {"optimizer": [1]}, {"recompute": SEVERAL})]
     + [(plan_training, {"tokens": None}), (plan, {"price": "a" * 300}),
        (plan, {"price": "a" * 2000}), (named, {"pattern": 5}),
        (speculate, {"acceptance": None}), (speculate, {"batch": SEVERAL}),

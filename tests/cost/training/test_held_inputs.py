@@ -75,9 +75,8 @@ def test_inputs_are_held_by_narrow_frozen_weights_alone(options: dict[str, Any],
 
 
 def test_the_answer_says_what_is_held() -> None:
-    for held, said in ((0, "in nf4\n"), (1, "in nf4, and holds what it reads\n"),
-                       (2, "in nf4, and holds what it reads of 2 micro-batches\n")):  # fmt: skip
+    for held, said in ((0, "in nf4"), (1, "in nf4, and holds what it reads"),
+                       (2, "in nf4, and holds what it reads of 2 micro-batches")):  # fmt: skip
         found = tf.train(decoder(), DEVICE, global_batch=8, lora=4, lora_targets="q",
                          base_dtype="nf4", held_inputs=held)  # fmt: skip
-        assert found.lora is not None
-        assert f"in {found.lora.frozen}\n" == said
+        assert f"the base is frozen {said} an iteration" in " ".join(str(found).split())

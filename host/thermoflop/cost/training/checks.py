@@ -55,13 +55,6 @@ def check_shares(shares: dict[str, float | None]) -> None:
         checked_within(name, share, 0, most, f"a share of 0 to {words}")
 
 
-def check_zero(zero: int) -> None:
-    """UsageError for what is no stage of ZeRO."""
-    many, truth = bool(getattr(zero, "ndim", 0)), isinstance(zero, bool)
-    if many or truth or zero not in (0, 1, 2, 3):
-        raise UsageError(f"zero={zero!r:.40} is no stage of ZeRO: expected 0, 1, 2 or 3")
-
-
 def check_words(attention: str, tokens: float | None, price: float | None) -> None:
     """UsageError for an option that is not one."""
     check_word("attention", attention, CONVENTIONS)

@@ -16,7 +16,6 @@ import re
 from thermoflop.base.messages import check_word
 from thermoflop.base.record import record
 from thermoflop.cost.hardware.precision import Precision
-from thermoflop.errors import UsageError
 
 # Bytes of moments for an element of the layers' matrices, and for one of all else.
 #   8-bit moments have a scale of 4 bytes for each block of 256 (bitsandbytes, blockwise
@@ -107,8 +106,6 @@ def state_bytes(
     the optimizer's states over the replicas, 2 the gradients too, 3 the weights too (Rajbhandari
     et al. 2020).
     """
-    if zero not in (0, 1, 2, 3):
-        raise UsageError(f"zero={zero!r:.40} is no stage of ZeRO: expected 0, 1, 2 or 3")
     params = matrices + others
     of_matrices, of_others = MOMENTS[optimizer]
     moments = matrices * of_matrices + others * of_others

@@ -14,7 +14,7 @@ from thermoflop.cost.catalogue.trainers import find_training_profile
 from thermoflop.cost.hardware.device import Device, check_4_bits
 from thermoflop.cost.hardware.nodes import network_text, with_network
 from thermoflop.cost.hardware.precision import Precision, choose_precision
-from thermoflop.cost.inference.arguments import as_model, in_16_bits, written
+from thermoflop.cost.inference.arguments import as_model, checked_whole, in_16_bits, written
 from thermoflop.cost.inference.formats import choose_formats
 from thermoflop.cost.roofline.span import Span, span_of
 from thermoflop.cost.training.checks import (
@@ -23,7 +23,6 @@ from thermoflop.cost.training.checks import (
     check_shares,
     check_sizes,
     check_words,
-    check_zero,
     document_of,
 )
 from thermoflop.cost.training.counts import training_flops, without_padding
@@ -237,7 +236,7 @@ def train(
     sizes = {"global_batch": global_batch, "micro_batch": micro_batch, "sequence": length,
              "virtual": virtual}  # fmt: skip
     check_sizes(known, sizes)
-    check_zero(zero)
+    zero = checked_whole("zero", zero, 0, 3)
     _check_model(known, precision)
     check_words(attention, total := written("tokens", tokens), price)
     check_shares(
