@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from math import log
+from math import hypot, log
 
 import numpy as np
 import pytest
@@ -227,3 +227,23 @@ def test_why_fills_in_the_rows_that_tiles_add_and_says_what_they_hold() -> None:
     text = why_text(found)
     assert "rows of an expert in tiles of their mean number, up to 128" in text
     assert "2.46 TFLOP/s in scans, token after token" in text  # 0.04 x 61.4
+
+
+@pytest.mark.parametrize(
+    ("device", "name", "said"),
+    [("epyc 9654", "processor", "none of them on a processor"),
+     ("arc a770", "runtime", "none of them on a GPU of its maker's"),
+     ("mine", "maker unstated", "its vendor is not stated"), ("rtx 5070", "", "")],
+)  # fmt: skip
+def test_llama_cpp_where_no_row_of_a_maker_is_has_a_wider_interval(device, name, said):
+    mine = replace(find_device("rtx 5070"), name="Mine", vendor="")
+    asked = replace(mine if device == "mine" else find_device(device), confidence="read")
+    profile = find_profile("llama.cpp")
+    assert {name} - {""} == {*profile.unseen(asked)} & {"processor", "runtime", "maker unstated"}
+    spread = profile.interval("token", asked)
+    plain = replace(asked, vendor="NVIDIA")
+    extra = 1.2815515655446004 * EXTRA[name] if name else 0.0
+    assert log(spread.high) == pytest.approx(
+        hypot(log(profile.interval("token", plain).high), extra)
+    )
+    assert said in profile.provenance(asked, choose_precision("q4_k_m"))

@@ -33,7 +33,7 @@ from thermoflop.cost.engines.generation import (
     profile_name,
     version_of,
 )
-from thermoflop.cost.engines.ggml import by_backend
+from thermoflop.cost.engines.ggml import apart
 from thermoflop.cost.hardware.sustained import carried_over, held_words, of_sheet, sustained_words
 from thermoflop.cost.roofline.formula import PARAMETERS, PROFILE_KEYS, TIED, Efficiency
 from thermoflop.errors import InputError, UsageError
@@ -193,7 +193,7 @@ class Profile:
         generation, version = self.generation, version_of(self.asked)
         names += ["version"] if generation and version and not generation.holds(version) else []
         renewed_since = self.engine.name in RENEWED and self.engine not in ENGINES
-        names += ["backend"] if self.engine.ggml and by_backend(device) else []
+        names += apart(device) if self.engine.ggml else ()
         return (*names, *(["kernels"] if renewed_since else []))
 
     def interval(

@@ -18,6 +18,12 @@ cookbook. Prompts of an older engine that was measured decoding alone: where bot
 prompts miss by 0.15, 0.20, 0.28 and 0.51 more than tokens (TinyChat, llama.cpp, AutoAWQ,
 transformers), 0.24 in the middle.
 
+llama.cpp was fitted on GPUs of NVIDIA's, AMD's and Apple's. With 0.45 for processors 12 of 15
+published figures of seven lie in the interval, 7 without (geerlingguy/ai-benchmarks issues 7, 24
+and 51, sbc-reviews issue 107, llama.cpp issue 19480, ik_llama.cpp pulls 259 and 1283, T-MAC's table
+of AGX Orin's cores), and with 0.60 for Intel's GPUs 3 of 4 of an Arc A770 and a B580 (llama.cpp
+pull 22066, ipex-llm issue 12991), 1 without. A device of which no maker is stated may be either.
+
 No row of any profile drafts, and published runs that do are slower than plain ones tell: 14 of 17
 (Qwen3.8-27B with its own layer under llama.cpp on eleven kinds of devices, github.com/sudoingX/
 qwen38-mtp; EAGLE-3 and NextN under SGLang, docs.sglang.ai and its pull 3582; NextN under vLLM, pull
@@ -64,6 +70,9 @@ EXTRA = {
     "kernels": 0.08,
     "backend": 0.12,
     "drafts": 0.25,
+    "processor": 0.45,
+    "runtime": 0.60,
+    "maker unstated": 0.60,
     "trained kind": 0.45,
     "adapters": 0.27,
     "eager": 0.62,
@@ -77,6 +86,9 @@ ALONG = frozenset({"kind", "format", "expert format"})
 SAID = {
     "version": "version {} is none of them",
     "kernels": "most of them of before its kernels of today",
+    "processor": "none of them on a processor",
+    "runtime": "none of them on a GPU of its maker's",
+    "maker unstated": "its vendor is not stated, of which llama.cpp's backend depends",
     "backend": "ROCm and Vulkan are 1.2 to 1.35 times apart, and one figure stands for both",
 }
 # The normal quantile at the ends of an 80 % interval.

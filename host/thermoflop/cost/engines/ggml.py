@@ -72,9 +72,14 @@ def tile_of(device: Device) -> tuple[int, bool]:
     return (OF_VULKAN if device.name.startswith(_SHARED) else WIDEST), fits
 
 
-def by_backend(device: Device) -> bool:
-    """Whether two backends run on a device, of which one figure speaks for both."""
-    return device.vendor == "AMD"
+def apart(device: Device) -> tuple[str, ...]:
+    """What sets a device apart from those that rates came from, by the names of
+    ``catalogue.seen.EXTRA``: two backends, of which one figure speaks for both, or one of its own
+    (processors; SYCL and Vulkan on Intel's; who knows which where no maker is stated)."""
+    own = {"AMD": "backend", "CPU": "processor", "Intel": "runtime", "": "maker unstated"}.get(
+        device.vendor
+    )
+    return () if own is None else (own,)
 
 
 def scan_flops_s(device: Device) -> float:
