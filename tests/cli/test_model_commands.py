@@ -200,3 +200,4 @@ def test_a_models_own_layers_draft_without_being_asked_for_twice(capsys) -> None
     assert main(["serving", *typed, *sizes, "--users", "1"]) == 0
     served = json.loads(capsys.readouterr().out)["token_s"][1]
     assert found[0]["speculation"]["per_token_s"] == pytest.approx(served, rel=0.01)
+    assert found[0]["speculation"]["plain_step_s"] == found[0]["per_token"]["expected_s"]

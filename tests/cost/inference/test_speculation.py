@@ -26,6 +26,7 @@ from thermoflop.cost.inference.speculative import (
     Speculation,
     acceptance_of,
     drafted_run,
+    halves,
     plan_of_draft,
     tokens_per_check,
 )
@@ -251,3 +252,16 @@ def test_heads_of_a_draft_that_do_not_divide_stay_on_one_device():
     deep = LAYERS + 1
     assert plan_of_draft(Layout(2, deep), decoder().description) == Layout(2)
     assert plan_of_draft(Layout(2, deep, 3), decoder().description, whole=True) == Layout(2, 1, 3)
+
+
+def test_a_run_beside_its_own_draft_is_one_without_it_and_holds_its_weights() -> None:
+    """Its table and head are the model's, and counted once; the times are of steps without it."""
+    large, own = halves(load_model("qwen3.5-27b", mtp=True))
+    run = tf.estimate(large, "h100", prompt=100, generate=9)
+    plain = tf.estimate("qwen3.5-27b", "h100", prompt=100, generate=9)
+    assert (run.per_token, run.first_token) == (plain.per_token, plain.first_token)
+    found, held = drafted_run(run, own, 4, 0.7)
+    assert found.plain_step_s == held.per_token.expected_s == plain.per_token.expected_s
+    counted = tf.estimate(load_model("qwen3.5-27b", mtp=True), "h100", prompt=100, generate=9)
+    assert held.memory.weight_bytes == counted.memory.weight_bytes > run.memory.weight_bytes
+    assert held.memory.kv_bytes == counted.memory.kv_bytes > run.memory.kv_bytes

@@ -27,12 +27,12 @@ from thermoflop.cost.inference.result import Estimate
 from thermoflop.cost.inference.setting import Setting
 from thermoflop.cost.memory import beside_bytes, memory_of
 from thermoflop.cost.work.shard import shard
-from thermoflop.cost.work.share import Layout
+from thermoflop.cost.work.share import Layout, Share
 from thermoflop.cost.work.steps import decode_step, middle_context
 from thermoflop.cost.work.weights import layers_of
 from thermoflop.errors import UsageError
 from thermoflop.model.architecture.description import Description, draft_of, without_ahead
-from thermoflop.model.architecture.parts import Linear
+from thermoflop.model.architecture.parts import Linear, Table
 from thermoflop.model.config.eagle import STATES
 from thermoflop.model.load import load_model
 from thermoflop.model.model import Model
@@ -42,6 +42,7 @@ DRAFTED = 4  # tokens for one check, where nothing is said
 PADDED = 1.01  # of a vocabulary's size, which makers round up
 NGRAM = "ngram"  # what drafts by looking up what stood in the text before: nothing is read
 LOOKED_UP = "n-grams of the text"
+MTP = "'s mtp"  # after the name of a model whose own layer drafts
 EAGLE = "eagle3"  # the family of heads that draft from a model's states
 
 
@@ -186,17 +187,33 @@ def acceptance_of(tokens: float, drafted: int) -> float:
     return high if tokens > 1 else 0.0
 
 
-def _halves(model: Model, ahead: bool) -> tuple[Model, Model | None]:
-    """The model without its layers that predict further, and one of them where it is to draft."""
-    draft = draft_of(model.description) if ahead else None
-    if ahead and draft is None:
+def halves(model: Model) -> tuple[Model, Model]:
+    """The model without its layers that predict further, and one of them, which drafts for it.
+    UsageError where it has none, or was not loaded with them."""
+    draft = draft_of(model.description)
+    if draft is None:
         has = any(note.startswith("the layers that predict tokens further") for note in model.notes)
         how = ": load it with mtp=True (--mtp)" if has else ", and no draft of its own"
         raise UsageError(f"{model.name} has no layers that predict further{how}")
-    large = replace(model, description=without_ahead(model.description))
-    if draft is None:
-        return large, None
-    return large, replace(model, name=f"{model.name}'s mtp", description=draft)
+    return _without_ahead(model), replace(model, name=model.name + MTP, description=draft)
+
+
+def is_own(draft: object) -> bool:
+    """Whether a draft is the model's own layer, as ``halves`` and ``drafting_of`` name it."""
+    return isinstance(draft, Model) and draft.name.endswith(MTP)
+
+
+def _without_ahead(model: Model) -> Model:
+    return replace(model, description=without_ahead(model.description))
+
+
+def own_share(drafting: Setting) -> Share:
+    """What a device holds of a model's own layer that drafts: its table and its head are the
+    model's."""
+    (stack,) = drafting.model.description.stacks
+    front = tuple(placed for placed in stack.front if not isinstance(placed.part, Table))
+    alone = replace(drafting.model.description, stacks=(replace(stack, front=front),), head=None)
+    return Share(alone, drafting.plan, drafting.precision, drafting.share.checkpoint)
 
 
 def speculate(
@@ -266,8 +283,9 @@ def speculate(
         >>> s.tokens_per_check == 1 + 1 / 2 + 1 / 4 + 1 / 8 + 1 / 16
         True
     """
-    if draft == "mtp" and not isinstance(model, Model):
-        model = load_model(model, mtp=True)
+    if draft == "mtp":
+        loaded = model if isinstance(model, Model) else load_model(model, mtp=True)
+        model, draft = halves(loaded)
     for name, size in {"batch": batch, "prompt": prompt, "generate": generate}.items():
         if getattr(size, "ndim", 0):
             checked_whole(name, size, 1)
@@ -287,7 +305,7 @@ def drafted_run(
     drafted = checked_whole("drafted", drafted, 1)
     expected = tokens_per_check(acceptance, drafted)
     plain, plan = run.setting, run.plan
-    large, own = _halves(plain.model, draft == "mtp")
+    large, own = _without_ahead(plain.model), is_own(draft)
     big = plain
     if large.description != plain.model.description:
         big = setting_of(
@@ -297,19 +315,19 @@ def drafted_run(
     little = None
     if draft != NGRAM:
         # a draft has the context of its model, whatever its file says (eagle_worker.py of SGLang)
-        small = replace(as_model(own or draft), max_positions=large.max_positions)
+        small = replace(as_model(draft), max_positions=large.max_positions)
         small, _, _ = validate_arguments(small, plain.device, run.batch, run.prompt, run.generate)
         check_draft(large, small)
-        layout = plan_of_draft(plan, small.description, whole=own is not None)
+        layout = plan_of_draft(plan, small.description, whole=own)
         little = setting_of(small, plain.device, layout, dtype, kv_dtype, plain.asked)
     middle = middle_context(run.prompt, run.generate)
     step = decode_step(middle, run.batch / plan.dp)
     check = big.check_step(drafted + 1, step.batch, middle)
     is_table = big is plain and run.generate > 1
     spread = big.spread("token").wider(("drafts",))
-    with_draft = run if little is None or own or plain.cards else _holding(run, little)
+    with_draft = run if little is None or plain.cards else _holding(run, little)
     held = beside_bytes(with_draft.setting.share, run.prompt + run.generate, step.batch)
-    mirrors = plain.engine.mirrors and own is None
+    mirrors = plain.engine.mirrors and not own
     return Speculation(
         large.name, LOOKED_UP if little is None else little.model.name,
         drafted, acceptance, expected,
@@ -345,7 +363,9 @@ def plan_of_draft(plan: Layout, description: Description, *, whole: bool = False
 def _holding(run: Estimate, little: Setting) -> Estimate:
     """The run with a draft in the memory of its devices."""
     setting = copy(run.setting)
-    setting.share = setting.share.with_beside(little.share)
+    setting.share = setting.share.with_beside(
+        own_share(little) if is_own(little.model) else little.share
+    )
     sizes = run.prompt, run.generate, run.batch / run.plan.dp
     memory = memory_of(setting.share, run.device, *sizes, run.memory.page_tokens)
     return replace(run, memory=memory, setting=setting)

@@ -45,6 +45,11 @@ def estimate_report(
     pictures go to their files."""
     extras = extras or ReportOptions()
     checked_between("price", extras.price, 0, 1e30, "above 0, below 10^30")
+    draft: Any = extras.drafting[0]
+    if draft == "mtp":  # its own layer drafts, and is no part of a step without a draft
+        from thermoflop.cost.inference.speculative import halves
+
+        model, draft = halves(model)
     estimated = estimate(model, hardware, **options)
     rows = []
     if extras.saturation or extras.svg is not None:
@@ -57,7 +62,6 @@ def estimate_report(
     if extras.svg is not None or extras.roofline is not None:
         _draw(extras, estimated, rows)
     drafted, held = None, estimated
-    draft = extras.drafting[0]
     if draft is not None:
         from thermoflop.cost.inference.speculative import drafted_run
 

@@ -10,20 +10,20 @@ from thermoflop.cost.inference.arguments import as_model, checked_whole
 from thermoflop.cost.inference.setting import Setting
 from thermoflop.cost.inference.speculative import (
     DRAFTED,
+    MTP,
     NGRAM,
     apart,
     check_draft,
+    is_own,
+    own_share,
     plan_of_draft,
     vocabularies_of,
 )
 from thermoflop.cost.work.share import Layout, Share
 from thermoflop.errors import UsageError
 from thermoflop.model.architecture.description import draft_of, without_ahead
-from thermoflop.model.architecture.parts import Table
 from thermoflop.model.load import load_model
 from thermoflop.model.model import Model
-
-MTP = "'s mtp"  # after the name of a model whose own layer drafts
 
 
 def drafting_of(
@@ -72,17 +72,11 @@ def notes_on(small: Model, setting: Setting) -> list[str]:
 
 def reads_again(drafting: Setting) -> bool:
     """Whether the engine runs what was checked through the draft as well (``Engine.mirrors``)."""
-    return drafting.engine.mirrors and not drafting.model.name.endswith(MTP)
+    return drafting.engine.mirrors and not is_own(drafting.model)
 
 
 def held_beside(drafting: Setting | None) -> Share | None:
-    """What a device holds of what drafts; the table and the head of the large model's own layer are
-    the large model's."""
+    """What a device holds of what drafts."""
     if drafting is None:
         return None
-    if not drafting.model.name.endswith(MTP):
-        return drafting.share
-    (stack,) = drafting.model.description.stacks
-    front = tuple(placed for placed in stack.front if not isinstance(placed.part, Table))
-    alone = replace(drafting.model.description, stacks=(replace(stack, front=front),), head=None)
-    return Share(alone, drafting.plan, drafting.precision)
+    return own_share(drafting) if is_own(drafting.model) else drafting.share
