@@ -55,9 +55,14 @@ def limits(description: Description) -> set[int]:
 
 
 def period(description: Description) -> int:
-    """Tokens after which the steps of caches that grow by entries, not tokens, are in phase."""
-    compressors = (getattr(mixer, "compressor", None) for _, mixer in _attending(description))
-    return lcm(*(int(each.ratio) for each in compressors if each is not None))
+    """Tokens after which the steps of caches that grow by entries, not tokens, are in phase, and
+    those of keys that an indexer scores."""
+    parts = (
+        getattr(mixer, name, None)
+        for _, mixer in _attending(description)
+        for name in ("compressor", "indexer")
+    )
+    return lcm(*(int(each.ratio) for each in parts if each is not None))
 
 
 def unrecorded_elements(description: Description) -> Number:
@@ -87,6 +92,12 @@ def _entries(
         yield mixer.head_dim, mixer.window, 1
         if mixer.compressor is not None and not mixer.shares:
             yield mixer.entry, None, mixer.compressor.ratio
+
+
+def grows_by_entries(description: Description) -> bool:
+    """Whether a cache grows by entries of several tokens each."""
+    made = (entry for _, mixer in _attending(description) for entry in _entries(mixer))
+    return any(ratio != 1 for _, _, ratio in made)
 
 
 def cache_elements(

@@ -165,10 +165,12 @@ class CompressedAttention:
 
     @property
     def limits(self) -> tuple[Number, ...]:
-        """Lengths of a context from which on a query meets no more tokens, or entries."""
-        if self.compressor is None or self.chosen is None:
+        """Lengths of a context from which on a query meets no more tokens, or entries, and scores
+        no more of them."""
+        if self.compressor is None:
             return (self.window,)
-        return (self.window, self.chosen * self.compressor.ratio)
+        most = (each for each in (self.chosen, self.candidates) if each is not None)
+        return (self.window, *(each * self.compressor.ratio for each in most))
 
     @property
     def entry(self) -> Number:

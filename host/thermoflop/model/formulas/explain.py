@@ -221,7 +221,7 @@ def _cache_formulas(model: Model, symbolic: Symbolic, cached: Any) -> Iterator[F
         return
     elements = cache.cache_elements(symbolic.description, 1, windowed=False)
     yield _formula("cache elements for each token", elements, "elements")
-    if cache.period(model.description) != 1:
+    if cache.grows_by_entries(model.description):
         held = cache.cache_elements(symbolic.description, cached)
         yield _formula("cache elements at t tokens, by entries", held, "elements")
     states = cache.state_elements(symbolic.description)

@@ -36,9 +36,11 @@ def _attention(attention: Attention, scope: EmitContext) -> Iterator[Operator]:
         scope = replace(scope, sequences=1, tokens=scope.new)
     if attention.padded is not None:
         scope = replace(scope, new=attention.padded, tokens=scope.sequences * attention.padded)
-    query, *kept, output = attention.projections()
+    *inward, output = attention.projections()
+    asking = 1 if attention.q_rank is None else 2
+    queries, kept = inward[:asking], inward[asking:]
     tokens, stored = scope.tokens, "kv" if scope.causal else "activations"
-    yield scope.linear(query, tokens)
+    yield from (scope.linear(linear, tokens) for linear in queries)
     yield from (scope.linear(linear, tokens, stored) for linear in kept)
     for norm in attention.norms():
         yield normalize(norm, scope)

@@ -99,9 +99,10 @@ def test_a_mixture_of_values_is_refused() -> None:
 def test_iquest_q1_slides_in_three_of_four_layers_between_its_ends() -> None:
     """SGLang's IQuestQ1Config and its class, of which the first layer is dense."""
     model = read_model({"model_type": "iquest_q1"})
-    attention = 2 * 3072 * 6144 + 2 * 3072 * 1024 + 2 * 128 + 8 * 128 + 2 * 3072
+    attention = 2 * 3072 * 6144 + 2 * 3072 * 1024 + 2 * 128 + 8 * 128 + 3 * 3072
     mixture = 256 * 3 * 3072 * 1536 + 3072 * 256
     total = 88 * attention + 3 * 3072 * 12288 + 87 * mixture + 2 * 160000 * 3072 + 3072
+    total += 3072  # the first layer has a norm of what its feed-forward adds
     assert model.params == total
     # 1 + 21 + 3 layers see everything, 63 the last 4,096 tokens
     assert cache_elements(model.description, 5000) == (25 * 5000 + 63 * 4096) * 2 * 1024

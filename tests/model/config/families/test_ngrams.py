@@ -175,6 +175,18 @@ def test_modules_of_deepseek_v41_that_draft_are_refused() -> None:
         read_model(DEEPSEEK, mtp=True)
 
 
+@pytest.mark.parametrize(
+    ("config", "prompt"), [(QWEN, 2030), (DEEPSEEK, 16360), ({"model_type": "glm5_next_text"}, 500)]
+)
+def test_a_generation_is_the_sum_of_its_steps_where_an_indexer_scores_blocks(
+    config: dict[str, Any], prompt: int
+) -> None:
+    """A key of several tokens comes once in as many steps; 2,048 blocks of 8 entries are scored."""
+    model = read_model(config)
+    steps = [model.decode(cached, 2).flops for cached in range(prompt, prompt + 39)]
+    assert model.generation(prompt, 40, 2).decoding.flops == sum(steps)
+
+
 @pytest.mark.parametrize("config", [QWEN, DEEPSEEK])
 def test_devices_of_a_group_share_the_tables(config: dict[str, Any]) -> None:
     whole = read_model(config).description
@@ -222,6 +234,17 @@ def test_longcat_flash_lite_looks_up_ngrams_of_two_to_four_tokens() -> None:
                         "model_type": "longcat_flash", "emb_neighbor_num": None,
                         "emb_split_num": None})  # fmt: skip
     assert model.active_params - plain.active_params == 12 * 256 * (3072 + 1)
+
+
+def test_a_file_of_longcat_may_use_the_names_of_its_attribute_map() -> None:
+    """configuration_longcat_flash.py of transformers; num_hidden_layers there counts attentions."""
+    own = {"moe_topk": 6, "ffn_hidden_size": 1024, "expert_ffn_hidden_size": 512, "num_layers": 2}
+    other = {"num_experts_per_tok": 6, "intermediate_size": 1024, "moe_intermediate_size": 512,
+             "num_hidden_layers": 4}  # fmt: skip
+    first, second = (read_model({"model_type": "longcat_flash", **each}) for each in (own, other))
+    assert (first.params, first.active_params) == (second.params, second.active_params)
+    every = read_model({"model_type": "longcat_flash", "zero_expert_num": None})
+    assert every.params - every.active_params == 28 * 500 * 3 * 6144 * 2048
 
 
 def test_devices_that_share_experts_score_those_that_do_nothing() -> None:

@@ -206,6 +206,9 @@ family(
         "expert_inner": use("intermediate_size"),
         "kinds": _iquest_kinds,
         "sparse": _iquest_sparse,
+        # the results of attention have a norm too, and in the first layer those of the feed-forward
+        "layer_norms": 3,
+        "shapes": lambda config: [{"layer_norms": 4}, *[{}] * (config["num_hidden_layers"] - 1)],
         # a learned key of each key head, whose value is zero
         "attention_extras": lambda config, _heads, kv_heads, dim: (
             (Vector("sink_k", "attn", kv_heads * dim),) if config["enable_sink_attention"] else ()

@@ -13,10 +13,10 @@ from thermoflop.model.architecture.sparse import Indexer, Streams
 from thermoflop.model.config.families import latent, linear  # noqa: F401 - parents are there
 from thermoflop.model.config.families.patterns import by_words, every, stated
 from thermoflop.model.config.family import (
-    at_least_zero,
     family,
     indices,
     maybe,
+    maybe_zero,
     names,
     sizes,
     spaced,
@@ -149,11 +149,23 @@ family(
 family("qwen3_8_flash_next_text", "qwen4_exp_text")
 
 
+def _pairs(config: Config) -> int:
+    """Layers of two attentions each, which ``num_hidden_layers`` counts."""
+    attentions = config["num_hidden_layers"]
+    if config.given("num_layers") or attentions is None:
+        return int(config["num_layers"])
+    return int(attentions) // 2
+
+
 def _real_experts(config: Config) -> int:
     """Of the experts that a token chooses those that compute, on average: LongCat-Flash keeps it so
     (arXiv 2509.01322, section 2.1: 8 of 12 on average)."""
-    real, idle = int(config["n_routed_experts"]), int(config["zero_expert_num"])
+    real, idle = int(config["n_routed_experts"]), _idle_experts(config)
     return -(-int(config["moe_topk"]) * real // (real + idle))
+
+
+def _idle_experts(config: Config) -> int:
+    return config["zero_expert_num"] or 0
 
 
 def _longcat_said(config: Config) -> str:
@@ -173,22 +185,23 @@ family(
     keys={
         **sizes(vocab=131072, hidden=6144, heads=64),
         "num_layers": 28,
+        "num_hidden_layers": None,
         "ffn_hidden_size": 12288,
         "q_lora_rank": maybe(1536),
         "moe_topk": 12,
         "n_routed_experts": 512,
-        "zero_expert_num": at_least_zero(256),
+        "zero_expert_num": maybe_zero(256),
         "expert_ffn_hidden_size": 2048,
         "router_bias": False,
     },
     traits={
-        "layers": lambda config: 2 * config["num_layers"],
+        "layers": lambda config: 2 * _pairs(config),
         "inner": use("ffn_hidden_size"),
-        "sparse": lambda config: [True, False] * config["num_layers"],
+        "sparse": lambda config: [True, False] * _pairs(config),
         "beside_mlp": True,
         "expert_inner": use("expert_ffn_hidden_size"),
         "top_k": _real_experts,
-        "idle_experts": use("zero_expert_num"),
+        "idle_experts": _idle_experts,
         "router_bias": use("router_bias"),
         "note": _longcat_said,
     },
@@ -196,9 +209,12 @@ family(
         "intermediate_size moe_intermediate_size num_experts_per_tok"
         " first_k_dense_replace moe_layer_freq n_shared_experts"
     ),
-    ignored=spaced(
-        "num_hidden_layers attention_method zero_expert_type mla_scale_q_lora mla_scale_kv_lora"
-    ),
+    aliases={
+        "num_experts_per_tok": "moe_topk",
+        "intermediate_size": "ffn_hidden_size",
+        "moe_intermediate_size": "expert_ffn_hidden_size",
+    },
+    ignored=spaced("attention_method zero_expert_type mla_scale_q_lora mla_scale_kv_lora"),
 )
 
 
