@@ -24,8 +24,11 @@ _ELSEWHERE = {
     "prompt": "max-model-len num-ctx n-ctx input input-len input-tokens context context-length ctx "
     "ctx-size seq-len isl",
     "generate": "output output-len output-tokens max-tokens max-new-tokens tokens osl n-gen new",
-    "prefill": "prompt input input-len input-tokens tokens",
-    "sequence": "seq seq-len seq-length context context-length max-seq-len max-length",
+    "prefill": "prompt input input-len input-tokens tokens new",
+    "decode": "cached past kv-len",
+    "sequence": "seq seq-len seq-length context context-length max-seq-len max-seq-length "
+    "max-length",
+    "base": "quantize quantization quant bnb-4bit-quant-type",
     "dtype": "quant quantization quantize precision format weights",
     "kv-dtype": "kv-cache-dtype cache-dtype cache-type",
     "profile": "engine backend framework runtime server trainer",
@@ -42,22 +45,43 @@ _ELSEWHERE = {
     "in": "out runs dir folder",
     "out": "in runs dir folder output-dir",
     "gpu": "gpus devices device card accelerator hw",
+    "tokens-per-check": "acceptance-length accept-length accept-len acceptance-len "
+    "mean-acceptance-length",
+    "draft-tokens": "num-speculative-tokens speculative-num-draft-tokens num-draft-tokens "
+    "draft-max",
+    "draft": "speculative-model speculative-draft-model-path draft-model model-draft",
+    "lora": "lora-r lora-rank rank",
+    "lora-targets": "target-modules lora-target-modules",
+    "train-embeddings": "modules-to-save train-head embeddings",
+    "recompute": "gradient-checkpointing use-gradient-checkpointing activation-checkpointing",
+    "optimizer": "optim",
+    "offload": "cpu-offload offload-optimizer",
 }
 # What no command has under any name, and what says the same.
 _OF_DEVICE = "the device says its memory: --gpu rtx-4090, or a TOML file (`gpus --help` has one)"
 _OF_NODES = "--devices counts those of all nodes: eight nodes of eight are --devices 64"
+_LIGER = "it is --loss fused --feed-forward in-place"
 _ON_HOST = (
     "`fit` says what stays in the computer's memory, and how fast it decodes: --profile llama.cpp "
     "--engine-option n_cpu_moe=36 (or n_gpu_layers=20) --host-bandwidth 90"
 )
 _INSTEAD = {
     **dict.fromkeys(
-        ("host-bandwidth", "n-cpu-moe", "ncmoe", "cpu-moe", "n-gpu-layers", "ngl", "cpu-offload"),
+        ("host-bandwidth", "n-cpu-moe", "ncmoe", "cpu-moe", "n-gpu-layers", "ngl", "cpu-offload",
+         "cpu-offload-gb"),
         _ON_HOST,
     ),
     "vram": _OF_DEVICE, "memory": _OF_DEVICE, "ram": _OF_DEVICE,
     "full-finetune": "all weights are trained where no --lora is given",
     "fsdp": "it is --zero 3",
+    "deepspeed": "it is --zero 1, 2 or 3",
+    "load-in-4bit": "it is --base nf4, beside --lora",
+    "load-in-8bit": "it is --base int8, beside --lora",
+    "lora-alpha": "the scale of adapters changes no time and no memory",
+    "gradient-accumulation-steps": "sequences an iteration are --global-batch, those of one of its "
+    "steps --micro-batch",
+    "use-liger-kernel": _LIGER, "use-liger": _LIGER, "liger": _LIGER,
+    "packing": "a sequence is full unless --padded says a share, or --lengths its documents",
     "nodes": _OF_NODES, "num-nodes": _OF_NODES, "nnodes": _OF_NODES,
     "qlora": "it is --lora 16 --base nf4",
     "slo": "targets are --ttft (a first token) and --tpot (between a user's tokens)",
@@ -156,7 +180,7 @@ class Parser(argparse.ArgumentParser):
             if card is not None:
                 said = f"{text!r:.40} is no device; did you mean --gpu {card}?"
                 raise argparse.ArgumentError(action, said)
-            many = _option_meant("gpus", [key[2:] for key in self._option_string_actions], text)
+            many = _called_here("gpus", [key[2:] for key in self._option_string_actions], text)
             if many in ("devices", "max-devices"):
                 raise argparse.ArgumentError(
                     action, f"{text!r:.40} is no device; did you mean --{many} {text}?"
@@ -188,9 +212,12 @@ class Parser(argparse.ArgumentParser):
 
     def _get_option_tuples(self, option_string: str) -> list[Any]:
         """What an option may be short for: nothing where it has a meaning of its own elsewhere."""
-        if option_string.partition("=")[0].strip("-") in _INSTEAD:
+        if _plain(option_string.partition("=")[0]) in _INSTEAD:
             return []
         found: list[Any] = super()._get_option_tuples(option_string)
+        shortest = min((each[1] for each in found), key=len, default="")
+        if all(each[1].startswith(shortest) for each in found):  # --optim is --optimizer
+            return [each for each in found if each[1] == shortest]
         return found
 
     def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
@@ -220,11 +247,11 @@ class Parser(argparse.ArgumentParser):
             if name == "--model" and named:
                 return "there is no option --model: MODEL stands alone, without one"
             value = value or " ".join(words[at + 1 : at + 2])
-            if name.strip("-") in _INSTEAD:
-                return f"there is no option {name}: {_INSTEAD[name.strip('-')]}"
-            near = _option_meant(
-                name.strip("-"), [key[2:] for key in known if key[:2] == "--"], value
-            )
+            word, own = _plain(name), [key[2:] for key in known if key[:2] == "--"]
+            near = _called_here(word, own, value)
+            if near is None and word in _INSTEAD:
+                return f"there is no option {name}: {_INSTEAD[word]}"
+            near = near or _meant(word, own)
             return f"there is no option {name[:60]}" + (f"; did you mean --{near}?" if near else "")
         if "--gpu" in known and _is_device(words[0]):
             return f"{words[0]!r:.60} is one word too many; did you mean --gpu {words[0]}?"
@@ -289,17 +316,21 @@ def _name(action: argparse.Action) -> str:
     return next((name for name in names if name[:2] == "--"), names[0])
 
 
-def _option_meant(word: str, known: Sequence[str], value: str = "") -> str | None:
-    """The option that is called so elsewhere, or is most like it; of one that says which device
-    and one that says how many, the one that takes the value."""
-    low = word.lower().replace("_", "-")
-    if low in known:
-        return low
-    called = [here for here, others in _ELSEWHERE.items() if low in others.split()]
+def _plain(option: str) -> str:
+    """What an option is called, however it is written."""
+    return option.strip("-").lower().replace("_", "-")
+
+
+def _called_here(word: str, known: Sequence[str], value: str) -> str | None:
+    """The option that is called so elsewhere; of one that says which device and one that says how
+    many, the one that takes the value."""
+    if word in known:
+        return word
+    called = [here for here, others in _ELSEWHERE.items() if word in others.split()]
     meant = [here for here in called if here in known]
     if len(meant) > 1 and "gpu" in meant and _is_device(value.partition(",")[0]):
         return "gpu"
-    return next(iter(meant), None) or _meant(low, known)
+    return next(iter(meant), None)
 
 
 def _is_device(text: str) -> bool:
