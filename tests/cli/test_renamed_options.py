@@ -57,6 +57,6 @@ def test_the_old_name_runs_the_command(capsys: pytest.CaptureFixture[str]) -> No
 
 
 def test_an_option_that_begins_others_is_meant_where_it_is_cut_short() -> None:
-    """``--optim``, as transformers calls it, is ``--optimizer``, not ``--optimizer-in-backward``."""
+    """``--optim``, as transformers calls it, is not ``--optimizer-in-backward``."""
     found = build_parser("train").parse_args(["train", "gpt2", "--optim", "sgd"])
     assert (found.optimizer, found.in_backward) == ("sgd", False)
