@@ -33,7 +33,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("--padded", type=share, default=0.0, metavar="S", help="share of tokens that is padding")
     add("--dtype", default="bf16", metavar="F", help="bf16, fp16, fp8, nvfp4")
     add("--optimizer", default="adamw", metavar="NAME",
-        help="adamw, adamw-8bit, adamw-bf16 (weights and gradients in 16 bits alone), "
+        help="adamw (default), adamw-8bit, adamw-bf16 (weights and gradients in 16 bits alone), "
              "adamw-8bit-bf16, paged-adamw-8bit-bf16 (moments go to the host if need be), "
              "adamw-torch and adamw-torch-bf16 (PyTorch's own, not fused), adafactor, muon, sgd, "
              "sgd-momentum")  # fmt: skip
@@ -44,7 +44,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
              "Unsloth); default compiled; full of Megatron, with --eager or --tp")  # fmt: skip
     add("--recompute", choices=("none", "fine-grained", "selective", "operators", "full"),
         default="none", help="fine-grained: norms, activations, MLA's up-projections; operators: "
-                             "every other product, as torchtitan")  # fmt: skip
+                             "every other product, as torchtitan; full with --offload activations: "
+                             "Unsloth's")  # fmt: skip
     add("--recompute-share", dest="recomputed", type=share, default=0.0, metavar="S",
         help="share of the layers that is recomputed entirely (0.5: every other)")  # fmt: skip
     add("--kept-dtype", metavar="F",

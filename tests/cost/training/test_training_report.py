@@ -314,3 +314,10 @@ def test_a_run_of_less_than_a_day_is_told_in_hours_or_minutes(
     """An iteration is 16 x 1,000 tokens, a quarter of them padding."""
     tokens = 12_000 * took_s / found.iteration.expected_s
     assert f"tokens: {said} (" in str(replace(found, train_tokens=tokens))
+
+
+def test_the_report_names_the_optimizer_whose_states_it_counts() -> None:
+    """As it is called here, whatever it was called when asked for: 8 bytes a parameter of fp32
+    moments and 4 of a master weight, of 124,439,808."""
+    found = str(tf.train("gpt2", "h100", devices=1, optimizer="adamw_torch"))
+    assert "optimizer 1.49 GB (adamw-torch)" in found

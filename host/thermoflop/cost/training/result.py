@@ -209,7 +209,7 @@ def training_text(estimate: TrainingEstimate) -> str:
         (
             f"  weights {gigabytes(memory.weight_bytes)}, "
             f"gradients {gigabytes(memory.gradient_bytes)}, "
-            f"optimizer {gigabytes(memory.optimizer_bytes)}"
+            f"optimizer {gigabytes(memory.optimizer_bytes)} ({estimate.question.optimizer})"
         ),
         f"  activations {gigabytes(memory.activation_bytes)} ({_kept(memory.form, estimate)})",
         (
