@@ -18,7 +18,7 @@ from thermoflop.cost.serving.drafting import reads_again
 from thermoflop.cost.serving.lengths import Lengths
 from thermoflop.cost.serving.policy import Policy
 from thermoflop.cost.work.mixed import Mixed
-from thermoflop.cost.work.steps import decode_step, prefill_step
+from thermoflop.cost.work.steps import check_step, decode_step, prefill_step
 from thermoflop.model.operators.step import Step
 
 COLUMNS = 256  # of a row of chunk times, evenly over the budget
@@ -61,18 +61,19 @@ class StepTimes:
         return self.setting.step_s(step) + self._draft_s(sequences, context)
 
     def _decode_step(self, sequences: Number, context: Number) -> Step:
-        step = decode_step(context, sequences)
-        return step if self.checked == 1 else replace(step, new=self.checked, snapshots=True)
+        if self.checked == 1:
+            return decode_step(context, sequences)
+        return check_step(self.checked, context, sequences)
 
     def _draft_s(self, sequences: Number, context: Number) -> Number:
         if self.drafting is None:
             return 0.0
-        drafting = self.drafting
-        again: Number = 0.0
-        if reads_again(drafting.setting):
-            step = replace(self._decode_step(sequences, context), logits="last")
-            again = drafting.setting.step_s(step)
-        return (self.checked - 1) * drafting.decode_s(sequences, context) + again
+        drafts_s = (self.checked - 1) * self.drafting.decode_s(sequences, context)
+        setting = self.drafting.setting
+        if not reads_again(setting):
+            return drafts_s
+        step = replace(self._decode_step(sequences, context), logits="last")
+        return drafts_s + setting.step_s(step)
 
 
 @record
