@@ -32,7 +32,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("--at-least", type=float, default=10.0, metavar="R", help="tokens/s for one user (10)")
     add("--sort", choices=("size", "speed", "context"), default="size", help="(size)")
     add("--name", default="", metavar="PART", help="only models whose name has this in it")
-    add_shared(parser, "--profile", default="llama.cpp", help="whose engine (llama.cpp)")
+    whose = "whose engine (llama.cpp; vllm on Gaudi and TPUs)"
+    add_shared(parser, "--profile", help=whose)
     add("--top", type=int, default=12, metavar="N", help="models to print (12)")
     add_shared(parser, "--json")
 

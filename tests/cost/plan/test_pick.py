@@ -278,3 +278,12 @@ def test_mlx_is_asked_for_in_its_own_formats_by_their_names():
     assert asked.picks[0].dtype == found.dtype
     plan = tf.plan("qwen3-8b", "m5 32gb", profile="mlx", users=1)
     assert {choice.dtype for choice in plan.choices} == {"mlx-4bit", "bf16"}
+
+
+@pytest.mark.parametrize(
+    ("device", "engine"),
+    [("gaudi 2", "vllm"), ("2x tpu v6e", "vllm"), ("m4", "llama.cpp"), ("rtx 4090", "llama.cpp")],
+)
+def test_where_llama_cpp_does_not_run_what_stands_for_an_engine_is_meant(device, engine):
+    found = tf.pick(device, pattern="llama-3.2-1b", top=1)
+    assert (found.engine, found.picks[0].model_name) == (engine, "llama-3.2-1b")

@@ -16,6 +16,7 @@ from thermoflop.base.units import digits, gigabytes, seconds, table, wrapped
 from thermoflop.cost.catalogue.cards import pooled, splits_layers, unlike
 from thermoflop.cost.catalogue.devices import as_device
 from thermoflop.cost.catalogue.profiles import Profile, find_profile
+from thermoflop.cost.engines.abilities import engine_on
 from thermoflop.cost.engines.engine import DEFAULT
 from thermoflop.cost.engines.footprint import Load
 from thermoflop.cost.hardware.device import Device
@@ -142,7 +143,7 @@ def pick(
     at_least: float = 10.0,
     sort: str = "size",
     pattern: str = "",
-    profile: str = "llama.cpp",
+    profile: str | None = None,
     top: int = 12,
     devices: int | None = None,
 ) -> Picks:
@@ -161,7 +162,7 @@ def pick(
         at_least: tokens a second that one user must see, 10.0 by default.
         sort: ``size`` (default: most parameters first), ``speed`` or ``context``.
         pattern: a part of the names to choose from; "" (default): all.
-        profile: whose rates and memory, ``llama.cpp`` by default.
+        profile: whose rates and memory. None: those of llama.cpp, of vLLM on Gaudi and TPUs.
         top: models to return, 12 by default.
         devices: how many devices share each model. None: as many as ``hardware`` names, or one.
 
@@ -185,11 +186,12 @@ def pick(
     top = checked_whole("top", top, 1, 1000)
     if not isinstance(pattern, str):
         raise UsageError(f"pattern={pattern!r:.40} makes no sense: expected a part of a name")
-    if dtypes is None:
-        dtypes = formats_of(profile)
     check_formats(dtypes)
     if devices is not None:
         checked_whole("devices", devices, 1, MOST_DEVICES)
+    profile = profile or _standing_for_one(hardware)
+    if dtypes is None:
+        dtypes = formats_of(profile)
     check_cards(profile, unlike(hardware))
     hardware, devices, _, stages = pooled(hardware, devices, None, 1, profile)
     device = as_device(hardware)
@@ -221,6 +223,12 @@ def pick(
     del picks[top:]
     picks.sort(key=SORTS[sort])
     return Picks(device, profile, sort, at_least, tuple(picks), room_for, count)
+
+
+def _standing_for_one(hardware: str | Device) -> str:
+    """The engine where none is named: llama.cpp, or what stands for one where that does not run."""
+    first = pooled(hardware, None, None, 1, "llama.cpp")[0]
+    return engine_on(as_device(first)) or "llama.cpp"
 
 
 def formats_of(profile: str | Profile) -> tuple[str, ...]:
