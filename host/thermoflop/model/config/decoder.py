@@ -17,7 +17,7 @@ from thermoflop.model.architecture.parts import Linear, Norm, Part, Table, lm_he
 from thermoflop.model.config import usual
 from thermoflop.model.config.architectures import built, class_name, label_count
 from thermoflop.model.config.expert_groups import expert_groups
-from thermoflop.model.config.family import use
+from thermoflop.model.config.family import spaced, use
 from thermoflop.model.config.keys import Config, Traits
 
 TYPE_CHECKING = False
@@ -273,9 +273,7 @@ def _mixer(traits: Traits, kind: str) -> tuple[Mixer, str]:
         return replace(attention, window=traits["window"]), "sliding attention"
     if kind == "chunked":
         if traits["chunk"] is None:
-            raise InputError(
-                "chunked_attention needs attention_chunk_size, which is not known here"
-            )
+            raise InputError("chunked_attention needs attention_chunk_size, and there is none")
         return replace(attention, chunk=traits["chunk"]), "chunked attention"
     return attention, "attention" if attention.indexer is None else "indexed attention"
 
@@ -303,16 +301,7 @@ def attention_of(traits: Traits) -> Attention:
     k_bias, v_bias = traits["k_bias"], traits["v_bias"]
     values = traits["v_norm"] and projects != "q"
     normed = projects != "q" or traits["norms_again"]
-    same = (
-        "sinks",
-        "relative",
-        "output_group",
-        "value_dim",
-        "head_gate",
-        "indexer",
-        "groups",
-        "q_rank",
-    )
+    same = spaced("sinks relative output_group value_dim head_gate indexer groups q_rank")
     return Attention(
         traits["hidden"],
         heads,
@@ -381,8 +370,7 @@ def mixture_of(traits: Traits) -> FeedForward:
     gated = traits["gated"]
     latent = traits["expert_latent"]
     expert = Mlp(latent or hidden, inner, gated, bias, bias, activation, "experts", copies=experts)
-    shared_inner = traits["shared_inner"]
-    biased = traits["shared_bias"]
+    shared_inner, biased = traits["shared_inner"], traits["shared_bias"]
     shared = (
         Mlp(hidden, shared_inner, gated, biased, biased, activation, "shared_experts")
         if shared_inner
@@ -396,8 +384,7 @@ def mixture_of(traits: Traits) -> FeedForward:
     scales = traits["router_scales"]
     return Moe(
         hidden, experts, top_k, expert, *rest, latent_norm=latent_norm, router_scales=scales,
-        elsewhere=traits["idle_experts"],
-        narrow=traits["router_width"],
+        elsewhere=traits["idle_experts"], narrow=traits["router_width"],
         groups=expert_groups(traits.config.raw, experts, traits.config.family.name),
     )  # fmt: skip
 

@@ -84,12 +84,11 @@ MODULES = {
     "wrappers": "exaone4_5 gemma3 gemma4 glm4v glm4v_moe idefics3 internvl kimi_k25"
     " lfm2_vl llama4 llava llava_next llava_next_video llava_onevision minimax_m3_vl"
     " mistral3 mllama paligemma phi4_multimodal qwen2_5_vl qwen2_audio qwen2_vl qwen3_5"
-    " qwen3_5_moe qwen3_vl qwen3_vl_moe qwen4_exp smolvlm video_llava voxtral",
+    " qwen3_5_moe qwen3_8_flash_next qwen3_vl qwen3_vl_moe qwen4_exp smolvlm video_llava voxtral",
     "early_wrappers": "aria blip blip-2 fuyu git idefics idefics2 instructblip instructblipvideo"
     " kosmos-2 kosmos-2.5",
     "served": "Dream llada minimax_m1 minimax_text_01 sdar sdar_moe",
-    "served_wrappers": "deepseek_ocr_vision deepseek_vl_v2 dots_ocr dots_vision kimi_vl"
-    " qwen3_8_flash_next",
+    "served_wrappers": "deepseek_ocr_vision deepseek_vl_v2 dots_ocr dots_vision kimi_vl",
     "beside_wrappers": "intern_vit_6b interns1 internvl_chat lfm2-vl minicpmv phi3_v",
     "listening_wrappers": "audioflamingo3 glmasr moss_transcribe_diarize musicflamingo qwen3_asr"
     " voxtral_realtime",
@@ -157,22 +156,14 @@ _ALONE = {"siglip2_vision_model", *spaced(
     " smolvlm_vision video_llama_3_vision"
 )}  # fmt: skip
 _PARTS = {name for kind in _TOWERS for name in MODULES[kind].split()} - _ALONE
-_PARTS |= {"pix2struct_text_model", "pix2struct_vision_model"}
-_PARTS |= {
-    *(name for name in MODULES["deepseek_ocr2"].split() if name.startswith("deepseek_ocr2_")),
-    *("dots3_note_audio_encoder", "dots3_note_vision_encoder", "hunyuan_vl_vision"),
-    *("inkling2_vision", "inkling_audio", "inkling_vision", "step3_vision_encoder"),
-    "DFNRope_vision_transformer",
-    "deepseek_ocr_vision",
-    "deepseek_v41_vision",
-    "dots_vision",
-    "intern_vit_6b",
-    "mimovl",
-    "t5_gemma_module",
-}
+_PARTS |= {*spaced(
+    "DFNRope_vision_transformer deepseek_ocr2_encoder deepseek_ocr2_sam_vision_model"
+    " deepseek_ocr2_vision deepseek_ocr_vision deepseek_v41_vision dots3_note_audio_encoder"
+    " dots3_note_vision_encoder dots_vision granite_speech_encoder granite_speech_projector"
+    " hunyuan_vl_vision inkling2_vision inkling_audio inkling_vision intern_vit_6b mimovl"
+    " pix2struct_text_model pix2struct_vision_model step3_vision_encoder t5_gemma_module"
+)}  # fmt: skip
 _PARTS |= set(MODULES["speaking"].split()) - {"qwen3_omni_moe"}
-_PARTS |= {"granite_speech_encoder", "granite_speech_projector"}
-_PARTS -= {"deepseek_ocr2_text"}
 _HOME = {name: module for module, names in MODULES.items() for name in names.split()}
 
 FAMILY_NAMES = tuple(sorted(_HOME.keys() - _PARTS))

@@ -15,12 +15,13 @@ from thermoflop.model.architecture.parts import Norm
 from thermoflop.model.config.blocks import layer_norm, tower_stack
 from thermoflop.model.config.decoder import head_width
 from thermoflop.model.config.families import newest  # noqa: F401 - its text is defined there
+from thermoflop.model.config.families.qwen_towers import merger
 from thermoflop.model.config.families.sections import ears_of, eyes_of, text_of, wrapper
 from thermoflop.model.config.families.towers import tower
 from thermoflop.model.config.family import anything, mapping, names, sizes, spaced, use
 from thermoflop.model.config.hearing import PHI_REDUCTION, strided_front
 from thermoflop.model.config.keys import is_count
-from thermoflop.model.config.projectors import linear, pooled
+from thermoflop.model.config.projectors import linear
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -62,11 +63,8 @@ def _shapes(config: Config) -> list[dict[str, Any]]:
 
 
 def _merger(config: Config) -> tuple[Placed, ...]:
-    """A norm, and neighbouring patches side by side through two matrices."""
-    hidden, out = config["hidden_size"], config["adapter_out_dim"]
-    seen = hidden * config["spatial_merge_size"] ** 2
-    maps = pooled(linear("merger 1", seen, seen), linear("merger 2", seen, out))
-    return (Placed(layer_norm("merger_norm", hidden), "patch"), *maps)
+    norm = layer_norm("merger_norm", config["hidden_size"])
+    return merger(config, norm, out=config["adapter_out_dim"])
 
 
 tower(

@@ -14,8 +14,8 @@ from thermoflop.model.architecture.mixers import Attention
 from thermoflop.model.architecture.parts import Linear, Norm, Table
 from thermoflop.model.config.families import by_layer  # noqa: F401 - mimo_v2_flash is there
 from thermoflop.model.config.families.by_layer import of_sliding
+from thermoflop.model.config.families.qwen_towers import merger
 from thermoflop.model.config.families.sections import eyes_of, text_of, wrapper
-from thermoflop.model.config.families.towers import tower
 from thermoflop.model.config.family import (
     Key,
     anything,
@@ -28,7 +28,6 @@ from thermoflop.model.config.family import (
     use,
 )
 from thermoflop.model.config.keys import Config, is_count
-from thermoflop.model.config.projectors import linear, pooled
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -100,11 +99,7 @@ def _own(config: Config) -> dict[str, Any]:
 
 
 def _merger(config: Config) -> tuple[Placed, ...]:
-    """A norm without a bias, and neighbouring patches side by side through two matrices."""
-    hidden, out = config["hidden_size"], config["out_hidden_size"]
-    seen = hidden * config["spatial_merge_size"] ** 2
-    first, last = linear("merger fc1", seen, seen, False), linear("merger fc2", seen, out, False)
-    return (Placed(Norm("merger_norm", hidden, "layer"), "patch"), *pooled(first, last))
+    return merger(config, Norm("merger_norm", config["hidden_size"], "layer"), bias=False)
 
 
 def _eye_shapes(config: Config) -> list[dict[str, Any]]:
@@ -114,41 +109,27 @@ def _eye_shapes(config: Config) -> list[dict[str, Any]]:
     return [{} if at in whole else {"sinks": sinks} for at in range(config["depth"])]
 
 
-tower(
+family(
     "mimovl",
+    "qwen2_5_vl_vision",
     keys={
         **sizes(hidden=1280, inner=4608, patch=16),
         "depth": 28,
         "num_heads": 32,
         "num_key_value_heads": 8,
         "qk_channels": 64,
-        "in_channels": 3,
-        "spatial_merge_size": 2,
-        "temporal_patch_size": 2,
         "out_hidden_size": 4096,
         "fullatt_block_indexes": Key("indices", (0, 9, 18, 27)),
         "use_sink": True,
-        "hidden_act": "silu",
     },
     traits={
-        "channels": use("in_channels"),
-        "image": None,
-        "rule": ("smart", 3136, 12845056),
-        "merge": use("spatial_merge_size"),
-        "patch_bias": False,
-        "positions": 0,
         "head_dim": use("qk_channels"),
-        "gated": True,
-        "norm": "rms",
         "norm_bias": False,
+        "windowed": 0,
         "shapes": _eye_shapes,
         "tail": _merger,
     },
-    aliases={
-        "num_attention_heads": "num_heads",
-        "num_hidden_layers": "depth",
-        "in_chans": "in_channels",
-    },
+    aliases={"in_chans": "in_channels"},
     ignored=spaced(
         "window_size visual_token_window_size vit_window_attn_types kv_channels num_query_groups"
         " tokens_per_second spatial_patch_size"

@@ -12,11 +12,13 @@ from thermoflop.model.config.keys import Config
 from thermoflop.model.config.projectors import linear, pooled
 
 
-def _merger(config: Config, norm: Norm, name: str = "merger") -> tuple[Placed, ...]:
-    """Qwen: neighbouring patches side by side, through two matrices with biases."""
+def merger(
+    config: Config, norm: Norm, name: str = "merger", out: int | None = None, bias: bool = True
+) -> tuple[Placed, ...]:
+    """A norm, and neighbouring patches side by side through two matrices."""
     seen = (config.get("embed_dim") or config["hidden_size"]) * config["spatial_merge_size"] ** 2
-    out = config.get("out_hidden_size") or config["hidden_size"]
-    first, last = linear(f"{name} fc1", seen, seen), linear(f"{name} fc2", seen, out)
+    out = out or config.get("out_hidden_size") or config["hidden_size"]
+    first, last = linear(f"{name} fc1", seen, seen, bias), linear(f"{name} fc2", seen, out, bias)
     rows = "patch" if norm.width < seen else "pooled"
     return (Placed(norm, rows), *pooled(first, last))
 
@@ -46,7 +48,7 @@ tower(
         **_QWEN,
         "hidden": use("embed_dim"),
         "inner": lambda config: config["embed_dim"] * config["mlp_ratio"],
-        "tail": lambda config: _merger(config, layer_norm("merger_norm", config["embed_dim"])),
+        "tail": lambda config: merger(config, layer_norm("merger_norm", config["embed_dim"])),
     },
     aliases=_QWEN_NAMES,
 )
@@ -74,7 +76,7 @@ tower(
         "norm": "rms",
         "window": use("window_size"),
         "windowed": _windowed_layers,
-        "tail": lambda config: _merger(config, Norm("merger_norm", config["hidden_size"])),
+        "tail": lambda config: merger(config, Norm("merger_norm", config["hidden_size"])),
     },
     aliases=_QWEN_NAMES,
 )
@@ -89,8 +91,8 @@ def _mergers(config: Config) -> tuple[Placed, ...]:
     """Qwen 3: one merger at the end, and one for each layer whose states go deep into the text."""
     hidden = config["hidden_size"]
     merged = hidden * config["spatial_merge_size"] ** 2
-    deep = _merger(config, layer_norm("deepstack_norm", merged), "deepstack")
-    last = _merger(config, layer_norm("merger_norm", hidden))
+    deep = merger(config, layer_norm("deepstack_norm", merged), "deepstack")
+    last = merger(config, layer_norm("merger_norm", hidden))
     return (*last, *(deep * len(config["deepstack_visual_indexes"] or ())))
 
 
@@ -119,7 +121,7 @@ family(
     "qwen3_5_vision",
     "qwen3_vl_vision",
     traits={
-        "tail": lambda config: _merger(config, layer_norm("merger_norm", config["hidden_size"]))
+        "tail": lambda config: merger(config, layer_norm("merger_norm", config["hidden_size"]))
     },
     ignored=("deepstack_visual_indexes",),
 )

@@ -145,9 +145,3 @@ wrapper(
         "candidate_resolutions",
     ),
 )
-# the name that Qwen4-Exp had before
-wrapper(
-    "qwen3_8_flash_next",
-    text_of("qwen4_exp_text", fixed=True),
-    eyes_of("qwen3_5_vision", fixed=True),
-)

@@ -209,7 +209,8 @@ _qwen("qwen3_vl", "qwen3_vl_text", "qwen3_vl_vision")
 _qwen("qwen3_vl_moe", "qwen3_vl_moe_text", "qwen3_vl_vision")
 _qwen("qwen3_5", "qwen3_5_text", "qwen3_5_vision")
 _qwen("qwen3_5_moe", "qwen3_5_moe_text", "qwen3_5_vision")
-_qwen("qwen4_exp", "qwen4_exp_text", "qwen3_5_vision")
+for _name in ("qwen4_exp", "qwen3_8_flash_next"):  # the second is what it was called before
+    _qwen(_name, "qwen4_exp_text", "qwen3_5_vision")
 wrapper("exaone4_5", text_of("exaone4"), eyes_of("exaone4_5_vision", fixed=True))
 wrapper(
     "mllama",
