@@ -32,6 +32,25 @@ def exactly(value: float) -> object:
         # unsloth prints it for Llama-3.1-8B at rank 32 beside all linear maps: 2 x 41,943,040
         ("llama-3.1-8b", 32, "all-linear", 83_886_080),
         ("llama-3.1-8b", 16, "attention,mlp", 41_943_040),
+        # as their classes make them (modeling files of transformers 5.24.0): one qkv_proj and one
+        # gate_up_proj; one c_attn; in_proj_qkv, in_proj_z, in_proj_b and in_proj_a
+        (
+            "phi-3-mini-4k",
+            16,
+            "all-linear",
+            32 * 16 * ((3072 + 3 * 3072) + 2 * 3072 + (3072 + 2 * 8192) + (8192 + 3072)),
+        ),
+        ("phi-3-mini-4k", 16, "qkv_proj", 32 * 16 * (3072 + 3 * 3072)),
+        ("phi-3-mini-4k", 16, "q,v", 32 * 16 * 2 * (3072 + 3072)),
+        ("gpt2", 16, "all-linear", 12 * 16 * 768 * ((1 + 3) + 2 + 2 * (1 + 4))),
+        (
+            "qwen3.5-9b",
+            16,
+            "in_proj_qkv,in_proj_z,in_proj_b,in_proj_a",
+            24 * 16 * ((4096 + 8192) + (4096 + 4096) + 2 * (4096 + 32)),
+        ),
+        ("qwen3.5-9b", 16, "in_proj_z", 24 * 16 * (4096 + 4096)),
+        ("qwen3-next-80b-a3b", 8, "in_proj_ba", 36 * 8 * (2048 + 2 * 32)),
     ],
 )
 def test_an_adapter_has_r_parameters_for_each_input_and_output(model, rank, targets, params):

@@ -123,12 +123,12 @@ def test_adapters_lie_beside_16_bits_then_4():
 
 
 def test_adapters_have_names_in_groups_and_without_endings():
-    description, base = decoder().description, PLAIN.precision
-    found = choose_lora(description, 4, "mlp,q", base, None)
+    model, base = decoder(), PLAIN.precision
+    found = choose_lora(model, 4, "mlp,q", base, None)
     assert found.targets == {"gate", "up", "down", "q"}
-    assert choose_lora(description, None, "q", base, None) is None
+    assert choose_lora(model, None, "q", base, None) is None
     assert {name.partition("_")[0] for name in choose_lora(
-        description, 4, "all-linear", base, None).targets} == {
+        model, 4, "all-linear", base, None).targets} == {
         "q", "k", "v", "o", "gate", "up", "down"}  # fmt: skip
 
 

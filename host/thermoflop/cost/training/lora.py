@@ -15,14 +15,14 @@ it runs forward again (LitGPT's, and most that people write) holds two micro-bat
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TypeGuard
 
 from thermoflop.base.record import record, replace
 from thermoflop.cost.hardware.precision import Precision
+from thermoflop.cost.training import made
 from thermoflop.cost.training.discarded import discarded_norms, neurons, results_of_heads
 from thermoflop.cost.training.states import ADAPTER_RECIPE
 from thermoflop.cost.work.share import Share
-from thermoflop.cost.work.weights import Checkpoint, Uniform, layer_matrices, weights_on_fullest
+from thermoflop.cost.work.weights import Checkpoint, Uniform, weights_on_fullest
 from thermoflop.cost.work.work import Work, pass_work
 from thermoflop.errors import UsageError
 from thermoflop.model.architecture.description import Description, Layer
@@ -30,18 +30,21 @@ from thermoflop.model.architecture.feedforward import FeedForward, Moe
 from thermoflop.model.architecture.mixers import Attention
 from thermoflop.model.architecture.parameters import mixtures
 from thermoflop.model.architecture.parts import Linear, Part, Table
+from thermoflop.model.model import Model
 
 ALL = "all-linear"
 ADAPTERS = "adapters"  # the part of the model that their works belong to
 WRITTEN_OUT = "write out in 16 bits"
 # Words for several matrices.
 GROUPS = {"attention": "q,k,v,o", "mlp": "gate,up,down"}
+WORDS = GROUPS | made.GROUPS
 HIGHEST_RANK = 65536
 # Micro-batches whose inputs frozen matrices hold, and of which formats unasked.
 HELD, HOLDS_INPUTS = (0, 1, 2), ("int8",)
 # What reads the input of a layer's mixer, as ``short`` calls it.
 ENTERING = frozenset({
-    "q", "k", "v", "kv", "qkv", "q_a", "kv_a", "in", "in_proj_qkvz", "in_proj_ba",
+    "q", "k", "v", "kv", "q_a", "kv_a", "in", "in_proj_qkvz", "in_proj_ba", "in_proj_qkv",
+    "in_proj_z", "in_proj_b", "in_proj_a",
 })  # fmt: skip
 
 
@@ -94,7 +97,8 @@ class Lora:
     micro-batches whose inputs they hold. A share ``dropout`` of what adapters read is dropped: each
     then keeps a result of its own and a mask of bytes (PyTorch, ``native_dropout``; PEFT), and not
     the input that matrices share. ``embeddings`` are parameters trained whole, copies beside the
-    frozen ones (PEFT, ``modules_to_save``)."""
+    frozen ones (PEFT, ``modules_to_save``). ``family`` is the model's, whose class makes the
+    matrices."""
 
     rank: int
     targets: frozenset[str]
@@ -103,6 +107,7 @@ class Lora:
     held_inputs: int = 0
     dropout: float = 0.0
     embeddings: float = 0.0
+    family: str = ""
 
     def record(self, description: Description) -> Adapters:
         """What a result says of it."""
@@ -112,21 +117,23 @@ class Lora:
             self.embeddings,
         )  # fmt: skip
 
-    def aims_at(self, part: Part) -> TypeGuard[Linear]:
-        """Whether an adapter lies beside a part of a layer."""
-        if not isinstance(part, Linear) or part.unquantized:
-            return False
-        return part.name in self.targets or short(part.name) in self.targets
+    def maps(self, layer: Layer) -> list[Linear]:
+        """The matrices of a layer that have adapters, each of those that are made as one."""
+        return [part for part in made.apart(self.family, layer)
+                if part.name in self.targets or short(part.name) in self.targets]  # fmt: skip
+
+    def made(self, layer: Layer) -> list[Linear]:
+        """The matrices of a layer beside which adapters lie."""
+        return made.together(self.family, self.maps(layer))
 
     def beside(self, description: Description) -> Iterator[tuple[float, float, Linear, bool]]:
         """The matrices with adapters: how often a step runs one, how many there are, it, and
         whether it runs on the source of an encoder."""
         for stack in description.stacks:
             for run in stack.runs:
-                for part in run.layer.parts():
-                    if self.aims_at(part):
-                        on_source = is_on_source(stack.role, run.layer, part)
-                        yield float(run.times), float(run.sets), part, on_source
+                for part in self.made(run.layer):
+                    on_source = is_on_source(stack.role, run.layer, part)
+                    yield float(run.times), float(run.sets), part, on_source
 
     def parameters(self, description: Description) -> float:
         """Parameters of all adapters: r x (inputs + outputs) for each matrix."""
@@ -183,13 +190,12 @@ class Lora:
         """Bytes a token that a layer's adapters keep of what they read, some of it dropped."""
         if not self.dropout:
             return 0.0
-        aims = (part for part in layer.parts() if self.aims_at(part))
-        return float((wide + 1) * sum(part.inputs * sets_run(part, layer.feed) for part in aims))
+        read = sum(part.inputs * sets_run(part, layer.feed) for part in self.made(layer))
+        return float((wide + 1) * read)
 
     def _aims(self, layer: Layer) -> set[str]:
         """Names of a layer's matrices that have adapters."""
-        linears = [part for part in layer.parts() if isinstance(part, Linear)]
-        return {short(part.name) for part in linears if self.aims_at(part)}
+        return {short(part.name) for part in self.maps(layer)}
 
     def works(self, share: Share, tokens: tuple[float, float], wide: float) -> list[Work]:
         """The forward pass of the adapters of a micro-batch, of so many tokens and those of a
@@ -266,7 +272,7 @@ def _mixture(description: Description) -> Moe | None:
 
 
 def choose_lora(
-    description: Description, rank: int | None, targets: str, base: Precision,
+    model: Model, rank: int | None, targets: str, base: Precision,
     checkpoint: Checkpoint | None, held_inputs: int | None = None, dropout: float = 0.0,
     *, embeddings: bool = False,
 ) -> Lora | None:  # fmt: skip
@@ -278,18 +284,19 @@ def choose_lora(
             f"lora={rank!r:.40} makes no sense: expected a rank, a whole number from 1 to "
             f"{HIGHEST_RANK:,}"
         )
-    # all but routers
-    matrices = (part.name for _, part in layer_matrices(description) if not part.unquantized)
+    description, family = model.description, model.family
+    layers = [run.layer for run in description.runs]
+    matrices = (part.name for layer in layers for part in made.apart(family, layer))
     every = Lora(
         rank, frozenset(matrices), base, checkpoint, _held(held_inputs, base), dropout,
-        embedded(description) if embeddings else 0.0,
+        embedded(description) if embeddings else 0.0, family,
     )  # fmt: skip
     if targets == ALL:
         return every
     known = {short(name) for name in every.targets}
     asked: set[str] = set()
     for word in str(targets).lower().split(","):
-        names = {short(name.strip()) for name in GROUPS.get(word.strip(), word).split(",")}
+        names = {short(name.strip()) for name in WORDS.get(word.strip(), word).split(",")}
         if not names & known:
             raise UsageError(
                 f"lora_targets={targets!r:.60} names no matrix of the layers: expected {ALL}, "

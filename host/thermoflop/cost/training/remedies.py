@@ -205,7 +205,7 @@ def _adapters(iteration: Iteration, besides: str = "") -> Iterator[Change]:
         formats = choose_formats(model, device, base, None)
         now = iteration.lora
         rank = RANK if now is None else now.rank
-        lora = choose_lora(model.description, rank, ALL, *formats)
+        lora = choose_lora(model, rank, ALL, *formats)
         if now is not None and lora is not None:  # what else is asked of adapters stays
             lora = replace(
                 now, base=lora.base, checkpoint=lora.checkpoint, held_inputs=lora.held_inputs

@@ -337,7 +337,7 @@ def _adapters(
     if is_mix(model.named_format or ""):  # nothing is trained beside a file of llama.cpp's
         model = replace(model, named_format=None)
     return choose_lora(
-        model.description, rank, targets, *choose_formats(model, device, base_dtype, None),
+        model, rank, targets, *choose_formats(model, device, base_dtype, None),
         held_inputs, dropout, embeddings=embeddings,
     )  # fmt: skip
 
