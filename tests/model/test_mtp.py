@@ -177,3 +177,23 @@ def test_a_module_drafts_for_its_model() -> None:
     assert found.tokens_per_check == 2
     with pytest.raises(UsageError, match="--mtp"):
         tf.speculate(tf.load_model(TINY), "mtp", "h100")
+
+
+def test_each_residual_stream_passes_the_projection_of_its_module() -> None:
+    """DeepSeek-V4's e_proj runs once a token, its h_proj on each of four streams."""
+    ahead = tf.load_model({"model_type": "deepseek_v4", "num_nextn_predict_layers": 1}, mtp=True)
+    wide = ahead.description.stacks[-1].hidden
+    found = {each.name: each.flops for each in ahead.decode(10, 3).operators}
+    assert (found["e_proj"], found["h_proj"]) == (3 * 2 * wide**2, 3 * 4 * 2 * wide**2)
+
+
+@pytest.mark.parametrize("family", ["glm5_next_text", "hy_v4"])
+def test_modules_of_models_with_streams_may_have_one_state(family: str) -> None:
+    """Glm5NextDecoderLayer of vLLM without mhc, and HYV4ModelNextN of SGLang: a layer, three norms
+    and eh_proj."""
+    ahead = tf.load_model({"model_type": family, "num_nextn_predict_layers": 1}, mtp=True)
+    module = ahead.description.stacks[-1]
+    layer, wide = module.runs[0].layer, ahead.description.stacks[-1].hidden
+    parts = [*layer.mixer.parts(), *layer.feed.parts(), *layer.norms]
+    held = sum(part.parameters for part in parts) + 2 * wide**2 + 3 * wide
+    assert ahead.params_by_group["mtp"] == held

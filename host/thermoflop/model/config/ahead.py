@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from typing import Any
 
+    from thermoflop.model.architecture.sparse import Streams
+
     Layers = Sequence[tuple[str, bool, Mapping[str, Any]]]
 
 MOST = 100  # of such modules; published are 1 to 7
@@ -42,18 +44,34 @@ def with_ahead(config: Config, described: Description) -> Description:
         )
     traits = Traits(text, DEFAULTS)
     hidden = stack.hidden
-    front = (
-        Placed(norm_of(traits, "embedding norm", hidden)),
-        Placed(norm_of(traits, "state norm", hidden)),
-        Placed(Linear("eh_proj", "mtp", "mtp", 2 * hidden, hidden)),
-    )
     modules = traits["ahead"] or [[_last(traits)]]
-    stacks, tail = [], stack.tail if traits["ahead_norm"] else ()
+    stacks, whole = [], stack.tail if traits["ahead_norm"] else ()
+    # without what makes one state of several streams
+    plain = tuple(each for each in whole if getattr(each.part, "group", "") != "streams")
     for index in range(count):
         layers = modules[min(index, len(modules) - 1)]
         runs = tuple(Run(layer_of(traits.changed(s), kind, mix), 1) for kind, mix, s in layers)
+        streams = runs[0].layer.streams
+        front, tail = _front(traits, hidden, streams), plain if streams is None else whole
         stacks.append(Stack("mtp", hidden, runs, front, tail))
     return replace(described, stacks=(*described.stacks, *stacks))
+
+
+def _front(traits: Traits, hidden: int, streams: Streams | None) -> tuple[Placed, ...]:
+    """Both norms and the projection; of several residual streams each passes one of its own size
+    beside that of the embedding (mtp.py of vLLM's deepseek_v4 and qwen4_exp)."""
+    embedding = Placed(norm_of(traits, "embedding norm", hidden))
+    state, where = norm_of(traits, "state norm", hidden), ("mtp", "mtp")
+    if streams is None:
+        return embedding, Placed(state), Placed(Linear("eh_proj", *where, 2 * hidden, hidden))
+    count = streams.count
+    state = replace(state, vectors=count, copies=1 if streams.rank is None else count)
+    return (
+        embedding,
+        Placed(state),
+        Placed(Linear("e_proj", *where, hidden, hidden)),
+        Placed(Linear("h_proj", *where, hidden, hidden), times=count),
+    )
 
 
 def _last(traits: Traits) -> tuple[str, bool, Mapping[str, Any]]:

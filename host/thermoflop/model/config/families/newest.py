@@ -171,6 +171,7 @@ family(
         "mixers": choosing(_hy_attention),
         "streams": lambda config: Streams(config["hidden_size"], config["hc_mult"], mixing=False),
         "collapse": collapsed_streams,
+        "ahead": [[("full", True, {"streams": None})]],  # its module has one stream
     },
     drop=spaced("first_k_dense_replace index_topk_pattern index_topk_freq index_skip_topk_offset"),
     ignored=("hc_magnitude", "learnable_sink_init"),

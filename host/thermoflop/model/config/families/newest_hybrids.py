@@ -186,6 +186,7 @@ family(
         "recurrent": linear.kimi_delta,
         "mixers": choosing(_pooled_indexer),
         "streams": mixed_streams,
+        "ahead": [[("full", True, {"streams": None})]],  # its module has one stream
     },
     ignored=("linear_lower_bound", "first_k_dense_replace"),
 )
