@@ -1,4 +1,4 @@
-"""GigaChat 3.5, held to the published size and to its class in vLLM."""
+"""GigaChat 3.5, held to the published size and to its class in SGLang."""
 
 from __future__ import annotations
 
@@ -55,8 +55,9 @@ def test_gigachat_in_fp8_is_as_large_as_its_weights() -> None:
 
 
 def test_norms_of_gigachat_without_a_gate_or_behind_branches_alone() -> None:
-    plain = read_model({**ULTRA, "norm_type": "RMSNorm"}).params
+    plain = read_model({**ULTRA, "norm_type": "LlamaRMSNorm"}).params
     assert read_model(ULTRA).params - plain == 161 * GATES + 10 * 2 * 16 * (1536 + 512)
+    assert read_model({**ULTRA, "norm_type": "GatedNorm"}).params == read_model(ULTRA).params
     two = read_model({**ULTRA, "layernorm_type": "pre"}).params
     assert read_model(ULTRA).params - two == 80 * (7168 + GATES)
     for key in ("norm_type", "layernorm_type"):

@@ -56,3 +56,5 @@ def test_step3_sees() -> None:
     assert model.params - read_model(TEXT).params == seen
     with pytest.raises(UnknownModel, match="stride"):
         read_model({**BOTH, "understand_projector_stride": 1})
+    with pytest.raises(InputError, match="is 4096, and that of its text 7168"):
+        read_model({**BOTH, "hidden_size": 4096})

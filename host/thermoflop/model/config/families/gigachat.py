@@ -1,6 +1,6 @@
 """GigaChat 3.5: three layers of linear attention, one of latent attention, and norms with a gate.
 
-Keys and defaults are those of the code beside its weights, as vLLM and SGLang have it.
+Keys and structure are those of SGLang's class, sizes that a file leaves out those of 432B-A28B.
 """
 
 from __future__ import annotations
@@ -32,29 +32,29 @@ if TYPE_CHECKING:
     from thermoflop.model.config.keys import Config
 
 _NARROW = 16  # elements that the gate of a norm is made of
-_NORMS = ("ZeroCenteredGatedNorm", "ZeroCenteredRMSNorm", "LlamaRMSNorm", "RMSNorm")
+_GATED = ("ZeroCenteredGatedNorm", "GatedNorm")
+_NORMS = (*_GATED, "ZeroCenteredRMSNorm", "LlamaRMSNorm")
 
 
 def _kinds(config: Config) -> Sequence[str]:
-    """``full_attention_layers`` and ``layer_types``; without linear attention all are full."""
+    """``layer_types``, or ``full_attention_layers``; without linear attention all are full."""
     layers = config["num_hidden_layers"]
     linear_type = config.raw.get("linear_attention_type", "Qwen3NextGatedDeltaNet")
     if linear_type is None:
         return ["full"] * layers
     if not str(linear_type).endswith("GatedDeltaNet"):
         raise UnknownModel(f"linear_attention_type {linear_type!r:.40} is not described")
-    if config["full_attention_layers"] is None:
-        table = {"attention": "full", "full_attention": "full", "linear_attention": "linear"}
-        return by_words(config, table) or ["linear"] * layers
+    table = {"attention": "full", "full_attention": "full", "linear_attention": "linear"}
     full = set(layer_indices(config, "full_attention_layers"))
-    return ["full" if at in full else "linear" for at in range(layers)]
+    by_number = ["full" if at in full else "linear" for at in range(layers)]
+    return by_words(config, table) or by_number
 
 
 def _gate(config: Config, name: str, width: int) -> tuple[Placed, ...]:
     """The gate of one norm: through a narrow map and back; nothing for a norm without one."""
     if config["norm_type"] not in _NORMS:
         raise UnknownModel(f"norm_type {config['norm_type']!r:.40} of gigachat3_5 is not described")
-    if config["norm_type"] != _NORMS[0]:
+    if config["norm_type"] not in _GATED:
         return ()
     where = ("norm_gate", "norm_gate")
     narrow = Linear(f"{name} gate_up", *where, width, _NARROW, unquantized=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from thermoflop.model.architecture.description import Placed
 from thermoflop.model.architecture.parts import Convolution, Linear, Norm, Vector
 from thermoflop.model.config.families import dense  # noqa: F401 - llama is defined there
-from thermoflop.model.config.families.patterns import layer_indices, sparse_from, words
+from thermoflop.model.config.families.patterns import by_words, layer_indices, sparse_from
 from thermoflop.model.config.family import at_least_zero, family, indices, names, sizes, spaced, use
 
 TYPE_CHECKING = False
@@ -23,10 +23,8 @@ _HEADS = ("num_attention_heads", "num_key_value_heads", "head_dim")
 
 def _second_kinds(config: Config) -> Sequence[str]:
     """``layer_types``, or five in six layers slide."""
-    if config["layer_types"] is not None:
-        kinds = words(config, "layer_types", ("hybrid", "hybrid_sliding"))
-        return ["sliding" if kind == "hybrid_sliding" else "full" for kind in kinds]
-    return ["sliding" if (i + 1) % 6 else "full" for i in range(config["num_hidden_layers"])]
+    usual = ["sliding" if (i + 1) % 6 else "full" for i in range(config["num_hidden_layers"])]
+    return by_words(config, {"hybrid": "full", "hybrid_sliding": "sliding"}) or usual
 
 
 def _kinds(config: Config) -> Sequence[str]:
@@ -121,15 +119,8 @@ def _second_shapes(config: Config) -> list[dict[str, Any]]:
             Vector("r scale", "attn", heads * rank),
             Vector("block queries", "other", asked * hidden),
         )
-        shapes.append(
-            {
-                "heads": heads,
-                "kv_heads": kv_heads,
-                "head_dim": dim,
-                "others": tuple(others),
-                "kept": kept,
-            }
-        )
+        own = {"heads": heads, "kv_heads": kv_heads, "head_dim": dim}
+        shapes.append({**own, "others": tuple(others), "kept": kept})
     return shapes
 
 
@@ -215,7 +206,7 @@ family(
         "embed_rows": use("vocab_size"),
         "kinds": _second_kinds,
         "shapes": _second_shapes,
-        "sparse": lambda config: [True] * config["num_hidden_layers"],
+        "sparse": None,
         "qk_norm": "l2",
         "v_norm": True,
         "attention_extras": _gated,

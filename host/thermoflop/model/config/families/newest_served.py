@@ -1,7 +1,7 @@
 """Decoders of autumn 2026 whose code lies beside their weights, as vLLM, SGLang and mlx-lm have it.
 
-None is in transformers 5.24: a file has to state its sizes, as all published ones do, but where
-SGLang keeps the defaults of a class (IQuest-Q1).
+None is in transformers 5.24: a file has to state its sizes, as all published ones do, but where a
+class has defaults (IQuest-Q1 in SGLang, PLaMo 3 and Xing, which is DeepSeek-V3's, in mlx).
 """
 
 from __future__ import annotations

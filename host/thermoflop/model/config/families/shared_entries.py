@@ -167,15 +167,16 @@ tower(
         **sizes(hidden=1024, inner=2816, layers=32, heads=16, patch=14),
         "downsample_ratio": 3,
         "max_image_tokens": 1024,
+        "min_pixels": 295936,
         "hidden_act": "silu",
     },
     traits={
         "channels": 3,
         "image": None,
-        # cells of 3 x 3 patches: 1,024 at most, and 295,936 pixels at least
+        # cells of 3 x 3 patches, so many at most
         "rule": lambda config: (
             "smart",
-            295936,
+            config["min_pixels"],
             config["max_image_tokens"] * (config["patch_size"] * config["downsample_ratio"]) ** 2,
         ),
         "merge": use("downsample_ratio"),
@@ -185,7 +186,7 @@ tower(
         "positions": 0,
         "post_norm": True,
     },
-    ignored=("min_pixels", "max_wh_ratio"),
+    ignored=("max_wh_ratio",),
 )
 
 

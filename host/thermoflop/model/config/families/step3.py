@@ -5,7 +5,7 @@ Keys and defaults are those of the code beside its weights, as vLLM has it.
 
 from __future__ import annotations
 
-from thermoflop.errors import UnknownModel
+from thermoflop.errors import InputError, UnknownModel
 from thermoflop.model.architecture.description import Placed
 from thermoflop.model.architecture.parts import Convolution
 from thermoflop.model.config.families import by_layer, towers  # noqa: F401 - parents are there
@@ -24,10 +24,10 @@ if TYPE_CHECKING:
 
 
 def _sparse(config: Config) -> Sequence[bool]:
-    """The layers in ``moe_layers_enum``, or those from the fourth to the one before the last."""
-    layers = config["num_hidden_layers"]
-    chosen = listed_layers(config)
-    return [index in (range(4, 60) if chosen is None else chosen) for index in range(layers)]
+    """The layers in ``moe_layers_enum``, or those of 4 to 59 that there are."""
+    listed, layers = listed_layers(config), range(config["num_hidden_layers"])
+    chosen = range(4, 60) if listed is None else listed
+    return [index in chosen for index in layers]
 
 
 family(
@@ -58,11 +58,15 @@ family(
 )
 
 
-def _halved(config: Config, _tower: Config, stack: Stack, hidden: int) -> Stack:
+def _halved(config: Config, eyes: Config, stack: Stack, hidden: int) -> Stack:
     """Two convolutions, each of which halves both sides, and one matrix."""
-    if config["understand_projector_stride"] != 2 or config["hidden_size"] not in (None, hidden):
+    if config["understand_projector_stride"] != 2:
         raise UnknownModel("understand_projector_stride of step3_vl is described for 2 alone")
-    width, role = _tower["output_hidden_size"], "downsample"
+    if config["hidden_size"] not in (None, hidden):
+        raise InputError(
+            f"hidden_size of step3_vl is {config['hidden_size']}, and that of its text {hidden}"
+        )
+    width, role = eyes["output_hidden_size"], "downsample"
     first = Convolution("vit_downsampler", role, role, stack.hidden, width, 4, bias=True)
     second = Convolution("vit_downsampler2", role, role, width, 2 * width, 9, bias=True)
     project = linear("vit_large_projector", 2 * width, hidden, config["projector_bias"])
