@@ -88,7 +88,7 @@ SAID = {
     "kernels": "most of them of before its kernels of today",
     "processor": "none of them on a processor",
     "runtime": "none of them on a GPU of its maker's",
-    "maker unstated": "its vendor is not stated, of which llama.cpp's backend depends",
+    "maker unstated": "its vendor is not stated, on which llama.cpp's backend depends",
     "backend": "ROCm and Vulkan are 1.2 to 1.35 times apart, and one figure stands for both",
 }
 # The normal quantile at the ends of an 80 % interval.
