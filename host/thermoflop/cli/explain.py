@@ -36,7 +36,7 @@ def run(args: argparse.Namespace) -> None:
         device = find_device(args.gpu)
     found = explain(model, args.batch, args.tokens, args.mla)
     print_result(
-        args, lambda: explain_record(found), lambda: explain_text(found, model, args.mla),
+        args, lambda: explain_record(found, args.mla), lambda: explain_text(found, model, args.mla),
         indented=True,
     )  # fmt: skip
     if device is not None and not args.json:

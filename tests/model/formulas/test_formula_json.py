@@ -42,3 +42,12 @@ def test_groups_of_a_compressed_output_are_whole_columns() -> None:
     first, second = mixer.outward()
     assert (first.inputs, type(first.inputs)) == (64 * 512 // 8, int)
     assert (first.copies, second.inputs) == (8, 8 * 1024)
+
+
+def test_a_record_says_the_form_of_latent_attention_that_its_formulas_have() -> None:
+    """Both steps have the one that is asked for."""
+    model = tf.load_model("deepseek-v2-lite")
+    found = explain_record(explain(model, 1, 8, mla="latent"), "latent")
+    assert found["conventions"]["mla"] == "latent"
+    unasked = explain_record(explain(model, 1, 8))
+    assert unasked["conventions"]["mla"] == "expanded in a prompt, absorbed in a decode step"

@@ -140,3 +140,23 @@ def test_further_lines_of_a_sentence_stand_less_deep_than_those_of_a_formula() -
     assert [len(line) - len(line.lstrip()) for line in sentence.splitlines()] == [0, 2, 2, 0]
     formula = text.partition("parameters of the model\n")[2].partition("\n\n")[0]
     assert {len(line) - len(line.lstrip()) for line in formula.splitlines()[1:-1]} == {6}
+
+
+def test_the_output_projection_of_attention_stands_with_the_others_of_it() -> None:
+    """8 of the 24 b s h² are attention's four matrices, in BERT as in GPT-2."""
+    for name in ("bert-base-uncased", "gpt2"):
+        text = explained(tf.load_model(name), 1, 64)
+        assert "    8bsh²: q_proj, k_proj, v_proj, o_proj\n" in text
+        assert "    16bsh²: up_proj, down_proj\n" in text
+
+
+def test_what_has_no_letters_is_one_number() -> None:
+    """Mamba keeps a state and no cache."""
+    text = explained(tf.load_model("mamba-130m"), 1, 8)
+    assert "cache elements for each token\n  = 0 elements\n\n" in text
+
+
+@pytest.mark.parametrize("name", ["t5-small", "clip-vit-base-patch16", "zamba2-2.7b"])
+def test_no_letter_of_a_formula_means_a_size_and_no_more(name: str) -> None:
+    symbols = explain_record(explain(tf.load_model(name), 1, 8))["symbols"]
+    assert "size" not in {said["meaning"] for said in symbols.values()}

@@ -208,7 +208,9 @@ def _by_group(operators: Sequence[Operator]) -> Parts:
     sympy = require_sympy()
     groups: dict[str, list[Operator]] = {}
     for operator in operators:
-        groups.setdefault(operator.group, []).append(operator)
+        # BERT's own modules, and so the table of its operators, have it among the feed-forward's
+        group = "attn_proj" if operator.name == "o_proj" and operator.group == "mlp" else ""
+        groups.setdefault(group or operator.group, []).append(operator)
     return tuple(
         (tuple(each.name for each in some), sympy.expand(sum(each.flops for each in some)))
         for some in groups.values()

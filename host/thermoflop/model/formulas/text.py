@@ -81,7 +81,10 @@ def _term(term: Any, dot: str, values: dict[Any, int] | None) -> str:
     return f"{product}/{dot.join(below)}" if below else product
 
 
-def explain_record(explanation: Explanation) -> dict[str, Any]:
+IN_TURN = "expanded in a prompt, absorbed in a decode step"  # latent attention, where none is asked
+
+
+def explain_record(explanation: Explanation, mla: str | None = None) -> dict[str, Any]:
     """The formulas for JSON."""
     return {
         "model": explanation.model_name,
@@ -101,7 +104,7 @@ def explain_record(explanation: Explanation) -> dict[str, Any]:
         "conventions": {
             "attention": "full",
             "logits": "all",
-            "mla": "latent",
+            "mla": mla or IN_TURN,
             "experts": "routed",
             "backward": "2 x forward",
         },
@@ -117,13 +120,17 @@ def explain_text(explanation: Explanation, model: Model, mla: str | None = None)
         if symbol in used:
             lines.append(f"  {symbol!s:<4} = {value:>12,}  {explanation.meaning(symbol)}")
     for formula in explanation.formulas:
+        comes_to = f"  = {int(explanation.value_of(formula)):,} {formula.unit}"
+        if not getattr(formula.expression, "free_symbols", ()):  # no cache: 0
+            lines += ["", formula.title, comes_to]
+            continue
         lines += ["", formula.title, f"  = {written(formula.expression)}"]
         if len(formula.parts) > 1:
             lines += [f"    {written(flops)}: {', '.join(names)}" for names, flops in formula.parts]
         filled = written(formula.expression, explanation.values)
         if len(filled) <= 94:
             lines.append(f"  = {filled}")
-        lines.append(f"  = {int(explanation.value_of(formula)):,} {formula.unit}")
+        lines.append(comes_to)
     lines += [
         "",
         (
@@ -135,8 +142,7 @@ def explain_text(explanation: Explanation, model: Model, mla: str | None = None)
     if any(str(symbol).partition("_")[0] == "w" for symbol in used):
         lines.append("A window counts in a decode step; a prompt's attention is counted whole.")
     if any(isinstance(run.layer.mixer, LatentAttention) for run in model.description.runs):
-        form = mla or "expanded in a prompt, absorbed in a decode step"
-        lines.append(f"Latent attention {form}.")
+        lines.append(f"Latent attention {mla or IN_TURN}.")
     return "\n".join(_wrapped(lines))
 
 
