@@ -100,7 +100,8 @@ class Quantization:
             matches holds.
         wide: modules that stay wide, as published; they win over ``targets``.
         kv_cache: format of keys and values; None where nothing is said.
-        outside: groups outside the layers that ``default`` is for, too: lm_head, embed_tokens.
+        outside: groups that most methods leave wide and ``default`` is for, too: lm_head,
+            embed_tokens, hash_tables.
         merged: maps that the model's class makes as one (Phi-3's gate_up_proj), so that a pattern
             in their name means them.
 

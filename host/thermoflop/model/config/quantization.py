@@ -224,8 +224,10 @@ def _left_wide(said: dict[str, Any]) -> bool:
 def _outside(
     method: str, block: Block, targets: list[tuple[Stored, tuple[str, ...]]]
 ) -> tuple[str, ...]:
-    """What outside the layers has the default format, too: the head, the embedding."""
-    if method == "mlx" or block.get("include_input_output_embeddings") is True:
+    """What else has the default format: the head, the embedding, in MLX every other table too."""
+    if method == "mlx":
+        return ("lm_head", "embed_tokens", HASH_TABLES)
+    if block.get("include_input_output_embeddings") is True:
         return ("lm_head", "embed_tokens")
     if method == "gemma" and block.get("quantize_embeddings") is True:
         return ("lm_head", "embed_tokens")

@@ -236,6 +236,17 @@ def test_longcat_flash_lite_looks_up_ngrams_of_two_to_four_tokens() -> None:
     assert model.active_params - plain.active_params == 12 * 256 * (3072 + 1)
 
 
+def test_mlx_narrows_tables_of_ngrams_as_it_does_the_embedding() -> None:
+    """nn.quantize takes every nn.Embedding, of which longcat_flash_ngram.py of mlx-lm has 13."""
+    model = read_model({**LONGCAT, "quantization": {"bits": 4, "group_size": 64}})
+    found = {
+        part.group: str(stored)
+        for part, _, stored in matrices(model.description, model.quantization)
+        if isinstance(part, Table)
+    }
+    assert found == dict.fromkeys(("embed_tokens", "hash_tables"), "int4 in groups of 64")
+
+
 def test_a_file_of_longcat_may_use_the_names_of_its_attribute_map() -> None:
     """configuration_longcat_flash.py of transformers; num_hidden_layers there counts attentions."""
     own = {"moe_topk": 6, "ffn_hidden_size": 1024, "expert_ffn_hidden_size": 512, "num_layers": 2}
