@@ -53,6 +53,14 @@ def test_of_a_mixture_adapters_read_what_a_token_chose() -> None:
     assert more(decoder(**MIXTURE), lora_targets="down") == (3 - 2) * 2 * INNER
 
 
+def test_a_part_of_an_expert_reads_all_of_a_token() -> None:
+    """On each of two devices, which halve what experts share and what is between their matrices."""
+    divided = {"devices": 2, "tp": 2}
+    each = more(decoder(**MIXTURE), lora_targets="gate", **divided)
+    assert each == 3 * 2 * WIDTH - 2 * (2 * WIDTH + WIDTH / 2)
+    assert more(decoder(**MIXTURE), lora_targets="down", **divided) == (3 - 2) * 2 * INNER / 2
+
+
 def test_of_blocks_and_groups_all_read() -> None:
     """18 recurrent layers with gates of 10 blocks of 256; 43 with 8 groups of 8 heads of 512, where
     a token chooses 6 experts."""

@@ -21,7 +21,7 @@ from thermoflop.cost.hardware.precision import Precision
 from thermoflop.cost.training import made
 from thermoflop.cost.training.discarded import discarded_norms, neurons, results_of_heads
 from thermoflop.cost.training.states import ADAPTER_RECIPE
-from thermoflop.cost.work.share import Share
+from thermoflop.cost.work.share import Layout, Share
 from thermoflop.cost.work.weights import Checkpoint, Uniform, weights_on_fullest
 from thermoflop.cost.work.work import Work, pass_work
 from thermoflop.errors import UsageError
@@ -186,11 +186,16 @@ class Lora:
         """Whether an adapter keeps the product of a layer's activation and gate."""
         return not self.dropout and "down" in self._aims(layer)
 
-    def dropout_bytes(self, layer: Layer, wide: float) -> float:
-        """Bytes a token that a layer's adapters keep of what they read, some of it dropped."""
+    def dropout_bytes(self, layer: Layer, wide: float, plan: Layout) -> float:
+        """Bytes a token that a layer's adapters keep of what they read, some of it dropped; a part
+        of an expert reads all of a token (``discarded.dispatched``)."""
         if not self.dropout:
             return 0.0
-        read = sum(part.inputs * sets_run(part, layer.feed) for part in self.made(layer))
+        read = 0.0
+        for part in self.made(layer):
+            whole = part.group == "experts" and short(part.name) != "down"
+            parts = max(1.0, plan.tp / plan.ep) if whole else 1.0
+            read += part.inputs * sets_run(part, layer.feed) * parts
         return float((wide + 1) * read)
 
     def _aims(self, layer: Layer) -> set[str]:

@@ -214,7 +214,7 @@ def _layer_bytes(layer: Layer, form: str, iteration: Iteration, role: str = "dec
     )  # fmt: skip
     if lora is not None and form != "full":
         dropped = max(0.0, lora.dropped_elements(layer) - again)
-        held = wide * lora.held_elements(layer) + lora.dropout_bytes(layer, wide)
+        held = wide * lora.held_elements(layer) + lora.dropout_bytes(layer, wide, plan)
         kept += tokens * (held - width * dropped) / plan.tp
     if not iteration.compiled and form != "full":
         eagerly = kept_eagerly(layer, wide, iteration.feed_forward, again=iteration.fine_grained)
