@@ -375,7 +375,7 @@ def test_options_for_experts_are_said_to_change_nothing_where_there_are_none(mod
         ("h100", "mlc", None, "llama.cpp and Ollama alone leave layers in the computer's memory"),
         ("h100", None, None, "no layer is left in the computer's memory"),
         ("h100", "llama.cpp", None, "no layer is left in the computer's memory"),
-        ("2xh100", "llama.cpp", {"n_gpu_layers": 3}, "how fast several devices decode with layers"),
+        ("2xh100", "llama.cpp", {"n_gpu_layers": 3}, None),
         ("2xh100", "llama.cpp", None, "no layer is left in the computer's memory"),
         ("rtx 3090 + rtx 4090", "ollama", None, "no layer is left in the computer's memory"),
         ("h100", "llama.cpp", {"n_gpu_layers": 3}, None),
@@ -385,6 +385,14 @@ def test_a_bandwidth_of_the_host_is_said_to_change_nothing(device, profile, opti
     said = tf.fit("gpt2", device, profile=profile, engine_options=options, host_bandwidth=80)
     words, begun = " ".join(f"{said}".split()), "the host's bandwidth changes nothing: "
     assert words.partition(begun)[2].startswith(reason) if reason else begun not in words
+
+
+def test_over_devices_that_divide_matrices_no_speed_is_made_of_the_host():
+    options = {"n_gpu_layers": 3}
+    found = tf.fit("gpt2", "2xh100", tp=2, profile="llama.cpp", engine_options=options,
+                   host_bandwidth=80)  # fmt: skip
+    assert found.hosted is None
+    assert "is counted over stages (pp) alone" in " ".join(f"{found}".split())
 
 
 def test_a_bandwidth_of_the_host_that_a_remedy_reads_is_not_said_to_change_nothing():

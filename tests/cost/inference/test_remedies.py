@@ -173,7 +173,21 @@ def test_what_is_all_on_the_device_has_no_speed_with_the_host():
     assert tf.fit(model, large, profile="vllm", **asked).hosted is None
     some = {"profile": "llama.cpp", "engine_options": {"n_cpu_moe": 1}}
     assert tf.fit(model, large, **some, **asked).hosted is not None
-    assert tf.fit(model, large, devices=2, **some, **asked).hosted is None
+
+
+def test_a_token_passes_devices_that_hold_its_layers_one_after_the_other():
+    """So two cards are as fast as one with as much on the host. Of gpt-oss-20b's 24 layers the
+    first card has 12, so the second is lighter from the thirteenth on."""
+    asked = {"prompt": 500, "generate": 11, "dtype": "bf16", "profile": "llama.cpp"}
+    one, two = (
+        tf.fit("gpt-oss-20b", "h100", devices=count, engine_options={"n_cpu_moe": 20}, **asked)
+        for count in (1, 2)
+    )
+    assert one.hosted == two.hosted
+    small = replace(tf.find_device("h100"), memory_bytes=12e9)
+    found = by_kind(tf.fit("gpt-oss-20b", small, devices=2, **asked))["experts on the host"]
+    assert 12 < found.value < 24
+    assert f"-ncmoe {found.value}, fewer if -ts gives the first device more layers" in found.text
 
 
 @pytest.mark.parametrize(

@@ -175,4 +175,11 @@ def test_an_estimate_points_to_fit_for_a_part_on_the_host_where_fit_has_one(devi
     fitted = tf.fit("llama-3-70b", device, profile=profile)
     hosted = any(each.kind == "layers on the host" for each in fitted.remedies)
     assert ("how fast with a part on the host" in estimated) is hosted
-    assert hosted is ((device, profile) == ("rtx-4090", "llama.cpp"))
+    assert hosted is (device in ("rtx-4090", "2x4090") and profile == "llama.cpp")
+
+
+def test_memory_that_ollama_divides_is_said_to_be_so() -> None:
+    """Its rates are those of llama.cpp's profile."""
+    words = " ".join(str(tf.estimate("llama-3-8b", "rtx-4090", profile="ollama")).split())
+    assert "as ollama divides it" in words
+    assert "`fit --profile ollama`" in words

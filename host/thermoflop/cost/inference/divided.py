@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from thermoflop.cost.inference.setting import Setting
     from thermoflop.cost.memory import Memory
 
+OLLAMA = "ollama"
+
 
 @record
 class Divided:
@@ -69,8 +71,10 @@ def _rule(setting: Setting, page: int | None) -> Callable[[Load], Divided] | Non
     engine = room.engine
     if engine is None:
         return None
-    ask, alone = f"fit --profile {name}", setting.plan.devices == 1
-    hosted = alone and engine.key == "llama.cpp" and not is_its_hosts(setting.device)
+    if engine.engine == OLLAMA:  # whose rates are llama.cpp's, and whose memory is its own
+        name = OLLAMA
+    ask, in_turn = f"fit --profile {name}", setting.plan.devices == setting.plan.pp
+    hosted = in_turn and engine.key == "llama.cpp" and not is_its_hosts(setting.device)
     return lambda load: Divided(
         name, engine.memory(setting.share, load), ask, load, engine, hosted=hosted
     )

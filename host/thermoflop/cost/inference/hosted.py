@@ -102,8 +102,10 @@ class Hosted:
 def hosted_of(
     room: Room, share: Share, load: Load, placed: Placement, host_gb_s: float | None, whole: Whole
 ) -> Hosted:
-    """The speed of a placement on one device, on which all would take as long as ``whole``;
-    ``host_gb_s`` None: a desktop's, or the device's where it shares the computer's memory."""
+    """The speed of a placement on one device, on which all would take as long as ``whole``, or on
+    several alike one after the other: with tensors on the host llama.cpp has no pipeline of them
+    (``pipeline_parallel`` of llama-context.cpp). ``host_gb_s`` None: a desktop's, or the device's
+    where it shares the computer's memory."""
     shared = is_its_hosts(room.device)
     if host_gb_s is None:
         host_gb_s = room.device.bandwidth_bytes_s / 1e9 if shared else HOST_BANDWIDTH_GB_S

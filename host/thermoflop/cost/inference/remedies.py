@@ -83,7 +83,7 @@ def remedies_of(
     yield from _less(most, room.longest(share, load))
     if fewest is not None:  # also as many or fewer, in another layout
         yield Remedy("devices", fewest.devices, f"{fewest.devices} devices ({fewest.label})")
-    if plan.devices == 1 and _goes_to_host(room):
+    if plan.devices == plan.pp and _goes_to_host(room):
         yield from _hosted(room, share, load, host_gb_s)
 
 
@@ -177,7 +177,7 @@ def _hosted(room: Room, share: Share, load: Load, host_gb_s: float | None) -> It
 
     engine = room.engine or engine_memory("llama.cpp", room.device, None)[0]
     within = replace(room, engine=engine)  # whose cache it is, whoever was named
-    layers = placed_layers(share)
+    layers, alone = placed_layers(share), room.share(Layout())
     options, whole = engine.options, cache(lambda: whole_of(room, load))
     trials = []
     has_experts = any(layer.expert_bytes for layer in layers)
@@ -192,16 +192,17 @@ def _hosted(room: Room, share: Share, load: Load, host_gb_s: float | None) -> It
         # each value leaves less on the device than the one before it
         place = bisect_left(values, True, key=lambda value: tried(value).memory(share, load).fits)
         if place < len(values):
-            placed = placement_of(share, tried(values[place]).options, load.sequences)
-            hosted = hosted_of(within, share, load, placed, host_gb_s, whole())
-            found = _remedy(kind, values[place], layers, room, hosted)
+            placed = placement_of(alone, tried(values[place]).options, load.sequences)
+            hosted = hosted_of(within, alone, load, placed, host_gb_s, whole())
+            found = _remedy(kind, values[place], layers, room, hosted, share.plan.devices)
             yield from () if found is None else (found,)
 
 
 def _remedy(
-    kind: str, value: int, every: Sequence[PlacedLayer], room: Room, hosted: Hosted
+    kind: str, value: int, every: Sequence[PlacedLayer], room: Room, hosted: Hosted, devices: int
 ) -> Remedy | None:
-    """None where no host has so much memory."""
+    """None where no host has so much memory. Layers are divided evenly over devices, of which the
+    first then holds the least, unless its user says otherwise."""
     if hosted.host_bytes > MOST_HOST_BYTES:
         return None
     layers = len(every)
@@ -212,7 +213,11 @@ def _remedy(
         flag, expert = f"-ncmoe {value}", [layer.expert_bytes > 0 for layer in every]
         # llama.cpp counts from the first layer, and DeepSeek's first three have no experts
         counts = "" if all(expert) else ", which counts those without experts"
-        flag, many = flag + counts, f"experts of {sum(expert[:value])} of {sum(expert)} layers"
+        split = ", fewer if -ts gives the first device more layers" if devices > 1 else ""
+        flag, many = (
+            flag + counts + split,
+            f"experts of {sum(expert[:value])} of {sum(expert)} layers",
+        )
     elif value == layers:
         many = "the output layer"
     whose = "llama.cpp's " if room.asked is None else ""

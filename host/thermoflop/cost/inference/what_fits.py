@@ -102,13 +102,14 @@ class Fit:
     @property
     def hosted(self) -> Hosted | None:
         """How fast it is with what llama.cpp's options leave in the host's memory; None where that
-        is nothing of the layers, where it does not fit, over several devices, and of encoders."""
-        if self.plan.devices > 1 or self.cards or not self.fits:
+        is nothing of the layers, where it does not fit, over devices that divide anything else than
+        layers, and of encoders."""
+        if self.plan.devices > self.plan.pp or self.cards or not self.fits:
             return None
         room, load, host_gb_s = self.room
         if room.engine is None or room.engine.key != "llama.cpp" or not room.model.generates:
             return None
-        share = room.share(self.plan)
+        share = room.share(Layout())  # what a token passes is the same on one device and on several
         placed = placement_of(share, room.engine.options, load.sequences)
         if not placed.host_active_bytes:
             return None
@@ -212,18 +213,21 @@ def _idle(capacity: Fit, remedies: tuple[Remedy, ...]) -> list[str]:
         said.append(f"{' and '.join(asked)} {verb} nothing: {room.model.name} has no experts")
     speeds = capacity.hosted, *(each.tokens_per_s for each in remedies)
     if host_gb_s is not None and all(each is None for each in speeds):
-        why = _not_hosted(room, capacity.plan.devices)
+        why = _not_hosted(room, capacity.plan)
         said.append(f"the host's bandwidth changes nothing: {why}")
     return said
 
 
-def _not_hosted(room: Room, devices: int) -> str:
+def _not_hosted(room: Room, plan: Layout) -> str:
     """Why no speed is made of a bandwidth."""
     if room.asked is not None and (room.engine is None or room.engine.key != "llama.cpp"):
         return "llama.cpp and Ollama alone leave layers in the computer's memory"
     left = room.engine and placement_of(room.share(Layout()), room.engine.options)
-    if devices > 1 and left and left.host_active_bytes:
-        return "how fast several devices decode with layers in the computer's memory is not counted"
+    if plan.devices > plan.pp and left and left.host_active_bytes:
+        return (
+            "how fast several devices decode with layers in the computer's memory is counted over "
+            "stages (pp) alone"
+        )
     return "no layer is left in the computer's memory"
 
 
