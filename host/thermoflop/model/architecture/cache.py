@@ -34,11 +34,16 @@ def held_tokens(tokens: Number, window: Number | None, block_size: int | None) -
     return held if block_size is None else ceil_div(held, block_size) * block_size
 
 
+def _index_key(mixer: Attention | LatentAttention) -> Number:
+    """Elements of an indexer's key of one token; 0 where a key is made of several."""
+    return mixer.indexer.dim if mixer.indexer and mixer.indexer.ratio == 1 else 0
+
+
 def elements_per_token(mixer: Attention | LatentAttention, mla: str = "latent") -> Number:
     """Elements that one layer keeps for one token: keys and values, or the latent with its rotary
-    key (DeepSeek-V2, section 2.1), and the key of an indexer; nothing where a layer reads the keys
-    and values of another."""
-    index = mixer.indexer.dim if mixer.indexer else 0
+    key (DeepSeek-V2, section 2.1), and the key of an indexer that scores each token; nothing where
+    a layer reads the keys and values of another."""
+    index = _index_key(mixer)
     if isinstance(mixer, LatentAttention):
         if mla == "expanded":
             return mixer.heads * (mixer.key_dim + mixer.value_dim) + index
@@ -74,8 +79,8 @@ def unrecorded_elements(description: Description) -> Number:
     for times, mixer in _attending(description):
         if isinstance(mixer, CompressedAttention):
             total = total - times * mixer.head_dim
-        elif isinstance(mixer, Attention | LatentAttention) and mixer.indexer is not None:
-            total = total + times * mixer.indexer.dim
+        elif isinstance(mixer, Attention | LatentAttention):
+            total = total + times * _index_key(mixer)
     return total
 
 
@@ -84,10 +89,12 @@ def _entries(
 ) -> Iterator[tuple[Number, Number | None, Number]]:
     """What a mixer keeps of tokens: elements of an entry, the last tokens whose entries are kept
     (None: all), and how many tokens an entry is for."""
-    if isinstance(mixer, LatentAttention):
-        yield elements_per_token(mixer, mla), mixer.window, 1
-    elif isinstance(mixer, Attention):
-        yield elements_per_token(mixer), mixer.reach, 1
+    if isinstance(mixer, Attention | LatentAttention):
+        reach = mixer.window if isinstance(mixer, LatentAttention) else mixer.reach
+        yield elements_per_token(mixer, mla), reach, 1
+        # keys of an indexer that are made of several tokens each (vLLM: tokens_per_state)
+        if mixer.indexer is not None and mixer.indexer.ratio != 1:
+            yield mixer.indexer.dim, None, mixer.indexer.ratio
     elif isinstance(mixer, CompressedAttention):
         yield mixer.head_dim, mixer.window, 1
         if mixer.compressor is not None and not mixer.shares:
