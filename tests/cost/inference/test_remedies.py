@@ -279,6 +279,17 @@ def test_an_encoder_that_does_not_fit_is_answered_and_one_beside_a_decoder_has_a
     assert by_kind(tf.fit("t5-3b", larger))["layers on the host"].tokens_per_s > 0
 
 
+def test_no_token_waits_for_an_encoder_in_the_hosts_memory():
+    """Of T5's 48 layers the last 24 decode; without -ngl 49 the output is the host's, too."""
+    asked = {"profile": "llama.cpp", "prompt": 100, "generate": 100}
+    speeds = [
+        tf.fit("t5-3b", "gtx 1080", engine_options={"n_gpu_layers": layers}, **asked)
+        .hosted.tokens_per_s for layers in (48, 24, 23)
+    ]  # fmt: skip
+    assert speeds[0] == speeds[1]
+    assert speeds[2][1] < speeds[1][1]
+
+
 def test_a_model_that_mlx_does_not_hold_is_offered_a_format_of_its_files():
     """30.7 G weights: 32.6 GB in 8.5 bits, 24.9 in 6.5; a Mac of 36 GiB gives its GPU 30.2."""
     found = tf.fit("gemma-4-31b", "m4 max 36gb", profile="mlx", dtype="mlx-8bit")

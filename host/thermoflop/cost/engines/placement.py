@@ -29,13 +29,15 @@ EXPERTS, TOKENS = "experts", "embed_tokens"
 class PlacedLayer:
     """Bytes of a layer's weights, of its experts among them, and what it caches.
 
-    ``active`` is the share of its experts that work on a token.
+    ``active`` is the share of its experts that work on a token, ``decodes`` whether a decode step
+    runs it: an encoder's it does not.
     """
 
     weight_bytes: float
     expert_bytes: float
     active: float
     caches: tuple[LayerCache, ...]
+    decodes: bool = True
 
 
 @record
@@ -43,7 +45,7 @@ class Placement:
     """What is on the device (the fullest of several) and on the host, in bytes.
 
     ``host_active_bytes`` are read for every token from the host, ``active_bytes`` in all;
-    ``host_layers`` have a part there.
+    ``host_layers`` that a token runs have a part there.
     """
 
     device_bytes: float
@@ -77,7 +79,8 @@ def _placed_layers(share: Share) -> list[PlacedLayer]:
             active = float(feed.top_k) / float(feed.experts) if isinstance(feed, Moe) else 1.0
             for place_ in () if is_beside(share.description, stack.role) else places:
                 weights, experts = held.get(before + place_, (0.0, 0.0))
-                found.append((place_, PlacedLayer(weights, experts, min(1.0, active), caches)))
+                one = PlacedLayer(weights, experts, min(1.0, active), caches, stack.causal)
+                found.append((place_, one))
             first += int(run.times)
         placed += [layer for _, layer in sorted(found, key=lambda each: each[0])]
         before += first
@@ -134,16 +137,17 @@ def place(
     tables, output, tower = outside_bytes(share)
     with_output = gpu_layers is None or gpu_layers > len(layers)
     kept, host, host_active, active = [], tables, 0.0, output
-    host_layers = first
+    host_layers = sum(layer.decodes for layer in layers[:first])
     for index, layer in enumerate(layers):
         dense = layer.weight_bytes - layer.expert_bytes
-        busy = layer.expert_bytes * (1 - (1 - layer.active) ** batch)
-        active += dense + busy
+        busy = layer.decodes * layer.expert_bytes * (1 - (1 - layer.active) ** batch)
+        read = layer.decodes * dense + busy
+        active += read
         if index < first:
-            host, host_active = host + layer.weight_bytes, host_active + dense + busy
+            host, host_active = host + layer.weight_bytes, host_active + read
         elif index < cpu_experts:
             host, host_active = host + layer.expert_bytes, host_active + busy
-            host_layers += layer.expert_bytes > 0
+            host_layers += busy > 0
             kept.append(dense)
         else:
             kept.append(layer.weight_bytes)

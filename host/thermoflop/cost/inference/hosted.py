@@ -110,7 +110,8 @@ def hosted_of(
     if host_gb_s is None:
         host_gb_s = room.device.bandwidth_bytes_s / 1e9 if shared else HOST_BANDWIDTH_GB_S
     # a layer's cache lies where the layer does
-    away = 1 - placed.layers / len(placed_layers(share))
+    decode = [layer.decodes for layer in placed_layers(share)]
+    away = sum(decode[: len(decode) - placed.layers]) / sum(decode)
     kept, read = (away * each for each in _caches(room, share, load))
     speed = 1 / hosted_s(placed, whole.step_s, host_gb_s, read)
     ends = speed / HOST_SPREAD, speed, speed * HOST_SPREAD
