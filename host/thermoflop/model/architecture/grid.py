@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from math import ceil, floor, log, sqrt
 
-from thermoflop.base.record import record
+from thermoflop.base.record import record, replace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -31,12 +31,13 @@ class Grid:
     all, and a side) are enough, and padded to whole tokens (Kimi). ``longest``: made smaller until
     no side passes ``limits`` (Pixtral). ``budget``: as large as ``limits`` patches allow (Gemma 4).
     The others cut an image into tiles of ``side``, and show it whole in one more: ``shape``, up to
-    ``limits`` tiles as near as possible to its shape (InternVL); ``canvas``, the smallest canvas
-    that it fits on (Llama 4); ``pinpoints``, the canvas of ``sizes`` that fits best (LLaVA-NeXT).
-    ``cut``: resized until its longest side is four tiles, then cut (Idefics 3). ``split``:
-    ``smart`` while that is not much smaller, else ``shape`` (LFM2-VL). ``slices``: pieces that keep
-    the image's shape, all padded to the largest (MiniCPM-V); ``packed``: the same end to end, each
-    patch meeting those of its piece, ``limits`` patches of a side becoming one token.
+    ``limits`` tiles as near as possible to its shape (InternVL); ``crops``, the same with tiles of
+    ``sizes``, two at least, and a mark before the whole (DeepSeek-OCR-2); ``canvas``, the smallest
+    canvas that it fits on (Llama 4); ``pinpoints``, the canvas of ``sizes`` that fits best
+    (LLaVA-NeXT). ``cut``: resized until its longest side is four tiles, then cut (Idefics 3).
+    ``split``: ``smart`` while that is not much smaller, else ``shape`` (LFM2-VL). ``slices``:
+    pieces that keep the image's shape, all padded to the largest (MiniCPM-V); ``packed``: the same end
+    to end, each patch meeting those of its piece, ``limits`` patches of a side becoming one token.
     ``breaks``: each row of tokens ends in one more. ``window``: patches of a side of a window.
     """
 
@@ -80,6 +81,8 @@ def see(grid: Grid, height: int, width: int, pooled: int) -> Seen:
         return Seen(1, rows, columns, rows // grid.merge * across)
     if grid.rule in ("slices", "packed"):
         return _pieces(grid, height, width, pooled)
+    if grid.rule == "crops":
+        return _crops(grid, height, width, pooled)
     rows, columns = grid.side[0] // grid.patch[0], grid.side[1] // grid.patch[1]
     if grid.rule == "pinpoints":
         return _pinpoints(grid, height, width, (rows, columns))
@@ -163,10 +166,23 @@ def _arrangements(most: int) -> list[tuple[int, int]]:
     return sorted(pairs, key=lambda pair: pair[0] * pair[1])
 
 
-def _shape(grid: Grid, height: int, width: int, most: int) -> int:
+def _crops(grid: Grid, height: int, width: int, pooled: int) -> Seen:
+    """``DeepseekOcr2ImageProcessor``. The whole view, of larger sides than a tile, works as the
+    nearest number of tiles."""
+    own = grid.sizes[0]
+    whole, tile = (side[0] // grid.patch[0] for side in (grid.side, own))
+    if max(height, width) <= max(own):
+        return Seen(1, whole, whole, pooled + 1)
+    count = _shape(replace(grid, side=own), height, width, grid.limits[0], fewest=2)
+    tokens = count * (pooled * tile**2 // whole**2) + pooled + 1
+    return Seen(count + round(whole**2 / tile**2), tile, tile, tokens)
+
+
+def _shape(grid: Grid, height: int, width: int, most: int, fewest: int = 1) -> int:
     """``get_optimal_tiled_canvas`` of GOT-OCR2, which InternVL has: tiles of the nearest shape."""
     tile, least = grid.side[0] * grid.side[1], float("inf")
-    best, *_ = arrangements = _arrangements(most)
+    arrangements = [pair for pair in _arrangements(most) if pair[0] * pair[1] >= fewest]
+    best = arrangements[0]
     for pair in arrangements:
         difference = abs(width / height - pair[0] / pair[1])
         enough = height * width > 0.5 * tile * pair[0] * pair[1]

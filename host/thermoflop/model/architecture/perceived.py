@@ -21,12 +21,12 @@ def tower_on(stack: Stack, height: int, width: int) -> Stack:
     grid = replace(stack.grid, merge=isqrt(stack.patches // max(1, stack.pooled)))
     seen = see(grid, height, width, stack.pooled)
     patches = seen.rows * seen.columns
-    window = grid.window
+    window, own = grid.window, (*RESIZED, "packed", "crops")
     return replace(
         stack,
         positions=patches + stack.positions - stack.patches,
         patches=patches,
-        pooled=patches // grid.merge**2 if grid.rule in (*RESIZED, "packed") else stack.pooled,
+        pooled=patches // grid.merge**2 if grid.rule in own else stack.pooled,
         tiles=seen.tiles,
         tokens=0 if stack.tokens == 0 else seen.tokens,  # what the text attends to is no token
         near=near_pairs(seen.rows, seen.columns, window) if window else seen.pairs,

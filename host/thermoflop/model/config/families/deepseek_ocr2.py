@@ -120,5 +120,6 @@ wrapper(
     text_of("deepseek_ocr2_text", fixed=True),
     eyes_of("deepseek_ocr2_vision", fixed=True),
     _projected,
-    traits={"grid": {"rule": "shape", "limits": (6,)}},
+    # as its image processor cuts: up to six tiles of 768 pixels
+    traits={"grid": {"rule": "crops", "limits": (6,), "sizes": ((768, 768),)}},
 )
