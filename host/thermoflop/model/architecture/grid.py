@@ -36,9 +36,10 @@ class Grid:
     canvas that it fits on (Llama 4); ``pinpoints``, the canvas of ``sizes`` that fits best
     (LLaVA-NeXT). ``cut``: resized until its longest side is four tiles, then cut (Idefics 3).
     ``split``: ``smart`` while that is not much smaller, else ``shape`` (LFM2-VL). ``slices``:
-    pieces that keep the image's shape, all padded to the largest (MiniCPM-V); ``packed``: the same end
-    to end, each patch meeting those of its piece, ``limits`` patches of a side becoming one token.
-    ``breaks``: each row of tokens ends in one more. ``window``: patches of a side of a window.
+    pieces that keep the image's shape, all padded to the largest (MiniCPM-V); ``packed``: the same
+    end to end, each patch meeting those of its piece, ``limits`` patches of a side becoming one
+    token. ``breaks``: each row of tokens ends in one more. ``window``: patches of a side of a
+    window.
     """
 
     rule: str

@@ -88,4 +88,9 @@ wrapper(
     eyes_of("step3_vision_encoder", fixed=True),
     _halved,
     keys={"understand_projector_stride": required(), "projector_bias": True, "hidden_size": None},
+    # Step3VisionProcessor of vLLM
+    traits={
+        "note": "windows of 504 pixels, as which images of 728 and more are seen again, are not"
+        " counted"
+    },
 )
