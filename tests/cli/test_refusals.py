@@ -618,3 +618,8 @@ def test_a_target_may_be_said_as_tokens_a_second_and_in_long_units() -> None:
     """20 tokens a second are 50 ms apart; who writes s or h means it."""
     assert [token_s(text) for text in ("20tok/s", "8 tokens/s", ".5t/s")] == [0.05, 0.125, 2.0]
     assert [first_s(text) for text in ("2000s", "1h", "600", "20min")] == [2000, 3600, 600, 1200]
+
+
+def test_the_mqa_page_leaves_no_model_unread(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["compare", "gpt2", "--mqa-page", "A100"]) == 2
+    assert "--mqa-page has a model of its own" in capsys.readouterr().err

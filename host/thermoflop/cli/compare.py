@@ -27,6 +27,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     """Print the comparison."""
     if args.mqa_page:
+        if args.model:
+            raise UsageError("--mqa-page has a model of its own, and stands instead of MODEL")
         from thermoflop.cost.mqa_page.page import DEVICES, Page, page_numbers, page_text
 
         peak, bandwidth = DEVICES[args.mqa_page]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from thermoflop.base.units import wrapped
 from thermoflop.model.operators.table_text import csv_text, short
+from thermoflop.model.sizes import beyond
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -40,6 +41,5 @@ def table_report(model: Model, table: OperatorTable, form: str) -> str:
 def _beyond(model: Model, table: OperatorTable) -> Iterator[str]:
     """A note where the step is longer than the model was made for."""
     length = table.step.cached + table.step.new
-    longest = model.max_positions
-    if longest is not None and isinstance(length, int) and length > longest:
-        yield f"{length:,} tokens are more than the {longest:,} that the configuration states"
+    if isinstance(length, int) and (said := beyond(model.max_positions, length)):
+        yield said

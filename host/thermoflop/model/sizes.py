@@ -182,3 +182,10 @@ def instead_of(purpose: str, *, encodes: bool) -> str:
     if purpose == "unmask":
         return "writes by removing masks, and runs every position anew each step"
     return "encodes in one step" if encodes else f"{purpose}s in one step"
+
+
+def beyond(longest: int | None, length: int) -> str:
+    """A sentence where so many tokens are more than a configuration states; else ""."""
+    if longest is None or length <= longest:
+        return ""
+    return f"{length:,} tokens are more than the {longest:,} that the configuration states"

@@ -126,6 +126,7 @@ def test_adapters_have_names_in_groups_and_without_endings():
     model, base = decoder(), PLAIN.precision
     found = choose_lora(model, 4, "mlp,q", base, None)
     assert found.targets == {"gate", "up", "down", "q"}
+    assert choose_lora(model, 4, "q_proj k_proj, v", base, None).targets == {"q", "k", "v"}
     assert choose_lora(model, None, "q", base, None) is None
     assert {name.partition("_")[0] for name in choose_lora(
         model, 4, "all-linear", base, None).targets} == {

@@ -160,3 +160,14 @@ def test_what_has_no_letters_is_one_number() -> None:
 def test_no_letter_of_a_formula_means_a_size_and_no_more(name: str) -> None:
     symbols = explain_record(explain(tf.load_model(name), 1, 8))["symbols"]
     assert "size" not in {said["meaning"] for said in symbols.values()}
+
+
+def test_a_decoded_token_has_the_last_position_unless_more_are_asked_for() -> None:
+    """The 142,406,400 multiplications of GPT-2's last token that the board counts too, each two
+    FLOPs; beyond its 1,024 positions a sentence says so."""
+    model = tf.load_model("gpt2")
+    assert "  = 284,812,800 FLOP\n" in explained(model)
+    text = explained(model, 1, 2048)
+    said = "2,048 tokens are more than the 1,024 that the configuration states."
+    assert text.endswith(f"\nNote: {said}")
+    assert "Note: " not in explained(model, 1, 1024)

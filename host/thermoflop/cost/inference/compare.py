@@ -14,7 +14,7 @@ from thermoflop.cost.hardware.device import Device
 from thermoflop.cost.inference.arguments import as_model, checked_whole
 from thermoflop.cost.inference.capacity import fit
 from thermoflop.cost.inference.estimate import estimate
-from thermoflop.cost.inference.result import Estimate, estimate_json, estimate_sheet
+from thermoflop.cost.inference.result import Estimate, estimate_json, estimate_sheet, first_of
 from thermoflop.cost.work.share import Share
 from thermoflop.cost.work.steps import decode_step, middle_context
 from thermoflop.cost.work.weights import stage_share
@@ -236,7 +236,6 @@ def token_bytes(estimated: Estimate) -> Figure:
 
 
 _ROWS = (
-    ("first token", "first.expected"),
     ("each token", "token.expected"),
     ("  bound", "token.bound"),
     ("tokens/s", "rate.decode"),
@@ -258,6 +257,7 @@ def compare_text(variants: list[Variant]) -> str:
         ["KV bytes a token", *(f"{variant.kv_bytes_per_token:,}" for variant in variants)],
         row("cache a device", "memory.cache"),
         ["bytes read a token", *(gigabytes(variant.decode_bytes) for variant in variants)],
+        row(first_of(first.setting.model), "first.expected"),
         *(row(label, key) for label, key in _ROWS if key in figures[0]),
     ]
     title = (

@@ -14,6 +14,7 @@ it runs forward again (LitGPT's, and most that people write) holds two micro-bat
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from thermoflop.base.record import record, replace
@@ -300,8 +301,8 @@ def choose_lora(
         return every
     known = {short(name) for name in every.targets}
     asked: set[str] = set()
-    for word in str(targets).lower().split(","):
-        names = {short(name.strip()) for name in WORDS.get(word.strip(), word).split(",")}
+    for word in re.findall(r"[^\s,]+", str(targets).lower()) or [""]:
+        names = {short(name) for name in WORDS.get(word, word).split(",")}
         if not names & known:
             raise UsageError(
                 f"lora_targets={targets!r:.60} names no matrix of the layers: expected {ALL}, "

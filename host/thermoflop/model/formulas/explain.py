@@ -92,7 +92,9 @@ def explain(
     symbolic = symbolize(model)
     letters = step_symbols()
     length = model.default_tokens if tokens is None else tokens
-    values = {**symbolic.values, letters["b"]: batch, letters["s"]: length, letters["t"]: length}
+    # a token that is decoded has the last position of as many as there are, and no further one
+    cached = length - 1 if length == model.max_positions and length > 1 else length
+    values = {**symbolic.values, letters["b"]: batch, letters["s"]: length, letters["t"]: cached}
     encoder = model.description.stack("encoder")
     fixed = None if encoder is None else encoder.positions
     values[letters["S"]] = length if fixed is None else int(fixed)

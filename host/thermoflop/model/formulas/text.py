@@ -6,6 +6,7 @@ from thermoflop.base.paper import columns, wrap
 from thermoflop.model.architecture.mixers import LatentAttention
 from thermoflop.model.formulas.explain import Explanation
 from thermoflop.model.formulas.symbolic import require_sympy
+from thermoflop.model.sizes import beyond
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -139,6 +140,9 @@ def explain_text(explanation: Explanation, model: Model, mla: str | None = None)
             "times 2 for bf16. Backward is twice forward."
         ),
     ]
+    length = next(value for symbol, value in explanation.values.items() if str(symbol) == "s")
+    if said := beyond(model.max_positions, length):
+        lines.append(f"Note: {said}.")
     if any(str(symbol).partition("_")[0] == "w" for symbol in used):
         lines.append("A window counts in a decode step; a prompt's attention is counted whole.")
     if any(isinstance(run.layer.mixer, LatentAttention) for run in model.description.runs):
