@@ -620,3 +620,12 @@ def test_without_an_engine_the_page_says_what_the_command_line_says(model, devic
     assert shown.estimate.precision == run.precision
     assert shown.estimate.provenance == run.provenance
     assert (shown.capacity.memory, shown.capacity.remedies) == (held.memory, held.remedies)
+
+
+def test_what_a_tower_takes_is_explained_as_formulas_of_its_images():
+    """CLIP of LLaVA 1.5: a picture of 336 x 336 in patches of 14 x 14 and 3 colours, to 1,024."""
+    inputs = replace(DEFAULTS, model="llava-1.5-7b", images=1, users=2)
+    found = why(inputs, "op.media.0")
+    assert found.title.startswith("patch_embed")
+    flops = 2 * 2 * 24 * 24 * (14 * 14 * 3) * 1024
+    assert any(f"= {flops:,}" in line for line in found.formula)

@@ -120,7 +120,11 @@ class Setting:
         )
         if self.engine.lazy and self.skips:
             steps = [(weight, replace(step, last_only=True)) for weight, step in steps]
-        return [(1.0, self._perceived(Step(batch, 0), batch)), *steps] if self.media else steps
+        return [(1.0, self.media_step(batch)), *steps] if self.media else steps
+
+    def media_step(self, batch: Number) -> Step:
+        """The towers alone on what each of the prompts brings."""
+        return self._perceived(Step(batch, 0), batch)
 
     def _perceived(self, step: Step, batch: Number) -> Step:
         """The step with the towers on what each of the prompts brings."""

@@ -167,6 +167,8 @@ def symbolic_work(setting: Setting, part: Part, index: int) -> tuple[Work, dict[
     values |= {letters[name]: _whole(size) for name, size in sizes.items()}
     if part.phase == "decode":
         step = decode_step(letters["t"], letters["b"])
+    elif part.phase == "media":
+        step = setting.media_step(letters["b"])
     else:
         cached = letters["t"] if part.cached else 0
         step = prefill_step(letters["s"], letters["b"], cached, setting.logits)
