@@ -262,7 +262,7 @@ def _unknown_family(raw: Mapping[str, Any]) -> UnknownModel:
 
 def _notes(config: Config, description: Description) -> tuple[str, ...]:
     """What a reader of the numbers should know, in a sentence each."""
-    notes = []
+    notes: list[str | None] = []
     parts = [part for _, part in description.parts()]
     ahead = sum(part.parameters for part in parts if part.group == "mtp")
     if ahead:
@@ -289,10 +289,11 @@ def _notes(config: Config, description: Description) -> tuple[str, ...]:
         notes.append(
             "the attention's output projection counts with the MLP, as transformers names it"
         )
-    if "note" in config.family.traits:
-        note = config.family.traits["note"]
-        notes.extend(filter(None, (note(config) if callable(note) else note,)))
-    return (*notes, *_tie_notes(config, description), *_tower_notes(description))
+    for each in (config, *config.nested.values()):
+        note = each.family.traits.get("note")
+        notes.append(note(each) if callable(note) else note)
+    said = filter(None, dict.fromkeys(notes))
+    return (*said, *_tie_notes(config, description), *_tower_notes(description))
 
 
 def _tie_notes(config: Config, description: Description) -> list[str]:

@@ -75,6 +75,9 @@ def test_inkling_2_is_as_large_as_its_class() -> None:
     assert read_model(text).params == 593_718_478_848
     both = {"model_type": "inkling2", "architectures": ["Inkling2ForConditionalGeneration"]}
     assert read_model(both).params == 594_046_172_160
+    unlisted = "the work of choosing among blocks of layers before is not listed"
+    assert unlisted in read_model(text).notes
+    assert unlisted in read_model(both).notes
 
 
 def test_small_layers_of_inkling_2() -> None:

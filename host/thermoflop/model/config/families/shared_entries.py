@@ -98,7 +98,9 @@ def _mixer(config: Config, kind: str) -> tuple[Mixer, str]:
     )  # fmt: skip
     if kind == "window":
         return mixer, "sliding attention"
-    return mixer, f"attention to {'own' if 'makes' in kind else 'shared'} entries ({kind})"
+    whose = "own" if "makes" in kind else "shared"
+    choice = ", choosing" * ("chooses" in kind) + " of candidates" * ("candidates" in kind)
+    return mixer, f"attention to {whose} entries of {kind.split()[0]}{choice}"
 
 
 def _shapes(config: Config) -> list[dict[str, Any]]:
