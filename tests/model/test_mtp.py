@@ -61,6 +61,23 @@ def test_qwen3_next_has_a_module_that_its_file_does_not_name() -> None:
     assert found.draft_name == "qwen3-next-80b-a3b's mtp"
 
 
+@pytest.mark.parametrize(
+    ("name", "wide", "inner", "heads", "normed", "experts"),
+    [("glm-4.5-air", 4096, 1408, 96, 0, 128), ("glm-4.5", 5120, 1536, 96, 2, 160),
+     ("glm-4.6", 5120, 1536, 96, 2, 160)],
+)  # fmt: skip
+def test_glm_drafts_by_a_layer_of_its_own(
+    name: str, wide: int, inner: int, heads: int, normed: int, experts: int
+) -> None:
+    """``MTP (Multi-Token Prediction) with 1 layer`` (Megatron-Bridge, docs/models/llm/glm45.md):
+    heads of 128 with biases, eight of keys, experts and a shared one; a projection, five norms."""
+    attention = 2 * wide * (heads + 8) * 128 + (heads + 2 * 8) * 128 + normed * 128
+    layer = attention + (experts + 1) * 3 * wide * inner + experts * wide
+    ahead = tf.load_model(name, mtp=True)
+    assert ahead.params_by_group["mtp"] == layer + 2 * wide * wide + 5 * wide
+    assert ahead.params == tf.load_model(name).params + ahead.params_by_group["mtp"]
+
+
 def test_modules_run_on_every_token_and_keep_keys_of_their_own() -> None:
     plain, ahead = tf.load_model(TINY), tf.load_model(TINY, mtp=True)
     assert ahead.kv_bytes(100) == plain.kv_bytes(100) // 3 * 5
