@@ -7,6 +7,7 @@ from math import prod
 from thermoflop.base.record import record, replace
 from thermoflop.errors import UsageError
 from thermoflop.model.architecture.description import Description, Stack
+from thermoflop.model.architecture.parts import UNLISTED_EARS
 
 LARGEST_SIDE = 100_000
 LARGEST_COUNT = 100_000
@@ -85,6 +86,8 @@ def with_media(
         _check_source(description, name, audio)
     elif audio is not None:
         clips, seconds = 1, parse_seconds(audio)
+        if any(getattr(each.part, "name", "") == UNLISTED_EARS for each in description.extras):
+            raise UsageError(f"the work of {name}'s ears is not counted: audio={audio!r:.40}")
         stack = _tower(description, "audio", f"{name} hears nothing: audio={audio!r:.40}")
         hearing = tower_hearing(stack, seconds)
         description = _with(description, stack, hearing)

@@ -105,6 +105,8 @@ class Norm:
 
 # Groups of tables of which a token reads rows; those of hashed n-grams are in layers.
 HASH_TABLES = "hash_tables"
+# The name of the maps behind ears of which a family counts the parameters alone.
+UNLISTED_EARS = "map of unlisted ears"
 LOOKED_UP = frozenset(("embed_tokens", HASH_TABLES))
 
 

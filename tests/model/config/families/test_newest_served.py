@@ -9,10 +9,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from thermoflop.errors import InputError, UnknownModel
+from thermoflop.errors import InputError, UnknownModel, UsageError
 from thermoflop.model.architecture.cache import cache_elements
 from thermoflop.model.architecture.quantization import matrices
 from thermoflop.model.load import read_model
+from thermoflop.model.media import with_media
 
 SPARK: dict[str, Any] = {
     "model_type": "spark2_5", "vocab_size": 131072, "hidden_size": 2560,
@@ -177,6 +178,12 @@ def test_mimo_25_flash_has_eyes_and_ears() -> None:
     ear = 4 * 1024**2 + 3 * 1024 + 3 * 1024 * 4096 + 2 * 1024
     maps = 4096 * 4 * 4096 + 4 * 4096 * 4096
     assert more[1] == 6 * ear + 20 * 1280 * 1024 + 1024 + maps
+
+
+def test_sound_for_ears_of_mimo_is_refused_since_their_work_is_not_counted() -> None:
+    model = read_model({**MIMO, "audio_config": {}})
+    with pytest.raises(UsageError, match="work of mimo_v2's ears is not counted"):
+        with_media(model.description, model.name, audio="5")
 
 
 @pytest.mark.parametrize(

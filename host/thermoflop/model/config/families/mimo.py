@@ -11,7 +11,7 @@ from thermoflop.errors import InputError
 from thermoflop.model.architecture.description import Placed
 from thermoflop.model.architecture.feedforward import Mlp
 from thermoflop.model.architecture.mixers import Attention
-from thermoflop.model.architecture.parts import Linear, Norm, Table
+from thermoflop.model.architecture.parts import UNLISTED_EARS, Linear, Norm, Table
 from thermoflop.model.config.families import by_layer  # noqa: F401 - mimo_v2_flash is there
 from thermoflop.model.config.families.by_layer import of_sliding
 from thermoflop.model.config.families.qwen_towers import merger
@@ -166,7 +166,7 @@ def _ears(config: Config, _hidden: int) -> tuple[Part, ...]:
     last = Norm("final_norm", hidden) if said.get("add_post_norm", True) else None
     widths = [seen, 4 * seen, out] if found["projection_layers"] == 2 else [seen, out]
     maps = (
-        Linear("hears", "projector", "projector", before, after)
+        Linear(UNLISTED_EARS, "projector", "projector", before, after)
         for before, after in pairwise(widths)
     )
     return (tables, *(layer * layers), *((last,) if last else ()), *maps)
