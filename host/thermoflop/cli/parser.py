@@ -77,6 +77,12 @@ _INSTEAD = {
     "deepspeed": "it is --zero 1, 2 or 3",
     "load-in-4bit": "it is --base nf4, beside --lora",
     "load-in-8bit": "it is --base int8, beside --lora",
+    "engine-option": "`fit`, `serving` and `plan` take options of an engine",
+    **dict.fromkeys(
+        ("draft", "draft-tokens", "acceptance", "tokens-per-check"),
+        "`estimate` and `serving` say what a draft gains",
+    ),
+    "lora": "`train` counts adapters",
     "lora-alpha": "the scale of adapters changes no time and no memory",
     "gradient-accumulation-steps": "sequences an iteration are --global-batch, those of one of its "
     "steps --micro-batch",
