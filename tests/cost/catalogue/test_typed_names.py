@@ -21,6 +21,8 @@ GIB = 2**30
         ("4090 16gb", "RTX 4090 Laptop"),
         ("rtx5090 32gb", "RTX 5090"),
         ("rtx 5080 mobile 16gb", "RTX 5080 Laptop"),
+        ("laptop 4070", "RTX 4070 Laptop"),
+        ("laptop rtx 4060 8gb", "RTX 4060 Laptop"),
         ("4060 ti 16g", "RTX 4060 Ti 16GB"),
         ("tesla v100 16GB", "V100-SXM2-16GB"),
         ("T4 16GB", "T4"),

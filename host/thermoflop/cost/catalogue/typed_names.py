@@ -95,4 +95,6 @@ def _called() -> dict[str, list[str]]:
 
 def _key(name: str) -> str:
     plain = _FILLERS.sub(" ", _CORES.sub(r"\1c", name.replace("mobile", "laptop")))
+    if "laptop" in plain:  # wherever it is said
+        plain = plain.replace("laptop", " ") + " laptop"
     return "".join(letter for letter in plain if letter.isalnum())
