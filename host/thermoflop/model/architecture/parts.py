@@ -103,11 +103,11 @@ class Norm:
         return 3 + int(self.weight)
 
 
-# Groups of tables of which a token reads rows; those of hashed n-grams are in layers.
+# Groups of tables of which a token reads rows: those of tokens, and those of hashed n-grams.
 HASH_TABLES = "hash_tables"
+LOOKED_UP = frozenset(("embed_tokens", HASH_TABLES))
 # The name of the maps behind ears of which a family counts the parameters alone.
 UNLISTED_EARS = "map of unlisted ears"
-LOOKED_UP = frozenset(("embed_tokens", HASH_TABLES))
 
 
 @record
