@@ -629,3 +629,11 @@ def test_what_a_tower_takes_is_explained_as_formulas_of_its_images():
     assert found.title.startswith("patch_embed")
     flops = 2 * 2 * 24 * 24 * (14 * 14 * 3) * 1024
     assert any(f"= {flops:,}" in line for line in found.formula)
+
+
+def test_latent_attention_instead_of_one_that_reads_two_streams_is_explained():
+    """Zamba 2's attention reads its layer beside the embeddings: 2 x 2,560."""
+    inputs = replace(DEFAULTS, model="zamba2-2.7b", attention="mla")
+    (wide,) = [one.key for one in answer(inputs).figures()
+               if one.label == "kv_a_proj, time" and one.key.startswith("op.prefill")]  # fmt: skip
+    assert any("= 5,120: " in each for each in why(inputs, wide).notes)

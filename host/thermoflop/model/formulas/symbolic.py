@@ -255,7 +255,7 @@ def _mixer(letters: _Letters, mixer: Any, sizes: dict[Any, Any]) -> Any:
     for name in ("indexer", "compressor"):
         if getattr(mixer, name, None) is not None:
             changes[name] = _mixer(letters, getattr(mixer, name), sizes)
-    return replace(mixer, hidden=sizes[mixer.hidden], **changes)
+    return replace(mixer, hidden=_known(letters, mixer.hidden, sizes, "h_c"), **changes)
 
 
 def _attention(letters: _Letters, attention: Attention, sizes: dict[Any, Any]) -> Attention:
