@@ -164,6 +164,8 @@ def test_mimo_25_pro_is_as_large_as_its_weights() -> None:
     assert model.params == total == 1_021_248_099_840
     # 10 layers keep all of 1,000 tokens, 60 the last 128: 8 keys of 192 elements, values of 128
     assert cache_elements(model.description, 1000) == (10_000 + 60 * 128) * 8 * (192 + 128)
+    wider = read_model({**MIMO, "sliding_window_size": 256})
+    assert cache_elements(wider.description, 1000) == (10_000 + 60 * 256) * 8 * (192 + 128)
 
 
 def test_mimo_25_flash_has_eyes_and_ears() -> None:

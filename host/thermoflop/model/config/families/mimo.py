@@ -84,7 +84,8 @@ family(
         "shapes": _shapes,
         "sinks": use("add_full_attention_sink_bias"),
         "sparse": lambda config: _flags(config, "moe_layer_freq"),
-        "window": lambda config: config["sliding_window"] or config["sliding_window_size"],
+        # vLLM and mlx-vlm read the first of these
+        "window": lambda config: config["sliding_window_size"] or config["sliding_window"],
         # modules that predict further slide, and are dense
         "ahead": lambda config: [[("sliding", False, of_sliding(["sliding"])[0] | _own(config))]],
     },
