@@ -102,7 +102,8 @@ def _add_fine_tuning(group: argparse._ActionsContainer) -> None:
     add = group.add_argument
     add("--lora", type=int, metavar="RANK", help="train adapters beside frozen weights")
     add("--lora-targets", default="all-linear", metavar="NAMES",
-        help="matrices with adapters: attention, mlp, or q,v,... (default all-linear)")  # fmt: skip
+        help="matrices with adapters: attention, mlp, or q,v,... (default all-linear: experts "
+             "too)")  # fmt: skip
     add("--lora-dropout", type=share, default=0.0, metavar="S",
         help="share of what adapters read that is dropped: each keeps its own (0)")  # fmt: skip
     add("--train-embeddings", action="store_true",
