@@ -102,7 +102,7 @@ def field(key):
 
 
 def lora(rank):
-    return choose_lora(decoder().description, rank, "attention", choose_precision("bf16"), None)
+    return choose_lora(decoder(), rank, "attention", choose_precision("bf16"), None)
 
 
 # What is called with a value; values that are refused; values of which nothing is said.
