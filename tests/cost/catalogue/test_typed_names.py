@@ -102,3 +102,8 @@ def test_a_number_of_devices_counts_as_devices(
     assert "on 2 x RTX 3090" in capsys.readouterr().out
     assert main([command, "gpt2", "--gpu", "2x3090", "--devices", "4"]) == 2
     assert "--devices 4 say two numbers of devices" in capsys.readouterr().err
+
+
+def test_a_path_that_no_system_takes_gets_a_sentence():
+    with pytest.raises(InputError, match=r"^x\\x00\.toml is no device in TOML: embedded null byte"):
+        find_device("x\0.toml")

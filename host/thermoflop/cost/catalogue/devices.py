@@ -214,8 +214,8 @@ def read_device(path: str) -> Device:
     try:
         with open(path, "rb") as file:  # noqa: PTH123 - pathlib costs more than reading it
             raw = tomllib.load(file)
-    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise InputError(f"{path} is no device in TOML: {reason(error)}") from error
+    except (OSError, ValueError, RecursionError) as error:
+        raise InputError(f"{printable(path)} is no device in TOML: {reason(error)}") from error
     name = os.path.splitext(os.path.basename(path))[0]  # noqa: PTH119, PTH122
     shown = {key: printable(value) if type(value) is str else value for key, value in raw.items()}
     return device_from({"confidence": "own", "source": path, **shown}, printable(name))
