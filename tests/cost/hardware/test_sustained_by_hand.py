@@ -250,3 +250,14 @@ def test_an_efficiency_of_ones_own_is_that_of_the_data_sheet(name, dtype):
         for each in (device, replace(device, name="My card"))
     )
     assert held == pytest.approx(plain)
+
+
+@pytest.mark.parametrize(
+    ("profile", "padded"), [(None, False), ("transformers", False), ("llama.cpp", True)]
+)
+def test_one_row_fills_no_tile_on_a_processor(profile, padded):
+    """numpy and PyTorch multiply it by a matrix as a vector; llama.cpp's rows are its own."""
+    found = find_profile(profile)
+    fp32 = choose_precision("fp32")
+    assert (found.efficiency(tf.find_device("epyc 7742"), fp32).m_half > 0) is padded
+    assert found.efficiency(tf.find_device("rtx 5070"), fp32).m_half > 0

@@ -152,6 +152,8 @@ class Profile:
         if not self.knows(device):
             unseen, today = unseen_of_device(device, self.seen), self.counts_prompts
             rates = carried_over(rates, device, unseen, today=today)
+            if device.vendor == "CPU" and not self.engine.ggml:
+                rates["m_half"] = 0.0  # a BLAS multiplies one row as a vector, and fills no tile
         if self.own is not None:
             rates |= of_sheet(self.own.rates(device, precision), device, precision.compute)
         rates |= {name: rates[other] for name, other in TIED.items() if name not in rates}

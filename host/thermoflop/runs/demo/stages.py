@@ -220,6 +220,7 @@ def this_machine(threads: int) -> Device:
         memory_bytes=_memory_bytes(),
         bandwidth_bytes_s=rates["bytes_per_s"],
         peaks={"fp32": rates["flops_per_s"]},
+        vendor="CPU",
         cache_bytes=processor_cache_bytes() or _CACHE_BYTES,
         source="its best rates in numpy, measured just before",
         confidence="own",
