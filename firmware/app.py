@@ -102,7 +102,7 @@ class App:
     def control(self, now_ms):
         """Read, decide, act, verify. True when all four were done; allocates nothing."""
         fresh = self.sampler.read(now_ms)
-        found = self.sampler.faults | self._pin_fault
+        found = self.sampler.faults | self._pin_fault | self._settings_fault
         fan = self.thermostat.step(now_ms, self.sampler.temp_mc, found)
         self.board.set_fan(fan)
         self._pin_fault = 0 if self.board.fan_level() == fan else faults.PIN
@@ -129,8 +129,8 @@ class App:
 
     def flags(self):
         """All faults, as bits."""
-        found = self.sampler.faults | self._pin_fault
-        return self.thermostat.flags(found) | self._settings_fault
+        found = self.sampler.faults | self._pin_fault | self._settings_fault
+        return self.thermostat.flags(found)
 
     def use(self, values, key):
         """Take new settings at once; ``key`` says which one changed, None for all."""

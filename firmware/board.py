@@ -35,6 +35,7 @@ _USB_FRAME = const(0x50110048)  # SOF_RD: the number of the last frame, one ever
 _USB_IN = const(0x50100090)  # buffer control of endpoint 2 IN, which carries the console
 _USB_UNREAD = const(1 << 10 | 1 << 26)  # AVAILABLE: the computer has not taken the buffer yet
 _FRAME_LOOKS = const(500)  # some 5 ms of looking
+_MOST_READ = const(2048)
 _USB_DRAIN_MS = const(200)  # for the last lines to leave before the port goes
 
 BOOT = "".join("%02x" % byte for byte in os.urandom(3))  # tells this start from every other
@@ -154,7 +155,7 @@ class Board:
         machine.mem32[_SCRATCH_CRASHES] = 0
 
     def read(self, name):
-        """A file's bytes, or None when there is no such file."""
+        """A file's first bytes, far more than settings have, or None when there is no such file."""
         try:
             file = open(name, "rb")
         except OSError as error:
@@ -162,7 +163,7 @@ class Board:
                 return None
             raise
         try:
-            return file.read()
+            return file.read(_MOST_READ)
         finally:
             file.close()
 

@@ -176,10 +176,18 @@ def decode(data):
 
 
 def load(files):
-    """(values, None), or (defaults, what was wrong) with the bad file kept aside."""
+    """(values, None), or (defaults, what was wrong) with the bad file kept aside.
+
+    While no sound file has taken its place, a bad one is a problem at every start: a restart makes
+    the defaults no better known to fit the part.
+    """
     try:
         data = files.read(FILE)
-        return (defaults() if data is None else decode(data)), None
+        if data is not None:
+            return decode(data), None
+        if files.read(BAD) is None:
+            return defaults(), None
+        return defaults(), "nothing was saved since the file was bad"
     except (ValueError, OSError) as error:
         problem = str(error)
     try:

@@ -152,7 +152,7 @@ class Thermostat:
         if (found | self.latched) & faults.LATCHING:
             self.mode = "fault"
             return "fault"
-        if not self.off_mc < self.on_mc < self.t_max_mc:
+        if found & faults.SETTINGS or not self.off_mc < self.on_mc < self.t_max_mc:
             self.mode = "fault"
             return "settings"
         if self._hot:

@@ -69,7 +69,8 @@ MUTANTS = (
     Mutant(1, "main.py", "except BaseException as error:", "except ImportError as error:"),
     # 2 off only when all is well
     Mutant(2, "thermostat.py", _FORCED, "if False:"),
-    Mutant(2, "thermostat.py", "if not self.off_mc < self.on_mc < self.t_max_mc:", "if False:"),
+    Mutant(2, "thermostat.py", "not self.off_mc < self.on_mc < self.t_max_mc:", "False:"),
+    Mutant(2, "thermostat.py", "if found & faults.SETTINGS or not", "if not"),
     Mutant(2, "thermostat.py", "self._override_ms -= dt_ms", "pass"),
     Mutant(2, "thermostat.py", "if forced:", "if forced and not self._override:"),
     Mutant(2, "faults.py", "LATCHING = const(255 | 2048)", "LATCHING = const(127 | 2048)"),
@@ -177,6 +178,8 @@ MUTANTS = (
     Mutant(10, "settings.py", "if files.read(NEW) != data:", "if False:"),
     Mutant(10, "app.py", '            self.event_settings("bad", why=problem)\n', ""),
     Mutant(10, "app.py", "self._settings_fault = faults.SETTINGS", "pass"),
+    Mutant(10, "settings.py", "if files.read(BAD) is None:", "if True:"),
+    Mutant(10, "board.py", "file.read(_MOST_READ)", "file.read()"),
     # 11 a fan that does not help
     Mutant(11, "thermostat.py", "self._nocool = True", "pass"),
     Mutant(11, "app.py", "            self.thermostat.start_watch()\n", ""),

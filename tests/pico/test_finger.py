@@ -141,7 +141,7 @@ def test_the_part_is_guessed_on_either_side_and_not_where_none_fits(side: str) -
 @pytest.mark.parametrize(
     ("flag", "seconds", "is_named"),
     [("open", 2.0, False), ("open", 3.6, True), ("fast", 12.0, False), ("fast", 16.0, True),
-     ("new_one", 3.6, True), ("settings", 20.0, False)],
+     ("new_one", 3.6, True), ("settings", 3.6, True)],
 )  # fmt: skip
 def test_a_fault_of_the_board_is_named_when_it_lasts(
     flag: str, seconds: float, is_named: bool

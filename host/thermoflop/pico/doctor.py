@@ -320,8 +320,8 @@ REMEDIES = {
     "stale": "no fresh reading: replug the board",
     "hot": "it is too hot: take the load away; if it is not, the part has less ohm than r25_ohm",
     "pin": "GPIO2 does not follow: something drives it, see wiring.md",
-    "settings": "the settings file was bad and defaults are in use: set them again, then "
-    "`thermoflop pico save` and `thermoflop pico clear`",
+    "settings": "the settings file was bad; defaults are in use, and the fan stays on: set them "
+    "again, then `thermoflop pico save` and `thermoflop pico clear`",
     "nocool": "the fan runs and it still gets hotter: check the fan, then `thermoflop pico clear`",
 }
 

@@ -63,7 +63,7 @@ REASON_LABELS = {
     "on_c": "warm enough to start",
     "off_c": "cool enough to stop",
     "fault": "a fault",
-    "settings": "settings that contradict each other",
+    "settings": "settings that are lost or contradict each other",
     "hot": "above the maximum",
     "nocool": "the fan does not help",
     "on": "commanded",

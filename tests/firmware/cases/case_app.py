@@ -441,6 +441,40 @@ def test_rule_10_bad_settings_lead_to_defaults_an_event_and_the_file_kept_aside(
     assert rig.field(bench.lines("t")[-1], "flags") == '["settings"]'
 
 
+def test_rule_2_defaults_in_the_place_of_a_bad_file_keep_the_fan_on_until_a_person_clears():
+    # side low is lost with the file: from 25 to 55 degrees heat reads as cold on the defaults
+    bench = rig.Bench(code=1500)
+    bench.flash.files["/settings.txt"] = b"side low\n"
+    app = bench.app()
+    bench.ticks(app, 600)
+    assert bench.fan == 1
+    assert rig.field(bench.lines("t")[-1], "mode") == "fault"
+    bench.say("!1 set side low")
+    bench.say("!2 set on_c 45")
+    bench.ticks(app, 100)
+    assert bench.fan == 1
+    bench.code = 1950
+    bench.say("!3 clear")
+    bench.ticks(app, 200)
+    assert bench.fan == 0
+
+
+def test_rule_10_a_bad_file_keeps_the_fan_on_at_every_start_until_settings_are_saved():
+    bench = rig.Bench()
+    bench.flash.files["/settings.txt"] = b"on_c 99\n"
+    for _ in range(3):
+        app = bench.app()
+        bench.ticks(app, 100)
+        assert bench.fan == 1
+        assert rig.field(bench.lines("t")[-1], "flags") == '["settings"]'
+    bench.say("!1 save")
+    bench.ticks(app, 2)
+    app = bench.app()
+    bench.ticks(app, 100)
+    assert bench.fan == 0
+    assert bench.flash.files["/settings.bad"] == b"on_c 99\n"
+
+
 def test_a_full_queue_drops_samples_counts_them_and_seq_tells_the_gap():
     bench = rig.Bench()
     app = bench.app()

@@ -153,6 +153,17 @@ def test_rule_10_a_bad_file_leads_to_defaults_and_is_kept_aside():
         assert problem
         assert world.flash.files["/settings.bad"] == garbage
         assert "/settings.txt" not in world.flash.files
+        values, problem = settings.load(stored(world))  # the next start
+        assert values == settings.defaults()
+        assert "nothing was saved" in problem
+
+
+def test_rule_10_a_huge_file_is_a_bad_one_and_does_not_fill_the_memory():
+    world = rig.Bench()
+    world.flash.files["/settings.txt"] = bytes(100000)
+    board = stored(world)
+    assert len(board.read("settings.txt")) <= 4096
+    assert settings.load(board)[1]
 
 
 def test_no_file_is_no_problem():

@@ -130,15 +130,14 @@ class FingerTest:
 
     def _is_flagged(self, sample: Sample) -> bool:
         """Whether the board reports a fault; named when it lasts."""
-        flags = [flag for flag in sample.flags if flag != "settings"]
-        if not flags:
+        if not sample.flags:
             self._flagged_s = None
             return False
         if self._flagged_s is None:
             self._flagged_s = sample.up_s
-        patience_s = FORGIVEN_S if set(flags) <= _MOMENTARY else SURE_S
+        patience_s = FORGIVEN_S if set(sample.flags) <= _MOMENTARY else SURE_S
         if sample.up_s - self._flagged_s >= patience_s:
-            flag = flags[0]
+            flag = sample.flags[0]
             text = f"the board reports {printable(flag)}: {_FLAGS.get(flag, 'a fault')}"
             if flag in ("cold", "range"):
                 text += likely_part(sample.raw, self.settings)
@@ -251,6 +250,7 @@ _FLAGS = {
     "pin": "GPIO2 does not follow",
     "hot": "it reads above t_max_c",
     "nocool": "the fan has run for minutes and it still gets hotter",
+    "settings": "its settings file was bad: it runs on defaults, with the fan on",
 }
 
 

@@ -106,8 +106,9 @@ class File:
         self._path = path
         self._binary = binary
 
-    def read(self):
+    def read(self, most=-1):
         data = self._flash.files[self._path]
+        data = data if most < 0 else data[:most]
         return data if self._binary else data.decode()
 
     def write(self, data):
