@@ -23,6 +23,7 @@ from vm import runner
 TABLES = json.loads((runner.TESTS / "data" / "ntc_tables.json").read_text(encoding="utf-8"))
 IDS = [table["part"].split(" (")[0] for table in TABLES]
 POINTS_C = (0, 25, 70)
+POINTS = ("t1_c", "r1_ohm", "t2_c", "r2_ohm", "t3_c", "r3_ohm", "model")
 
 
 @cache
@@ -77,12 +78,46 @@ def test_three_points_are_better_than_one_beta_on_every_measured_part() -> None:
     assert all(worst_c(table, 1) < worst_c(table, 0) for table in measured)
 
 
-if __name__ == "__main__":
-    print("| part | beta, worst over -20..100 | three points | beta, 20..60 | three points |")
-    print("|---|---|---|---|---|")
+def test_the_commands_of_wiring_md_are_taken_one_by_one_and_set_its_first_part() -> None:
+    text = (runner.ROOT / "wiring.md").read_text(encoding="utf-8")
+    block = next(each for each in text.split("```")[1::2] if "model sh" in each)
+    settings = firmware("settings")
+    values = settings.defaults()
+    for line in block.splitlines():
+        if line.startswith("thermoflop pico set "):
+            values = settings.changed(values, *line.split()[3:])
+    wanted = settings_for(TABLES[0], 1)
+    assert {key: values[key] for key in POINTS} == {key: wanted[key] for key in POINTS}
+
+
+@pytest.mark.parametrize("table", TABLES, ids=IDS)
+def test_the_points_of_a_part_are_taken_before_the_model_in_the_order_of_wiring_md(
+    table: dict[str, Any],
+) -> None:
+    settings, wanted = firmware("settings"), settings_for(table, 1)
+    values = settings.defaults()
+    for key in POINTS:
+        values = settings.changed(values, key, settings.show(key, wanted[key]))
+
+
+def test_wiring_md_shows_the_table_that_this_file_prints() -> None:
+    text = (runner.ROOT / "wiring.md").read_text(encoding="utf-8")
+    assert all(row in text for row in rows())
+
+
+def rows() -> list[str]:
+    """The errors of every part as rows of a table in Markdown."""
+    made = []
     for table in TABLES:
         cells = [table["part"]]
         for low_c, high_c in ((-20, 100), (20, 60)):
             for model in (0, 1):
                 cells.append(f"{worst_c(table, model, low_c, high_c):.2f} °C")
-        print("| " + " | ".join(cells) + " |")
+        made.append("| " + " | ".join(cells) + " |")
+    return made
+
+
+if __name__ == "__main__":
+    print("| part | beta, worst over -20..100 | three points | beta, 20..60 | three points |")
+    print("|---|---|---|---|---|")
+    print(*rows(), sep="\n")

@@ -67,6 +67,19 @@ def test_a_replugged_board_is_found_under_its_new_name(plugged: list[PortInfo]) 
     assert Target("/dev/ttyACM0", "E66").find() == "/dev/ttyACM7"
 
 
+def test_of_two_boards_with_one_serial_number_the_named_one_is_opened(
+    plugged: list[PortInfo], tmp_path: Path
+) -> None:
+    """Some makers' chips all have the same; a link to a port is that port."""
+    first, second = tmp_path / "ttyACM0", tmp_path / "ttyACM1"
+    plugged += [board(str(first), "E66"), board(str(second), "E66")]
+    for port in (first, second):
+        port.touch()
+        assert choose(str(port)).find() == str(port)
+    (tmp_path / "link").symlink_to(second)
+    assert os.path.realpath(choose(str(tmp_path / "link")).find()) == str(second)
+
+
 def test_the_number_of_a_closed_pseudo_terminal_is_never_opened_again() -> None:
     """By then it may be somebody's shell; a symbolic link can be renewed."""
     assert not Target("/dev/pts/3").may_return

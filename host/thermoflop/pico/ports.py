@@ -71,9 +71,10 @@ class Target:
     def find(self) -> str:
         """Where the board is now: a replugged board may have come back under another name."""
         if self.serial_number:
-            for port in list_ports():
-                if port.serial_number == self.serial_number:
-                    return port.device
+            found = [p.device for p in list_ports() if p.serial_number == self.serial_number]
+            # some makers give all their chips one number: then the port that was named is meant
+            if found and os.path.realpath(self.url) not in found:
+                return found[0]
         return self.url
 
     @property

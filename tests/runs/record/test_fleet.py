@@ -111,6 +111,30 @@ def test_only_what_a_board_does_not_have_is_set_and_it_is_saved() -> None:
         board.end()
 
 
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        {"off_c": "35", "on_c": "40"},  # above the board's 28 and 29: on_c has to go first
+        {"on_c": "20", "off_c": "18"},  # below them: off_c
+        {"t_min_c": "30", "off_c": "35", "on_c": "70", "t_max_c": "80"},
+        # Murata NCP15WB473 at 0, 25 and 70 °C (tests/data/ntc_tables.json)
+        {"model": "sh", "r1_ohm": "158214", "r2_ohm": "47000", "r3_ohm": "7798"},
+    ],
+)
+def test_settings_that_hold_together_are_taken_in_whatever_order_they_stand(
+    wanted: dict[str, str],
+) -> None:
+    board = SimBoard("sim://")
+    try:
+        target = Target(board.address)
+        assert apply_settings(target, wanted) == list(wanted)
+        assert apply_settings(target, wanted) == []
+        with pytest.raises(BoardRefused, match="must be above"):
+            apply_settings(target, {"on_c": "60", "off_c": "70", "t_max_c": "65"})
+    finally:
+        board.end()
+
+
 class Recorded:
     """A fleet being recorded."""
 

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from thermoflop.base.files import read_toml
-from thermoflop.errors import BoardError, InputError, StorageError, ThermoflopError
+from thermoflop.errors import BoardError, BoardRefused, InputError, StorageError, ThermoflopError
 from thermoflop.pico.client import ask
 from thermoflop.pico.ports import Target, list_ports
 from thermoflop.pico.track import BoardLine
@@ -107,11 +107,29 @@ def apply_settings(target: Target, wanted: Mapping[str, str]) -> list[str]:
         if isinstance(line.message, Settings):
             known.update(line.message.values)
     changed = [key for key, value in wanted.items() if not _is_same(known.get(key), value)]
-    for key in changed:
-        ask(target, "set", (key, wanted[key]))
+    _set_in_some_order(target, {key: wanted[key] for key in changed})
     if changed:
         ask(target, "save")
     return changed
+
+
+def _set_in_some_order(target: Target, wanted: Mapping[str, str]) -> None:
+    """Set all of them; the board holds each against the others that it has at that moment, so what
+    it refuses now (an ``off_c`` above the old ``on_c``) it may take after the rest. The model comes
+    last: with it three points must fit each other, which half of them seldom do."""
+    refused: BoardRefused | None = None
+    left = dict(sorted(wanted.items(), key=lambda pair: pair[0] == "model"))
+    while left:
+        before = len(left)
+        for key, value in tuple(left.items()):
+            try:
+                ask(target, "set", (key, value))
+                del left[key]
+            except BoardRefused as error:
+                refused = refused or error
+        if refused is not None and len(left) == before:
+            raise refused
+        refused = None
 
 
 def _is_same(now: Any, wanted: str) -> bool:
