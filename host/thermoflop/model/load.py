@@ -7,6 +7,7 @@ from thermoflop.errors import UnknownModel, UsageError, printable
 from thermoflop.model.architecture.parts import Table
 from thermoflop.model.config.architectures import purpose_of, step_said
 from thermoflop.model.config.assumed import assumed
+from thermoflop.model.config.drafting_classes import of_speculators
 from thermoflop.model.config.families import FAMILY_NAMES, find_family, own_type
 from thermoflop.model.config.keys import Config
 from thermoflop.model.config.positions import max_positions
@@ -123,6 +124,7 @@ def read_model(
     mtp: bool = False,
 ) -> Model:
     """The Model of a configuration that has been read already."""
+    raw = of_speculators(raw)
     family, asked = _family_of(raw, counted_as, ignored)
     found = Source(raw) if found is None else found
     config = Config(family, raw, ignored)

@@ -32,8 +32,7 @@ from thermoflop.cost.work.steps import decode_step, middle_context
 from thermoflop.cost.work.weights import layers_of
 from thermoflop.errors import UsageError
 from thermoflop.model.architecture.description import Description, draft_of, without_ahead
-from thermoflop.model.architecture.parts import Linear, Table
-from thermoflop.model.config.eagle import STATES
+from thermoflop.model.architecture.parts import StatesMap, Table
 from thermoflop.model.load import load_model
 from thermoflop.model.model import Model
 from thermoflop.model.operators.step import Step
@@ -43,7 +42,6 @@ PADDED = 1.01  # of a vocabulary's size, which makers round up
 NGRAM = "ngram"  # what drafts by looking up what stood in the text before: nothing is read
 LOOKED_UP = "n-grams of the text"
 MTP = "'s mtp"  # after the name of a model whose own layer drafts
-EAGLE = "eagle3"  # the family of heads that draft from a model's states
 
 
 @record
@@ -144,22 +142,30 @@ def apart(vocabularies: tuple[int, ...]) -> str:
 def vocabularies_of(*models: Model) -> tuple[int, ...]:
     """Tokens that models choose from, of those that have a head; () where one is made for the
     other's states, and knows which of its tokens it chooses from."""
-    if any(each.family == EAGLE for each in models):
+    if any(map(_map_of_states, models)):
         return ()
     return tuple(each.description.head.outputs for each in models if each.description.head)
 
 
+def _map_of_states(draft: Model) -> StatesMap | None:
+    """What maps the states of the model that a head drafts for; None for a model of its own."""
+    parts = (placed.part for placed in draft.description.stacks[0].front)
+    return next((part for part in parts if isinstance(part, StatesMap)), None)
+
+
 def check_draft(large: Model, small: Model) -> None:
     """UsageError for a head that was made for states of another width (EAGLE-3's ``fc``)."""
-    if small.family != EAGLE:
+    states = _map_of_states(small)
+    if states is None:
         return
-    front = small.description.stacks[0].front
-    read = next(placed.part.inputs for placed in front if isinstance(placed.part, Linear))
+    if states.block:
+        raise UsageError(f"{small.name} drafts a block in one step, whose time is not described")
+    read = states.inputs // states.states
     wide = [stack.hidden for stack in large.description.stacks if stack.role == "decoder"]
-    if read not in [STATES * each for each in wide]:
+    if read not in wide:
         own = " and ".join(f"{each:,}" for each in wide) or "none"
         raise UsageError(
-            f"{small.name} drafts for a model whose states are {read // STATES:,} wide, and those "
+            f"{small.name} drafts for a model whose states are {read:,} wide, and those "
             f"of {large.name} are {own}"
         )
 

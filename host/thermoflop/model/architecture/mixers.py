@@ -232,7 +232,8 @@ class LatentAttention:
     ``rotation`` the shared key is a plain one. ``extras`` are sinks, scales, and norms that run.
     The last ``window`` tokens at most are attended (None: all); a layer that ``shares`` takes the
     latent of a layer before (Mistral Large 4). With a ``query_gate`` queries and gate are one map
-    of the latent before and behind its norm (A.X K2).
+    of the latent before and behind its norm (A.X K2). Its result has ``outputs`` elements (None:
+    as the hidden state).
     """
 
     hidden: Number
@@ -253,6 +254,7 @@ class LatentAttention:
     window: Number | None = None
     shares: bool = False
     query_gate: bool = False
+    outputs: Number | None = None
 
     @property
     def limits(self) -> tuple[Number, ...]:
@@ -296,8 +298,8 @@ class LatentAttention:
 
     def output(self) -> Linear:
         """Values of every head back to the hidden state."""
-        width = self.heads * self.value_dim
-        return Linear("o_proj", "attn", "attn_proj", width, self.hidden, self.bias)
+        width, outputs = self.heads * self.value_dim, self.outputs or self.hidden
+        return Linear("o_proj", "attn", "attn_proj", width, outputs, self.bias)
 
     def upward(self) -> tuple[Linear, ...]:
         """What makes queries, keys and values of the latents (queries that are not compressed: of

@@ -57,6 +57,15 @@ class Linear(Map):
     tied: bool = False
 
 
+@record
+class StatesMap(Linear):
+    """A map of ``states`` of another model, side by side, into a head that drafts for it, token by
+    token or a ``block`` in one step."""
+
+    states: int = 1
+    block: bool = False
+
+
 def lm_head(inputs: Number, vocab: Number, tied: bool, bias: bool = False) -> Linear:
     """The map to the vocabulary."""
     name = "lm_head"

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from importlib import import_module
 
+from thermoflop.model.config.drafting_classes import drafting_family
 from thermoflop.model.config.family import FAMILIES, Family, spaced
 
 TYPE_CHECKING = False
@@ -127,7 +128,8 @@ MODULES = {
     "embedders": "esm esmc eurobert gte jina_bert jina_embeddings_v3 modernbert mpnet new"
     " nomic_bert",
     "own_encoders": "convbert neomme reformer squeezebert",
-    "drafting": "eagle3",
+    "drafting": "dflash dflash2 dspark eagle3 eagle3_deepseek eagle3_qwen3 gemma4_assistant"
+    " gemma4_unified_assistant muse_glimmer_assistant",
     "resized": "funnel perceiver",
     "deberta": "deberta deberta-v2",
     "pairs": "encoder-decoder pix2struct pix2struct_text_model pix2struct_vision_model trocr"
@@ -186,6 +188,4 @@ def own_type(name: str, raw: Mapping[str, Any]) -> str:
         return "jina_embeddings_v3"
     if name == "git" and raw.get("architectures") == ["Grok1ForCausalLM"]:
         return "grok-2"  # as xAI's file has it
-    if raw.get("architectures") in (["LlamaForCausalLMEagle3"], ["Eagle3LlamaForCausalLM"]):
-        return "eagle3"
-    return name
+    return drafting_family(raw) or name

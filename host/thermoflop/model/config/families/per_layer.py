@@ -58,7 +58,7 @@ def _own_inputs(config: Config) -> tuple[Placed, ...]:
 
 
 OWN_INPUT_KEYS = {
-    "vocab_size_per_layer_input": 262144,
+    "vocab_size_per_layer_input": at_least_zero(262144),
     "hidden_size_per_layer_input": at_least_zero(256),
 }
 
