@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from kit.board_lines import Pty, event_line, introduction, sample_line, seal, settings_line
+from kit.talking_board import TalkingBoard
 from thermoflop.errors import BoardError, StorageError, UsageError
 from thermoflop.pico.drain import DRAIN
 from thermoflop.pico.track import BadLine, BoardLine, HostEvent, Item
@@ -181,6 +182,24 @@ def test_the_time_asked_for_ends_the_run(tmp_path: Path) -> None:
         recording = Recording(pty.path, tmp_path, duration_s=0.2)
         pty.say(introduction())
         assert recording.wait().end == "time"
+
+
+def test_a_clock_that_is_stepped_while_a_board_is_logged_is_an_event(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As under a command: the wall times before and after it do not go together."""
+    real, start_s = time.time, time.monotonic()
+    with TalkingBoard() as board:
+        recording = Recording(board.pty.path, tmp_path)
+        recording.wait_for(5)
+        monkeypatch.setattr(
+            time, "time", lambda: real() - 3600 * (time.monotonic() > start_s + 0.3)
+        )
+        recording.wait_for(len(recording.acknowledged) + 25)
+        folder = recording.end().folder
+    events = [i for i in RunReader(folder) if isinstance(i, HostEvent) and i.ev == "clock_step"]
+    (step,) = events
+    assert step.detail["step_s"] == pytest.approx(-3600, abs=1)
 
 
 def test_a_port_that_is_no_board_leaves_no_folder(tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ from thermoflop.runs import facts
 from thermoflop.runs.folder.records import Record
 from thermoflop.runs.folder.store import RunStore, safe_name
 from thermoflop.runs.record.boards import WAIT_S, BoardSource, connect
+from thermoflop.runs.record.clocks import ClockWatch
 from thermoflop.runs.record.queue import ItemQueue
 from thermoflop.runs.record.sources import is_urgent
 from thermoflop.runs.summary import Summary
@@ -90,6 +91,7 @@ class _Log:
     on_line: Callable[[BoardLine], None]
     on_progress: Callable[[float, Link], None]
     start: dict[str, Any] = field(default_factory=facts.now)
+    clocks: ClockWatch = field(default_factory=ClockWatch)
     progress_s: float = 0.0
     drops_noted: int = 0
     is_news: bool = False
@@ -121,6 +123,8 @@ class _Log:
             if link.gone and not items:
                 return "gone", link.gone
             items = self.queue.take(WAIT_S)
+            if (step := self.clocks.look()) is not None:
+                items.append(HostEvent.at(time.monotonic(), "clock_step", step))
 
     def _write_items(self, items: Sequence[Record]) -> None:
         for item in items:
