@@ -115,19 +115,21 @@ class Indexer:
 
     def norms(self) -> tuple[Norm, ...]:
         """The norms on queries and keys, and those of one family alone."""
+        queries = Norm("index_q_norm", self.dim, self.norm, vectors=self.heads)
         if self.compressor is not None:
-            return (self.compressor.norm(),)
+            keys = self.compressor.norm()
+            return (queries, keys) if self.q_norm else (keys,)
         if self.borrows:
             return ()
         keys = Norm("index_k_norm", self.dim, self.norm, bias=self.norm == "layer")
-        queries = Norm("index_q_norm", self.dim, self.norm, vectors=self.heads)
         more = (part for part in self.extras if isinstance(part, Norm))
         return (*((queries, keys) if self.q_norm else (keys,)), *more)
 
     def parts(self) -> tuple[Part, ...]:
         """Everything here that holds parameters."""
         if self.compressor is not None:
-            return (self.queries(), *self.compressor.parts(), *self.weights())
+            own = self.norms()[:-1]  # the last is the compressor's
+            return (self.queries(), *self.compressor.parts(), *self.weights(), *own)
         rest = (part for part in self.extras if not isinstance(part, Norm))
         return (self.queries(), *self.key_linears(), *self.weights(), *self.norms(), *rest)
 

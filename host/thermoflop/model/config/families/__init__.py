@@ -62,6 +62,7 @@ MODULES = {
     "mimo": "mimo_v2 mimo_v2_text mimovl",
     "gigachat": "gigachat3_5",
     "ring": "bailing_moe_linear",
+    "step5": "step3p5v step4 step5 step5_vl",
     "step3": "step3_text step3_vision_encoder step3_vl",
     "hunyuan_ocr": "hunyuan_vl hunyuan_vl_text hunyuan_vl_vision",
     "alice": "alice_ai",

@@ -111,7 +111,7 @@ def _step_sparse(config: Config) -> Sequence[bool]:
     return [index in chosen for index in range(config["num_hidden_layers"])]
 
 
-def _step_sliding(config: Config) -> dict[str, int]:
+def step_sliding(config: Config) -> dict[str, int]:
     """Sliding layers may have a head count of their own."""
     heads, other = config["num_sliding_attention_heads"], config["attention_other_setting"] or {}
     if heads is None:
@@ -125,7 +125,7 @@ def _step_ahead(config: Config) -> list[list[tuple[str, bool, dict[str, Any]]]]:
     """The entries beyond the last layer: full attention and no mixture, if nothing is said."""
     layers = config["num_hidden_layers"]
     kinds = (config["layer_types"] or [])[layers:] or ["full_attention"]
-    sliding = _step_sliding(config)
+    sliding = step_sliding(config)
     return [
         [("sliding", False, sliding) if kind == "sliding_attention" else ("full", False, {})]
         for kind in kinds
@@ -152,7 +152,7 @@ family(
     },
     traits={
         "kinds": _step_kinds,
-        "shapes": lambda config: of_sliding(_step_kinds(config), **_step_sliding(config)),
+        "shapes": lambda config: of_sliding(_step_kinds(config), **step_sliding(config)),
         "ahead": _step_ahead,
         "qk_norm": "head",
         "head_gate": use("use_head_wise_attn_gate"),
