@@ -627,3 +627,19 @@ def test_a_target_may_be_said_as_tokens_a_second_and_in_long_units() -> None:
 def test_the_mqa_page_leaves_no_model_unread(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["compare", "gpt2", "--mqa-page", "A100"]) == 2
     assert "--mqa-page has a model of its own" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("typed", "said", "code"),
+    [
+        ("plan gpt2 --gpu h100,h200 --price 2,3,4", "--price 2,3,4 has 3 prices, and --gpu 2", 2),
+        ("ops Meta-Llama-3.1-8B-Instruct-Q4_K_M.gguf",
+         "a file or a folder; as a name, Meta-Llama-3.1-8B-Instruct-Q4_K_M is llama-3.1-8b", 3),
+        ("check gpt2 nowhere.txt --gpu 4070", "nowhere.txt is not a file: expected the output", 3),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_meant_is_refused_with_what_may_be(
+    typed: str, said: str, code: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(typed.split()) == code
+    assert said in " ".join(capsys.readouterr().err.split())

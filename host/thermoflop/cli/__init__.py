@@ -49,6 +49,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     ),
     "models": ("models", "the models that are known by name"),
     "estimate": ("estimate", "time, memory and energy of a run: bound, expectation, interval"),
+    "check": ("check", "whether a number that you measured is good: beside what it should be"),
     "fit": ("fit", "whether it fits in memory: largest batch, longest context, fewest devices"),
     "serving": ("serving", "many users of one server: tokens, first token, throughput, limit"),
     "plan": (
@@ -72,6 +73,7 @@ to begin:
   thermoflop demo                              see it work, in half a minute
   thermoflop pick --gpu 4090                   which models run on a GPU
   thermoflop estimate llama-3-8b --gpu 4090    what a run should cost
+  thermoflop check llama-3-8b 72 --gpu 4090    whether your tokens/s are good
   thermoflop record -- python bench.py         what it cost, with its heat
 """
 MANY_OPTIONS = 6

@@ -42,7 +42,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("--max-devices", type=int, metavar="N", help="devices in all at most (8)")
     add("--dtype", metavar="F,G", help="formats to try (as published, and what the device does)")
     add_shared(parser, "--profile", default="auto", help="whose engine (vllm; on a Mac llama.cpp)")
-    add("--price", metavar="P", help="dollars a device and hour, or a price list")
+    per_device = "dollars a device and hour, 2.5 or one of each of --gpu (2.5,3.5), or a list"
+    add("--price", metavar="P", help=per_device)
     add("--top", type=int, default=5, metavar="N", help="choices to print (5)")
     parser.set_defaults(of_serving=_add_serving(parser), of_training=_add_training(parser))
     add_shared(parser, "--json")
@@ -127,9 +128,9 @@ def _train(args: argparse.Namespace) -> int:
 
     if args.tokens is None:
         raise UsageError("--train needs --tokens: how long the run is")
-    price = _price(args.price)
-    if isinstance(price, str):
-        raise UsageError(f"--price {price!r:.60} is no number: --train takes dollars an hour")
+    price = _price(args)
+    if isinstance(price, str | dict):
+        raise UsageError(f"--price {args.price!r:.60} is no number: --train takes dollars an hour")
     names = ("max_devices", "max_days", "global_batch", "sequence", "tokens", "top")
     options = {name: getattr(args, name) for name in names}
     found = [
@@ -154,16 +155,25 @@ def _options(args: argparse.Namespace) -> dict[str, Any]:
     options = {"engine_options": given, **{name: getattr(args, name) for name in names}}
     dtypes = None if args.dtype is None else args.dtype.split(",")
     return {
-        **options, "dtypes": dtypes, "price": _price(args.price), "ttft_s": args.ttft,
+        **options, "dtypes": dtypes, "price": _price(args), "ttft_s": args.ttft,
         "tpot_s": args.tpot,
     }  # fmt: skip
 
 
-def _price(text: str | None) -> float | str | None:
-    """A number as one; else the path of a list."""
+def _price(args: argparse.Namespace) -> float | str | dict[str, float] | None:
+    """A number as one, and several as those of each device; else the path of a list."""
+    text, prices = args.price, []
+    if text is None:
+        return None
     if text == "":
         raise UsageError("--price '' is neither a number nor a file")
     try:
-        return None if text is None else float(text)
+        prices = [float(each) for each in text.split(",")]
     except ValueError:
-        return text
+        return str(text)
+    if len(prices) == 1:
+        return prices[0]
+    names = args.hardware.split(",") if isinstance(args.hardware, str) else [args.hardware]
+    if len(names) != len(prices):
+        raise UsageError(f"--price {text} has {len(prices)} prices, and --gpu {len(names)} devices")
+    return dict(zip(names, prices, strict=True))

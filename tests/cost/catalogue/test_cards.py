@@ -117,7 +117,7 @@ def test_an_engine_that_one_of_the_cards_is_too_old_for_runs_on_none(ask):
 @pytest.mark.parametrize(("gpu", "layout"), [("p40", (1, 2)), ("m2 ultra", (1, 2)), ("t4", (2, 1))])
 def test_devices_that_llama_cpp_stands_for_share_layers_as_where_it_is_named(gpu, layout):
     """Other servers run on a T4, and divide heads."""
-    asked = {"devices": 2, "dtype": "q8_0"}
+    asked = {"devices": 2, "dtype": "fp16"}
     made = [
         ask("llama-3.2-1b", gpu, **asked).plan
         for ask in (tf.estimate, tf.fit, partial(tf.serving, users=1))

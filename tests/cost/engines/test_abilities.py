@@ -319,6 +319,26 @@ def test_an_engine_stands_for_one_that_is_not_named_where_most_do_not_run(gpu, e
     assert engine_on(find_device(gpu)) == engine
 
 
+@pytest.mark.parametrize(
+    ("gpu", "dtype", "engine"),
+    [("rtx 4070", "q4_k_m", "llama.cpp"), ("rtx 4070", "iq3_xs", "llama.cpp"),
+     ("rtx 4070", "int4", None), ("rtx 4070", "mxfp4", None), ("tpu v6e", "q8_0", "vllm")],
+)  # fmt: skip
+def test_llama_cpp_stands_for_an_engine_that_is_not_named_in_formats_of_gguf_files(
+    gpu, dtype, engine
+):
+    assert engine_on(find_device(gpu), dtype) == engine
+
+
+def test_a_gguf_file_on_two_cards_gives_each_layers_as_its_engine_does():
+    named, unnamed = (
+        tf.estimate("llama3.3:70b", "rtx 4090", devices=2, profile=profile)
+        for profile in ("llama.cpp", None)
+    )
+    assert (unnamed.plan.tp, unnamed.plan.pp) == (1, 2)
+    assert unnamed.per_token == named.per_token
+
+
 def test_on_gaudi_heads_are_split_at_the_rates_of_vllm():
     told = {"devices": 2, "dtype": "fp8", "prompt": 100, "generate": 9}
     found = tf.estimate("llama-2-7b", "gaudi 2", **told)

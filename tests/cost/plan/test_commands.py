@@ -100,6 +100,16 @@ def test_a_budget_of_tokens_takes_the_memory_that_sglang_sets_aside_for_it(budge
         assert f"--chunked-prefill-size {budget * each.plan.dp} " in each.launch
 
 
+def test_a_bare_name_that_ollama_has_too_is_planned_as_the_model_was_published():
+    """With a tag, which no other hub has, it is the download."""
+    bare, tagged = (
+        tf.plan(name, "h100", users=4, max_devices=2, prompt=64, generate=8)
+        for name in ("mixtral", "mixtral:8x7b")
+    )
+    assert bare.choices[0].launch.startswith("vllm serve mistralai/Mixtral-8x7B")
+    assert tagged.choices[0].launch.startswith("llama-server")
+
+
 def test_ollama_is_started_by_its_environment():
     """As its docs/faq.mdx says; it spreads a model over devices where told to (envconfig)."""
     plain = unit("llama.cpp", Layout(), asked="ollama")

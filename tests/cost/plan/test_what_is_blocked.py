@@ -209,6 +209,14 @@ def test_a_price_is_above_nothing_and_below_a_million(price, refused, tmp_path):
             assert prices_of(asked, [device])[device.name].dollars == price
 
 
+def test_each_device_has_the_price_that_stands_under_its_name():
+    devices = [find_device("h200"), find_device("h100")]
+    prices = prices_of({"h100": 2.5, "h200": 3.5}, devices)
+    assert [prices[device.name].dollars for device in devices] == [3.5, 2.5]
+    with pytest.raises(UsageError, match="price has none of H200"):
+        prices_of({"h100": 2.5}, devices)
+
+
 @pytest.mark.parametrize("experts", [False, True])
 @pytest.mark.parametrize(("most", "node"), [(1, 8), (8, 8), (12, 8), (16, 4)])
 @pytest.mark.parametrize("prompt", [16_383, 16_384])

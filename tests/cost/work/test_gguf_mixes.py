@@ -15,7 +15,7 @@ LAYERS = 2 * (4 * 512 * 512 + 3 * 512 * 1024)
 
 
 def weights(dtype: str, **changes: object) -> float:
-    return float(tf.fit({**LLAMA, **changes}, "h100", dtype=dtype).memory.weight_bytes)
+    return float(tf.estimate({**LLAMA, **changes}, "h100", dtype=dtype).memory.weight_bytes)
 
 
 @pytest.mark.parametrize(
@@ -83,7 +83,7 @@ def test_towers_are_a_file_of_16_bits_and_routers_single_precision() -> None:
         for stack in seen.description.stacks if stack.role == "image"
         for sets, part in stack.parts()
     )  # fmt: skip
-    found = tf.fit(seen, "h100", dtype="q4_k_m").memory.weight_bytes
+    found = tf.estimate(seen, "h100", dtype="q4_k_m").memory.weight_bytes
     assert found == pytest.approx(2 * eyes + text, rel=0.001)
     experts = {"model_type": "mixtral", "num_local_experts": 8, "num_experts_per_tok": 2}
     layers = 2 * (4 * 512 * 512 + 8 * 3 * 512 * 1024) * 4.80
@@ -99,5 +99,5 @@ def test_towers_are_a_file_of_16_bits_and_routers_single_precision() -> None:
      ("llama-3.3-70b", 42.52), ("gemma-2-9b", 5.76)],
 )  # fmt: skip
 def test_q4_k_m_is_as_large_as_its_file(name: str, gb: float) -> None:
-    found = tf.fit(name, "h100", dtype="q4_k_m").memory.weight_bytes
+    found = tf.estimate(name, "h100", dtype="q4_k_m").memory.weight_bytes
     assert found / 1e9 == pytest.approx(gb, rel=0.013)

@@ -54,7 +54,7 @@ def test_a_file_of_another_architecture_says_its_model(tmp_path: Path, layout: s
         options: dict[str, Any] = {"prompt": 3000, "generate": 100, "kv_dtype": "fp16"}
         options |= {"prompt": 400} if (published.max_positions or 4096) < 3000 else {}
         mine, theirs = (
-            tf.fit(model, "h200", **options).memory.kv_bytes for model in (found, published)
+            tf.estimate(model, "h200", **options).memory.kv_bytes for model in (found, published)
         )
         assert mine == theirs
 

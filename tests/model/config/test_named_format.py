@@ -15,6 +15,7 @@ from thermoflop.model.config.named_format import named_format
         ("unsloth/Qwen3-32B-GGUF:UD-Q2_K_XL", "q2_k"),
         ("bartowski/gemma-2-9b-it-IQ4_XS", "iq4_xs"),
         ("llama-3-8b-q4_K", "q4_k_m"),
+        ("Llama 3 8B Q4_K_M", "q4_k_m"),
         ("hugging-quants/Meta-Llama-3.1-70B-Instruct-AWQ-INT4", "awq-int4-g128"),
         ("Qwen/Qwen2.5-72B-Instruct-GPTQ-Int8", "gptq-int8-g128"),
         ("mlx-community/Qwen3-8B-4bit", "mlx-int4-g64"),
@@ -93,7 +94,7 @@ def test_attention_stays_wide_where_nvidias_deepseek_keeps_it(name: str, narrow:
     ],
 )
 def test_weights_are_counted_in_it(name: str, stated_gb: float) -> None:
-    capacity = tf.fit(name, "h100")
+    capacity = tf.estimate(name, "h100")
     assert capacity.memory.weight_bytes / 1e9 == pytest.approx(stated_gb, rel=0.012)
     assert tf.fit(name, "h100", dtype="bf16").precision.label == "bf16"
     assert any("the name means" in note for note in tf.load_model(name).notes)
@@ -115,7 +116,7 @@ def test_weights_are_counted_in_it(name: str, stated_gb: float) -> None:
 def test_a_name_of_ollamas_library_is_as_large_as_its_download(
     name: str, format_: str, stated_gb: float
 ) -> None:
-    capacity = tf.fit(name, "h200")
+    capacity = tf.estimate(name, "h200", generate=0, prompt=1)
     assert capacity.precision.name == format_
     assert capacity.memory.weight_bytes / 1e9 == pytest.approx(stated_gb, rel=0.026)
     said = f"is a name of Ollama's library, whose download is {format_}"

@@ -67,6 +67,7 @@ def lay(cache: Path, name: str, text: str) -> Path:
         ("granite-embedding", "granite-embedding-30m"),
         ("openai-community/gpt2", "gpt2"),
         ("mixtral", "mixtral-8x7b"),
+        ("Llama 3.1 8B Instruct Q4_K_M", "llama-3.1-8b"),
         ("deepseek v3", "deepseek-v3"),
         ("mistralai/Mistral-7B-Instruct-v0.3", "mistral-7b-v0.3"),
         ("nvidia/Qwen3-235B-A22B-NVFP4", "qwen3-235b-a22b-nvfp4"),  # its formats are known

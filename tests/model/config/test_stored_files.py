@@ -285,7 +285,7 @@ def test_a_gguf_is_the_model_of_its_metadata_to_the_byte(tmp_path: Path, case: s
     from thermoflop.cost.inference.formats import stored_checkpoint
 
     assert stored_checkpoint(model, model.quantization).factor == pytest.approx(1, rel=1e-9)
-    assert tf.fit(model, "rtx-4090").memory.weight_bytes == pytest.approx(expected, rel=1e-9)
+    assert tf.estimate(model, "rtx-4090").memory.weight_bytes == pytest.approx(expected, rel=1e-9)
 
 
 def test_every_type_of_ggml_has_the_block_of_its_library() -> None:

@@ -217,14 +217,31 @@ def test_formulas_are_written_as_in_a_textbook() -> None:
     assert "12h² + 13h" in text
     assert "24bsh² + 4bs²h" in text
     derived = (
-        "    8bsh²: q_proj, k_proj, v_proj, o_proj",
-        "    2bs²h: scores",
-        "    2bs²h: values",
-        "    16bsh²: up_proj, down_proj",
+        "    8bsh²: q_proj, k_proj, v_proj, o_proj (27%)",  # of 24h + 4s: 8h of 22,528
+        "    2bs²h: scores (9%)",
+        "    2bs²h: values (9%)",
+        "    16bsh²: up_proj, down_proj (55%)",
     )
     assert "\n  = 24bsh² + 4bs²h\n" + "\n".join(derived) + "\n" in text
     assert "2Ldg" in explained(tf.load_model("llama-3-8b"))
     assert max(len(line) for line in explained(tf.load_model("deepseek-v3")).split("\n")) <= 100
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [("gpt2", "beyond s = 6h = 4,608 tokens"),  # 4bs²h = 24bsh²
+     # 4bs²dn = 4bsdgh + 4bsdnh + 6bsfh: (4 * 128 * 8 + 4 * 128 * 32 + 6 * 14336) * 4096 / 16384
+     ("llama-3-8b", "beyond s = (2dgh + 2dnh + 3fh) / (2dn) = 26,624 tokens")],
+)  # fmt: skip
+def test_the_length_from_which_attention_is_most_of_a_layer_is_derived(
+    name: str, said: str
+) -> None:
+    assert f"what grows with s² is more than the rest {said}" in explained(tf.load_model(name))
+
+
+def test_a_layer_that_attends_to_a_window_is_never_most_of_its_attention() -> None:
+    layers = explained(tf.load_model("gemma-3-1b")).split("forward FLOPs of a decoder layer ")[1:]
+    assert ["what grows with s²" in each for each in layers] == [False, True]
 
 
 def test_an_encoders_layers_are_called_so_and_its_heads_bias_is_as_long_as_the_vocabulary() -> None:

@@ -146,8 +146,8 @@ def test_the_output_projection_of_attention_stands_with_the_others_of_it() -> No
     """8 of the 24 b s h² are attention's four matrices, in BERT as in GPT-2."""
     for name in ("bert-base-uncased", "gpt2"):
         text = explained(tf.load_model(name), 1, 64)
-        assert "    8bsh²: q_proj, k_proj, v_proj, o_proj\n" in text
-        assert "    16bsh²: up_proj, down_proj\n" in text
+        assert "    8bsh²: q_proj, k_proj, v_proj, o_proj (" in text
+        assert "    16bsh²: up_proj, down_proj (" in text
 
 
 def test_what_has_no_letters_is_one_number() -> None:

@@ -566,7 +566,7 @@ def test_images_are_asked_for_and_counted_where_the_model_sees_and_nowhere_else(
 @pytest.mark.parametrize(
     ("device", "said"),
     [
-        ("H100-SXM-80GB", "pooled over all engines"),
+        ("H100-SXM-80GB", "pooled over all engines, llama.cpp's of GGUF files"),
         ("M4 Max", "llama.cpp's, or MLX's of its own formats"),
         ("P40", "llama.cpp's, which runs it"),
     ],

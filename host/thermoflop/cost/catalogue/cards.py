@@ -91,17 +91,18 @@ def pooled(
     *,
     dp: int = 1,
     evenly: bool = False,
+    dtype: str | None = None,
 ) -> tuple[str | Device, int | None, int | None, int]:
     """Device, devices, tp and pp of a question, cards that are not alike counted as those of one
     kind: ``evenly`` where each does as much as the others, whatever the profile's engine does.
     Devices without a degree go to what the engine splits that is named, or stands for one that is
-    not (llama.cpp: layers), those of ``dp`` replicas aside. UsageError for degrees of parallelism
-    besides cards that are not alike."""
+    not, for ``dtype`` too (llama.cpp: layers), those of ``dp`` replicas aside. UsageError for
+    degrees of parallelism besides cards that are not alike."""
     hardware, devices = alike(hardware, devices)
     cards = named_cards(hardware)
     if not cards:
         free = devices is not None and tp is None and pp == 1 and not evenly
-        if free and devices and devices % dp == 0 and _splits_layers_on(hardware, profile):
+        if free and devices and devices % dp == 0 and _splits_layers_on(hardware, profile, dtype):
             return hardware, devices, 1, devices // dp
         return hardware, devices, tp, pp
     count = len(cards)
@@ -114,10 +115,12 @@ def pooled(
     return slowest_card(cards), count, tp, pp
 
 
-def _splits_layers_on(hardware: str | Device, profile: str | Profile | None) -> bool:
+def _splits_layers_on(
+    hardware: str | Device, profile: str | Profile | None, dtype: str | None
+) -> bool:
     """Whether devices that are alike get layers of their own: by the engine of a profile, or that
     which stands for one where none is named."""
-    engine = engine_on(as_device(hardware)) if profile is None else profile
+    engine = engine_on(as_device(hardware), dtype) if profile is None else profile
     return engine is not None and splits_layers(engine)
 
 

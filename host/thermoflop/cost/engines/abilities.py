@@ -70,14 +70,16 @@ def no_device(engine: Engine, device: Device) -> str:
 
 def engine_on(device: Device, dtype: str | None = None) -> str | None:
     """The engine whose rates stand for one that is not named: on Apple's GPUs MLX for its own
-    formats and llama.cpp for all others, vLLM on Gaudi and TPUs, and llama.cpp where no other that
-    is started as a server runs (Pascal). None: those pooled over all."""
+    formats and llama.cpp for all others, vLLM on Gaudi and TPUs, and llama.cpp for what is in GGUF
+    files (all 178 published rows of them are its own), and where no other that is started as a
+    server runs (Pascal). None: those pooled over all."""
     if device.vendor == "Apple":
         return "mlx" if dtype is not None and kind_of_weights(dtype) == "MLX" else _WIDELY
     if device.name.startswith(_BY_PLUGIN):
         return "vllm"
     runs = [engine.name for engine in ENGINES if engine.serves and not no_device(engine, device)]
-    return _WIDELY if runs == [_WIDELY] else None
+    of_files = dtype is not None and kind_of_weights(dtype) == "GGUF" and _WIDELY in runs
+    return _WIDELY if of_files or runs == [_WIDELY] else None
 
 
 def plugin_of(engine: Engine, device: Device) -> str:

@@ -87,7 +87,8 @@ def fit(
         profile: whose memory: ``vllm``, ``sglang``, ``tensorrt-llm``, ``llama.cpp``, ``ollama`` or
             ``transformers`` divide a device by their own rules (``vllm 0.11``: those of that
             version). None, or another: weights, cache and activations with an assumed reserve;
-            None on an Apple GPU, or where no other server runs (Pascal): ``llama.cpp``.
+            None for GGUF formats, on an Apple GPU, or where no other server runs (Pascal):
+            ``llama.cpp``.
         engine_options: options of that engine which decide on memory, by its own names, such as
             ``{"gpu_memory_utilization": 0.85}``. None: its defaults.
         host_bandwidth: GB a second of the host's memory, for layers that are left there. None:

@@ -11,7 +11,7 @@ from thermoflop.base.number import Number, kind_of, maximum
 from thermoflop.base.record import is_record, replace
 from thermoflop.cost.energy import Energy, energy_of
 from thermoflop.cost.hardware.nodes import network_text, with_network
-from thermoflop.cost.inference.held_to import setting_of
+from thermoflop.cost.inference.held_to import meant_format, setting_of
 from thermoflop.cost.inference.result import Estimate
 from thermoflop.cost.inference.setting import Setting
 from thermoflop.cost.inference.working import working_share
@@ -98,7 +98,8 @@ def estimate(
             wide as the activations.
         profile: whose efficiency: an engine's name (``vllm``, ``llama.cpp``, ...), a machine that
             ``thermoflop calibrate`` measured, the path of a profile, or a ``Profile``. None: all
-            engines pooled; ``llama.cpp`` on an Apple GPU, or where no other server runs (Pascal).
+            engines pooled; ``llama.cpp`` for GGUF formats, on an Apple GPU, or where no other
+            server runs (Pascal).
         prefix: tokens of each prompt that the cache holds already, 0 by default; whole or an array.
         chunk: prompt tokens that are read at once. None: as many as the profile's engine reads.
         page: tokens in a block of a paged cache. None: as many tokens as there are.
@@ -136,6 +137,7 @@ def estimate(
         (3,)
     """
     from thermoflop.cost.inference.arguments import (
+        as_model,
         check_replicas,
         checked_size,
         validate_arguments,
@@ -148,8 +150,10 @@ def estimate(
     if isinstance(hardware, str) or devices is not None:
         from thermoflop.cost.catalogue.cards import pooled, unlike
 
-        cards = unlike(hardware)
-        hardware, devices, tp, pp = pooled(hardware, devices, tp, pp, profile, dp=dp * cp)
+        cards, model = unlike(hardware), as_model(model)
+        hardware, devices, tp, pp = pooled(
+            hardware, devices, tp, pp, profile, dp=dp * cp, dtype=meant_format(model, dtype)
+        )
     if encoder is not None:
         from thermoflop.cost.inference.source import with_source
 

@@ -85,12 +85,17 @@ def rates_on(
 
 
 def engine_of_files(model: Model, device: Device, dtype: str | None) -> str | None:
-    """The engine that stands for one that is not named on a device, for a model in a format, or
-    else in that of its name or its publication (``engine_on``)."""
+    """The engine that stands for one that is not named on a device, for a model in the format that
+    is meant (``engine_on``)."""
+    return engine_on(device, meant_format(model, dtype))
+
+
+def meant_format(model: Model, dtype: str | None) -> str | None:
+    """The format that is asked for, or else that of the model's name or its publication."""
     if not isinstance(dtype, str | None):
         choose_precision(dtype)  # says what it is not
     published = None if model.quantization is None else model.quantization.method
-    return engine_on(device, dtype or model.named_format or published)
+    return dtype or model.named_format or published
 
 
 def not_run(profile: Profile, device: Device) -> str:

@@ -37,7 +37,7 @@ from thermoflop.cost.serving.targets import Targets
 from thermoflop.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from os import PathLike
 
     from thermoflop.cost.hardware.device import Device
@@ -64,7 +64,7 @@ def plan(
     engine_options: dict[str, Any] | None = None,
     budget: int | None = None,
     disaggregate: bool = False,
-    price: float | str | None = None,
+    price: float | str | Mapping[str, float] | None = None,
     top: int = 5,
 ) -> PlanResult:
     """The layouts that serve a load within targets at the least cost, best first.
@@ -103,7 +103,8 @@ def plan(
         budget: tokens that a step runs at most. None: as the engine does.
         disaggregate: whether pools of prefill and decode replicas are tried as well; not by
             default.
-        price: dollars for a device and hour, or the path of a price list in TOML. None: unknown.
+        price: dollars for a device and hour; those of each by its name, as ``{"h100": 2.5}``; or
+            the path of a price list in TOML. None: unknown.
         top: choices to return, 5 by default.
 
     Returns:
@@ -282,8 +283,9 @@ def _engine(devices: list[Device], model: Model, dtypes: Sequence[str] | None) -
     GGUF formats, nor of EXL2 and MLX, for which files of llama.cpp stand; that runs on all but TPUs
     and the like. On Macs alone MLX runs its own files, as in ``estimate``."""
     from thermoflop.model.config.gguf_formats import FILE_TYPES
+    from thermoflop.model.config.named_format import means_download
 
-    gguf = model.named_format in FILE_TYPES.values()
+    gguf = model.named_format in FILE_TYPES.values() and not means_download(model.format_said)
     apple = any(device.vendor == "Apple" for device in devices)
     meant = {engine_of_files(model, each, name) for each in devices for name in dtypes or (None,)}
     if meant == {"mlx"}:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from typing import Any
 
 from thermoflop.base.files import read_toml
@@ -26,11 +27,18 @@ class Price:
     source: str = ""
 
 
-def prices_of(price: float | str | None, devices: list[Device]) -> dict[str, Price]:
+def prices_of(
+    price: float | str | Mapping[str, float] | None, devices: list[Device]
+) -> dict[str, Price]:
     """The price of each device by its name; empty for None. UsageError for a number that is no
     price, InputError for a file that is no list, or has none of a device."""
     if price is None:
         return {}
+    if isinstance(price, Mapping):
+        named = {find_device(name).name: dollars for name, dollars in price.items()}
+        if missing := [device.name for device in devices if device.name not in named]:
+            raise UsageError(f"price has none of {missing[0]}: expected one of each device")
+        return {each.name: prices_of(named[each.name], [each])[each.name] for each in devices}
     if isinstance(price, str):
         listed = read_prices(price)
         missing = [device.name for device in devices if device.name not in listed]

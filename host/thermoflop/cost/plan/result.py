@@ -140,7 +140,7 @@ class PlanResult:
         return plan_text(self)
 
 
-LEAST = ("first", "ms/token", "kJ/M", "$/M", "device", "users", "format", "layout")  # goes first
+LEAST = ("kJ/M", "first", "ms/token", "$/M", "device", "users", "format", "layout")  # goes first
 ASKED = ("format", "layout")  # what is asked for, which stays where intervals can go
 UNITS = (("$/M", "dollars"), ("kJ/M", "kJ"))
 

@@ -19,7 +19,13 @@ from thermoflop.cost.engines.at_once import (
 )
 from thermoflop.cost.hardware.device import Device
 from thermoflop.cost.inference.arguments import as_model, checked_whole, validate_arguments, written
-from thermoflop.cost.inference.held_to import as_run, check_cards, check_layout, rates_on
+from thermoflop.cost.inference.held_to import (
+    as_run,
+    check_cards,
+    check_layout,
+    meant_format,
+    rates_on,
+)
 from thermoflop.cost.inference.room import Room, room_of
 from thermoflop.cost.inference.setting import Setting
 from thermoflop.cost.inference.started import would_hold
@@ -118,8 +124,8 @@ def serving(
             where the device does no other.
         kv_dtype: number format of the cache. None: as published, else as the activations.
         profile: whose efficiency and policy: an engine's name, as in ``estimate``. None: all
-            engines pooled, prompts mixed in as vLLM does; ``llama.cpp`` on an Apple GPU, or where
-            no other server runs (Pascal).
+            engines pooled, prompts mixed in as vLLM does; ``llama.cpp`` for GGUF formats, on an
+            Apple GPU, or where no other server runs (Pascal).
         engine_options: options of that engine which decide on memory and on how much runs at once,
             by its own names, as in ``fit``. None: its defaults.
         budget: tokens that a step runs at most. None: as the engine does.
@@ -156,7 +162,9 @@ def serving(
     output = OUTPUT if generate is None else generate
     check_degrees(devices=devices, tp=tp, pp=pp, dp=dp, ep=ep)
     cards = unlike(hardware)
-    hardware, devices, tp, pp = pooled(hardware, devices, tp, pp, profile, dp=dp)
+    hardware, devices, tp, pp = pooled(
+        hardware, devices, tp, pp, profile, dp=dp, dtype=meant_format(known, dtype)
+    )
     if getattr(prompt, "ndim", 0):
         checked_whole("prompt", prompt, 1)
     known, device, workload = validate_arguments(known, hardware, 1, prompt, output)

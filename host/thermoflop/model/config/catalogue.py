@@ -29,7 +29,7 @@ _TUNED = frozenset(
     """.split()  # noqa: SIM905 - a list of words
 )
 # llama.cpp's names of its formats, as in q4_K_M, iq3_xxs, ud-q2_k_xl
-_GGUF_FORMAT = r"[-_.:](ud[-_])?i?q\d(_[a-z0-9]+)*$"
+_GGUF_FORMAT = r"[-_.: ](ud[-_])?i?q\d(_[a-z0-9]+)*$"
 # that, and which attempt at a format it is: DeepSeek-R1-FP4-v2
 _NOT_SHAPE = rf"{_GGUF_FORMAT}|(?<=fp[48])-v\d$"
 

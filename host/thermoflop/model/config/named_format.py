@@ -11,7 +11,7 @@ from thermoflop.errors import InputError
 from thermoflop.model.architecture.formats import USUAL
 from thermoflop.model.config.gguf_formats import FILE_TYPES
 
-_GGUF = re.compile(r"[-_.:](?:ud[-_])?((?:i|t)?q\d(?:_[a-z0-9]+)*|mxfp4_moe)$")
+_GGUF = re.compile(r"[-_.: ](?:ud[-_])?((?:i|t)?q\d(?:_[a-z0-9]+)*|mxfp4_moe)$")
 # Words of a name, the first that is there, and the format that they mean. The groups and scales are
 # those that the method's own tools have by default (AutoAWQ, GPTQModel, bitsandbytes as Unsloth
 # publishes it, mlx_lm.convert, llm-compressor).

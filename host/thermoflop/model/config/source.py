@@ -214,7 +214,7 @@ def _from_catalogue(name: str) -> Source | None:
 def _unknown(name: str) -> Source:
     """UnknownModel, with the name that may be meant."""
     from thermoflop.base.messages import nearest
-    from thermoflop.model.config.catalogue import names
+    from thermoflop.model.config.catalogue import entry, names
     from thermoflop.model.config.pasted import is_closed
 
     if name in ("-", "/dev/stdin") or name.startswith("/dev/fd/"):
@@ -222,8 +222,12 @@ def _unknown(name: str) -> Source:
     if is_closed(name):
         raise UnknownModel(f"{name[:80]!r} cannot be counted: its configuration is not published")
     if name.endswith((".json", ".gguf", ".safetensors")) or name.startswith((".", "/", "~")):
+        plain, ending = os.path.splitext(os.path.basename(name))  # noqa: PTH119, PTH122
+        meant = entry(plain) if ending == ".gguf" else None
         raise UnknownModel(
-            f"{name[:200]!r} does not exist: expected a name", also=", a file or a folder"
+            f"{name[:200]!r} does not exist: expected a name",
+            also=", a file or a folder"
+            + (f"; as a name, {plain} is {meant['name']}" if meant else ""),
         )
     near = nearest(name.rpartition("/")[2].lower(), names())
     hint = f"; the nearest name is {near}" if near else ""

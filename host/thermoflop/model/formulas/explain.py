@@ -31,17 +31,31 @@ if TYPE_CHECKING:
 @record
 class Formula:
     """One derived expression: what it counts, the expression, its unit; of a layer's FLOPs also
-    the names of each group of operators, with what they have of it."""
+    the names of each group of operators, with what they have of it, and from how many tokens on
+    those that grow with their square are most of it (numerator and denominator; None: never)."""
 
     title: str
     expression: Any
     unit: str
     parts: Parts = ()
+    even: tuple[Any, Any] | None = None
 
 
-def _formula(title: str, count: Any, unit: str, parts: Parts = ()) -> Formula:
+def _formula(title: str, count: Any, unit: str) -> Formula:
     """A formula as the sum that textbooks write."""
-    return Formula(title, require_sympy().expand(count), unit, parts)
+    return Formula(title, require_sympy().expand(count), unit)
+
+
+def _even(expression: Any, tokens: Any) -> tuple[Any, Any] | None:
+    """How many tokens make what grows with their square as much as what grows with them."""
+    sympy = require_sympy()
+    if not expression.is_polynomial(tokens):
+        return None
+    powers = sympy.Poly(expression, tokens).as_dict()
+    if set(powers) != {(1,), (2,)}:
+        return None
+    found: tuple[Any, Any] = sympy.fraction(sympy.cancel(powers[1,] / powers[2,]))
+    return found
 
 
 @record
@@ -56,10 +70,14 @@ class Explanation:
 
     def value_of(self, formula: Formula) -> Any:
         """The formula with every symbol filled in, exact."""
+        return self.filled(formula.expression)
+
+    def filled(self, expression: Any) -> Any:
+        """An expression with every symbol filled in, exact."""
         sympy = require_sympy()
         numbers = {symbol: sympy.Integer(value) for symbol, value in self.values.items()}
         # not subs, which asks of each part of an expression whether it is one of the letters
-        return sympy.nsimplify(sympy.sympify(formula.expression).xreplace(numbers))
+        return sympy.nsimplify(sympy.sympify(expression).xreplace(numbers))
 
     def meaning(self, symbol: Any) -> str:
         """What a letter stands for."""
@@ -188,7 +206,10 @@ def _flop_formulas(
             operators = [each for each in layer_operators(run.layer, scope) if each.flops != 0]
             flops = sum(operator.flops for operator in operators)
             title = f"forward FLOPs of {_a_layer(model, stack.role)} ({run.layer.kind})"
-            yield _formula(title, flops, "FLOP", _by_group(operators))
+            count = require_sympy().expand(flops)
+            ends = any(getattr(mixer, "limits", ()) for mixer in run.layer.mixers)
+            even = None if ends else _even(count, new)  # a window never meets that many keys
+            yield Formula(title, count, "FLOP", _by_group(operators), even)
     forward = build_operators(symbolic.description, prefill)
     logits = sum(operator.flops for operator in forward if operator.group == "lm_head")
     if logits != 0:

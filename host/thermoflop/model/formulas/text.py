@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from thermoflop.base.paper import columns, wrap
 from thermoflop.model.architecture.mixers import LatentAttention
-from thermoflop.model.formulas.explain import Explanation
+from thermoflop.model.formulas.explain import Explanation, Formula
 from thermoflop.model.formulas.symbolic import require_sympy
 from thermoflop.model.sizes import beyond
 
@@ -99,6 +99,7 @@ def explain_record(explanation: Explanation, mla: str | None = None) -> dict[str
                 "formula": str(formula.expression),
                 "value": int(explanation.value_of(formula)),
                 "unit": formula.unit,
+                **_even_record(explanation, formula),
             }
             for formula in explanation.formulas
         ],
@@ -110,6 +111,13 @@ def explain_record(explanation: Explanation, mla: str | None = None) -> dict[str
             "backward": "2 x forward",
         },
     }
+
+
+def _even_record(explanation: Explanation, formula: Formula) -> dict[str, Any]:
+    if formula.even is None:
+        return {}
+    above, below = formula.even
+    return {"even_tokens": float(explanation.filled(above / below))}
 
 
 def explain_text(explanation: Explanation, model: Model, mla: str | None = None) -> str:
@@ -127,11 +135,11 @@ def explain_text(explanation: Explanation, model: Model, mla: str | None = None)
             continue
         lines += ["", formula.title, f"  = {written(formula.expression)}"]
         if len(formula.parts) > 1:
-            lines += [f"    {written(flops)}: {', '.join(names)}" for names, flops in formula.parts]
+            lines += _parts(explanation, formula)
         filled = written(formula.expression, explanation.values)
         if len(filled) <= 94:
             lines.append(f"  = {filled}")
-        lines.append(comes_to)
+        lines += [comes_to, *_even_line(explanation, formula)]
     lines += [
         "",
         (
@@ -148,6 +156,28 @@ def explain_text(explanation: Explanation, model: Model, mla: str | None = None)
     if any(isinstance(run.layer.mixer, LatentAttention) for run in model.description.runs):
         lines.append(f"Latent attention {mla or IN_TURN}.")
     return "\n".join(_wrapped(lines))
+
+
+def _parts(explanation: Explanation, formula: Formula) -> list[str]:
+    """What each group of operators has of a layer's FLOPs, as a formula and as a share."""
+    whole = explanation.value_of(formula)
+    return [
+        f"    {written(flops)}: {', '.join(names)} ({float(explanation.filled(flops) / whole):.0%})"
+        for names, flops in formula.parts
+    ]
+
+
+def _even_line(explanation: Explanation, formula: Formula) -> list[str]:
+    """From which length on attention is most of a layer."""
+    if formula.even is None:
+        return []
+    above, below = formula.even
+    length = explanation.filled(above / below)
+    ratio = written(above)
+    if below != 1:
+        ratio = f"({ratio}) / ({written(below)})"
+    said = f"  what grows with s² is more than the rest beyond s = {ratio} = {float(length):,.0f}"
+    return [f"{said} tokens"]
 
 
 def _wrapped(lines: list[str]) -> list[str]:

@@ -105,6 +105,14 @@ _PROGRAMS = (
 )  # fmt: skip
 
 
+def sizes_unasked(program: str) -> dict[str, int]:
+    """The sizes that a program has unasked, by their names in ``tf.estimate``."""
+    found = (each.numbers for each in _PROGRAMS if each.name == program)
+    numbers = next(found, {})
+    sizes = ("prompt", "generate", "batch")
+    return {key: n for key, (_, n) in numbers.items() if key in sizes and n is not None}
+
+
 def read_command(argv: Sequence[str]) -> EngineCommand | None:
     """What a command line asks of an engine; None for a command that is no benchmark we know.
 

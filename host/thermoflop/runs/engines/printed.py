@@ -46,14 +46,81 @@ def read_result(output: bytes) -> EngineResult | None:
         >>> read_result(b"Avg latency: 1.5 seconds\\n").values
         {'total_s': 1.5}
     """
-    text = _ESCAPES.sub("", output[-MOST_BYTES:].decode("utf-8", "replace"))
-    lines = [line.rpartition("\r")[2].strip() for line in text.replace("\r\n", "\n").split("\n")]
-    lines = [line for line in lines if _MARKED(line)]
+    lines = _lines(output)
     for program, read in _READERS.items():
         if numbers := {key: v for key, v in read(lines).items() if math.isfinite(v)}:
             values: Values = {**numbers, **_format(lines)} if read is _llama_bench else {**numbers}
             return EngineResult(program, values)
     return None
+
+
+def _lines(output: bytes) -> list[str]:
+    """The lines of an output's end that may say something, as a terminal leaves them."""
+    text = _ESCAPES.sub("", output[-MOST_BYTES:].decode("utf-8", "replace"))
+    lines = [line.rpartition("\r")[2].strip() for line in text.replace("\r\n", "\n").split("\n")]
+    return [line for line in lines if _MARKED(line)]
+
+
+def users_at_once(output: bytes) -> int | None:
+    """How many requests a serving benchmark had at once, as it prints that; None where it does
+    not."""
+    stated = {
+        "limit": (_labelled(r"Max(?:imum)? request concurrency"), 1.0),
+        "peak": (_labelled("Peak concurrent requests"), 1.0),
+    }
+    found = _matched(_lines(output), stated)
+    return round(found.get("limit", found.get("peak", 0))) or None
+
+
+@record
+class BenchTest:
+    """One test of llama-bench: ``pp512`` reads 512 tokens, ``tg128 @ d4096`` generates 128 after
+    4,096; ``model`` is the name that it prints."""
+
+    name: str
+    model: str
+    prompt: int
+    generate: int
+    depth: int
+    tokens_per_s: float
+
+
+def llama_bench_tests(output: bytes) -> list[BenchTest]:
+    """Every test of the tables that llama-bench printed, in their order; of one that is there
+    twice, the last.
+
+    Example:
+        >>> table = b"| model | test | t/s |\\n| llama 8B | pp512 @ d64 | 99.5 |\\n"
+        >>> [(test.prompt, test.depth, test.tokens_per_s) for test in llama_bench_tests(table)]
+        [(512, 64, 99.5)]
+    """
+    tests: dict[tuple[str, str], BenchTest] = {}
+    for cells in _tests(_lines(output)):
+        match, rate = _test(cells["test"]), _rate(cells["t/s"])
+        if match and rate:
+            tokens, model = int(match[2]), cells.get("model", "")
+            sizes = (tokens, 0) if match[1] == "pp" else (0, tokens)
+            name = f"{match[1]}{tokens}{f' @ d{match[3]}' if match[3] else ''}"
+            tests[name, model] = BenchTest(name, model, *sizes, int(match[3] or 0), rate)
+    return list(tests.values())
+
+
+def _test(cell: str) -> re.Match[str] | None:
+    return re.fullmatch(r"(pp|tg) ?(\d+)(?: @ d(\d+))?", cell)  # with a space in older ones
+
+
+def _rate(cell: str) -> float:
+    rate = re.fullmatch(rf"{_NUMBER}(?: ± [\d.]+)?", cell)
+    return float(rate[1]) if rate else 0.0
+
+
+def format_of(model: str) -> str:
+    """The format in a model's name, as llama.cpp writes it: ``llama 8B Q4_K - Medium``; "" for
+    none."""
+    sizes = {"Small": "_s", "Medium": "_m", "Large": "_l", None: ""}
+    match = re.search(r" (B?F16|I?Q\w+)(?: - (Small|Medium|Large))?$", model)
+    name = match[1].lower() + sizes[match[2]] if match else ""
+    return {"f16": "fp16"}.get(name, name)
 
 
 def _matched(lines: list[str], patterns: dict[str, tuple[str, float]]) -> dict[str, float]:
@@ -154,10 +221,9 @@ def _llama_bench(lines: list[str]) -> dict[str, float]:
     Where it ran several sizes none of them is the run's."""
     tests: dict[str, set[tuple[int, float]]] = {"pp": set(), "tg": set()}
     for cells in _tests(lines):
-        match = re.fullmatch(r"(pp|tg) ?(\d+)", cells["test"])  # with a space in older ones
-        rate = re.fullmatch(rf"{_NUMBER}(?: ± [\d.]+)?", cells["t/s"])
-        if match and rate and float(rate[1]) > 0:
-            tests[match[1]].add((int(match[2]), float(rate[1])))
+        match, rate = _test(cells["test"]), _rate(cells["t/s"])
+        if match and not match[3] and rate > 0:
+            tests[match[1]].add((int(match[2]), rate))
     values: dict[str, float] = {}
     if len(tests["pp"]) == 1:
         ((n, rate_per_s),) = tests["pp"]
@@ -169,14 +235,10 @@ def _llama_bench(lines: list[str]) -> dict[str, float]:
 
 
 def _format(lines: list[str]) -> dict[str, str]:
-    """The format in the model's name, as llama.cpp writes it: ``llama 8B Q4_K - Medium``."""
-    sizes = {"Small": "_s", "Medium": "_m", "Large": "_l", None: ""}
-    for cells in _tests(lines):
-        match = re.search(r" (B?F16|I?Q\w+)(?: - (Small|Medium|Large))?$", cells.get("model", ""))
-        if match:
-            name = match[1].lower() + sizes[match[2]]
-            return {"format": {"f16": "fp16"}.get(name, name)}
-    return {}
+    """The format of the first model that names one."""
+    named = (format_of(cells.get("model", "")) for cells in _tests(lines))
+    name = next(filter(None, named), "")
+    return {"format": name} if name else {}
 
 
 def _tests(lines: list[str]) -> Iterator[dict[str, str]]:

@@ -35,6 +35,8 @@ new MutationObserver((_, seen) => {
     const input = box.$el.querySelector("input[type=search]");
     input?.addEventListener("input", () => { box.typed = input.value; });
     input?.addEventListener("blur", () => setTimeout(() => {
+      // Quasar puts back what was chosen before, beside the reason why what was typed is refused
+      if (!box.typed?.trim() && box.$refs.qRef.error) box.$refs.qRef.updateInputValue(box.shown, true);
       if (!box.typed?.trim() || box.modelValueChanged) return;
       box.emitTyped(box.typed);
       box.typed = "";
@@ -58,7 +60,11 @@ new MutationObserver((_, seen) => {
     };
     box.$el.querySelector("input[type=search]")?.select();
   };
-  window.thermoflopShow = (id, label) => getElement(id).$refs.qRef.updateInputValue(label, true);
+  window.thermoflopShow = (id, label) => {
+    const box = getElement(id);
+    box.shown = label;
+    box.$refs.qRef.updateInputValue(label, true);
+  };
   // An option counts when the arrow keys have gone to it, not when the mouse rests on it.
   const arrows = new Set(["ArrowUp", "ArrowDown"]);
   window.thermoflopTyped = (event, id, emit) => {

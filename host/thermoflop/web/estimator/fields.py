@@ -248,7 +248,9 @@ def default_rates(device: str) -> str:
     engine = engine_on(found)
     if found.vendor == "Apple":
         return f"{engine}'s, or MLX's of its own formats"
-    return POOLED if engine is None else f"{engine}'s, which runs it"
+    return (
+        f"{POOLED}, llama.cpp's of GGUF files" if engine is None else f"{engine}'s, which runs it"
+    )
 
 
 _MOST_TOKENS = 10_000_000

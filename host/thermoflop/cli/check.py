@@ -1,0 +1,65 @@
+"""``thermoflop check MODEL RESULT``: whether a number that was measured is good."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from thermoflop.cli.arguments import add_shared, print_result
+from thermoflop.cli.cost_options import add_inference, choose_device, inference_options
+from thermoflop.cli.model_options import add_model, load
+from thermoflop.errors import UsageError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from thermoflop.cost.hardware.device import Device
+
+EPILOG = """\
+RESULT is a file of what llama-bench, ollama run --verbose, vllm bench, sglang's benchmarks,
+trtllm-bench or genai-perf printed, - for what is piped in, or a number of tokens/s while decoding.
+Sizes and format are those that it prints; the engine is the program's own, unless --profile names
+another. Exit code 1: something is slower than its interval, or beyond its bound.
+
+examples:
+  thermoflop check llama-3.1-8b yesterday.txt --gpu 4070
+  llama-bench -m llama-3.1-8b-Q4_K_M.gguf | thermoflop check llama-3.1-8b - --gpu 4070
+  thermoflop check llama3.1:8b 72.4 --gpu 4070
+"""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the options."""
+    add_model(parser)
+    parser.add_argument("result", metavar="RESULT", help="a file, - or tokens/s (below)")
+    add_inference(parser, otherwise="what the result names, else this machine's", one_run=False)
+    users = "sequences or requests at once (as the result says, else 1)"
+    parser.add_argument("--users", "--batch", type=int, metavar="N", help=users)
+    add_shared(parser, "--profile", "--json")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print the result beside its estimate; 1 where it is slower than it should be."""
+    from thermoflop.runs.check import check, read_measured
+
+    measured = read_measured(args.result, sys.stdin.buffer.read() if args.result == "-" else None)
+    model = load(args)
+    if args.hardware is None:
+        args.hardware = _device(measured.gpu)
+    choose_device(args)
+    options = {**inference_options(args), "users": args.users}
+    found = check(model, args.hardware, measured, options)
+    print_result(args, found.json, lambda: str(found), indented=True)
+    return int(not found.is_good)
+
+
+def _device(named: str | None) -> str | Device:
+    """The device that a result names, or this machine's. UsageError where neither is known."""
+    from thermoflop.cli.cost_options import hardware_named
+    from thermoflop.runs.gpu.known import catalogue_device
+
+    if named is not None and (device := catalogue_device(named)) is not None:
+        return device
+    try:
+        return hardware_named("auto")
+    except argparse.ArgumentTypeError:
+        raise UsageError("on which device? Name it, as in --gpu rtx-4070") from None
