@@ -112,6 +112,18 @@ def test_a_board_that_is_heard_has_its_state_in_base_units(sources: LiveSources,
     assert now["thermoflop_board_info"] == {("rack 1", "0.1.0", "Pico W", "e66"): 1}
 
 
+def test_two_boards_with_one_serial_number_are_two_series(tmp_path: Path) -> None:
+    """Prometheus refuses a scrape that says a series twice; a broker keeps what came last."""
+    sources = LiveSources(Site(tmp_path, gpu="none"))
+    sources.boards = {
+        port: BoardSource(port, Target(port, "E66")) for port in ("/dev/ttyACM0", "/dev/ttyACM1")
+    }
+    room = Room(sources)
+    names = {name for name, _ in room.sources()}
+    assert names == {"/dev/ttyACM0, E66", "/dev/ttyACM1, E66"}
+    assert set(scraped(exposition(room))["thermoflop_board_up"]) == {(name,) for name in names}
+
+
 def test_an_invalid_reading_is_no_temperature(sources: LiveSources, port: Pty) -> None:
     page = exposition(Room(sources))
     port.say(sample_line(0, temp_c=None, fan=1, flags=("open",), mode="fault"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from thermoflop.base.record import record
@@ -115,11 +116,17 @@ class Room:
 
     def boards(self) -> list[BoardNow]:
         """All boards, in the order in which they were named."""
-        return [self._board(board) for board in list(self._sources.boards.values())]
+        return [_now(name, board) for name, board in self.sources()]
 
     def sources(self) -> list[tuple[str, BoardSource]]:
         """The boards by name, to be commanded."""
-        return [(self._board(each).name, each) for each in list(self._sources.boards.values())]
+        boards = list(self._sources.boards.values())
+        names = [self._name(board) for board in boards]
+        often = Counter(names)  # some makers give all their chips one serial number
+        return [
+            (name if often[name] == 1 else _text(f"{_port(board)}, {name}"), board)
+            for name, board in zip(names, boards, strict=True)
+        ]
 
     def gpus(self) -> list[GpuNow]:
         """The GPUs that answer."""
@@ -145,16 +152,24 @@ class Room:
         texts.add(text)
         return text
 
-    def _board(self, board: BoardSource) -> BoardNow:
-        port = board.simulated.url if board.simulated else board.target.url
-        tracker = board.tracker
-        return BoardNow(
-            name=_text(self._names.get(port) or board.target.serial_number or port),
-            sample=board.fresh_sample,
-            hello=tracker.board.hello,
-            settings=dict(tracker.board.settings),
-            counters=tracker.counters,
-        )
+    def _name(self, board: BoardSource) -> str:
+        port = _port(board)
+        return _text(self._names.get(port) or board.target.serial_number or port)
+
+
+def _port(board: BoardSource) -> str:
+    return board.simulated.url if board.simulated else board.target.url
+
+
+def _now(name: str, board: BoardSource) -> BoardNow:
+    tracker = board.tracker
+    return BoardNow(
+        name=name,
+        sample=board.fresh_sample,
+        hello=tracker.board.hello,
+        settings=dict(tracker.board.settings),
+        counters=tracker.counters,
+    )
 
 
 @functools.lru_cache(maxsize=4096)  # a hundred boards say the same in every scrape
