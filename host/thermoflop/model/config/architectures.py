@@ -29,6 +29,8 @@ ENDINGS = {
     "ForRetrieval": "retrieval",
     "ForRewardModel": "reward",
     "ForProcessRewardModel": "reward",
+    "ForRanking": "ranking",
+    "BidirectionalEmbedModel": "embedding",
     "ForImageClassification": "image",
     "ForMaskedImageModeling": "masked image",
     "ForImageClassificationWithTeacher": "image with teacher",
@@ -92,8 +94,8 @@ def label_count(config: Config, default: int = 2) -> int:
     return count
 
 
-_BARE = ("bare", "encoder", "decoder")
-_SCORES = ("sequence", "token", "question", "choice", "next sentence", "reward")
+_BARE = ("bare", "encoder", "decoder", "embedding")
+_SCORES = ("sequence", "token", "question", "choice", "next sentence", "reward", "ranking")
 _UNMASKS = (
     "it writes by removing masks, in as many steps as are asked for, and each step runs every "
     "position anew: times are of one step, its prompt is all positions"
@@ -106,6 +108,8 @@ def purpose_of(config: Config, description: Description) -> str:
     said = config.family.traits.get("purpose")
     head, kind = description.head, _kind(config)
     if head is not None:
+        if head.role == "projection":
+            return "rank" if kind == "ranking" else "embed"
         return str(said or ("rank" if head.role == "classifier" else "generate"))
     if kind in _SCORES:
         return "rank"

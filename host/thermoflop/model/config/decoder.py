@@ -13,11 +13,11 @@ from thermoflop.errors import InputError
 from thermoflop.model.architecture.description import Description, Layer, Placed, Run, Stack
 from thermoflop.model.architecture.feedforward import FeedForward, Mlp, Moe
 from thermoflop.model.architecture.mixers import Attention, LatentAttention, Mixer
-from thermoflop.model.architecture.parts import Linear, Norm, Part, Table, lm_head
+from thermoflop.model.architecture.parts import Linear, Norm, Part, Table
 from thermoflop.model.config import usual
-from thermoflop.model.config.architectures import built, class_name, label_count
 from thermoflop.model.config.expert_groups import expert_groups
 from thermoflop.model.config.family import spaced, use
+from thermoflop.model.config.heads import head_kind, head_of
 from thermoflop.model.config.keys import Config, Traits
 
 TYPE_CHECKING = False
@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from typing import Any
 
 
-# The heads of decoders; a reward model is Qwen2's alone (modeling_qwen2_rm.py beside its weights).
-KINDS = ("causal", "generation", "sequence", "token", "question", "bare")
 # The traits of a family of decoders that names no other; each line is one trait.
 DEFAULTS: dict[str, Any] = {
     "vocab": use("vocab_size"),
@@ -160,35 +158,12 @@ def _tail(traits: Traits, width: int, kind: str) -> tuple[Placed, ...]:
     if kind == "reward":
         dense = Linear("score_dense", "classifier", "classifier", hidden, hidden, True)
         tail.append(Placed(dense))
+    if kind == "ranking":
+        role = "projection"
+        tail.append(Placed(Linear("half", role, role, hidden, hidden // 2, unquantized=True)))
     if kind in ("causal", "generation"):
         tail.extend(Placed(part) for part in traits["head_parts"])
     return (*traits["tail"], *tail)
-
-
-def head_of(config: Config, traits: Traits, vocab: int, width: int) -> dict[str, Any]:
-    """The head that the file's ``architectures`` asks for, as fields of a Description."""
-    kind = head_kind(config)
-    if kind == "bare":
-        return {}
-    if kind in ("causal", "generation"):
-        return {"head": lm_head(width, vocab, traits["tied"], traits["head_bias"])}
-    if kind == "reward":
-        labels = 2 if class_name(config, "").endswith("ForProcessRewardModel") else 1
-    else:
-        labels = 2 if kind == "question" else label_count(config)
-    plain = kind == "token" and config.raw.get("token_classification_bias") is False
-    biased = kind not in ("sequence", "image") and not plain
-    role = "classifier"
-    return {"head": Linear("score", role, role, width, labels, biased, unquantized=True)}
-
-
-def head_kind(config: Config) -> str:
-    """The kind of head of a decoder, from the class in the file."""
-    traits = config.family.traits
-    if class_name(config, "") in traits.get("whole", ()):
-        return "causal"  # its name does not say so
-    own = {"qwen2": ("reward",), "imagegpt": ("image",)}.get(config.family.name, ())
-    return built(config, traits.get("class", "ForCausalLM"), KINDS + own)
 
 
 def norm_of(traits: Traits, name: str, width: int) -> Norm:

@@ -15,8 +15,9 @@ from thermoflop.model.architecture.description import Description, Layer, Placed
 from thermoflop.model.architecture.parts import Linear, Table
 from thermoflop.model.config.architectures import built
 from thermoflop.model.config.blocks import biased_attention, biased_mlp, layer_norm
-from thermoflop.model.config.decoder import DEFAULTS, head_of
+from thermoflop.model.config.decoder import DEFAULTS
 from thermoflop.model.config.family import Section
+from thermoflop.model.config.heads import head_of
 from thermoflop.model.config.keys import Config, Traits
 from thermoflop.model.config.readers import read_section, reader_of
 

@@ -9,7 +9,8 @@ from thermoflop.model.architecture.feedforward import Mlp
 from thermoflop.model.architecture.mixers import Attention
 from thermoflop.model.architecture.parts import Linear, Norm, Table
 from thermoflop.model.architecture.recurrences import Mamba, Mamba2
-from thermoflop.model.config.decoder import DEFAULTS, activation_kind, head_of
+from thermoflop.model.config.decoder import DEFAULTS, activation_kind
+from thermoflop.model.config.heads import head_of
 from thermoflop.model.config.keys import Config, Traits
 
 TYPE_CHECKING = False

@@ -89,7 +89,9 @@ MODULES = {
     " qwen3_5_moe qwen3_8_flash_next qwen3_vl qwen3_vl_moe qwen4_exp smolvlm video_llava voxtral",
     "early_wrappers": "aria blip blip-2 fuyu git idefics idefics2 instructblip instructblipvideo"
     " kosmos-2 kosmos-2.5",
-    "served": "Dream llada minimax_m1 minimax_text_01 sdar sdar_moe",
+    "newest_seers": "bailing_moe_v3_vl colmodernvbert colpali colqwen2 diffusion_gemma"
+    " diffusion_gemma_text qwen3_moe_vit",
+    "served": "Dream llada llada2_moe minimax_m1 minimax_text_01 sdar sdar_moe",
     "served_wrappers": "deepseek_ocr_vision deepseek_vl_v2 dots_ocr dots_vision kimi_vl",
     "beside_wrappers": "intern_vit_6b interns1 internvl_chat lfm2-vl minicpmv phi3_v",
     "listening_wrappers": "audioflamingo3 glmasr moss_transcribe_diarize musicflamingo qwen3_asr"
@@ -164,7 +166,8 @@ _PARTS |= {*spaced(
     " deepseek_ocr2_vision deepseek_ocr_vision deepseek_v41_vision dots3_note_audio_encoder"
     " dots3_note_vision_encoder dots_vision granite_speech_encoder granite_speech_projector"
     " hunyuan_vl_vision inkling2_vision inkling_audio inkling_vision intern_vit_6b mimovl"
-    " pix2struct_text_model pix2struct_vision_model step3_vision_encoder t5_gemma_module"
+    " pix2struct_text_model pix2struct_vision_model qwen3_moe_vit step3_vision_encoder"
+    " t5_gemma_module"
 )}  # fmt: skip
 _PARTS |= set(MODULES["speaking"].split()) - {"qwen3_omni_moe"}
 _HOME = {name: module for module, names in MODULES.items() for name in names.split()}

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from thermoflop.base.messages import quote_value
 from thermoflop.base.record import replace
-from thermoflop.errors import InputError
+from thermoflop.errors import InputError, UnknownModel
 from thermoflop.model.architecture.linear import GatedDelta, KimiDelta, Lightning
 from thermoflop.model.architecture.mixers import LatentAttention
 from thermoflop.model.architecture.sparse import Compressor
@@ -21,7 +22,7 @@ from thermoflop.model.config.families.latent import (
 )
 from thermoflop.model.config.families.patterns import by_words, every, sparse_by_mlp_types
 from thermoflop.model.config.families.sparse import mixed_streams
-from thermoflop.model.config.family import at_least_zero, family, mapping, names, sizes, spaced
+from thermoflop.model.config.family import Key, at_least_zero, family, mapping, names, sizes, spaced
 from thermoflop.model.config.keys import Config
 
 
@@ -51,7 +52,20 @@ def _ling_delta(config: Config) -> KimiDelta | Lightning:
     own = {"linear_num_heads": "num_attention_heads", "linear_head_dim": "head_dim"}
     own["linear_conv_kernel_dim"] = "short_conv_kernel_size"
     heads, dim, taps = (config[key] or config[other] for key, other in own.items())
+    if not config["no_kda_lora"] or config["linear_attention"] != "kda":
+        raise UnknownModel(f"{config.family.name} is described with no_kda_lora and kda alone")
     return KimiDelta(config["hidden_size"], heads, dim, taps, full_gate=True, full_decay=True)
+
+
+def _ling_latent(config: Config) -> LatentAttention:
+    """Of Ling 3 with a gate for each head, or for each element of its value."""
+    latent, gate = latent_attention(config), config["gated_attention_proj_granularity_type"]
+    if _is_ling_25(config) or not gate:
+        return latent
+    if gate not in ("head_wise", "element_wise"):
+        raise UnknownModel(f"gated_attention_proj_granularity_type is {quote_value(gate)}: "
+                           "expected head_wise or element_wise")  # fmt: skip
+    return replace(latent, head_gate=gate == "head_wise", gate=gate == "element_wise")
 
 
 family(
@@ -70,12 +84,21 @@ family(
         "layer_group_size": 6,
         "layer_types": names(),
         "mlp_layer_types": names(),
+        # of the code beside the weights, which says what the class of transformers always has
+        "gated_attention_proj_granularity_type": Key("text", "head_wise", nullable=True),
+        "linear_attention": "kda",
+        "no_kda_lora": True,
+        "moe_shared_expert_intermediate_size": None,
     },
     traits={
         "kinds": every("layer_group_size", others="linear"),
+        "shared_inner": lambda config: (
+            (config["moe_shared_expert_intermediate_size"] or config["moe_intermediate_size"])
+            * config["n_shared_experts"]
+        ),
         "sparse": sparse_by_mlp_types,
         "recurrent": _ling_delta,
-        "mla": lambda config: replace(latent_attention(config), head_gate=not _is_ling_25(config)),
+        "mla": _ling_latent,
         "tied": False,  # the class ties nothing
     },
     aliases={
@@ -85,7 +108,8 @@ family(
     ignored=spaced(
         "moe_layer_freq kda_safe_gate kda_lower_bound mtp_loss_scaling_factor moe_renormalize"
         " num_expert_group qk_head_dim group_norm_size linear_silu use_linear_silu linear_rope"
-        " score_function use_qk_norm use_bias use_qkv_bias"
+        " score_function use_qk_norm use_bias use_qkv_bias moe_router_enable_expert_bias"
+        " expert_swiglu_limit_list share_expert_swiglu_limit_list"
     ),
 )
 

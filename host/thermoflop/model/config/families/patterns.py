@@ -81,7 +81,7 @@ def every(
 def reads_earlier_keys(config: Config, kinds: Sequence[str]) -> Sequence[bool]:
     """The last ``num_kv_shared_layers`` layers, which take the keys and values of the last layer of
     their kind before them."""
-    own = len(kinds) - config["num_kv_shared_layers"]
+    own = len(kinds) - config.get("num_kv_shared_layers", 0)
     without = set(kinds[max(own, 0) :]) - set(kinds[: max(own, 0)])
     if without:
         raise InputError(

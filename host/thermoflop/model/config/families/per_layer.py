@@ -71,7 +71,7 @@ def _gemma4_kinds(config: Config) -> Sequence[str]:
 def _gemma4_shapes(config: Config) -> Sequence[Mapping[str, Any]]:
     """Full attention has heads of its own width and number; later layers read earlier keys."""
     kinds = _gemma4_kinds(config)
-    equal, wide = config["attention_k_eq_v"], config["use_double_wide_mlp"]
+    equal, wide = config["attention_k_eq_v"], config.get("use_double_wide_mlp")
     key_heads = config["num_global_key_value_heads"] if equal else None
     changed = by_layer(config["per_layer_config"])
     inner, shapes = config["intermediate_size"], []
@@ -153,8 +153,13 @@ family(
 )
 
 
+def _has_experts(config: Config) -> bool:
+    """A class without the key always has them (DiffusionGemma)."""
+    return bool(config.get("enable_moe_block", True))
+
+
 def _gemma4_experts(config: Config) -> int:
-    if not config["enable_moe_block"]:
+    if not _has_experts(config):
         return 0
     for key in ("num_experts", "top_k_experts", "moe_intermediate_size"):
         stated(key)(config)
@@ -181,7 +186,7 @@ family(
         "beside_mlp": True,
         "router_scales": True,
         # three more norms where a mixture works beside the MLP
-        "layer_norms": lambda config: 7 if config["enable_moe_block"] else 4,
+        "layer_norms": lambda config: 7 if _has_experts(config) else 4,
     },
 )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from thermoflop.errors import UnknownModel
-from thermoflop.model.config.families import dense, linear, mixtures  # noqa: F401 - parents
+from thermoflop.model.config.families import beside_weights, dense, linear, mixtures  # noqa: F401 - parents
 from thermoflop.model.config.family import at_least_zero, family, only, use
 from thermoflop.model.config.keys import Config
 
@@ -70,9 +70,17 @@ family(
 )
 _SDAR = ("debug", "fuse_cross_entropy", "micro_forward", "skip_checkpoint", "block_size")
 # it keeps the keys of finished blocks, as what is causal does
-_BLOCKS = {
+BLOCKS = {
     "step_said": "it writes blocks of tokens by removing masks, each block in several steps over "
     "all of it: a step of one token is counted, as if each step wrote one and ran no other"
 }
-family("sdar", "qwen3", traits=_BLOCKS, ignored=_SDAR)
-family("sdar_moe", "qwen3_moe", traits=_BLOCKS, ignored=_SDAR)
+family("sdar", "qwen3", traits=BLOCKS, ignored=_SDAR)
+family("sdar_moe", "qwen3_moe", traits=BLOCKS, ignored=_SDAR)
+# LLaDA 2 (arXiv 2512.15745), Ling 2.0's layers with norms of queries and keys
+family(
+    "llada2_moe",
+    "bailing_moe_v2",
+    keys={"use_qk_norm": True},
+    traits={"whole": ("LLaDA2MoeModelLM",), **BLOCKS},
+    ignored=("block_size",),
+)

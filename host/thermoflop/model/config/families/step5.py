@@ -15,7 +15,7 @@ from thermoflop.model.config.families import by_layer, other_towers  # noqa: F40
 from thermoflop.model.config.families.by_layer import listed_layers, of_sliding, step_sliding
 from thermoflop.model.config.families.patterns import by_words
 from thermoflop.model.config.families.sections import eyes_of, text_of, wrapper
-from thermoflop.model.config.family import anything, family, mapping, sizes, spaced
+from thermoflop.model.config.family import anything, family, mapping, sizes
 from thermoflop.model.config.keys import Config, is_count
 
 TYPE_CHECKING = False
