@@ -55,6 +55,19 @@ def test_a_whole_first_line_is_not_thrown_away() -> None:
     assert tracker.counters.torn_at_open == 0
 
 
+def test_a_log_line_of_full_length_is_believed_with_its_carriage_return() -> None:
+    """What a crashing board prints as text ends in both."""
+    head = '{"k":"log","boot":"3fa2c1","text":"'
+    line = seal(head + "x" * (256 - len(seal(head + '"'))) + '"')
+    assert len(line) == 256
+    for data in (line, line[:-1] + b"\r\n"):
+        for size in (1, 7, 300):
+            tracker = opened()
+            items = [i for at in range(0, len(data), size) for i in feed(tracker, data[at:][:size])]
+            assert [item.line for item in items if isinstance(item, BoardLine)] == [line[:-1]]
+    assert opened(b"x" * 256 + b"\r\n").counters.bad == {"too_long": 1}
+
+
 def test_the_first_sample_heard_is_no_gap_and_its_boot_no_reboot() -> None:
     """Joining a board that has been running loses nothing."""
     tracker = opened(sample_line(1000))

@@ -308,8 +308,8 @@ def check_faults(facts: Facts) -> Said | None:
 
 
 REMEDIES = {
-    "open": "a wire of the sensor is off: see wiring.md",
-    "short": "the sensor is shorted: see wiring.md",
+    "open": "a wire of the thermistor is off, or its resistor is bridged: see wiring.md",
+    "short": "the thermistor is bridged, or a leg of its 10k resistor is off: see wiring.md",
     "range": "check the sensor and its settings (r25_ohm, beta_k, side)",
     "cold": "a part of more ohm than the settings' reads like this (a 100k thermistor on a board "
     "set to 10k: -19 °C in a room of 25), see wiring.md: set r25_ohm, beta_k "
@@ -319,7 +319,8 @@ REMEDIES = {
     "noisy": "keep the sensor's wires away from the fan's, see wiring.md",
     "stale": "no fresh reading: replug the board",
     "hot": "it is too hot: take the load away; if it is not, the part has less ohm than r25_ohm",
-    "pin": "GPIO2 does not follow: something drives it, see wiring.md",
+    "pin": "GPIO2 does not follow: it is bridged to ground or 3V3, or drives more than a gate, or "
+    "than an LED with its resistor: see wiring.md",
     "settings": "the settings file was bad; defaults are in use, and the fan stays on: set them "
     "again, then `thermoflop pico save` and `thermoflop pico clear`",
     "nocool": "the fan runs and it still gets hotter: check the fan, then `thermoflop pico clear`",

@@ -44,7 +44,8 @@ class LineSplitter:
             self._dropped_bytes = 0
         are_long = max(map(len, parts), default=0) >= self._limit_bytes
         for index, line in enumerate(parts if are_long else ()):
-            if len(line) >= self._limit_bytes and isinstance(lines[index], bytes):
+            n_bytes = len(line.removesuffix(b"\r"))  # MicroPython's text ends in both
+            if n_bytes >= self._limit_bytes and isinstance(lines[index], bytes):
                 lines[index] = Overlong(len(line), line[: self._limit_bytes])
         excess = len(self._tail) - self._limit_bytes
         if excess > 0:
