@@ -36,6 +36,14 @@ PUBLISHED: list[tuple[str, int, dict[str, Any]]] = [
         "num_experts_per_tok": 8, "num_hidden_layers": 20, "num_key_value_heads": 4,
         "num_shared_experts": 1, "use_qk_norm": True, "use_sliding_window": False,
         "vocab_size": 157184, "tie_word_embeddings": False}),
+    # of Megatron's keys: attention and experts are layers of their own, and an expert's first map
+    # has both halves; as the class of transformers builds its converted file
+    ("Zyphra/ZAYA1-8B", 8_840_488_784, {
+        "model_type": "zaya", "ffn_hidden_size": 4096, "head_dim": 128, "hidden_size": 2048,
+        "moe_router_topk": 1, "num_attention_heads": 8, "num_experts": 16, "num_hidden_layers": 80,
+        "num_key_value_heads": 2, "vocab_size": 262272, "zaya_mlp_expansion": 256, "cca": True,
+        "zaya_use_mod": True, "zaya_use_eda": True, "scale_residual_merge": True,
+        "normalization": "RMSNorm", "gated_linear_unit": True, "add_bias_linear": False}),
 ]  # fmt: skip
 
 
@@ -129,6 +137,12 @@ QWEN3 = {"model_type": "qwen3", "hidden_size": 64, "intermediate_size": 96, "hea
         ("minimax_m2", "layernorm_mlp_beta", 1.0),
         ("ernie4_5_moe", "freq_allocation", 20),
         ("lfm2-vl", "max_num_patches", 1024),
+        ("hy_v4", "enable_lm_head_fp32", True),
+        ("hy_v4", "gating_type", "elementwise"),
+        ("dots3_note", "attention_gate_type", "headwise"),
+        ("dots3_note_text", "apply_mla_qkv_lora_rescale", True),
+        ("laguna", "moe_router_score_func", "sigmoid"),
+        ("ernie4_5_moe", "moe_gate_act", "softmax"),
     ],
 )
 def test_a_key_of_published_files_that_no_class_reads_changes_nothing(
@@ -137,6 +151,24 @@ def test_a_key_of_published_files_that_no_class_reads_changes_nothing(
     file = {"model_type": name, "layers_block_type": ["mamba"]} if key == "is_mamba2" else {}
     plain = {"model_type": name, **file}
     assert load_model({**plain, key: value}).params == load_model(plain).params
+
+
+@pytest.mark.parametrize(
+    ("name", "key", "value"),
+    [
+        ("hy_v4", "enable_ihc", False),
+        ("hy_v4", "learnable_sink", False),
+        ("dots3_note_text", "swa_attention_gate_type", "elementwise"),
+        ("zaya", "zaya_use_mod", False),
+        ("step5_vl", "understand_projector_stride", 1),
+    ],
+)
+def test_a_part_that_a_file_says_otherwise_than_its_class_has_it_is_refused(
+    name: str, key: str, value: Any
+) -> None:
+    with pytest.raises(InputError, match=key):
+        load_model({"model_type": name, key: value, "vision_config": {}} if name == "step5_vl"
+                   else {"model_type": name, key: value})  # fmt: skip
 
 
 @pytest.mark.parametrize(

@@ -57,6 +57,7 @@ def test_a_key_of_other_classes_is_not_believed_where_it_may_mean_a_size(key: st
 # Where the code that a family was published with reads a key that its class here does not.
 READ_ELSEWHERE = {
     "bailing_hybrid": {"moe_shared_expert_intermediate_size"},
+    "zaya": {"add_bias_linear", "ffn_hidden_size"},
     "deepseek_v2": {"moe_layer_freq"},
     "deepseek_v3": {"moe_layer_freq"},
     # the class takes all swa_ keys in a loop

@@ -4,7 +4,7 @@ A **key** is a name in config.json that can change a count, with the value that 
 takes when the key is absent. The default says what is allowed: an int, a count of at least 1;
 ``True`` or ``False``, a flag; ``None``, a count or null; ``maybe(n)``, a count or null that is n
 when absent; ``at_least_zero(n)``; ``required()``, a count without a default; a text;
-``only(word)``, that text alone; ``names()`` or ``indices()``, a list or null.
+``only(value)``, that word, flag or number alone; ``names()`` or ``indices()``, a list or null.
 ``sizes(hidden=768, heads=12)`` gives the keys of sizes that most classes call alike, and
 ``called(hidden="dim")`` other names of a family's own: the trait is then read from ``dim``.
 
@@ -136,9 +136,9 @@ def maybe_zero(default: int | None) -> Key:
     return Key("count", default, nullable=True, least=0)
 
 
-def only(word: str) -> Key:
-    """A text that can be this one alone."""
-    return Key("only", word)
+def only(value: str | int) -> Key:
+    """A word, a flag or a number that can be this one alone."""
+    return Key("only", value)
 
 
 def names() -> Key:

@@ -90,8 +90,8 @@ family(
     aliases={"num_experts": "moe_num_experts", "num_experts_per_tok": "moe_k"},
     ignored=spaced(
         "compression_ratio freq_allocation moe_capacity moe_dense_experts_token_type_id moe_gate"
-        " moe_group moe_multimodal_dispatch_use_allgather moe_norm_min moe_use_aux_free"
-        " moe_use_hard_gate sinkhorn_2gate use_rmsnorm weight_share_add_bias"
+        " moe_gate_act moe_group moe_multimodal_dispatch_use_allgather moe_norm_min"
+        " moe_use_aux_free moe_use_hard_gate sinkhorn_2gate use_rmsnorm weight_share_add_bias"
     ),
 )
 family(

@@ -6,7 +6,7 @@ from thermoflop.model.config import projectors
 from thermoflop.model.config.families import by_layer  # noqa: F401 - step3p5 is defined there
 from thermoflop.model.config.families.sections import ears_of, eyes_of, text_of, wrapper
 from thermoflop.model.config.families.wrappers import CLIP, SIGLIP
-from thermoflop.model.config.family import Key, sizes
+from thermoflop.model.config.family import Key, only, sizes
 
 _MERGES = {"downsample_factor": 2}
 wrapper(
@@ -118,5 +118,6 @@ wrapper(
     eyes_of("step3p5_vision", fixed=True, optional=True),
     projectors.step,
     like="step3p5",
-    keys={"projector_bias": False},
+    keys={"projector_bias": False, "understand_projector_stride": only(2)},
+    ignored=("image_token_len", "patch_token_len", "use_im_start_end", "vision_select_layer"),
 )

@@ -33,6 +33,7 @@ from thermoflop.model.config.family import (
     mapping,
     maybe,
     names,
+    only,
     sizes,
     spaced,
 )
@@ -165,6 +166,11 @@ family(
         "q_lora_rank": 1536,
         "index_n_heads": 16,
         "hc_mult": 4,
+        # what published files say of parts that the class always has
+        "enable_ihc": only(True),
+        "gated_mla": only(True),
+        "gating_type": only("elementwise"),
+        "learnable_sink": only(True),
     },
     traits={
         "kinds": _hy_kinds,
@@ -174,7 +180,7 @@ family(
         "ahead": [[("full", True, {"streams": None})]],  # its module has one stream
     },
     drop=spaced("first_k_dense_replace index_topk_pattern index_topk_freq index_skip_topk_offset"),
-    ignored=("hc_magnitude", "learnable_sink_init"),
+    ignored=("hc_magnitude", "learnable_sink_init", "enable_lm_head_fp32"),
 )
 
 
@@ -279,6 +285,14 @@ family(
     "dots3_note_text",
     "deepseek_v32",
     keys={
+        # the same of published files
+        "apply_mla_qkv_lora_rescale": only(True),
+        "attention_gate_type": only("headwise"),
+        "final_norm": only("RMSNorm"),
+        "multi_latent_attention": only(True),
+        "normalization": only("RMSNorm"),
+        "softmax_type": only("vanilla"),
+        "swa_attention_gate_type": only("headwise"),
         **sizes(vocab=152064, hidden=5120, inner=13824, layers=46),
         "moe_intermediate_size": 1536,
         "q_lora_rank": 1024,

@@ -208,7 +208,7 @@ family(
         "sparse": sparse_by_mlp_types,
     },
     drop=("mlp_bias",),
-    ignored=("moe_routed_scaling_factor", "swa_rope_parameters"),
+    ignored=spaced("moe_router_score_func moe_routed_scaling_factor swa_rope_parameters"),
 )
 
 

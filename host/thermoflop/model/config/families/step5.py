@@ -15,7 +15,7 @@ from thermoflop.model.config.families import by_layer, other_towers  # noqa: F40
 from thermoflop.model.config.families.by_layer import listed_layers, of_sliding, step_sliding
 from thermoflop.model.config.families.patterns import by_words
 from thermoflop.model.config.families.sections import eyes_of, text_of, wrapper
-from thermoflop.model.config.family import anything, family, mapping, sizes
+from thermoflop.model.config.family import anything, family, mapping, only, sizes
 from thermoflop.model.config.keys import Config, is_count
 
 TYPE_CHECKING = False
@@ -120,6 +120,5 @@ for _name in ("step5_vl", "step3p5v"):
         text_of("step5"),
         eyes_of("step3p5_vision", fixed=True, optional=True),
         projectors.step,
-        keys={"projector_bias": False},
-        ignored=("understand_projector_stride",),
+        keys={"projector_bias": False, "understand_projector_stride": only(2)},
     )

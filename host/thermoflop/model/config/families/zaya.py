@@ -10,7 +10,7 @@ from thermoflop.model.architecture.description import Placed
 from thermoflop.model.architecture.parts import Convolution, Vector
 from thermoflop.model.config.families import dense  # noqa: F401 - llama is defined there
 from thermoflop.model.config.families.patterns import by_words
-from thermoflop.model.config.family import family, names, sizes, use
+from thermoflop.model.config.family import family, names, only, sizes, spaced, use
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,9 +20,16 @@ if TYPE_CHECKING:
     from thermoflop.model.config.keys import Config
 
 
+def _layers(config: Config) -> int:
+    """Zyphra's first files count attention and experts of a layer apart, and both halves of an
+    expert's first map (``ffn_hidden_size``)."""
+    layers: int = config["num_hidden_layers"]
+    return layers // 2 if config["ffn_hidden_size"] else layers
+
+
 def _kinds(config: Config) -> Sequence[str]:
     table = {"hybrid": "full", "hybrid_sliding": "sliding"}
-    kinds = by_words(config, table) or ["full"] * config["num_hidden_layers"]
+    kinds = by_words(config, table) or ["full"] * _layers(config)
     if "sliding" in kinds and config["sliding_window"] is None:
         raise InputError("layer_types names hybrid_sliding, and there is no sliding_window")
     return kinds
@@ -41,7 +48,7 @@ def _shapes(config: Config) -> list[dict[str, Any]]:
     router = Vector("router states scale", "router", config["router_hidden_size"])
     return [
         {"others": others, "kept": (scales, router) if index else (scales,)}
-        for index in range(config["num_hidden_layers"])
+        for index in range(_layers(config))
     ]
 
 
@@ -60,8 +67,21 @@ family(
         "layer_types": names(),
         "lm_head_bias": False,
         "tie_word_embeddings": True,
+        "ffn_hidden_size": None,
+        **dict.fromkeys(
+            spaced("cca gated_linear_unit scale_residual_merge zaya_use_eda zaya_use_mod"),
+            only(True),
+        ),
+        "add_bias_linear": only(False),
+        "normalization": only("RMSNorm"),
     },
     traits={
+        "layers": _layers,
+        "expert_inner": lambda config: (
+            config["ffn_hidden_size"] // 2
+            if config["ffn_hidden_size"]
+            else config["moe_intermediate_size"]
+        ),
         "kinds": _kinds,
         "shapes": _shapes,
         "qk_norm": "l2",
@@ -75,4 +95,15 @@ family(
         "note": "a token may choose to pass its experts by: each is counted with one",
     },
     drop=("intermediate_size", "mlp_bias"),
+    aliases={
+        "zaya_mlp_expansion": "router_hidden_size",
+        "moe_router_topk": "num_experts_per_tok",
+        "num_query_groups": "num_key_value_heads",
+        "cca_num_q_heads": "num_attention_heads",
+        "kv_channels": "head_dim",
+    },
+    ignored=spaced(
+        "zaya_high_prec apply_rope_fusion bias_activation_fusion clamp_temp"
+        " activation_func_fp8_input_store"
+    ),
 )
