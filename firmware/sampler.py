@@ -47,7 +47,7 @@ class Sampler:
         self._frozen_code = -1
 
     def use(self, thermistor):
-        """Read through another table from now on."""
+        """Read through another table from now on; codes that stand still are no better for it."""
         self.thermistor = thermistor
         self._has_last = False
 
@@ -60,15 +60,21 @@ class Sampler:
         except OSError:
             self.age_ms = min(self.age_ms + dt_ms, _CAP_MS)
             self.faults = faults.STALE
-            self._has_last = False
+            self._forget()
             return False
         self.age_ms = 0
         self._convert(dt_ms)
         self._watch_frozen(dt_ms)
         self.faults = self._judge()
-        # from a rail, the way back is a step too, and no fault of its own
-        self._has_last = not self.faults & (faults.OPEN | faults.SHORT)
+        self._has_last = True
+        if self.faults & (faults.OPEN | faults.SHORT):
+            self._forget()  # the way back is a step too, and no fault of its own
         return True
+
+    def _forget(self):
+        """The next reading stands alone."""
+        self._has_last = False
+        self._frozen_code = -1
 
     def _take(self):
         codes = self.codes
@@ -98,7 +104,7 @@ class Sampler:
     def _watch_frozen(self, dt_ms):
         codes = self.codes
         # all samples alike, and like the last reading's
-        if self._has_last and codes[0] == codes[SAMPLES - 1] == self._frozen_code:
+        if codes[0] == codes[SAMPLES - 1] == self._frozen_code:
             self.frozen_ms = min(self.frozen_ms + dt_ms, _CAP_MS)
         else:
             self.frozen_ms = 0

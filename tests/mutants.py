@@ -87,6 +87,12 @@ MUTANTS = (
     Mutant(3, "faults.py", "SENSOR = const(127 | 2048)", "SENSOR = const(127)"),
     Mutant(3, "sampler.py", "elif self.temp_mc < self.t_min_mc:", "elif False:"),
     Mutant(3, "app.py", '        self.sampler.t_min_mc = values["t_min_c"]\n', ""),
+    Mutant(
+        3,
+        "sampler.py",
+        "thermistor = thermistor\n        self._has_last = False",
+        "thermistor = thermistor\n        self._forget()",
+    ),
     Mutant(4, "thermostat.py", "if temp_mc >= self.t_max_mc:", "if False:"),
     Mutant(
         4,

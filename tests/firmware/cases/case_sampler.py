@@ -134,6 +134,28 @@ def test_a_code_without_any_noise_for_60_seconds_is_frozen():
     assert probe.faults == 0
 
 
+def test_rule_3_a_frozen_reading_is_not_forgiven_by_another_setting():
+    _, probe = bench([2000])
+    values = settings.defaults()
+    for now_ms in range(0, 120000, 100):
+        if now_ms % 7000 == 0:
+            values["offset_c"] = now_ms // 1000
+            probe.use(thermistor.from_settings(values))
+        probe.read(now_ms)
+        assert bool(probe.faults & faults.FROZEN) == (now_ms >= 60000), now_ms
+
+
+def test_a_rail_is_not_called_frozen_too():
+    source, probe = bench([0])
+    for now_ms in range(0, 120000, 100):
+        probe.read(now_ms)
+    assert probe.faults == faults.OPEN
+    source.codes = [2000]
+    for now_ms in range(120000, 179000, 100):
+        probe.read(now_ms)
+        assert probe.faults == 0, now_ms
+
+
 def test_the_wide_codes_of_erratum_e11_may_stand_still_for_20_minutes():
     _, probe = bench([1536])
     for now_ms in range(0, 1200000, 1000):
