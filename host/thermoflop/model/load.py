@@ -8,7 +8,7 @@ from thermoflop.model.architecture.parts import Table
 from thermoflop.model.config.architectures import purpose_of, step_said
 from thermoflop.model.config.assumed import assumed
 from thermoflop.model.config.drafting_classes import of_speculators
-from thermoflop.model.config.families import FAMILY_NAMES, find_family, own_type
+from thermoflop.model.config.families import FAMILY_NAMES, UNNAMED, find_family, own_type
 from thermoflop.model.config.keys import Config
 from thermoflop.model.config.positions import max_positions
 from thermoflop.model.config.readers import modules_ahead, reader_of
@@ -214,8 +214,10 @@ def _quantization(
 
 
 def _model_type(raw: Mapping[str, Any]) -> str:
-    """The ``model_type``, which every configuration has to state."""
-    model_type = raw.get("model_type")
+    """The ``model_type``, which every configuration has to state, or the class of a few."""
+    classes = raw.get("architectures")
+    named = classes[0] if isinstance(classes, list) and len(classes) == 1 else None
+    model_type = raw.get("model_type", UNNAMED.get(named) if isinstance(named, str) else None)
     if not isinstance(model_type, str) or not model_type:
         other = next((what for keys, what in _OTHER_FILES if keys <= raw.keys()), "")
         if other:

@@ -263,3 +263,50 @@ def test_devices_that_share_experts_score_those_that_do_nothing() -> None:
     share = shard(read_model({"model_type": "longcat_flash"}).description, 1, 8)
     mixture = next(r.layer.feed for r in share.runs if "MoE" in r.layer.kind)
     assert (mixture.experts, mixture.scored) == (64, 768)
+
+
+# LongCat-Flash-Lite-Sparse as its file has it, which names a class and no type
+SPARSE: dict[str, Any] = {
+    "architectures": ["LongcatCausalLM"], "attention_bias": False, "vocab_size": 131072,
+    "hidden_size": 3072, "ffn_hidden_size": 6144, "expert_ffn_hidden_size": 1024, "num_layers": 14,
+    "num_attention_heads": 32, "kv_lora_rank": 512, "q_lora_rank": 1536, "qk_rope_head_dim": 64,
+    "v_head_dim": 128, "qk_nope_head_dim": 128, "mla_scale_q_lora": True, "mla_scale_kv_lora": True,
+    "n_routed_experts": 256, "max_position_embeddings": 983040, "attention_method": "LSA",
+    "zero_expert_num": 128, "zero_expert_type": "identity", "moe_topk": 12, "use_mla": 1,
+    "oe_vocab_size_ratio": 78, "oe_neighbor_num": 4, "oe_split_num": 4, "mtp_num_layers": 1,
+    "index_n_heads": 16, "index_head_dim": 128, "index_topk": 2048, "index_k_norm_type": "rms",
+    "cli_factor": 2, "index_local_tokens": 1024, "index_init_tokens": 16,
+}  # fmt: skip
+CHOOSES = 1536 * 16 * 128 + 3072 * (128 + 16) + 128  # in the first attention of each layer
+
+
+def test_longcat_2_is_counted_by_its_class_alone() -> None:
+    """The tensors of its file: tables of twelve kinds of n-grams with a map each; two attentions
+    and feed-forwards, an indexer, a router and experts in a layer."""
+    tables = sum((78 * 131072 + 2 * index + 1) * 256 + 256 * 3072 for index in range(12))
+    latents = 3072 * (1536 + 512 + 64) + 1536 + 512
+    attention = latents + 1536 * 32 * 192 + 512 * 32 * 256 + 32 * 128 * 3072
+    pair = 2 * (attention + 2 * 3072 + 3 * 3072 * 6144) + CHOOSES
+    layer = pair + 384 * 3072 + 256 * 3 * 3072 * 1024
+    model = read_model(SPARSE)
+    assert model.params == 2 * 131072 * 3072 + 3072 + tables + 14 * layer == 68_612_694_784
+    met = {row.part: row.pairs for row in model.decode(9999).operators if row.name == "scores"}
+    assert set(met.values()) == {2048}
+
+
+@pytest.mark.parametrize(
+    ("changes", "more"),
+    [
+        ({"attention_method": "MLA"}, -14 * CHOOSES),
+        ({"cli_factor": 1}, 14 * CHOOSES),
+        ({"index_k_norm_type": "layer"}, 14 * 128),
+        ({"model_type": "longcat_flash_sparse"}, 0),
+    ],
+)
+def test_what_a_file_of_longcat_2_says_changes_it(changes: dict[str, Any], more: int) -> None:
+    assert read_model({**SPARSE, **changes}).params == 68_612_694_784 + more
+
+
+def test_a_norm_of_longcat_2_that_is_not_known_is_refused() -> None:
+    with pytest.raises(InputError, match="index_k_norm_type is 'l2'"):
+        read_model({**SPARSE, "index_k_norm_type": "l2"})

@@ -57,7 +57,8 @@ MODULES = {
     "inkling_senses": "inkling2 inkling2_vision inkling_audio inkling_mm_model inkling_vision",
     "newest": "axk2 dots3_note_text hy_v4 hy_v4_vl_text mistral_large4_text",
     "newest_hybrids": "bailing_hybrid glm5_next_text olmo_hybrid",
-    "ngrams": "longcat_flash longcat_flash_ngram qwen3_8_flash_next_text qwen4_exp_text",
+    "ngrams": "longcat_flash longcat_flash_ngram longcat_flash_sparse qwen3_8_flash_next_text"
+    " qwen4_exp_text",
     "shared_entries": "deepseek_v41 deepseek_v41_text deepseek_v41_vision",
     "mimo": "mimo_v2 mimo_v2_text mimovl",
     "gigachat": "gigachat3_5",
@@ -182,6 +183,10 @@ def find_family(name: str) -> Family | None:
         return None
     import_module(f"thermoflop.model.config.families.{module}")
     return FAMILIES[name]
+
+
+# classes of files that state no model_type
+UNNAMED = {"LongcatCausalLM": "longcat_flash_sparse"}
 
 
 def own_type(name: str, raw: Mapping[str, Any]) -> str:

@@ -6,6 +6,8 @@ Defaults and structure are those of the classes of transformers 5.24.
 
 from __future__ import annotations
 
+from thermoflop.base.messages import quote_value
+from thermoflop.base.record import replace
 from thermoflop.errors import InputError
 from thermoflop.model.architecture.description import Placed
 from thermoflop.model.architecture.parts import HASH_TABLES, Convolution, Linear, Norm, Table
@@ -18,6 +20,7 @@ from thermoflop.model.config.family import (
     maybe,
     maybe_zero,
     names,
+    required,
     sizes,
     spaced,
     use,
@@ -29,6 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any
 
+    from thermoflop.model.architecture.mixers import LatentAttention, Mixer
     from thermoflop.model.architecture.parts import Part
     from thermoflop.model.config.keys import Config
 
@@ -203,6 +207,7 @@ family(
         "top_k": _real_experts,
         "idle_experts": _idle_experts,
         "router_bias": use("router_bias"),
+        "whole": ("LongcatCausalLM",),  # as its makers' files call it
         "note": _longcat_said,
     },
     drop=spaced(
@@ -240,4 +245,63 @@ family(
     "longcat_flash",
     keys={"ngram_vocab_size_ratio": 78, "emb_neighbor_num": 4, "emb_split_num": 4},
     traits={"front": _ngram_tables},
+)
+
+
+def _lsa_kinds(config: Config) -> Sequence[str]:
+    """Of so many attentions in a row the first chooses keys for all (``cli_factor``)."""
+    attentions, shared = 2 * _pairs(config), config["cli_factor"]
+    if config["attention_method"] == "MLA":
+        return ["dense"] * attentions
+    return ["shared" if index % shared else "full" for index in range(attentions)]
+
+
+def _lsa_mixers(config: Config) -> dict[str, tuple[Mixer, str]]:
+    dense: dict[str, tuple[Mixer, str]] = {
+        "dense": (latent.latent_attention(config), "latent attention")
+    }
+    if config["attention_method"] == "MLA":
+        return dense
+    return {**dense, **latent.choosing(_lsa)(config)}
+
+
+def _lsa(config: Config) -> LatentAttention:
+    """Its indexer may have another norm on its keys."""
+    whole, kind = latent.indexed(config), config["index_k_norm_type"]
+    if whole.indexer is None or kind not in ("rms", "layer"):
+        raise InputError(f"index_k_norm_type is {quote_value(kind)}: expected rms or layer")
+    return replace(whole, indexer=replace(whole.indexer, norm=kind))
+
+
+# LongCat 2: its published files name a class and no type; keys and parts as in unsloth's and
+# mlx-vlm's classes of it
+family(
+    "longcat_flash_sparse",
+    "longcat_flash_ngram",
+    keys={
+        **sizes(hidden=3072, heads=32),
+        "num_layers": 14,
+        "ffn_hidden_size": 6144,
+        "expert_ffn_hidden_size": 1024,
+        "n_routed_experts": 256,
+        "ngram_vocab_size_ratio": maybe_zero(0),
+        "attention_method": "LSA",
+        "cli_factor": 1,
+        "index_n_heads": required(),
+        "index_head_dim": 128,
+        "index_topk": required(),
+        "index_k_norm_type": "rms",
+    },
+    traits={
+        "kinds": _lsa_kinds,
+        "mla": None,
+        "mixers": _lsa_mixers,
+        "front": lambda config: _ngram_tables(config) if config["ngram_vocab_size_ratio"] else (),
+    },
+    aliases={
+        "oe_vocab_size_ratio": "ngram_vocab_size_ratio",
+        "oe_neighbor_num": "emb_neighbor_num",
+        "oe_split_num": "emb_split_num",
+    },
+    ignored=spaced("index_init_tokens index_local_tokens mtp_num_layers use_mla"),
 )
