@@ -7,6 +7,8 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from thermoflop.errors import printable
+
 _PROC = Path("/proc")
 
 
@@ -25,8 +27,8 @@ def processes() -> list[int]:
 
 
 def name_of(process: int) -> str:
-    """The name of a process; "" of one that has ended."""
-    return read_text(_PROC / str(process) / "comm")
+    """The name that a process gave itself, safe for a terminal; "" of one that has ended."""
+    return printable(read_text(_PROC / str(process) / "comm")).replace("\n", r"\n")
 
 
 def stat_of(process: int) -> list[str]:
