@@ -230,7 +230,8 @@ class Profile:
         if not self.devices:
             return (
                 f"no engine named: rates pooled over {self.rows:,} published rows of all engines, "
-                "interval that of an engine not seen; name one with profile for a narrower one"
+                "interval that of an engine not seen; one that is named has a narrower one "
+                "(profile: vllm, llama.cpp, ...)"
             )
         many = len(self.devices)
         models = f"{self.models} model{'s' * (self.models != 1)}"

@@ -110,17 +110,17 @@ def _title(inputs: Inputs, computed: Computed) -> str:
 
 
 def _verdict(computed: Computed, figures: dict[str, Figure], remedies: Sequence[Remedy]) -> str:
-    """Whether it fits, and what would make it fit."""
+    """Whether it fits, and below that what would make it fit, each on its line."""
     total, has = figures["memory.total"].text, figures["memory.capacity"].text
     capacity = computed.capacity
     if capacity.fits:
         return f"Fits: {total} of {has} a GPU."
     missing = gigabytes(capacity.memory.shortfall_bytes)
-    texts = [remedy.text for remedy in remedies]
-    would = f" It would fit with {', or '.join(texts)}." if texts else " No remedy is known."
+    texts = ",\nor ".join(remedy.text for remedy in remedies)
+    would = f"It would fit with {texts}." if texts else "No remedy is known."
     return (
-        f"Does not fit: it takes {total} and a GPU has {has}, {missing} are missing.{would} "
-        "Below: as if it fitted."
+        f"Does not fit: it takes {total} and a GPU has {has}, {missing} are missing. "
+        f"Below: as if it fitted.\n{would}"
     )
 
 
