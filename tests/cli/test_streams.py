@@ -114,3 +114,13 @@ def test_what_takes_over_a_second_says_on_a_terminal_how_long_it_will_take() -> 
     assert " %  " in shown
     assert " left  " in shown
     assert b"\r" not in done.stdout
+
+
+def test_what_a_command_says_of_somebodys_file_steers_no_terminal(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """A board's name in a fleet's file is repeated in every line about it."""
+    streams.tell("thermoflop log: rack\x1b[2J 1: is being recorded,\nat 25 °C")
+    assert capsys.readouterr().err == (
+        "thermoflop log: rack\\x1b[2J 1: is being recorded,\nat 25 °C\n"
+    )

@@ -10,6 +10,8 @@ import signal
 import sys
 from contextlib import contextmanager
 
+from thermoflop.errors import printable
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -46,15 +48,15 @@ def _occupy() -> None:
 
 
 def tell(text: str) -> None:
-    """Say something beside the results, on standard error."""
-    print(text, file=sys.stderr, flush=True)
+    """Say something beside the results, on standard error; what it quotes steers no terminal."""
+    print(printable(text), file=sys.stderr, flush=True)
 
 
 def show_progress(text: str) -> None:
     """Replace the line of progress on a terminal; empty: take it away. Into a pipe nothing goes."""
     if sys.stderr.isatty() and not is_dumb():
         with contextlib.suppress(OSError):  # the terminal may be gone
-            print(f"\r\x1b[K{text}", end="", file=sys.stderr, flush=True)
+            print(f"\r\x1b[K{printable(text)}", end="", file=sys.stderr, flush=True)
 
 
 def is_dumb() -> bool:
