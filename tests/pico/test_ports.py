@@ -72,7 +72,8 @@ def test_of_two_boards_with_one_serial_number_the_named_one_is_opened(
 ) -> None:
     """Some makers' chips all have the same; a link to a port is that port."""
     first, second = tmp_path / "ttyACM0", tmp_path / "ttyACM1"
-    plugged += [board(str(first), "E66"), board(str(second), "E66")]
+    plugged += [board(str(first), "E66"), board(str(second), "E66"), board("COM4", "E66")]
+    assert Target("COM4", "E66").find() == "COM4"  # Windows has no such file
     for port in (first, second):
         port.touch()
         assert choose(str(port)).find() == str(port)

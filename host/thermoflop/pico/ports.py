@@ -73,7 +73,7 @@ class Target:
         if self.serial_number:
             found = [p.device for p in list_ports() if p.serial_number == self.serial_number]
             # some makers give all their chips one number: then the port that was named is meant
-            if found and os.path.realpath(self.url) not in found:
+            if found and not {self.url, os.path.realpath(self.url)} & set(found):
                 return found[0]
         return self.url
 
