@@ -17,6 +17,9 @@ from kit.commands import ENVIRONMENT, command
 from thermoflop.errors import BoardRefused, InputError, ThermoflopError
 from thermoflop.pico.client import ask
 from thermoflop.pico.ports import Target
+from thermoflop.pico.simulated import registry
+from thermoflop.pico.simulated.board import SimulatedBoard
+from thermoflop.pico.simulated.options import parse_options
 from thermoflop.runs.folder.reader import read_run
 from thermoflop.runs.record import fleet
 from thermoflop.runs.record.fleet import (
@@ -206,6 +209,27 @@ def test_a_disk_that_takes_no_more_ends_all_runs_in_order(tmp_path: Path) -> Non
     assert "cannot create the run folder" in str(recorded.error)
     (folder,) = (tmp_path / "a").iterdir()
     assert read_run(folder)["ended"]["end"] == "stopped"
+
+
+def test_settings_that_a_full_flash_did_not_take_are_saved_when_it_has_room(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At the second attempt the board has them already; without a save its next start lost them."""
+    monkeypatch.setattr(fleet, "RETRY_S", 0.05)
+    pico = SimulatedBoard(parse_options([("heat", "off")]))
+    flash = pico.world.flash
+    flash.full = True
+    url = registry.put("full-flash", pico)
+    recorded = Recorded([FleetBoard("a", None, url, tmp_path, {"on_c": "41.500"})])
+    try:
+        until(lambda: any("could not be saved" in said for said in recorded.said))
+        assert "/settings.txt" not in flash.files
+        flash.full = False
+        until(lambda: recorded.lines.get("a"))
+        assert b"on_c 41.500" in flash.files["/settings.txt"]
+    finally:
+        recorded.end()
+        registry.remove("full-flash")
 
 
 def test_the_unit_runs_the_fleet_where_its_file_lies(tmp_path: Path) -> None:

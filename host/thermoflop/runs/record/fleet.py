@@ -97,9 +97,12 @@ def _setting(where: str, value: Any) -> str:
     return f"{value:.3f}" if isinstance(value, float) else str(value)
 
 
-def apply_settings(target: Target, wanted: Mapping[str, str]) -> list[str]:
+def apply_settings(
+    target: Target, wanted: Mapping[str, str], *, is_saved: bool = True
+) -> list[str]:
     """Set on a board what it does not have yet, and save it there; the keys that were changed.
 
+    Without ``is_saved`` it is saved even if nothing is missing: an earlier attempt broke off.
     Raises BoardError, and BoardRefused with the board's reason.
     """
     known: dict[str, Any] = {}
@@ -108,7 +111,7 @@ def apply_settings(target: Target, wanted: Mapping[str, str]) -> list[str]:
             known.update(line.message.values)
     changed = [key for key, value in wanted.items() if not _is_same(known.get(key), value)]
     _set_in_some_order(target, {key: wanted[key] for key in changed})
-    if changed:
+    if changed or (wanted and not is_saved):
         ask(target, "save")
     return changed
 
@@ -173,7 +176,7 @@ def _keep_recording(
     notify: Notify,
     on_line: Callable[[FleetBoard, BoardLine], None],
 ) -> None:
-    told = ""
+    told, is_saved = "", True
 
     def take(line: BoardLine) -> None:
         nonlocal told
@@ -185,7 +188,10 @@ def _keep_recording(
     while not stop.is_set():
         try:
             port = board.find()
-            if changed := apply_settings(Target(port, board.serial), board.settings):
+            before, is_saved = is_saved, False
+            changed = apply_settings(Target(port, board.serial), board.settings, is_saved=before)
+            is_saved = True
+            if changed:
                 notify(f"{board.name}: set and saved {', '.join(changed)}")
             record(port, board.out, name=board.name, stop=stop, on_line=take)
         except StorageError:
