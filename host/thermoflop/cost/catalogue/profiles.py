@@ -82,7 +82,8 @@ class Profile:
     for phases that were not on the devices of ``lacking``, by phase.
     ``label`` is the version of the engine, one of ``labels``, where the user named one; ``asked``
     what they named it by. ``seen`` says what was measured: see ``catalogue.seen``. ``waiting`` is
-    what a client waits for (``inference.steady.WAITING``).
+    what a client waits for (``inference.steady.WAITING``); ``borrowed`` what devices add that
+    others told of.
 
     ``machine``: it was measured on a machine of the user's, and everything comes from there;
     ``own``: kernels were, whose rates replace the fitted ones. ``fixed`` are rates of
@@ -106,6 +107,7 @@ class Profile:
     waiting: dict[str, float] | None = None
     own: OwnKernels | None = None
     lacking: dict[str, tuple[str, ...]] = {}  # noqa: RUF012 - a record's default is never changed
+    borrowed: dict[str, dict[str, float]] = {}  # noqa: RUF012
 
     @property
     def engine(self) -> Engine:
@@ -146,7 +148,8 @@ class Profile:
             return self.machine.efficiency
         points = dict(self.log_params)
         more = label or self.label, kind, age_of(self.asked or self.name)
-        for name, offset in moves_of(self.group_offsets, device, precision, *more):
+        offsets = {**self.borrowed, **self.group_offsets}
+        for name, offset in moves_of(offsets, device, precision, *more):
             points[name] += offset
         rates = {name: _value(name, point) for name, point in points.items()}
         if not self.knows(device):

@@ -82,6 +82,8 @@ def unmeasured(iteration: Iteration, profile: Profile, unseen: tuple[str, ...]) 
         parts.append(said.format(KINDS[kind]))
     if "device" in unseen and not profile.devices:
         parts.append(f"none of them on {iteration.device.name}: interval widened")
+    if f"device:{iteration.device.name}" in {*profile.borrowed} - {*profile.group_offsets}:
+        parts.append("what that device adds is other trainers'")
     if "format" in unseen:
         parts.append("interval widened for the format")
     if "adapters" in unseen:
