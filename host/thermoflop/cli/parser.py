@@ -55,6 +55,8 @@ _ELSEWHERE = {
     "train-embeddings": "modules-to-save train-head embeddings",
     "recompute": "gradient-checkpointing use-gradient-checkpointing activation-checkpointing",
     "optimizer": "optim",
+    "gradient-dtype": "grad-dtype grad-reduce-in-bf16 grad-reduce-in-fp32 grad-accum-dtype "
+    "accumulate-allreduce-grads-in-fp32",
     "offload": "cpu-offload offload-optimizer",
 }
 # What no command has under any name, and what says the same.

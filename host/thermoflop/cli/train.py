@@ -13,9 +13,9 @@ _OPTIONS = (
     "devices", "tp", "pp", "dp", "ep", "cp", "global_batch", "micro_batch", "sequence",
     "encoder", "recompute", "recomputed", "zero", "shard", "optimizer", "in_backward", "loss",
     "lora", "lora_targets", "lora_dropout", "train_embeddings", "base_dtype", "held_inputs",
-    "kept_dtype", "feed_forward", "offload", "host_gb_s", "lengths", "padded", "node_size",
-    "network_gb_s", "attention", "dtype", "tokens", "price", "profile", "expert_overlap",
-    "stage_overlap", "tensor_overlap",
+    "kept_dtype", "gradient_dtype", "feed_forward", "offload", "host_gb_s", "lengths", "padded",
+    "node_size", "network_gb_s", "attention", "dtype", "tokens", "price", "profile",
+    "expert_overlap", "stage_overlap", "tensor_overlap",
 )  # fmt: skip
 
 
@@ -41,7 +41,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="step with each gradient as it is made, and free it")  # fmt: skip
     add("--loss", metavar="HOW",
         help="logits: full (fp32 too), 16-bit, compiled, in-place, chunked or fused (Liger, "
-             "Unsloth); default compiled; full of Megatron, with --eager or --tp")  # fmt: skip
+             "Unsloth); default compiled; full of megatron-lm, with --eager or --tp")  # fmt: skip
     add("--recompute", choices=("none", "fine-grained", "selective", "operators", "full"),
         default="none", help="fine-grained: norms, activations, MLA's up-projections; operators: "
                              "every other product, as torchtitan; full with --offload activations: "
@@ -50,6 +50,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="share of the layers that is recomputed entirely (0.5: every other)")  # fmt: skip
     add("--kept-dtype", metavar="F",
         help="what narrow products and activations read is kept in: fp8 (16 bits)")  # fmt: skip
+    add("--gradient-dtype", choices=("fp32", "bf16", "fp16"),
+        help="gradients are summed in (fp32, but bf16 of megatron-bridge)")  # fmt: skip
     add("--feed-forward", choices=("in-place", "fused"),
         help="gradients of gated feed-forwards: in the places of gate and up (Liger), or fused "
              "(Unsloth)")  # fmt: skip

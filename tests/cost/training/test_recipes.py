@@ -5,6 +5,7 @@ import pytest
 import thermoflop as tf
 from thermoflop.cost.hardware.precision import choose_precision
 from thermoflop.cost.training.states import MOMENTS, optimizer_bytes, recipe_of, state_bytes
+from thermoflop.errors import UsageError
 
 N = 8  # replicas
 BF16, FP16, FP32 = map(choose_precision, ("bf16", "fp16", "fp32"))
@@ -12,8 +13,8 @@ BF16, FP16, FP32 = map(choose_precision, ("bf16", "fp16", "fp32"))
 TOTALS = [
     ("megatron-lm", 0, 18),  # Megatron-LM, docs of the distributed optimizer: 18, 6 + 12/d
     ("megatron-lm", 1, 6 + 12 / N),
-    ("megatron-bridge", 0, 18),
-    ("megatron-bridge", 1, 6 + 12 / N),
+    ("megatron-bridge", 0, 2 + 2 + 12),  # its recipes: grad_reduce_in_fp32 = False
+    ("megatron-bridge", 1, 4 + 12 / N),
     ("megatron-deepspeed", 0, 8 + 12),  # BF16_Optimizer: 16 bits, 16 bits and fp32; fp32 states
     ("megatron-deepspeed", 1, 8 + 12 / N),
     ("llm-foundry", 0, 16),  # FSDP: weights, gradients and two moments in fp32
@@ -30,6 +31,30 @@ def test_a_trainer_keeps_what_it_says(trainer, zero, total):
     recipe = recipe_of(trainer, BF16, "adamw", zero)
     held = state_bytes(600.0, 400.0, recipe, "adamw", zero, N)
     assert sum(held) == pytest.approx(1000 * total)
+
+
+# The same where the format of gradients is asked for, beside a weight and its master.
+@pytest.mark.parametrize(
+    ("trainer", "asked", "total"),
+    [("megatron-bridge", "fp32", 6 + 12 / N), ("megatron-lm", "bf16", 4 + 12 / N),
+     ("megatron-deepspeed", "fp32", 6 + 12 / N), ("default", "fp16", 4 + 12 / N),
+     ("llm-foundry", "fp32", 4 + 4 + 8 / N), ("llm-foundry", "bf16", 4 + 2 + 8 / N)],
+)  # fmt: skip
+def test_gradients_are_as_wide_as_is_asked(trainer, asked, total):
+    recipe = recipe_of(trainer, BF16, "adamw", 1, asked)
+    assert sum(state_bytes(600.0, 400.0, recipe, "adamw", 1, N)) == pytest.approx(1000 * total)
+
+
+@pytest.mark.parametrize(
+    ("asked", "options", "said"),
+    [("fp32", {"optimizer": "adamw_bf16"}, "not that of optimizer=adamw_bf16, .* in 16 bits"),
+     ("bf16", {"dtype": "fp32"}, "not that of dtype=fp32, whose gradients are in fp32"),
+     ("bf16", {"lora": 8}, "not that of lora, whose gradients are in fp32"),
+     ("fp8", {}, "gradient_dtype='fp8'.*fp32")],
+)  # fmt: skip
+def test_gradients_that_another_option_makes_are_not_asked_for(asked, options, said):
+    with pytest.raises(UsageError, match=said):
+        tf.train("tinyllama-1.1b", "h100", gradient_dtype=asked, **options)
 
 
 def test_gradients_in_fp16_are_not_summed_in_fp32_beside():
@@ -75,9 +100,10 @@ def test_an_optimizer_keeps_its_moments(optimizer):
 
 def test_a_step_of_adam_reads_gradients_and_states_and_writes_states_and_weights():
     """Megatron's: 4 of the gradient; master and two moments in fp32, there and back; 2 of the
-    weight. llm.c's gradient has 2."""
-    of_megatron = recipe_of("megatron-lm", BF16, "adamw", 1)
-    assert optimizer_bytes(of_megatron, "adamw") == 4 + 2 * (4 + 4 + 4) + 2
+    weight. llm.c's gradient has 2; Megatron-Bridge's is made fp32 when it steps."""
+    for trainer in ("megatron-lm", "megatron-bridge"):
+        of_megatron = recipe_of(trainer, BF16, "adamw", 1)
+        assert optimizer_bytes(of_megatron, "adamw") == 4 + 2 * (4 + 4 + 4) + 2
     of_llm_c = recipe_of("llm.c", BF16, "adamw", 1)
     assert optimizer_bytes(of_llm_c, "adamw") == 2 + 2 * (4 + 4 + 4) + 2
     assert optimizer_bytes(of_llm_c, "sgd") == 2 + 2 * 4 + 2

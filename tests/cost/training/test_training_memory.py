@@ -98,7 +98,9 @@ def test_a_compiled_loss_is_what_torchtitan_states() -> None:
     ("options", "loss"),
     [
         ({}, "compiled"), ({"compiled": False}, "full"), ({"profile": "torchtitan"}, "compiled"),
-        ({"profile": "llm-foundry"}, "full"), ({"profile": "megatron-bridge"}, "full"),
+        # FlashAttention's kernel, and Transformer Engine's, whatever is compiled or divided
+        ({"profile": "llm-foundry"}, "compiled"), ({"profile": "megatron-lm"}, "full"),
+        ({"devices": 2, "tp": 2, "profile": "megatron-bridge"}, "in-place"),
         ({"devices": 2, "tp": 2}, "full"), ({"loss": "in-place"}, "in-place"),
         ({"devices": 2, "tp": 2, "profile": "maxtext"}, "compiled"),
     ],

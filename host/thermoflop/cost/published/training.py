@@ -17,6 +17,7 @@ from thermoflop.cost.hardware.precision import Precision, choose_precision
 from thermoflop.cost.published.names import config_of, device_of, model_of
 from thermoflop.cost.published.row import Row, Skipped
 from thermoflop.cost.training.iteration import EAGER, HALF, Iteration
+from thermoflop.cost.training.loss import OWN
 from thermoflop.cost.training.overlap import USUAL_OVERLAP, overlap_of, overlaps_of
 from thermoflop.cost.training.power import speed_of
 from thermoflop.cost.work.share import Layout
@@ -61,6 +62,9 @@ KEEP_ALL = {
     "LLAMA3.1_405B": "", "Kimi_K2": "", "DeepSeekV3 (w/o MTP)": "", "DeepSeekV3 (w/ MTP)": "",
     "Nemotron_3_Nano": "H100",
 }  # fmt: skip
+# What they recompute there: all that experts do (``recompute_modules``: moe, layernorm, core_attn,
+# moe_act), of the products of its layers 23 x 80.2 of 2,875 million parameters that a token meets.
+AGAIN = {"Nemotron_3_Nano": 0.64}
 # Runs whose gradients are summed behind the backward pass where their trainer's others are not, by
 # source and devices: of its 8.3B Megatron-LM's README says that PyTorch's wrapper, which does so,
 # brings 76 % of linear scaling where its own brings 60 %, and that smaller models are left without.
@@ -105,12 +109,15 @@ def training_row(raw: dict[str, Any]) -> Row:
         min(micro, batch / plan.dp), sequence, virtual,
         "none" if half else recompute, fused, _zero(raw, trainer), HALF if half else 0.0,
         compiled=bool(raw.get("compiled", trainer not in EAGER)), by_operator=half,
+        loss=OWN.get(trainer, "full"),
     )  # fmt: skip
     hidden = overlaps_of(trainer, plan, virtual, precision)
     hidden |= {"tensor_overlap": USUAL_OVERLAP} if raw.get("async_tp") else {}
     iteration = replace(iteration, **hidden)
     if not known:
-        iteration = replace(iteration, recomputed=_recomputed(iteration))
+        share = AGAIN.get(str(raw.get("model"))) if trainer == "megatron-bridge" else None
+        share = _recomputed(iteration) if share is None else share
+        iteration = replace(iteration, recomputed=share)
     return Row(
         str(raw.get("id", "")), str(raw.get("source", "")), str(raw.get("model", "")), "iteration",
         _seconds(raw, shape, batch, sequence, plan.devices), iteration, True, ", ".join(assumed),

@@ -11,8 +11,9 @@ from thermoflop.cost.hardware.precision import Precision
 from thermoflop.cost.inference.arguments import BEYOND, checked_whole
 from thermoflop.cost.training.counts import document_tokens
 from thermoflop.cost.training.discarded import FEED_FORWARDS, is_in_place
-from thermoflop.cost.training.memory import KEPT_BYTES
+from thermoflop.cost.training.kept import KEPT_BYTES
 from thermoflop.cost.training.narrow import NARROW
+from thermoflop.cost.training.states import GRADIENT_BYTES, PURE, optimizer_named
 from thermoflop.errors import UsageError
 from thermoflop.model.model import Model
 
@@ -83,4 +84,22 @@ def check_kept(kept_dtype: str | None, precision: Precision) -> None:
         raise UsageError(
             f"kept_dtype={kept_dtype!r:.40} is for products in 8 or 4 bits, which "
             f"{precision.name} has not: expected dtype fp8 or nvfp4"
+        )
+
+
+def check_gradients(
+    gradient_dtype: str | None, precision: Precision, optimizer: str, lora: int | None
+) -> None:
+    """UsageError for a format that gradients are not summed in, or where another one is given."""
+    if gradient_dtype is None:
+        return
+    check_word("gradient_dtype", gradient_dtype, GRADIENT_BYTES)
+    narrow = optimizer_named(optimizer) in PURE
+    wide = precision.activation_bytes >= 4 or lora is not None
+    if (narrow and gradient_dtype == "fp32") or (wide and gradient_dtype != "fp32"):
+        whose = f"optimizer={optimizer}" if narrow else f"dtype={precision.name}"
+        whose = whose if lora is None else "lora"
+        raise UsageError(
+            f"gradient_dtype={gradient_dtype!r:.40} is not that of {whose}, whose gradients are in "
+            f"{'fp32' if wide else '16 bits'}"
         )

@@ -70,7 +70,7 @@ class Iteration:
     products and activations read is kept in; None: that of the activations. ``in_backward``: the
     optimizer steps with each gradient as it is made. ``feed_forward`` is how kernels of gated
     feed-forwards make their gradients, as in ``discarded.FEED_FORWARDS``; None: beside what is
-    kept.
+    kept. ``gradient_dtype`` is the format that gradients are summed in; None: the trainer's.
     """
 
     engine: str
@@ -102,6 +102,7 @@ class Iteration:
     kept_dtype: str | None = None
     in_backward: bool = False
     feed_forward: str | None = None
+    gradient_dtype: str | None = None
 
     def tokens(self, role: str = "decoder") -> float:
         """Tokens of a micro-batch on a device that run through a stack of that role."""
@@ -130,7 +131,8 @@ class Iteration:
     @property
     def recipe(self) -> Recipe:
         """Bytes a parameter that the trainer keeps."""
-        return recipe_of(self.engine, self.precision, self.optimizer, self.zero)
+        asked = self.gradient_dtype
+        return recipe_of(self.engine, self.precision, self.optimizer, self.zero, asked)
 
     @property
     def micro_batches(self) -> float:

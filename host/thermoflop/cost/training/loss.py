@@ -31,12 +31,18 @@ LOSSES = (*BESIDE, "fused")
 # ``_nll_loss_and_log_softmax_backward``). Megatron's kernel overwrites its input, which it has made
 # fp32.
 FLOAT_IN_PLACE = frozenset({"megatron-lm", "megatron-bridge", "megatron-deepspeed"})
+# Losses that trainers have kernels of their own for: FlashAttention's, llm-foundry's default
+# (models/mpt/modeling_mpt.py, ``fused_crossentropy``), and Transformer Engine's, which recipes of
+# Megatron-Bridge ask for (``cross_entropy_fusion_impl = "te"``).
+OWN = {"llm-foundry": "compiled", "megatron-bridge": "in-place"}
 
 
 def usual_loss(trainer: str, *, compiled: bool, divided: bool) -> str:
     """What a trainer does unless told otherwise. torchtitan compiles the loss with the model since
     2025 (``components/loss.py``), XLA makes one kernel each way of it; over a vocabulary that is
     ``divided`` PyTorch's kernels are its own."""
+    if trainer in OWN:
+        return OWN[trainer]
     if trainer in FLOAT_IN_PLACE or not compiled or (divided and trainer != "maxtext"):
         return "full"
     return "compiled"

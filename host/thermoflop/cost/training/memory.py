@@ -42,6 +42,7 @@ from thermoflop.cost.training.discarded import (
 )
 from thermoflop.cost.training.host import left_on_device
 from thermoflop.cost.training.iteration import Iteration
+from thermoflop.cost.training.kept import KEPT_BYTES, narrowed
 from thermoflop.cost.training.lora import Lora, is_on_source, sets_run
 from thermoflop.cost.training.loss import gathered_elements, loss_bytes
 from thermoflop.cost.training.replicas import adapters_held, experts_shared_by, in_experts
@@ -59,10 +60,6 @@ from thermoflop.model.architecture.mixers import Attention
 from thermoflop.model.architecture.parts import Linear
 from thermoflop.model.operators.again import FINE_GRAINED
 
-# Bytes of an element that is kept for the backward pass in another format: what products in 8 bits
-# read, which has been cast for them (Transformer Engine keeps that), and what activations read
-# (Megatron-Core's ``activation_func_fp8_input_store``).
-KEPT_BYTES = {"fp8": 1.0}
 # What an allocator cannot use again of memory that comes and goes in other sizes: measured of
 # torchtitan on H100 and of BigScience's runs on A100 (see ``validate memory``).
 FRAGMENTED = 0.2
@@ -204,10 +201,8 @@ def _layer_bytes(layer: Layer, form: str, iteration: Iteration, role: str = "dec
     if lora is not None and not lora.reads_feed(layer):
         inner -= dispatched(layer.feed, plan)
     if iteration.kept_dtype is not None:
-        # the stream and what attention reads stay in 16 bits
         width = KEPT_BYTES[iteration.kept_dtype]
-        spared = 1 - width / wide
-        inner, norms = inner * (1 - spared), norms + spared * (blocks_of(layer) - norms)
+    attention, inner, norms = narrowed(layer, iteration, attention, inner, norms)
     kept = generalized_layer_bytes(
         form, tokens, hidden, attention + across, inner, scores + met, plan.tp, wide,
         blocks_of(layer), norms,

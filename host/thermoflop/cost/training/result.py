@@ -13,10 +13,10 @@ from thermoflop.cost.memory import memory_json, occupied_text, too_little
 from thermoflop.cost.training.counts import training_flops
 from thermoflop.cost.training.host import HOST_MEMORY_BYTES_S, HostUse
 from thermoflop.cost.training.iteration import Iteration
+from thermoflop.cost.training.kept import kept_text
 from thermoflop.cost.training.lora import Adapters
 from thermoflop.cost.training.memory import TrainingMemory
 from thermoflop.cost.work.share import Layout
-from thermoflop.model.operators.again import FINE_GRAINED
 
 if TYPE_CHECKING:
     from thermoflop.cost.inference.remedies import Remedy
@@ -191,6 +191,7 @@ class TrainingEstimate:
 def training_text(estimate: TrainingEstimate) -> str:
     """The whole estimate, at most 100 columns wide."""
     plan, memory = estimate.plan, estimate.memory
+    kept = kept_text(memory.form, estimate.question)
     lines = [
         wrapped(
             f"training {estimate.model_name} ({estimate.params:,} parameters) on {plan.devices} x "
@@ -211,7 +212,7 @@ def training_text(estimate: TrainingEstimate) -> str:
             f"gradients {gigabytes(memory.gradient_bytes)}, "
             f"optimizer {gigabytes(memory.optimizer_bytes)} ({estimate.question.optimizer})"
         ),
-        f"  activations {gigabytes(memory.activation_bytes)} ({_kept(memory.form, estimate)})",
+        f"  activations {gigabytes(memory.activation_bytes)} ({kept})",
         (
             f"  logits {gigabytes(memory.logit_bytes)} (loss {estimate.question.loss}), "
             f"while working {gigabytes(memory.working_bytes)}, "
@@ -236,18 +237,6 @@ def _occupied(memory: TrainingMemory) -> str:
     ends = f"{gigabytes(memory.low_bytes)} .. {gigabytes(memory.high_bytes)}"
     beyond = memory.total_bytes <= memory.capacity_bytes < memory.high_bytes
     return f"{said}\n  80 % interval {ends}{', more than the device has' if beyond else ''}"
-
-
-def _kept(form: str, estimate: TrainingEstimate) -> str:
-    """What is kept of a layer for the backward pass, in words: see ``memory.form_of``."""
-    if form == "full":
-        return "inputs of layers alone"
-    kept = "no attention scores" if form.endswith("selective") else "attention scores too"
-    kept += ", no results of norms" if estimate.recompute == FINE_GRAINED else ""
-    asked = estimate.question
-    if asked.kept_dtype is not None and not asked.by_operator:
-        kept += f", inputs of products and activations in {asked.kept_dtype}"
-    return kept + (", norms divided too" if form.startswith("tensor+sequence") else "")
 
 
 def _remedies(estimate: TrainingEstimate) -> list[str]:

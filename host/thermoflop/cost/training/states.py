@@ -3,10 +3,12 @@
 In mixed precision a parameter is a 16-bit weight, a gradient, and in fp32 a master weight and the
 optimizer's moments. How wide gradients are is the trainer's habit: Megatron-LM sums them in fp32,
 which makes 18 bytes with Adam, 6 + 12/n where the states are shared by n replicas (Megatron-LM,
-issue 654); DeepSpeed keeps them in 16 bits and an fp32 copy beside its states, 4 + 16/n (its
-``estimate_zero2_model_states_mem_needs``), but its BF16_Optimizer, which bf16 has up to stage 1,
-sums them in fp32 beside the 16 bits, shared by nobody: 8 + 12/n; FSDP keeps weights, gradients and
-moments in fp32, 16/n in all (PyTorch, ``MixedPrecision``).
+issue 654), and in 16 bits in Megatron-Bridge's published runs (``grad_reduce_in_fp32`` is False in
+every recipe of its scripts/performance/configs), 4 + 12/n; DeepSpeed keeps them in 16 bits and an
+fp32 copy beside its states, 4 + 16/n (its ``estimate_zero2_model_states_mem_needs``), but its
+BF16_Optimizer, which bf16 has up to stage 1, sums them in fp32 beside the 16 bits, shared by
+nobody: 8 + 12/n; FSDP keeps weights, gradients and moments in fp32, 16/n in all (PyTorch,
+``MixedPrecision``).
 """
 
 from __future__ import annotations
@@ -49,16 +51,20 @@ AT_ONCE = frozenset({"adamw-torch", "adamw-torch-bf16"})
 class Recipe:
     """Bytes a parameter: of the weight, the gradient, and in fp32 beside the moments.
 
-    ``beside`` is the master weight, and where a trainer keeps one a copy of the gradient.
+    ``beside`` is the master weight, and where a trainer keeps one a copy of the gradient;
+    ``stepped`` is the gradient that the optimizer reads, where that is one made when it steps.
     """
 
     weight: float
     gradient: float
     beside: float
+    stepped: float = 0.0
 
 
 RECIPES = {
     "default": Recipe(2, 4, 4),
+    # ``_copy_model_grads_to_main_grads`` of Megatron-Core's DistributedOptimizer: ``.float()``
+    "megatron-bridge": Recipe(2, 2, 4, 4),
     "megatron-deepspeed": Recipe(2, 2, 8),
     "llm-foundry": Recipe(4, 4, 0),
     "torchtitan": Recipe(4, 4, 0),
@@ -72,6 +78,7 @@ SUMMED_IN_FP32 = {"megatron-deepspeed": Recipe(2, 2 + 4, 4)}
 # Adapters beside a frozen base: fp32 weights are their own masters (PEFT, autocast_adapter_dtype).
 ADAPTER_RECIPE = Recipe(4, 4, 0)
 PURE_RECIPE = Recipe(2, 2, 0)
+GRADIENT_BYTES = {"bf16": 2.0, "fp16": 2.0, "fp32": 4.0}
 
 
 def optimizer_named(name: str) -> str:
@@ -84,14 +91,19 @@ def optimizer_named(name: str) -> str:
     return next((known for known in (spelled, plain) if known in MOMENTS), name)
 
 
-def recipe_of(trainer: str, precision: Precision, optimizer: str, zero: int) -> Recipe:
-    """What a trainer keeps for a parameter beside the moments, under a stage of ZeRO. UsageError
-    for an optimizer that is not known."""
+def recipe_of(
+    trainer: str, precision: Precision, optimizer: str, zero: int, gradients: str | None = None
+) -> Recipe:
+    """What a trainer keeps for a parameter beside the moments, under a stage of ZeRO; its gradients
+    in the format that is asked for. UsageError for an optimizer that is not known."""
     check_word("optimizer", optimizer, MOMENTS)
     if optimizer in PURE:
         return PURE_RECIPE
     if precision.activation_bytes >= 4:
         return Recipe(4, 4, 0)  # fp32 weights are their own masters
+    if gradients is not None:
+        weight = RECIPES.get(trainer, RECIPES["default"]).weight
+        return Recipe(weight, GRADIENT_BYTES[gradients], 4 if weight < 4 else 0)
     if trainer in SUMMED_IN_FP32 and zero <= 1 and precision.name != "fp16":
         return SUMMED_IN_FP32[trainer]
     return RECIPES.get(trainer, RECIPES["default"])
@@ -134,4 +146,5 @@ def optimizer_bytes(recipe: Recipe, optimizer: str) -> float:
     """Bytes a parameter that a step of the optimizer moves: gradient read, moments and what is
     beside them read and written, the weight written."""
     moments = MOMENTS[optimizer][0]
-    return recipe.gradient + 2 * (moments + recipe.beside) + recipe.weight
+    read = max(recipe.gradient, recipe.stepped)
+    return read + 2 * (moments + recipe.beside) + recipe.weight

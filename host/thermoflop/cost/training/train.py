@@ -19,6 +19,7 @@ from thermoflop.cost.inference.formats import choose_formats
 from thermoflop.cost.roofline.span import Span, span_of
 from thermoflop.cost.training.checks import (
     check_feed_forward,
+    check_gradients,
     check_kept,
     check_shares,
     check_sizes,
@@ -94,6 +95,7 @@ def train(
     base_dtype: str | None = None,
     held_inputs: int | None = None,
     kept_dtype: str | None = None,
+    gradient_dtype: str | None = None,
     feed_forward: str | None = None,
     offload: str | None = None,
     host_gb_s: float | None = None,
@@ -156,8 +158,8 @@ def train(
         loss: how the loss holds its logits: ``full`` (16 bits and fp32 of every token, and of their
             gradients), ``16-bit`` (none in fp32), ``compiled`` (16 bits, and their gradients),
             ``in-place`` (gradients in the place of logits: llm.c, Transformer Engine), ``chunked``
-            (fp32 of an eighth at a time) or ``fused`` (never as a whole: Liger, Unsloth). None:
-            ``compiled``; ``full`` of Megatron, and where nothing is compiled or tp divides it.
+            (fp32 of an eighth at a time) or ``fused`` (never as a whole: Liger, Unsloth). None: the
+            trainer's own; else ``compiled``, and ``full`` where nothing is or tp divides it.
         lora: rank of adapters beside frozen weights, which are not trained. None: all weights are.
         lora_targets: the matrices with adapters: ``all-linear`` (default: all of the layers but
             routers), ``attention``, ``mlp``, or names such as ``q,v``.
@@ -171,7 +173,8 @@ def train(
             discard them: 1 of bitsandbytes' 4 bits before July 2024, 2 where a loop has its last
             loss while it runs forward again (LitGPT). None: 1 of int8, else 0.
         kept_dtype: how what products in 8 or 4 bits and activations read is kept for the backward
-            pass: ``fp8`` (DeepSeek-V3, section 3.3.3). None: in 16 bits.
+            pass: ``fp8`` (DeepSeek-V3, section 3.3.3). None: as the trainer does; mostly 16 bits.
+        gradient_dtype: gradients in ``fp32`` or ``bf16``. None: as the trainer does; mostly fp32.
         feed_forward: how gated feed-forwards make their gradients: ``in-place`` (those of gate and
             up in their places: Liger) or ``fused`` (the product made again besides: Unsloth).
             None: beside what is kept.
@@ -230,6 +233,7 @@ def train(
     precision = choose_precision(in_16_bits(device, dtype))
     check_4_bits(device, precision.name)
     check_kept(kept_dtype, precision)
+    check_gradients(gradient_dtype, precision, optimizer, lora)
     length = written("sequence", sequence)
     if length is None:
         length = min(SEQUENCE, known.max_positions or SEQUENCE)
@@ -269,7 +273,7 @@ def train(
         offload=choose_offload(device, offload, host_gb_s, zero, plan.devices),
         compiled=is_compiled, by_operator=by_operator,
         source=source_of(known, encoder, length),
-        kept_dtype=kept_dtype, feed_forward=feed_forward,
+        kept_dtype=kept_dtype, feed_forward=feed_forward, gradient_dtype=gradient_dtype,
         **{**usual, **{name: each for name, each in asked.items() if each is not None}},
     )  # fmt: skip
     check_source(iteration)
