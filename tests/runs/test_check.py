@@ -29,7 +29,7 @@ Mean TTFT (ms):                          100.00
 Mean TPOT (ms):                          11.00
 ==================================================
 """
-NOTHING = {"profile": None, "dtype": None, "prompt": None, "generate": None, "users": None}
+NOTHING = {"profile": None, "dtype": None, "prompt": None, "generate": None, "batch": None}
 
 
 def test_every_test_of_llama_bench_is_judged_with_the_context_that_it_has():

@@ -31,9 +31,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
     add_model(parser)
     parser.add_argument("result", metavar="RESULT", help="a file, - or tokens/s (below)")
-    add_inference(parser, otherwise="what the result names, else this machine's", one_run=False)
-    users = "sequences or requests at once (as the result says, else 1)"
-    parser.add_argument("--users", "--batch", type=int, metavar="N", help=users)
+    add_inference(parser, otherwise="what the result names, else this machine's")
+    users = "requests at once, of a server (as the result says)"
+    parser.add_argument("--users", dest="batch", type=int, metavar="N", help=users)
     add_shared(parser, "--profile", "--json")
 
 
@@ -46,8 +46,7 @@ def run(args: argparse.Namespace) -> int:
     if args.hardware is None:
         args.hardware = _device(measured.gpu)
     choose_device(args)
-    options = {**inference_options(args), "users": args.users}
-    found = check(model, args.hardware, measured, options)
+    found = check(model, args.hardware, measured, inference_options(args))
     print_result(args, found.json, lambda: str(found), indented=True)
     return int(not found.is_good)
 

@@ -125,11 +125,14 @@ class Check:
         if slower := self._named("slower"):
             return (
                 f"Slower than it should be: {slower}. Heat, another program, a setting? "
-                "`thermoflop record -- COMMAND` keeps clocks and temperatures beside the result."
+                "`thermoflop record` keeps clocks and temperatures beside the result."
             )
-        faster = self._named("faster")
-        said = f", and better than nine runs in ten: {faster}" if faster else ""
-        return f"Good: nothing is slower than the interval in which eight in ten runs lie{said}."
+        if faster := self._named("faster"):
+            return (
+                f"Faster than nine runs in ten: {faster}. That is good, or the model, its format, "
+                "the sizes or the device is another than named here."
+            )
+        return "Good: it lies in the interval in which eight in ten runs lie."
 
     def _named(self, verdict: str) -> str:
         return ", ".join(each.name for each in self.figures if each.verdict == verdict)
@@ -202,8 +205,8 @@ def check(
         model: what ran.
         hardware: on which device, as in ``tf.estimate``.
         measured: what ``read_measured`` found.
-        options: keyword arguments of ``tf.estimate``, and ``users``; those that are None are taken
-            from the result.
+        options: keyword arguments of ``tf.estimate``, whose batch is the users of a server; those
+            that are None are taken from the result.
 
     Raises:
         UsageError: where the result does not say a size that it depends on.
@@ -212,9 +215,6 @@ def check(
     given = {**_stated(measured), **given}
     if measured.program in _SERVERS:
         return _served(model, hardware, measured, given)
-    users = given.pop("users", None)
-    if users is not None:
-        given["batch"] = users
     if measured.tests:
         return _tested(model, hardware, measured, given)
     return _run(model, hardware, measured, given)
@@ -228,8 +228,7 @@ def _stated(measured: Measured) -> dict[str, Any]:
     said: dict[str, Any] = {"profile": measured.profile, "dtype": measured.dtype}
     said |= sizes_unasked(measured.program)
     if measured.program in _SERVERS:
-        said.pop("batch", None)
-        said["users"] = measured.users
+        said["batch"] = measured.users
     for key, size in (("prompt_tokens", "prompt"), ("generated_tokens", "generate")):
         if key in values:
             said[size] = max(1, round(values[key] / requests))
@@ -299,12 +298,12 @@ def _served(
     """What a client of a full server saw."""
     from thermoflop.cost.serving.serving import serving
 
-    if "users" not in options:
+    if "batch" not in options:
         raise UsageError(
             f"{measured.program} does not print how many requests ran at once: say it with --users"
         )
-    options.pop("cp", None)
-    served = serving(model, hardware, **options)
+    own = {name: value for name, value in options.items() if name not in ("batch", "cp")}
+    served = serving(model, hardware, users=options["batch"], **own)
     title = _title(served, measured)
     sizes = f"{served.users} users, {served.prompt:,.0f} prompt + {served.generate:,.0f} output"
     figures = tuple(_served_figures(served, measured.values))
