@@ -16,7 +16,7 @@ MEANINGS = {
     "cache": "keys and values, or the state, that a decode step reads; its unit of allocation is "
     "a page or block",
     "decode": "steps that make one new token of each sequence",
-    "decode/s": "tokens/s of a run's phases named decode",
+    "decode/s": "tokens/s of a run's phases named decode, or as its benchmark said it",
     "dp": "data parallel: replicas",
     "engine": "the program that serves or trains: vLLM, llama.cpp, Megatron-LM",
     "ep": "expert parallel: devices that share the experts",

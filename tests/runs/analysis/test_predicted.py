@@ -13,6 +13,7 @@ from thermoflop.report.terminal.terminal import lines
 from thermoflop.runs.analysis.analyze import analyze
 from thermoflop.runs.analysis.figures import Analysis
 from thermoflop.runs.analysis.quantity import Compared
+from thermoflop.runs.analysis.row import keep
 from thermoflop.runs.gpu.sample import GpuSample
 
 
@@ -125,6 +126,7 @@ def test_what_the_run_says_itself_goes_before_its_phases(tmp_path: Path) -> None
         "tokens_per_s": 22 / 2.5,
     })  # fmt: skip
     assert rows(analysis)["ttft_s"].how == "said as ttft_s=, mean of 2"
+    assert keep(analysis).decode_tokens_per_s == pytest.approx(2 / 0.12)  # in the list too
 
 
 def test_a_rate_said_in_decode_is_decodes_and_elsewhere_the_whole_runs(tmp_path: Path) -> None:

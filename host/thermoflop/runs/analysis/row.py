@@ -34,7 +34,7 @@ class RunRow:
     Tokens and energy are means over the trials, warm-ups apart; the peak is of the command's own
     GPUs, without any of the boards. ``tokens_per_s`` and ``joules_per_token`` are of all tokens
     that a run counted, prompts too, over all of its time; ``decode_tokens_per_s`` is of the tokens
-    and the time of its phases named decode.
+    and the time of its phases named decode, or what its benchmark said, where that was predicted.
     """
 
     tokens_per_s: float | None = None
@@ -82,12 +82,16 @@ def keep(analysis: Analysis) -> RunRow:
 
 
 def _decoding(analysis: Analysis) -> float | None:
-    """Tokens over seconds of all phases named decode whose times are known."""
+    """Tokens over seconds of all phases named decode whose times are known; else what the run said
+    itself of what was predicted."""
     phases = [phase.window for phase in analysis.phases if phase.window.name.lower() == "decode"]
     timed = [window for window in phases if window.counts and not window.untimed]
     tokens = sum(window.sums.get("tokens", 0.0) for window in timed)
     seconds = sum(window.duration_s for window in timed)
-    return tokens / seconds if tokens > 0 and seconds > 0 else None
+    if tokens > 0 and seconds > 0:
+        return tokens / seconds
+    said = (each for each in analysis.predicted if each.how.startswith("said as"))
+    return next((each.measured for each in said if each.key == "decode_tokens_per_s"), None)
 
 
 def model_of(run: Mapping[str, Any]) -> str:
