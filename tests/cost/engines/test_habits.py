@@ -61,14 +61,15 @@ def test_an_engine_reads_chunks_and_writes_out_weights_as_its_sources_say() -> N
 def test_few_rows_are_padded_one_by_one_where_kernels_are_for_vectors(rows: int) -> None:
     """MMVQ_MAX_BATCH_SIZE of ggml-cuda/mmvq.cuh, ne11_mm_min of ggml-metal: kernels for a matrix
     and up to 8 vectors, each row a ninth of the padding; up to 12 with MLX, each a thirteenth
-    (get_qmv_batch_limit); the others run such products as any."""
+    (get_qmv_batch_limit); below 8 with TinyChat (WQLinear.forward of llm-awq's qmodule.py) and
+    ExLlama (matmul_recons_thd of its model.py); the others run such products as any."""
     product = Work("up", "decoder", "mlp", "contraction", 2, 6.0 * rows, 6.0, 1.5, 0, 0,
                    element_bytes=0.5)  # fmt: skip
     attention = Work("attention", "decoder", "attn", "attention", 2, 6.0, 6.0, 0, 0, 0)
     plain = choose_precision("q4_0")
     for engine in ENGINES:
         made, attended = apply_engine([product, attention], engine, plain)[-2:]
-        most = {"llama.cpp": 8, "mlx": 12}.get(engine.name, 0)
+        most = {"llama.cpp": 8, "mlx": 12, "exllama": 7, "tinychat": 7}.get(engine.name, 0)
         few = 6.0 * min(1.0, rows / (most + 1)) if most else 6.0
         assert made.row_flops == pytest.approx(few), engine.name
         assert attended.row_flops == 6.0

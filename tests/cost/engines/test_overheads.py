@@ -274,6 +274,24 @@ def test_an_encoder_of_fastertransformer_has_one_kernel_for_attention_in_16_bits
     assert all(work.launches == 1 for work in layer)
 
 
+@pytest.mark.parametrize(("new", "apart"), [(1, False), (2, True), (512, True)])
+def test_prompts_of_fastertransformer_have_scores_in_memory_and_single_queries_do_not(new, apart):
+    """docs/gpt_guide.md: cuBLAS for the attention of a context, one kernel for a single query. A
+    layer of GPT-2 has 12 heads: of each pair a score of 2 bytes is written by one product, read and
+    written by the softmax and read by the other, besides 768 numbers in and out for each token."""
+    setting = Setting(
+        load_model("gpt2"), find_device("a100"), Layout(), choose_precision("fp16"),
+        find_profile("fastertransformer"),
+    )  # fmt: skip
+    works = {work.name: work for work in setting.works(Step(4, new, 0 if apart else 511))}
+    kernels = ("scores", "softmax", "values") if apart else ("attention",)
+    parts = ("attention", "scores", "softmax", "values")
+    assert [name for name in works if name in parts] == list(kernels)
+    if apart:
+        moved = [works[name].activation_bytes for name in kernels]
+        assert sum(moved) == 4 * (2 * 12 * 4 * new**2) + 2 * (2 * 4 * new * 768)
+
+
 @pytest.mark.parametrize(
     ("name", "profile", "tp", "steps"),
     [

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 
+from thermoflop.base.number import kind_of
 from thermoflop.base.record import record, replace
 from thermoflop.cost.engines.ggml import attention_share, products_share, tile_of
 from thermoflop.cost.hardware.sustained import held_share
@@ -15,6 +16,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from thermoflop.base.number import Number
     from thermoflop.cost.hardware.device import Device
 
 
@@ -25,7 +27,8 @@ class Engine:
     ``chunk`` prompt tokens are read at once (None: all of them). ``half_accumulate``: products of
     half-precision numbers are summed in half precision where the device is faster at that.
     ``kernels``: ``fused``, ``eager`` (every operator alone, all pairs of the mask computed), or
-    ``attention`` (eager but for one attention kernel); ``wide_kernels`` in formats of 32 bits.
+    ``attention`` (eager but for one attention kernel); ``wide_kernels`` in formats of 32 bits, and
+    ``prompt_kernels`` in steps of several tokens a sequence, where those differ.
     ``unfused``: every operator is a kernel that writes its result to memory, scores among them, in
     32 bits. ``in_flight``: chunks of a prompt that pipeline stages work on at once (None: all).
     ``graphs``: a decode step is one launch of a recorded graph, so that the host does not slow it.
@@ -76,6 +79,7 @@ class Engine:
     half_accumulate: bool = False
     kernels: str = "fused"
     wide_kernels: str = ""
+    prompt_kernels: str = ""
     unfused: bool = False
     graphs: bool = False
     host: float = 1.0
@@ -110,8 +114,11 @@ class Engine:
     alone: str = ""
     serves: bool = False
 
-    def kernels_in(self, family: str) -> str:
-        """The ``kernels`` that a family of formats (``hardware.precision``) is run with."""
+    def kernels_in(self, family: str, new: Number = 1) -> str:
+        """The ``kernels`` that a step of ``new`` tokens of each sequence is run with in a family of
+        formats (``hardware.precision``)."""
+        if self.prompt_kernels and not (kind_of(new) == "int" and new == 1):
+            return self.prompt_kernels
         return self.wide_kernels or self.kernels if family in ("32", "tf32") else self.kernels
 
 
@@ -119,7 +126,10 @@ class Engine:
 # microseconds against a few for a launch from compiled code.
 PYTHON = 8.0
 # FasterTransformer's encoder runs 6 products and 6 kernels of its own in a layer, and 8 where
-# attention is not TensorRT's one kernel, which is of 16 and 8 bits (docs/bert_guide.md, 5.3).
+# attention is not TensorRT's one kernel, which is of 16 and 8 bits (docs/bert_guide.md, 5.3). Its
+# decoders have one kernel for attention of a single query, and cuBLAS for that of a prompt, whose
+# scores go through memory ("so we use cuBLAS to leverage the tensor core", docs/gpt_guide.md;
+# ``FMHA_ENABLE`` is off there unless it is set).
 # transformers: DynamicCache is grown by torch.cat, keys and values pass repeat_kv before the scores
 # are made (cache_utils.py and modeling_llama.py of 4.51), and in 8 bits the host waits for each
 # product: FP8Linear synchronizes after it (finegrained_fp8.py), LLM.int8() asks which columns have
@@ -134,7 +144,8 @@ PYTHON = 8.0
 # BLOOM takes twice as long in them (``quantized_gemm`` of its pt_binding.cpp). AutoAWQ and TinyChat
 # decode with FasterTransformer's attention, a block for each query head (single_query_attention of
 # llm-awq): 2,000 more tokens cost a layer of 7B to 34B 70 to 80 us on a 4090, whether 1 or 8 heads
-# share a key.
+# share a key. Below 8 rows the products of TinyChat (``gemv_forward_cuda_new`` of llm-awq's
+# qmodule.py) and ExLlama (``q4_matmul_kernel``) are of a matrix and vectors, on no tensor core.
 #
 # Devices: docs/getting_started/installation of vLLM (0.8 to 0.32; TPU, Gaudi and Neuron by plugins
 # of the makers, Apple's GPUs by vLLM-Metal), docs.sglang.io/docs/hardware-platforms (Apple's by
@@ -159,7 +170,7 @@ ENGINES = (
            "fastertransformer 5.x pytorch"), "heads", kernels="attention", wide_kernels="eager",
            vendors=_NVIDIA),
     Engine("fastertransformer", ("fastertransformer", "triton/fastertransformer"), "heads",
-           vendors=_NVIDIA),
+           prompt_kernels="eager", vendors=_NVIDIA),
     Engine("tensorrt-llm", ("tensorrt-llm", "tensorrt", "nvidia nim"), "heads", graphs=True,
            host=PYTHON, merges=True, reads="chunks", eager_chunks=True, narrows=True,
            vendors=_NVIDIA, capability=8.0, lacks=("GGUF", "EXL2", *_NO_PYTORCH), serves=True),
@@ -182,13 +193,13 @@ ENGINES = (
            serves=True, alone="GGUF", vendors=("NVIDIA", "AMD", "Apple", "Intel", "CPU"),
            without=("Gaudi",)),
     Engine("exllama", ("exllama",), half_accumulate=True, host=PYTHON,
-           dequantizes=8, vendors=("NVIDIA", "AMD"),
+           dequantizes=8, vectors=7, vendors=("NVIDIA", "AMD"),
            lacks=("ep", "cp", "fp8", "AWQ", "GGUF", "nvfp4", "mxfp4", "compressed-tensors",
                   *_NO_PYTORCH)),
     Engine("mlx", ("mlx",), chunk=2048, kernels="attention", vectors=12, lazy=True, alone="MLX",
            vendors=("Apple",), lacks=("ep", "cp")),
     Engine("autoawq", ("autoawq",), host=PYTHON, by_head=True),
-    Engine("tinychat", ("tinychat",), half_accumulate=True, host=PYTHON, by_head=True),
+    Engine("tinychat", ("tinychat",), half_accumulate=True, host=PYTHON, vectors=7, by_head=True),
     Engine("mlc", ("mlc",), "heads"),
     Engine("gpt-fast", ("gpt-fast",), "heads", graphs=True),
     Engine("deepspeed", ("deepspeed", "ds-"), "heads", host=PYTHON, dequantizes=1),

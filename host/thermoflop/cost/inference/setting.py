@@ -156,7 +156,7 @@ class Setting:
     def _as_run(self, step: Step) -> list[Work]:
         """The operators of a step in its form, as the engine runs them."""
         engine, share = self.engine, self.share
-        works = share.works(step, engine.kernels_in(self.precision.family))
+        works = share.works(step, engine.kernels_in(self.precision.family, step.new))
         works = apply_engine(
             works, engine, self.precision, share.experts_held, self.plan.ep, share.chosen
         )
