@@ -4,13 +4,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from thermoflop.base.record import record
 from thermoflop.base.units import shortened, table
 from thermoflop.cost.data import read_data
+
+if TYPE_CHECKING:
+    from thermoflop.base.number import Array
 
 # Fewer rows say nothing of an engine.
 LEAST = 20
@@ -112,17 +115,26 @@ def trainers(compared: Sequence[Compared]) -> dict[str, dict[str, Any]]:
 
 
 def beside_before(compared: Sequence[Compared]) -> str:
-    """Engines whose rows the package carried before there were generations, beside what it said of
-    them then, each model left out as well."""
-    lines = [["", "rows", "median", "p90", "in 80 %", "before", "p90", "in 80 %"]]
-    for label, (_, *then) in read_data("accuracy_before").items():
-        rows = [each for each in compared if each.engine == label and each.has_expectation]
+    """Rows that were read before there were generations, beside what fits of then said of them,
+    each model left out as well: as it was on 2026-11-22, and on 2026-11-28 with prompts in chunks
+    fitted as they are estimated (``errors_before``: by label and row, both signed errors)."""
+    head = ["", "rows", "median", "p90", "in 80 %", "11-22", "p90", "11-28", "p90", "closer"]
+    lines = [head]
+    for label, then in read_data("errors_before").items():
+        rows = [each for each in compared if each.row_id in then and each.has_expectation]
         if rows:
-            now = figures(rows)
-            kinds = ("median_abs_error", "p90_abs_error", "coverage_80")
-            shown = [percent(now[kind]) for kind in kinds] + [percent(each) for each in then]
-            lines.append([shortened(label, 40), str(now["rows"]), *shown])
-    return f"engines of before 2025-10, beside the fits of before\n{table(lines)}"
+            now = np.array([abs(each.error) for each in rows])
+            before = np.abs([then[each.row_id] for each in rows])
+            shown = [*_middle(now), percent(float(np.mean([each.inside for each in rows])))]
+            shown += [*_middle(before[:, 0]), *_middle(before[:, 1])]
+            shown.append(percent(float(np.mean(now < before[:, 1]))))
+            lines.append([shortened(label, 34), str(len(rows)), *shown])
+    title = "engines of before 2025-10: now, by the fits of then, and the share of rows closer now"
+    return f"{title}\n{table(lines)}"
+
+
+def _middle(errors: Array) -> list[str]:
+    return [percent(float(np.median(errors))), percent(float(np.quantile(errors, 0.9)))]
 
 
 def accuracy_text(title: str, groups: dict[str, dict[str, Any]]) -> str:
