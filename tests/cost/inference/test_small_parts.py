@@ -14,7 +14,7 @@ from thermoflop.cost.engines.footprint import Load
 from thermoflop.cost.hardware.precision import choose_precision
 from thermoflop.cost.inference import setting as setting_module
 from thermoflop.cost.inference.arguments import default_format, default_sizes, in_16_bits, written
-from thermoflop.cost.inference.formats import choose_formats, stored_checkpoint
+from thermoflop.cost.inference.formats import choose_formats
 from thermoflop.cost.inference.hosted import hosted_s
 from thermoflop.cost.inference.remedies import _goes_to_host
 from thermoflop.cost.inference.room import room_of
@@ -25,6 +25,7 @@ from thermoflop.cost.sweep.grid import Grid
 from thermoflop.cost.why.table import _measured_text
 from thermoflop.cost.work.share import Layout
 from thermoflop.cost.work.steps import decode_step
+from thermoflop.cost.work.weights import stored_checkpoint
 from thermoflop.errors import UsageError
 from thermoflop.model.config.stored_files import StoredWeights
 from thermoflop.model.media import Media

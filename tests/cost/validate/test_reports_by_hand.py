@@ -18,7 +18,7 @@ from thermoflop.cost.validate.compared import (
     accuracy_text,
     beside_before,
     figures,
-    sentence,
+    readme_table,
     trainers,
 )
 from thermoflop.cost.validate.dated import months_of, predicted_later
@@ -145,10 +145,10 @@ def test_an_engines_accuracy_is_that_of_twenty_rows_of_a_phase():
     later = {"vllm: each token": {**figures(TWENTY), "median_abs_error": 0.2}}
     other = {"vllm: each token": {**figures(TWENTY), "p90_abs_error": 0.7}}
     hidden = {**found, "vllm: prefill": figures(TWENTY), "mine: each token": figures(TWENTY)}
-    assert sentence(hidden, later, other) == (
-        f"vllm: each token {0.095:.0%} and 17% (95%), later 20% and 17%, elsewhere {0.095:.0%} and "
-        "70%."
-    )
+    assert readme_table(hidden, later, other).splitlines()[2:] == [
+        f"| vllm | each token | {0.095:.0%}, 17% | 95% | 20%, 17% | {0.095:.0%}, 70% |"
+    ]
+    assert readme_table(found, {}, {}).endswith(" | 95% |  |  |")
     assert trainers([]) == {}
     assert set(trainers(TWENTY)) == {"all", "vllm: each token"}
 

@@ -25,7 +25,7 @@ from thermoflop.cost.published.files import read_rows
 from thermoflop.cost.published.row import Skipped, rows_of
 from thermoflop.cost.published.serving import serving_row
 from thermoflop.cost.roofline.formula import PARAMETERS
-from thermoflop.cost.validate.compared import accuracy, figures, sentence, summary
+from thermoflop.cost.validate.compared import accuracy, figures, readme_table, summary
 from thermoflop.cost.validate.memory import validate_memory
 from thermoflop.cost.validate.plan import validate_plan
 from thermoflop.cost.validate.times import (
@@ -100,13 +100,10 @@ def test_the_readme_says_what_an_unseen_model_gets(report):
     """To a percent, for which the order of sums on another machine may be too much."""
     shown = README.read_text("utf-8")
     groups = map(accuracy, (report.compared, report.later, report.elsewhere))
-    for part in sentence(*groups).split("; "):
-        name = re.sub(r" \d+%.*", "", part.rstrip("."))
-        said = re.search(re.escape(name) + r" \d+%[^;.]*", shown)
-        assert said is not None, name
-        numbers = ([int(number) for number in re.findall(r"(\d+)%", text)]
-                   for text in (said[0], part))  # fmt: skip
-        told, found = numbers
+    for line in readme_table(*groups).splitlines()[2:]:
+        name = line[: line.index("%")].rpartition("|")[0]
+        (said,) = [each for each in shown.splitlines() if each.startswith(name)]
+        told, found = ([int(each) for each in re.findall(r"(\d+)%", text)] for text in (said, line))
         assert told == pytest.approx(found, abs=1), name
 
 
@@ -388,11 +385,11 @@ def test_the_package_alone_is_light():
     assert callable(tf.train)
 
 
-if __name__ == "__main__":  # write the list into the README anew
+if __name__ == "__main__":  # write the table into the README anew
     made = validate_times()
     page = README.read_text("utf-8")
-    old = re.search(r"(?<=for every row\)\. )llama\.cpp: each token .*", page)
+    old = re.search(r"(?m)^\| engine \| of what \|.*\n(?:\|.*\n)*", page)
     if old is None:
-        sys.exit("the README has no list of accuracy")
-    new = sentence(*map(accuracy, (made.compared, made.later, made.elsewhere)))
-    README.write_text(page.replace(old[0], new), encoding="utf-8")
+        sys.exit("the README has no table of accuracy")
+    new = readme_table(*map(accuracy, (made.compared, made.later, made.elsewhere)))
+    README.write_text(page.replace(old[0], new + "\n"), encoding="utf-8")

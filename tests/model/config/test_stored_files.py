@@ -282,7 +282,7 @@ def test_a_gguf_is_the_model_of_its_metadata_to_the_byte(tmp_path: Path, case: s
         block, size = (1, 4) if wide else (256, 210) if outside else (256, 144)
         expected += int(np.prod(shape)) // block * size
     assert model.stored.size_bytes == expected
-    from thermoflop.cost.inference.formats import stored_checkpoint
+    from thermoflop.cost.work.weights import stored_checkpoint
 
     assert stored_checkpoint(model, model.quantization).factor == pytest.approx(1, rel=1e-9)
     assert tf.estimate(model, "rtx-4090").memory.weight_bytes == pytest.approx(expected, rel=1e-9)

@@ -31,11 +31,12 @@ from thermoflop.cost.inference.published_formats import (
     usual_form,
 )
 from thermoflop.cost.work.weights import (
+    OF_FILES,
     Checkpoint,
     has_experts,
     is_matrix,
+    stored_checkpoint,
     weights_held,
-    weights_on_fullest,
 )
 from thermoflop.errors import UsageError
 from thermoflop.model.architecture.formats import spelled
@@ -49,15 +50,10 @@ if TYPE_CHECKING:
 
 # Methods whose kernels are their own, and are rated by name.
 _METHODS = {"awq": "awq", "awq_marlin": "awq", "gptq": "gptq", "gptq_marlin": "gptq"}
-# Files beyond this ratio to what the configuration counts are those of another model, or of a part.
-_APART = 1.25
-_FILES = "safetensors"  # as a method: what nothing is said of but by the files
 # GGUF's blocks of 32 elements in 8 bits with a scale of 16.
 _Q8_0 = Stored("q8_0", 8, group=32, scale_bits=16)
 WRITTEN_OUT = ("int8", "int8-wo")  # before each product, by engines that multiply in 16 bits alone
 NARROWEST_8 = 6.0  # bits of a weight: what is wider is as wide as q8_0
-# Bytes of an element in formats of files that are not quantized; what a file has most of is first.
-_PLAIN_BYTES = {"BF16": 2.0, "F16": 2.0, "F32": 4.0, "F64": 8.0}
 
 
 def choose_formats(
@@ -318,25 +314,12 @@ def _kept_line(model: Model, checkpoint: Checkpoint | None, precision: Precision
         return model.format_said if meant else ""
     if model.stored is not None and checkpoint.stored:
         return model.stored.line
-    if model.stored is not None and checkpoint.quantization.method == _FILES:
+    if model.stored is not None and checkpoint.quantization.method == OF_FILES:
         return f"the files hold {model.stored.size_bytes:,} B, which are not those of this model"
     from thermoflop.cost.inference.stated_cache import formats_said
 
     line = formats_said(checkpoint.quantization, model.description, precision)
     return line if model.named_format or not model.format_said else f"{line}; {model.format_said}"
-
-
-def stored_checkpoint(model: Model, quantization: Quantization | None) -> Checkpoint:
-    """The formats of a model whose files were read: in all as many bytes as they hold."""
-    stored = model.stored
-    assert stored is not None  # noqa: S101 - what the caller has looked for
-    plain = {name: stored.bytes_by_format.get(name, 0) for name in _PLAIN_BYTES}
-    wide = _PLAIN_BYTES[max(plain, key=lambda name: plain[name])] if any(plain.values()) else 2.0
-    formats = quantization or Quantization(_FILES, None)
-    counted = weights_on_fullest(model.description, 1, Checkpoint(formats, wide))
-    ratio = stored.size_bytes / counted if counted else 1.0
-    same = 1 / _APART <= ratio <= _APART
-    return Checkpoint(formats, wide, ratio if same else 1.0, stored=same)
 
 
 @lru_cache(maxsize=16)

@@ -156,22 +156,22 @@ def percent(value: float | None) -> str:
     return "-" if value is None else f"{100 * value:.1f} %"
 
 
-def sentence(
+def readme_table(
     left_out: dict[str, dict[str, Any]],
     later: dict[str, dict[str, Any]],
     elsewhere: dict[str, dict[str, Any]],
 ) -> str:
-    """README's list: what a model or a device that no fit has seen gets, engine by engine."""
-    parts = []
+    """README's table: what a model or a device that no fit has seen gets, engine by engine."""
+    head = "| engine | of what | error | in the interval | after the fit | on a device left out |"
+    lines = [head, "|---|---|---|---|---|---|"]
     for name, each in left_out.items():
-        engine = name.partition(":")[0].partition("@")[0]
-        if engine in SHOWN and not name.endswith(WHAT["prefill"]):
-            after = f", later {_whole(later[name])}" if name in later else ""
-            if name in elsewhere:
-                after += f", elsewhere {_whole(elsewhere[name])}"
-            parts.append(f"{name} {_whole(each)} ({each['coverage_80']:.0%}){after}")
-    return "; ".join(parts) + "."
+        profile, _, what = name.partition(": ")
+        if profile.partition("@")[0] in SHOWN and what != WHAT["prefill"]:
+            cells = [profile, what, _whole(each), f"{each['coverage_80']:.0%}"]
+            cells += [_whole(group[name]) if name in group else "" for group in (later, elsewhere)]
+            lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
 
 
 def _whole(each: dict[str, Any]) -> str:
-    return f"{each['median_abs_error']:.0%} and {each['p90_abs_error']:.0%}"
+    return f"{each['median_abs_error']:.0%}, {each['p90_abs_error']:.0%}"

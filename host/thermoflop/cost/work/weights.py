@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from thermoflop.base.record import record
 from thermoflop.model.architecture.parts import Convolution, Linear, Part, Table
+from thermoflop.model.architecture.quantization import Quantization
 from thermoflop.model.operators.build import TOWERS
 
 TYPE_CHECKING = False
@@ -20,7 +21,8 @@ if TYPE_CHECKING:
 
     from thermoflop.cost.hardware.precision import Precision
     from thermoflop.model.architecture.description import Description, Run
-    from thermoflop.model.architecture.quantization import Quantization, Stored
+    from thermoflop.model.architecture.quantization import Stored
+    from thermoflop.model.model import Model
 
 # The formats of a part, each with the layers that have it so and the bytes of one set.
 Sizes: TypeAlias = "Iterator[tuple[Stored | None, tuple[int, ...], float]]"
@@ -46,6 +48,11 @@ _MIXES: tuple[tuple[str, tuple[float, float], tuple[float, float]], ...] = (
     ("tq", (2.06, 4.5), _Q6_K),
 )  # fmt: skip
 _FIRST = tuple(first for first, *_ in _MIXES)
+OF_FILES = "safetensors"  # as a method: what nothing is said of but by the files
+# Files beyond this ratio to what the configuration counts are those of another model, or of a part.
+_APART = 1.25
+# Bytes of an element in formats of files that are not quantized; what a file has most of is first.
+_PLAIN_BYTES = {"BF16": 2.0, "F16": 2.0, "F32": 4.0, "F64": 8.0}
 
 
 @record
@@ -223,6 +230,19 @@ def weights_on_fullest(description: Description, pp: int, formats: Formats) -> f
     stage = -(-len(sizes) // pp) or 1
     stages = [sum(sizes[first : first + stage]) for first in range(0, len(sizes), stage)]
     return max(stages, default=0.0) + outside + towers
+
+
+def stored_checkpoint(model: Model, quantization: Quantization | None) -> Checkpoint:
+    """The formats of a model whose files were read: in all as many bytes as they hold."""
+    stored = model.stored
+    assert stored is not None  # noqa: S101 - what the caller has looked for
+    plain = {name: stored.bytes_by_format.get(name, 0) for name in _PLAIN_BYTES}
+    wide = _PLAIN_BYTES[max(plain, key=lambda name: plain[name])] if any(plain.values()) else 2.0
+    formats = quantization or Quantization(OF_FILES, None)
+    counted = weights_on_fullest(model.description, 1, Checkpoint(formats, wide))
+    ratio = stored.size_bytes / counted if counted else 1.0
+    same = 1 / _APART <= ratio <= _APART
+    return Checkpoint(formats, wide, ratio if same else 1.0, stored=same)
 
 
 def is_beside(description: Description, name: str) -> bool:
