@@ -6,7 +6,8 @@ from typing import Any
 
 import thermoflop as tf
 from thermoflop.base.record import replace
-from thermoflop.cost.catalogue.profiles import Profile, find_profile
+from thermoflop.cost.catalogue.profile import Profile
+from thermoflop.cost.catalogue.profiles import find_profile
 from thermoflop.cost.roofline.formula import Efficiency
 
 # A decoder of 2 layers: width 256, 4 query and 2 key heads of 64, SwiGLU of 512, 1000 tokens.

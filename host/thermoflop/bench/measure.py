@@ -27,7 +27,7 @@ from thermoflop.errors import UsageError
 from thermoflop.marks import mark, note
 
 if TYPE_CHECKING:
-    from thermoflop.cost.catalogue.profiles import Profile
+    from thermoflop.cost.catalogue.profile import Profile
     from thermoflop.cost.hardware.device import Device
     from thermoflop.cost.roofline.span import Span
     from thermoflop.model.model import Model

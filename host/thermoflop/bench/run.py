@@ -19,7 +19,8 @@ from thermoflop.bench.suite import (
     check_profile,
     run_suite,
 )
-from thermoflop.cost.catalogue.profiles import Profile, find_profile
+from thermoflop.cost.catalogue.profile import Profile
+from thermoflop.cost.catalogue.profiles import find_profile
 from thermoflop.errors import UsageError
 
 NAME = "mine"

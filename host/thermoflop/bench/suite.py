@@ -13,7 +13,7 @@ from thermoflop.bench.backend import Backend
 from thermoflop.bench.kernels import Pool
 from thermoflop.bench.limits import Best
 from thermoflop.bench.measure import PHASES, Bench, Case, OperatorRow, StepRow, check_case
-from thermoflop.cost.catalogue.profiles import Profile
+from thermoflop.cost.catalogue.profile import Profile
 from thermoflop.errors import InputError, UsageError
 
 _GPU_MODELS = ("gpt2-xl", "llama-3-8b", "mixtral-8x7b")

@@ -17,14 +17,8 @@ from thermoflop.cost.catalogue.devices import _is_sold_as, catalogue, devices_li
 from thermoflop.cost.catalogue.devices_text import device_text
 from thermoflop.cost.catalogue.machine import folder
 from thermoflop.cost.catalogue.own_kernels import REPLACED, _replaced
-from thermoflop.cost.catalogue.profiles import (
-    HIGHEST,
-    RECALLED_RATE,
-    Spread,
-    _value,
-    find_profile,
-    training_profiles,
-)
+from thermoflop.cost.catalogue.profile import HIGHEST, RECALLED_RATE, Spread, _value
+from thermoflop.cost.catalogue.profiles import find_profile, training_profiles
 from thermoflop.cost.catalogue.seen import EXTRA, architecture_of, widened
 from thermoflop.cost.catalogue.typed_names import find_typed
 from thermoflop.cost.hardware.precision import choose_precision

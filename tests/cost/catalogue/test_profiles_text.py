@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from thermoflop.cost.catalogue.profiles import PHASES, profiles
+from thermoflop.cost.catalogue.profile import PHASES
+from thermoflop.cost.catalogue.profiles import profiles
 from thermoflop.cost.catalogue.profiles_text import ELSEWHERE, profiles_json, profiles_text
 from thermoflop.cost.engines.options import OPTIONS, option_defaults, read_options
 

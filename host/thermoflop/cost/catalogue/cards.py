@@ -26,7 +26,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from thermoflop.cost.catalogue.profiles import Profile
+    from thermoflop.cost.catalogue.profile import Profile
 
 MOST_CARDS = 64
 

@@ -6,12 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 from thermoflop.base.units import shortened, table, wrapped
-from thermoflop.cost.catalogue.profiles import (
-    PHASES,
-    Profile,
-    profiles,
-    training_profiles,
-)
+from thermoflop.cost.catalogue.profile import PHASES, Profile
+from thermoflop.cost.catalogue.profiles import profiles, training_profiles
 from thermoflop.cost.engines.options import option_defaults
 
 # Engines whose options are told below the table.

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from thermoflop.base.messages import expected
 from thermoflop.base.record import replace
-from thermoflop.cost.catalogue.profiles import Profile, training_profiles
+from thermoflop.cost.catalogue.profile import Profile
+from thermoflop.cost.catalogue.profiles import training_profiles
 from thermoflop.errors import InputError
 
 

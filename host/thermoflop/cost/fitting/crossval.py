@@ -15,7 +15,7 @@ import numpy as np
 from thermoflop.base.number import Array, Flags, Indices, Words
 from thermoflop.base.progress import tracked
 from thermoflop.base.record import record, replace
-from thermoflop.cost.catalogue.profiles import Profile, Spread
+from thermoflop.cost.catalogue.profile import Profile, Spread
 from thermoflop.cost.catalogue.seen import group_names
 from thermoflop.cost.catalogue.trainers import widened_for_kind
 from thermoflop.cost.engines.generation import age_of

@@ -24,7 +24,8 @@ from thermoflop.base.record import replace
 from thermoflop.base.units import table, wrapped
 from thermoflop.cost.catalogue.machine import FORMAT
 from thermoflop.cost.catalogue.own_kernels import ALIKE, KIND, REPLACED
-from thermoflop.cost.catalogue.profiles import Profile, find_profile
+from thermoflop.cost.catalogue.profile import Profile
+from thermoflop.cost.catalogue.profiles import find_profile
 from thermoflop.cost.fitting.design_matrix import DesignMatrix
 from thermoflop.cost.fitting.kernel_file import kernels_from
 from thermoflop.cost.fitting.regression import Problem, logs_of, points_of, solve

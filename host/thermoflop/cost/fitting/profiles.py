@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from thermoflop.base.number import Array, Indices
-    from thermoflop.cost.catalogue.profiles import Profile
+    from thermoflop.cost.catalogue.profile import Profile
     from thermoflop.cost.fitting.regression import Regression
 
     Left = tuple[Array, Indices]

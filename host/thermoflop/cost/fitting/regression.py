@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from thermoflop.base.record import record
-from thermoflop.cost.catalogue.profiles import HIGHEST
+from thermoflop.cost.catalogue.profile import HIGHEST
 from thermoflop.cost.roofline.formula import PARAMETERS
 
 if TYPE_CHECKING:

@@ -17,7 +17,8 @@ import numpy as np
 from thermoflop.base.number import Array, Flags, Indices, Words
 from thermoflop.base.progress import tracked
 from thermoflop.base.record import replace
-from thermoflop.cost.catalogue.profiles import Profile, Spread, find_profile
+from thermoflop.cost.catalogue.profile import Profile, Spread
+from thermoflop.cost.catalogue.profiles import find_profile
 from thermoflop.cost.catalogue.seen import Seen, architecture_of, kind_of_model
 from thermoflop.cost.engines.generation import find_generation, profile_name
 from thermoflop.cost.fitting.crossval import TAIL, Measured, weighted_quantile

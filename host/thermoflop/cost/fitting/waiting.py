@@ -13,7 +13,7 @@ import numpy as np
 
 from thermoflop.base.number import Array
 from thermoflop.base.record import replace
-from thermoflop.cost.catalogue.profiles import Profile
+from thermoflop.cost.catalogue.profile import Profile
 from thermoflop.cost.engines.generation import profile_name
 from thermoflop.cost.fitting.regression import HUBER
 from thermoflop.cost.fitting.rows import asked

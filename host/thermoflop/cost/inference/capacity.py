@@ -8,7 +8,7 @@ from typing import Any
 from thermoflop.base.plain import checked_within
 from thermoflop.base.record import replace
 from thermoflop.cost.catalogue.cards import alike, named_cards
-from thermoflop.cost.catalogue.profiles import Profile
+from thermoflop.cost.catalogue.profile import Profile
 from thermoflop.cost.engines.footprint import Load
 from thermoflop.cost.hardware.device import Device
 from thermoflop.cost.inference.arguments import (

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from os import PathLike
     from typing import Any
 
-    from thermoflop.cost.catalogue.profiles import Profile
+    from thermoflop.cost.catalogue.profile import Profile
     from thermoflop.cost.hardware.device import Device
     from thermoflop.cost.inference.arguments import Workload
     from thermoflop.cost.work.work import Work

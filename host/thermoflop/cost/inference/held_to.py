@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from thermoflop.cost.catalogue.profiles import Profile, find_profile
+from thermoflop.cost.catalogue.profile import Profile
+from thermoflop.cost.catalogue.profiles import find_profile
 from thermoflop.cost.engines.abilities import (
     engine_on,
     no_cache,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from thermoflop.base.number import Number
 from thermoflop.base.record import record, replace
-from thermoflop.cost.catalogue.profiles import Profile
+from thermoflop.cost.catalogue.profile import Profile
 from thermoflop.cost.hardware.device import Device
 from thermoflop.cost.hardware.precision import Precision
 from thermoflop.cost.inference.arguments import Workload

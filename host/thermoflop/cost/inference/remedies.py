@@ -22,7 +22,7 @@ from thermoflop.model.config.published_forms import MLX_FORMS
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from thermoflop.cost.catalogue.profiles import Profile
+    from thermoflop.cost.catalogue.profile import Profile
     from thermoflop.cost.engines.placement import PlacedLayer
     from thermoflop.cost.inference.room import Room
     from thermoflop.cost.inference.unequal import Split

@@ -6,7 +6,8 @@ from bisect import bisect_left
 from typing import TYPE_CHECKING, Any
 
 from thermoflop.base.record import record, replace
-from thermoflop.cost.catalogue.profiles import Profile, find_profile
+from thermoflop.cost.catalogue.profile import Profile
+from thermoflop.cost.catalogue.profiles import find_profile
 from thermoflop.cost.engines.abilities import plugin_of
 from thermoflop.cost.engines.budget import (
     MOST_AT_ONCE,

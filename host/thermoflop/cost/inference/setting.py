@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from thermoflop.base.number import Number
-    from thermoflop.cost.catalogue.profiles import Profile, Spread
+    from thermoflop.cost.catalogue.profile import Profile, Spread
     from thermoflop.cost.hardware.device import Device
     from thermoflop.cost.hardware.precision import Precision
     from thermoflop.cost.work.weights import Checkpoint

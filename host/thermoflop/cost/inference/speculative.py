@@ -18,7 +18,7 @@ from typing import Any
 from thermoflop.base.plain import checked_within
 from thermoflop.base.record import record, replace
 from thermoflop.base.units import digits, gigabytes, seconds
-from thermoflop.cost.catalogue.profiles import Profile
+from thermoflop.cost.catalogue.profile import Profile
 from thermoflop.cost.hardware.device import Device
 from thermoflop.cost.inference.arguments import as_model, checked_whole, validate_arguments
 from thermoflop.cost.inference.estimate import estimate

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from thermoflop.base.record import record, replace
-from thermoflop.cost.catalogue.profiles import Spread
+from thermoflop.cost.catalogue.profile import Spread
 from thermoflop.cost.hardware.precision import format_name
 from thermoflop.cost.inference.room import largest
 from thermoflop.cost.plan.choice import Found, Question, at_load

@@ -15,7 +15,8 @@ from thermoflop.base.record import plain, record, replace
 from thermoflop.base.units import digits, gigabytes, seconds, table, wrapped
 from thermoflop.cost.catalogue.cards import pooled, splits_layers, unlike
 from thermoflop.cost.catalogue.devices import as_device
-from thermoflop.cost.catalogue.profiles import Profile, find_profile
+from thermoflop.cost.catalogue.profile import Profile
+from thermoflop.cost.catalogue.profiles import find_profile
 from thermoflop.cost.engines.abilities import engine_on
 from thermoflop.cost.engines.engine import DEFAULT
 from thermoflop.cost.engines.footprint import Load

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 from thermoflop.base.record import replace
 from thermoflop.base.units import counted, digits, seconds
 from thermoflop.cost.catalogue.devices import as_devices
-from thermoflop.cost.catalogue.profiles import Profile, find_profile
+from thermoflop.cost.catalogue.profile import Profile
+from thermoflop.cost.catalogue.profiles import find_profile
 from thermoflop.cost.engines.abilities import no_device
 from thermoflop.cost.engines.engine import is_ollama, named_engine
 from thermoflop.cost.hardware.precision import format_name

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from thermoflop.cost.catalogue.profiles import Profile
+from thermoflop.cost.catalogue.profile import Profile
 from thermoflop.cost.engines.at_once import check_on_device, tokens_apart, tokens_asked
 from thermoflop.cost.engines.engine import is_ollama
 from thermoflop.cost.inference.arguments import checked_whole, written

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from thermoflop.base.record import fields_of, record, replace
-from thermoflop.cost.catalogue.profiles import Profile
+from thermoflop.cost.catalogue.profile import Profile
 from thermoflop.cost.inference.room import Room
 from thermoflop.cost.inference.setting import Setting
 from thermoflop.cost.memory import memory_of

@@ -13,7 +13,7 @@ from thermoflop.errors import ThermoflopError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from thermoflop.cost.catalogue.profiles import Profile
+    from thermoflop.cost.catalogue.profile import Profile
     from thermoflop.cost.roofline.span import Span
     from thermoflop.cost.training.iteration import Iteration
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from thermoflop.base.record import replace
-from thermoflop.cost.catalogue.profiles import Profile
+from thermoflop.cost.catalogue.profile import Profile
 from thermoflop.cost.hardware.device import Device
 from thermoflop.cost.hardware.precision import Precision
 from thermoflop.cost.inference.arguments import as_model, checked_whole

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from thermoflop.base.record import replace
-from thermoflop.cost.catalogue.profiles import Spread
+from thermoflop.cost.catalogue.profile import Spread
 from thermoflop.cost.energy import power_w
 from thermoflop.cost.engines.footprint import Load
 from thermoflop.cost.inference.room import Room

@@ -10,7 +10,7 @@ import numpy as np
 from thermoflop.base.record import replace
 from thermoflop.base.units import digits
 from thermoflop.cost.catalogue.cards import pooled, unlike
-from thermoflop.cost.catalogue.profiles import Profile, Spread
+from thermoflop.cost.catalogue.profile import Profile, Spread
 from thermoflop.cost.engines.at_once import (
     check_on_device,
     lowered,

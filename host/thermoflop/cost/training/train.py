@@ -9,7 +9,7 @@ from typing import Any
 from thermoflop.base.record import replace
 from thermoflop.cost.catalogue.cards import pooled
 from thermoflop.cost.catalogue.devices import as_device
-from thermoflop.cost.catalogue.profiles import Profile
+from thermoflop.cost.catalogue.profile import Profile
 from thermoflop.cost.catalogue.trainers import find_training_profile
 from thermoflop.cost.hardware.device import Device, check_4_bits
 from thermoflop.cost.hardware.nodes import network_text, with_network

@@ -12,7 +12,7 @@ from thermoflop.cost.training.iteration import EAGER
 from thermoflop.cost.training.memory import TrainingMemory, training_memory
 
 if TYPE_CHECKING:
-    from thermoflop.cost.catalogue.profiles import Profile, Spread
+    from thermoflop.cost.catalogue.profile import Profile, Spread
     from thermoflop.cost.hardware.device import Device
     from thermoflop.cost.training.iteration import Iteration
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from thermoflop.base.number import Number
 from thermoflop.base.record import record, replace
-from thermoflop.cost.catalogue.profiles import Profile
+from thermoflop.cost.catalogue.profile import Profile
 from thermoflop.cost.engines.engine import find_engine
 from thermoflop.cost.roofline.bound import bound_step_s, limits_of
 from thermoflop.cost.roofline.rates import Rates, rates_of

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 # Fewer rows say nothing of an engine.
 LEAST = 20
-# The engines of README's list.
+# The engines of README's table.
 SHOWN = ("vllm", "sglang", "tensorrt-llm", "llama.cpp", "mlx")
 WHAT = {
     "token": "each token", "client": "first token, client", "prefill": "prefill", "total": "run",
@@ -161,12 +161,12 @@ def readme_table(
     later: dict[str, dict[str, Any]],
     elsewhere: dict[str, dict[str, Any]],
 ) -> str:
-    """README's table: what a model or a device that no fit has seen gets, engine by engine."""
+    """README's table: what a model or a device that no fit has seen gets of engines of today."""
     head = "| engine | of what | error | in the interval | after the fit | on a device left out |"
     lines = [head, "|---|---|---|---|---|---|"]
     for name, each in left_out.items():
         profile, _, what = name.partition(": ")
-        if profile.partition("@")[0] in SHOWN and what != WHAT["prefill"]:
+        if profile in SHOWN and what != WHAT["prefill"]:
             cells = [profile, what, _whole(each), f"{each['coverage_80']:.0%}"]
             cells += [_whole(group[name]) if name in group else "" for group in (later, elsewhere)]
             lines.append(f"| {' | '.join(cells)} |")

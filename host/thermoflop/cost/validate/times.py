@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from thermoflop.base.progress import part
 from thermoflop.base.record import replace
-from thermoflop.cost.catalogue.profiles import Profile, find_profile, profiles, training_profiles
+from thermoflop.cost.catalogue.profile import Profile
+from thermoflop.cost.catalogue.profiles import find_profile, profiles, training_profiles
 from thermoflop.cost.catalogue.trainers import find_training_profile
 from thermoflop.cost.data import published
 from thermoflop.cost.fitting.crossval import Measured, hold_out

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from thermoflop.base.record import record, replace
 from thermoflop.cost.catalogue.devices import find_device
-from thermoflop.cost.catalogue.profiles import Profile, custom_profile
+from thermoflop.cost.catalogue.profile import Profile
+from thermoflop.cost.catalogue.profiles import custom_profile
 from thermoflop.cost.inference.capacity import fit
 from thermoflop.cost.inference.compare import Variant, forms_of, variant_of
 from thermoflop.cost.inference.estimate import estimate
