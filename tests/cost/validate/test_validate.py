@@ -101,10 +101,13 @@ def test_the_readme_says_what_an_unseen_model_gets(report):
     shown = README.read_text("utf-8")
     groups = map(accuracy, (report.compared, report.later, report.elsewhere))
     for line in readme_table(*groups).splitlines()[2:]:
-        name = line[: line.index("%")].rpartition("|")[0]
-        (said,) = [each for each in shown.splitlines() if each.startswith(name)]
+        name = line[: line.index("|", 2)]
+        (said,) = [
+            each for each in shown.splitlines() if each.startswith(f"{name}|") and "%" in each
+        ]
         told, found = ([int(each) for each in re.findall(r"(\d+)%", text)] for text in (said, line))
         assert told == pytest.approx(found, abs=1), name
+        assert said.count("|") == line.count("|") == 8
 
 
 def test_latency_of_all_rows(report):
@@ -388,7 +391,7 @@ def test_the_package_alone_is_light():
 if __name__ == "__main__":  # write the table into the README anew
     made = validate_times()
     page = README.read_text("utf-8")
-    old = re.search(r"(?m)^\| engine \| of what \|.*\n(?:\|.*\n)*", page)
+    old = re.search(r"(?m)^\| engine \| each token \|.*\n(?:\|.*\n)*", page)
     if old is None:
         sys.exit("the README has no table of accuracy")
     new = readme_table(*map(accuracy, (made.compared, made.later, made.elsewhere)))

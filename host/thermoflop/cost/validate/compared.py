@@ -161,17 +161,23 @@ def readme_table(
     later: dict[str, dict[str, Any]],
     elsewhere: dict[str, dict[str, Any]],
 ) -> str:
-    """README's table: what a model or a device that no fit has seen gets of engines of today."""
-    head = "| engine | of what | error | in the interval | after the fit | on a device left out |"
-    lines = [head, "|---|---|---|---|---|---|"]
-    for name, each in left_out.items():
-        profile, _, what = name.partition(": ")
-        if profile in SHOWN and what != WHAT["prefill"]:
-            cells = [profile, what, _whole(each), f"{each['coverage_80']:.0%}"]
-            cells += [_whole(group[name]) if name in group else "" for group in (later, elsewhere)]
-            lines.append(f"| {' | '.join(cells)} |")
+    """README's table: what a model or a device that no fit has seen gets of engines of today, of
+    each token and of the first one at a client."""
+    parts = ("each token", "after the fit", "on a device left out", "first token, client",
+             "after the fit", "on a device left out")  # fmt: skip
+    lines = [f"| engine | {' | '.join(parts)} |", "|---" * (len(parts) + 1) + "|"]
+    for engine in SHOWN:
+        cells = []
+        for what in (WHAT["token"], WHAT["client"]):
+            found = [group.get(f"{engine}: {what}") for group in (left_out, later, elsewhere)]
+            cells += [_whole(each) for each in found]
+        lines.append(f"| {engine} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
-def _whole(each: dict[str, Any]) -> str:
-    return f"{each['median_abs_error']:.0%}, {each['p90_abs_error']:.0%}"
+def _whole(each: dict[str, Any] | None) -> str:
+    if each is None:
+        return ""
+    return (
+        f"{each['median_abs_error']:.0%}, {each['p90_abs_error']:.0%} ({each['coverage_80']:.0%})"
+    )
