@@ -24,7 +24,7 @@ _WHERE = ("conv_frontend", "conv_frontend")
 def read_parakeet(config: Config) -> Description:
     """The encoder alone."""
     built(config, "ParakeetEncoder", ("encoder",))
-    return Description((_stack(config, ()),))
+    return Description((conformer_stack(config, ()),))
 
 
 def read_characters(config: Config) -> Description:
@@ -33,7 +33,7 @@ def read_characters(config: Config) -> Description:
     encoder = read_sections(config)["encoder_config"]
     sizes = (encoder["hidden_size"], config["vocab_size"], 1)
     return Description(
-        (_stack(encoder, (Placed(Convolution("ctc_head", *_WHERE, *sizes, bias=True)),)),)
+        (conformer_stack(encoder, (Placed(Convolution("ctc_head", *_WHERE, *sizes, bias=True)),)),)
     )
 
 
@@ -54,10 +54,10 @@ def read_transducer(config: Config) -> Description:
         "joint": (hidden + 1) * (words + len(config.get("durations") or ())),
     }
     kept = (Placed(Vector(name, name, count), "aside") for name, count in held.items())
-    return Description((_stack(encoder, (Placed(out),)),), tuple(kept))
+    return Description((conformer_stack(encoder, (Placed(out),)),), tuple(kept))
 
 
-def _stack(config: Config, tail: tuple[Placed, ...]) -> Stack:
+def conformer_stack(config: Config, tail: tuple[Placed, ...]) -> Stack:
     """Convolutions that leave one position of so many frames, and the layers."""
     front, windows = _subsampling(config)
     runs = (Run(_layer(config), config["num_hidden_layers"]),)
@@ -100,8 +100,12 @@ def _layer(config: Config) -> Layer:
     if taps % 2 == 0:
         raise InputError(f"conv_kernel_size {quote_value(taps)} is even: it would lose a position")
     relative = Relative(hidden, hidden, None, True, False, key_bias=False, fewer=1)
+    heads = config["num_attention_heads"]
+    kv_heads = config["num_key_value_heads"] or heads
+    if heads % kv_heads:
+        raise InputError(f"{heads} query heads do not divide into {kv_heads} key-value heads")
     attention = biased_attention(
-        hidden, config["num_attention_heads"],
+        hidden, heads, kv_heads=kv_heads,
         **dict.fromkeys(("q_bias", "k_bias", "v_bias", "o_bias"), bias),
         relative=relative, extras=(Vector("bias_u, bias_v", "attn", 2 * hidden),),
     )  # fmt: skip

@@ -141,8 +141,9 @@ MODULES = {
     "series": "timesfm timesfm2_5",
     "videos": "tipsv2 tipsv2_vision_model videomae vivit vjepa2",
     "embedding_gemma": "embedding_gemma2 embedding_gemma2_text",
-    "speech": "data2vec-audio hubert moonshine omniasr_audio omniasr_ctc parakeet_ctc"
-    " parakeet_encoder parakeet_rnnt parakeet_tdt unispeech unispeech-sat wav2vec2 wavlm",
+    "speech": "canary canary_decoder cohere_asr data2vec-audio hubert moonshine omniasr_audio"
+    " omniasr_ctc parakeet_ctc parakeet_encoder parakeet_rnnt parakeet_tdt unispeech"
+    " unispeech-sat wav2vec2 wavlm",
     "seers": "dinov2 dinov2_with_registers dinov3_vit ijepa siglip siglip2 siglip2_text_model"
     " siglip_text_model vit_msn",
     "t5gemma": "t5_gemma_module t5gemma",
@@ -163,9 +164,10 @@ _ALONE = {"siglip2_vision_model", *spaced(
 )}  # fmt: skip
 _PARTS = {name for kind in _TOWERS for name in MODULES[kind].split()} - _ALONE
 _PARTS |= {*spaced(
-    "DFNRope_vision_transformer deepseek_ocr2_encoder deepseek_ocr2_sam_vision_model"
-    " deepseek_ocr2_vision deepseek_ocr_vision deepseek_v41_vision dots3_note_audio_encoder"
-    " dots3_note_vision_encoder dots_vision granite_speech_encoder granite_speech_projector"
+    "DFNRope_vision_transformer canary_decoder deepseek_ocr2_encoder"
+    " deepseek_ocr2_sam_vision_model deepseek_ocr2_vision deepseek_ocr_vision"
+    " deepseek_v41_vision dots3_note_audio_encoder dots3_note_vision_encoder"
+    " dots_vision granite_speech_encoder granite_speech_projector"
     " hunyuan_vl_vision inkling2_vision inkling_audio inkling_vision intern_vit_6b mimovl"
     " pix2struct_text_model pix2struct_vision_model qwen3_moe_vit step3_vision_encoder"
     " t5_gemma_module"

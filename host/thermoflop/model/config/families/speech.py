@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
-from thermoflop.model.config.family import Key, Section, called, family, mapping, sizes, spaced
+from thermoflop.model.config.family import (
+    Key,
+    Section,
+    called,
+    family,
+    mapping,
+    maybe,
+    sizes,
+    spaced,
+    use,
+)
 
 _FRAMES = "what it reads is mel frames, 100 of them a second"
 
@@ -101,7 +111,8 @@ family(
     "parakeet_encoder",
     reader="parakeet",
     keys={
-        **sizes(hidden=1024, layers=24, heads=8, inner=4096),
+        # the class has as many key heads as heads where its file names none
+        **sizes(hidden=1024, layers=24, heads=8, kv_heads=None, inner=4096),
         "hidden_act": "silu",
         "attention_bias": True,
         "convolution_bias": True,
@@ -113,8 +124,7 @@ family(
         "subsampling_conv_stride": 2,
     },
     traits={"note": _FRAMES},
-    # the class sets the key heads to the heads
-    ignored=("num_key_value_heads", "dropout_positions", "scale_input"),
+    ignored=("dropout_positions", "scale_input"),
 )
 family(
     "parakeet_ctc",
@@ -136,3 +146,59 @@ family(
     ignored=("max_symbols_per_step",),
 )
 family("parakeet_tdt", "parakeet_rnnt", keys={"durations": _list([0, 1, 2, 3, 4])})
+_WRITES = {
+    **sizes(vocab=16384, hidden=1024, inner=4096, layers=8, heads=8, kv_heads=None, head_dim=None),
+    "hidden_act": "relu",
+    "max_position_embeddings": 1024,
+    "attention_bias": True,
+}
+_PLAIN = {
+    "norm": "layer",
+    "norm_bias": True,
+    "gated": False,
+    "up_bias": True,
+    "rotary": False,
+}
+_HEARS = {"num_mel_bins": 128, "scale_input": False, "layerdrop": 0.0}
+family(
+    "cohere_asr",
+    reader="transcribing",
+    keys={**_WRITES, "encoder_config": mapping(), "tie_word_embeddings": False},
+    traits={
+        **_PLAIN,
+        "sections": (
+            Section(
+                "encoder_config",
+                "parakeet_encoder",
+                {**_HEARS, **sizes(hidden=1280, layers=48, heads=8, inner=5120)},
+                merged=True,
+            ),
+        ),
+        "positions": use("max_position_embeddings"),
+        "maps_encoder": True,
+        "note": _FRAMES,
+    },
+)
+family(
+    "canary_decoder",
+    keys={**_WRITES, **sizes(kv_heads=maybe(8), head_dim=maybe(128))},
+    traits=_PLAIN,
+)
+family(
+    "canary",
+    reader="transcribing",
+    keys={
+        "encoder_config": mapping(),
+        "decoder_config": mapping(),
+        "tie_word_embeddings": True,
+        "vocab_size": 16384,
+    },
+    traits={
+        "sections": (
+            Section("encoder_config", "parakeet_encoder", {**_HEARS, **sizes(layers=32)}),
+            Section("decoder_config", "canary_decoder"),
+        ),
+        "maps_encoder": False,
+        "note": _FRAMES,
+    },
+)
