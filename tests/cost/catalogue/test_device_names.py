@@ -25,6 +25,10 @@ from thermoflop.errors import InputError
         ("jetson orin", "Jetson AGX Orin 64GB"),
         ("w7800", "Radeon PRO W7800"),  # as the one name ends
         ("amd 7900 xtx", "RX 7900 XTX"),
+        # what drivers call a whole one in a virtual machine (pci.ids, 74b5 and 75b3)
+        ("AMD Instinct MI300X VF", "MI300X"),
+        ("Instinct MI355X VF", "MI355X"),
+        ("HL-325L", "Gaudi 3"),
         ("gtx 1650", "GTX 1650"),
         ("NVIDIA GeForce GTX 1660 Ti", "GTX 1660 Ti"),
         ("1650 ti", "GTX 1650 Ti Laptop"),

@@ -301,7 +301,9 @@ def test_prompts_of_fastertransformer_have_scores_in_memory_and_single_queries_d
         ("RTX 3090", "vllm", 4, 3),  # whose bridge joins two
         ("h100", "vllm", 8, 3),  # log2 of 8
         ("RTX PRO 6000 Blackwell Server", "vllm@0.11", 4, 2),  # as its rows were fitted
-        ("Radeon AI PRO R9700", "vllm", 4, 2),
+        # vLLM's own is for CDNA 3 and 4 among AMD's (use_custom_allreduce, platforms/rocm.py)
+        ("Radeon AI PRO R9700", "vllm", 4, 3),
+        ("MI300X", "vllm", 8, 3),
     ],
 )
 def test_more_than_two_cards_without_links_sum_over_a_ring(name, profile, tp, steps):

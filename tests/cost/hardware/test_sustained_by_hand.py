@@ -6,12 +6,12 @@ three; the matmul table is stas00/ml-engineering's (compute/accelerator, maximum
 
 from __future__ import annotations
 
-from math import isclose, prod
+from math import exp, hypot, isclose, log, prod
 
 import pytest
 import thermoflop as tf
 from thermoflop.base.record import replace
-from thermoflop.cost.catalogue.profiles import custom_profile, find_profile
+from thermoflop.cost.catalogue.profiles import custom_profile, find_profile, training_profiles
 from thermoflop.cost.hardware import sustained
 from thermoflop.cost.hardware.precision import choose_precision
 from thermoflop.cost.hardware.sustained import (
@@ -57,6 +57,16 @@ def test_the_largest_products_of_newer_ones():
     nvidia = (794.5 / 989 + 1745 / 2250 + 1769 / 2250) / 3
     assert BY_NAME["MI355X"].compute == round(1565 / 2500 / nvidia, 2)
     assert BY_NAME["MI325X"].compute == round(0.55 * 784.9 / 668.4, 2)
+
+
+def test_largest_products_of_rdna_4_beside_those_of_a100():
+    """fp16, TFLOP/s: RX 9070 XT in the program's issues 173 and 201, RX 9060 XT in 165."""
+    sheet = {name: tf.find_device(name).peaks["fp16"] / 1e12 for name in ("9070 xt", "9060 xt")}
+    reached = (middle((133.36, 125.21)) / sheet["9070 xt"], 66.14 / sheet["9060 xt"])
+    for name in ("rx 9070 xt", "rx 9060 xt", "r9700"):
+        assert sustained_of(tf.find_device(name)).compute == round(middle(reached) / HALF, 2)
+    # RX 7700 XT, 54.22 of 70.34 (issue 157): as good as NVIDIA's
+    assert sustained_of(tf.find_device("rx 7700 xt")).compute == 1 == round(54.22 / 70.34 / HALF)
 
 
 def test_streams_and_the_bus_of_an_all_reduce():
@@ -151,7 +161,7 @@ def test_another_maker_is_unseen_and_said():
     assert vllm.unseen(tf.find_device("gaudi 3")) == ("device", "architecture", "maker")
     assert vllm.unseen(tf.find_device("a100")) == ("device", "architecture")
     assert vllm.unseen(replace(MI300X, vendor="")) == ("device", "architecture")
-    assert find_profile("vllm@0.11").unseen(MI300X) == ()
+    assert find_profile("vllm@0.11").unseen(MI300X) == ("maker",)
     said = tf.estimate("llama-3.1-8b", "mi300x", profile="vllm").provenance
     assert (
         "none of them on MI300X, nor any AMD: interval widened; beside NVIDIA's it reaches 0.55 "
@@ -162,6 +172,31 @@ def test_another_maker_is_unseen_and_said():
     assert sustained_words(tf.find_device("rx 7900 xtx")) == (
         "it has gaps between kernels 2.03 times as long as NVIDIA's"
     )
+    assert sustained_words(tf.find_device("rx 9070 xt")) == (
+        "beside NVIDIA's it reaches 0.81 of the share of its data sheet in products, "
+        "with gaps between kernels 2.03 times as long"
+    )
+
+
+def test_a_maker_that_no_row_of_an_older_engine_has_widens_what_others_missed_by():
+    """gpt-fast, MLC and llama.cpp have rows of AMD's: its other devices are like those left out."""
+    old, nobodys = find_profile("vllm@0.11"), replace(MI300X, vendor="")
+    assert {tf.find_device(name).vendor for name in old.devices} == {"NVIDIA"}
+    left_out = old.intervals_unseen_device["token"]
+    assert old.unseen(nobodys) == ()
+    assert old.interval("token", nobodys) == left_out
+    of_amd = old.interval("token", MI300X)
+    assert of_amd.high == pytest.approx(exp(hypot(log(left_out.high), 1.2815516 * 0.20)))
+    said = tf.estimate("llama-3.1-8b", "mi300x", profile="vllm@0.11").provenance
+    assert said.endswith("none of them on MI300X, nor any AMD: interval widened")
+    for other in ("gpt-fast", "mlc"):
+        assert find_profile(other).unseen(MI300X) == ()
+    assert "maker" not in find_profile("llama.cpp").unseen(MI300X)
+
+
+def test_a_trainer_is_judged_on_devices_of_another_maker_by_training_alone():
+    for trainer in training_profiles().values():
+        assert trainer.unseen(MI300X) == ()
 
 
 @pytest.mark.parametrize(

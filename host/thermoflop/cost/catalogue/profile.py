@@ -17,6 +17,7 @@ from thermoflop.cost.catalogue.seen import (
     kind_of_model,
     moves_of,
     nothing_like,
+    of_another_maker,
     tells_format,
     unseen_of_device,
     widened,
@@ -182,10 +183,16 @@ class Profile:
     ) -> tuple[str, ...]:
         """What of a question none of the rows had, by the names of ``seen.EXTRA``.
 
-        Devices that other residuals speak for (``intervals_unseen_device``) are not among them.
+        Devices that other residuals speak for (``intervals_unseen_device``) are not among them, but
+        a maker that none of those had: llama.cpp's and training's have names of their own
+        (``engines.ggml.apart``, ``training.unseen``).
         """
-        known = self.intervals_unseen_device or self.knows(device)
-        names = [] if known else [*unseen_of_device(device, self.seen)]
+        names, elsewhere = list[str](), self.intervals_unseen_device
+        serves = {"prefill", "token"} & {*elsewhere} and not self.engine.ggml
+        if not (elsewhere or self.knows(device)):
+            names += unseen_of_device(device, self.seen)
+        elif serves and of_another_maker(device, self.devices):
+            names.append("maker")
         kind = kind_of_model(model) if model and self.seen.kinds else ""
         if precision and self.seen.formats and precision.name not in self.seen.formats:
             names.append("expert format" if "experts" in kind else "format")
@@ -257,7 +264,7 @@ class Profile:
             for phase, names in self.lacking.items()
             if device.name in names
         ]
-        if "maker" in unseen and (words := sustained_words(device)):
+        if "architecture" in unseen and "maker" in unseen and (words := sustained_words(device)):
             parts.append(words)
         if plugin := plugin_of(self.engine, device):
             parts.append(f"it runs there through {plugin}, whose memory is its own")

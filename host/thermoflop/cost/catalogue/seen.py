@@ -119,13 +119,23 @@ def unseen_of_device(device: Device, seen: Seen) -> tuple[str, ...]:
     return ("device", "architecture", *(["maker"] if strange else []))
 
 
+def of_another_maker(device: Device, measured: tuple[str, ...]) -> bool:
+    """Whether a device is of another maker than all that were measured, and not NVIDIA's: what
+    those miss of each other holds for devices of their makers."""
+    from thermoflop.cost.catalogue.devices import find_device, is_known
+
+    if device.vendor in {"", "NVIDIA"} or not measured:
+        return False
+    return device.vendor not in {find_device(name).vendor for name in measured if is_known(name)}
+
+
 def nothing_like(device: Device, unseen: tuple[str, ...]) -> str:
     """A device that was never measured, and those of its architecture where they were not either,
     in words."""
     kind = architecture_of(device)
     kin = "known to be of its architecture" if kind == "NVIDIA" else kind
     return ", nor any ".join(
-        dict.fromkeys([device.name, kin if "architecture" in unseen else device.name])
+        dict.fromkeys([device.name, kin if {"architecture", "maker"} & {*unseen} else device.name])
     )
 
 

@@ -22,7 +22,7 @@ _CORES = re.compile(r"(\d+)[ -]*cores?( gpu)?")
 _FILLERS = re.compile(
     r"\b(nvidia|geforce|amd|apple|silicon|intel|core|instinct|tesla|radeon|arc|jetson|tpu|dgx|hgx|gpu|"
     r"mac(book)?( pro| air| mini| studio)?|imac|air|20[12]\d|\d\d[ -]?inch|oam|hbm[23]?e?|gddr\dx?|"
-    r"vram|ram|unified|memory|blackwell|edition|generation|graphics|card|[rg]tx|rx)\b|"
+    r"vram|ram|unified|memory|vf|blackwell|edition|generation|graphics|card|[rg]tx|rx)\b|"
     r"\b([rg]tx|rx)(?=\d)|(?<=sxm)\d"
 )
 _TOLERANCE = 0.04  # of a memory: a driver keeps some for itself, and 141 GB of a GH200 are sold 144

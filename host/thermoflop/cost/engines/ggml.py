@@ -35,6 +35,8 @@ state in a warp, and has no chunks (pulls 19504 and 22587, issue 22967). For 32 
 
 from __future__ import annotations
 
+from thermoflop.cost.hardware.sustained import RDNA_4
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from thermoflop.cost.hardware.device import Device
@@ -43,12 +45,11 @@ WIDEST, OF_VULKAN, OF_METAL = 128, 64, 32
 STEP, UNPACKED = 8.0, 25.0
 SCANNED = 0.04
 RDNA_3 = 0.73
-# By the names of products: RDNA 3, 3.5 and 4.
+# By the names of products: RDNA 3 and 3.5.
 _RDNA_3 = ("RX 7", "Radeon PRO W7")
-_RDNA_4 = ("RX 90", "Radeon AI PRO R9")
 _SHARED = ("AMD Ryzen", "Radeon 7", "Radeon 8")
 # Of the share of their peak that NVIDIA's reach in attention.
-ATTENTION = ((_RDNA_3, 0.95), (_RDNA_4, 0.72), (_SHARED, 0.42))
+ATTENTION = ((_RDNA_3, 0.95), (RDNA_4, 0.72), (_SHARED, 0.42))
 
 
 def products_share(device: Device) -> float:
@@ -68,7 +69,7 @@ def tile_of(device: Device) -> tuple[int, bool]:
         return 1, False
     if device.vendor == "Apple":
         return OF_METAL, False
-    fits = device.name.startswith((*_RDNA_3, *_RDNA_4))
+    fits = device.name.startswith((*_RDNA_3, *RDNA_4))
     return (OF_VULKAN if device.name.startswith(_SHARED) else WIDEST), fits
 
 

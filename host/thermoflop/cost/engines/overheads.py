@@ -85,11 +85,12 @@ def apply_engine(
 
 
 def over_ring(works: list[Work], ranks: int) -> list[Work]:
-    """The steps of all-reduces between devices that PCIe alone joins: those of NCCL's ring, r - 1
-    of which follow one another.
+    """The steps of all-reduces between devices that PCIe alone joins: those of NCCL's ring, or
+    RCCL's, r - 1 of which follow one another.
 
     Serving engines' own all-reduce asks for links among more than two devices ("not supported on
-    more than two PCIe-only GPUs", ``custom_all_reduce.py`` of vLLM and SGLang). Of up to 32 kB NCCL
+    more than two PCIe-only GPUs", ``custom_all_reduce.py`` of vLLM and SGLang), and among AMD's for
+    CDNA 3 or 4 (``use_custom_allreduce`` of vLLM's ``platforms/rocm.py``). Of up to 32 kB NCCL
     takes 13.2 to 15.6 us on 4 RTX PRO 6000 and 24.1 to 26.2 on 8, 48 where it does not know the
     host (voipmonitor/rtx6kpro, ``pcie-oneshot-allreduce.md``, ``pcie-bandwidth.md`` and
     ``nccl-tuning.md``), and a graph of SGLang or TensorRT-LLM of up to 4 kB 5.4, 12.2 to 15.0 and

@@ -18,6 +18,11 @@ has MI355X by shapes. Attention is taken to be like products: AITER runs 1.18 to
 as Triton on MI300X (midiareshadi.github.io/blog/attn-dsl-bench), FlashAttention 2 there at 328.6
 TFLOP/s (Azure), FlashAttention 3 on H100 at 590 (pytorch/benchmark pull 2391).
 
+``compute`` of RDNA 4, 0.81. PyTorch's largest products in half precision
+(zzc0721/torch-performance-test-data, as below): RX 9070 XT 133.4 and 125.2 of 194.6 TFLOP/s
+(issues 173 and 201), RX 9060 XT 66.1 of 102.6 (issue 165), where A100 has 253 of 312. On RDNA 3
+they reach 0.95 of what A100's do (RX 7700 XT, 54.2 of 70.3, issue 157), which is left as it is.
+
 ``reads``, 0.78, of weights and of the cache: BabelStream's dot, which only reads (Azure): MI300X
 3.87 of 5.3 TB/s, H100 3.18 of 3.35, H200 4.48 of 4.8. ``passes``, 0.91, of activations: its other
 four, which write too: MI300X 4.11, 4.26, 4.14 and 4.09; H100 2.90, 2.90, 2.97 and 2.97; H200 4.01,
@@ -88,7 +93,8 @@ BY_NAME = {
     "MI350X": Sustained(compute=0.79, reads=0.78, passes=0.91, link=0.65, gap=1.25),
     "MI355X": Sustained(compute=0.79, reads=0.78, passes=0.91, link=0.65, gap=1.25),
 }
-OTHERS_OF_AMD = Sustained(gap=2.03)
+RDNA_4 = ("RX 90", "Radeon AI PRO R9")  # by the names of products
+OF_RDNA_4, OTHERS_OF_AMD = Sustained(compute=0.81, gap=2.03), Sustained(gap=2.03)
 SINGLE = {"hopper": 0.82, "consumer ampere": 0.70, "ada": 0.68, "consumer blackwell": 0.68}
 HELD = {
     "A10": {"fp32": 0.42}, "L4": {"fp32": 0.38, "": 0.55}, "T4": {"fp32": 0.70, "": 0.82},
@@ -104,7 +110,10 @@ RATES = {
 
 def sustained_of(device: Device) -> Sustained:
     """What a device sustains beside NVIDIA's; nothing is known of other makers than AMD."""
-    return BY_NAME.get(device.name, OTHERS_OF_AMD) if device.vendor == "AMD" else LIKE_NVIDIA
+    if device.vendor != "AMD":
+        return LIKE_NVIDIA
+    others = OF_RDNA_4 if device.name.startswith(RDNA_4) else OTHERS_OF_AMD
+    return BY_NAME.get(device.name, others)
 
 
 def held_share(device: Device, compute: str) -> float:
@@ -166,7 +175,8 @@ def sustained_words(device: Device) -> str:
     gaps = f"gaps between kernels {shares.gap:g} times as long"
     if shares.compute == shares.reads == shares.link == 1:
         return f"it has {gaps} as NVIDIA's"
+    others = f", {shares.reads:g} in reading memory and {shares.link:g} in links"
     return (
         f"beside NVIDIA's it reaches {shares.compute:g} of the share of its data sheet in "
-        f"products, {shares.reads:g} in reading memory and {shares.link:g} in links, with {gaps}"
+        f"products{'' if shares.reads == shares.link == 1 else others}, with {gaps}"
     )

@@ -59,7 +59,7 @@ class Setting:
         rates: what is expected of the device, in seconds for each kind of work.
         limits: what the bound is made with.
         engine: the engine, as it runs on the device.
-        ring: whether all-reduces run over NCCL's ring: see ``overheads.over_ring``.
+        ring: whether all-reduces run over NCCL's or RCCL's ring: see ``overheads.over_ring``.
         keys_chosen: keys that attention meets at most, by the choice of an indexer, where the
             engine has kernels for that; else 0.
         has_sinks: whether the engine runs attention with sinks by kernels of its own.
@@ -95,7 +95,7 @@ class Setting:
         group = max(plan.tp * plan.cp, plan.ep)  # who send each other the most
         self.engine = with_tiles(profile.engine, device)
         self.rates = rates_of(device, precision, efficiency, self.engine, curves, group)
-        self.ring = self.engine.narrows and device.vendor == "NVIDIA" and plan.tp > 2
+        self.ring = self.engine.narrows and device.vendor in ("NVIDIA", "AMD") and plan.tp > 2
         self.ring = self.ring and not are_linked(device, plan.tp)
         self.keys_chosen = keys_chosen(model.description) if self.engine.narrows else 0
         self.has_sinks = self.engine.triton_sinks and has_sinks(model.description)
