@@ -32,7 +32,7 @@ def test_weights_take_the_bits_of_their_group_and_tables_stay_wide(name):
     precision = choose_precision(name)
     assert precision.weight_bits == pytest.approx(BITS[name], rel=2e-3)
     assert precision.kept_bits == pytest.approx(UNQUANTIZED.get(name, 16), rel=2e-3)
-    held = tf.fit(decoder(), "b200", dtype=name).memory.weight_bytes
+    held = tf.estimate(decoder(), "b200", dtype=name).memory.weight_bytes
     wide = UNQUANTIZED.get(name, 16)
     norms = 32 if name.startswith("q") else wide  # ggml keeps them in fp32
     in_bits = LAYERS * MATRICES * BITS[name] + 2 * HEAD_MATRIX * wide
