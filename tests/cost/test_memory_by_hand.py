@@ -282,7 +282,7 @@ def test_rows_of_576_take_a_type_of_blocks_of_32(dtype, base, fallback, head) ->
     odd, even = 3 * 512 * 576 + 2 * 576 * 1024, 512 * 576 + 1024 * 576
     bits = LAYERS * (odd * narrow * fallback / base + even * narrow)
     bits += TOKENS * 576 * (fallback + head) + (2 * LAYERS + 1) * 576 * 32
-    found = tf.fit(model, "h100", dtype=dtype).memory.weight_bytes
+    found = tf.estimate(model, "h100", dtype=dtype).memory.weight_bytes
     assert found == exactly(bits / 8)
 
 

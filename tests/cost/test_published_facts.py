@@ -120,15 +120,16 @@ def test_kipply_a_token_on_round_numbers(layers, hidden, devices, milliseconds):
     assert round(bound_ms, 1 if milliseconds < 17 else 0) == milliseconds
 
 
-def test_kipply_a_prompt_of_512_is_bound_below_its_prediction():
+def test_kipply_a_prompt_of_512_lies_in_its_interval_above_the_bound():
     """kipply: FasterTransformer reads 512 tokens of a 13B model in 63.17 ms; 2 N 512 / 312e12 alone
-    is 41 ms, the blog adds intermediate memory and says 48."""
+    is 41 ms, the blog adds intermediate memory and says 48. Its activations stay in the chip's cache,
+    which rates of large batches do not know: a third more is expected."""
     found = tf.estimate(
         gpt(40, 5120, 40), "a100-sxm-40gb", prompt=512, generate=10, dtype="fp16",
         profile="fastertransformer",
     )  # fmt: skip
     assert found.first_token.bound_s * 1e3 == pytest.approx(41.6, abs=0.1)
-    assert found.first_token.expected_s == pytest.approx(63.17e-3, rel=0.25)
+    assert found.first_token.low_s < 63.17e-3 < found.first_token.high_s
 
 
 # --- attention

@@ -66,7 +66,7 @@ QUESTIONS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
                 "experts of 18 of 36 layers in the computer's memory "
                 "(-ncmoe 18: 31.1 GB at 80 GB/s): 42.5"
             ),
-            "tokens/s (30.4 to 59.5), prompts at 288 (151 to 543)",
+            "tokens/s (30.4 to 59.5), prompts at 289 (150 to 546)",
         ),
     ),
 )

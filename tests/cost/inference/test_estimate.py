@@ -497,7 +497,7 @@ def test_a_card_that_no_other_server_runs_on_is_estimated_as_llama_cpp_runs_it(g
     plain, named = (tf.estimate("gpt2", gpu, profile=each) for each in (None, "llama.cpp"))
     assert (plain.per_token == named.per_token) is alone
     assert tf.fit("gpt2", gpu).memory.assumed.startswith("llama.cpp") is alone
-    assert ("llama.cpp" in str(tf.serving("gpt2", gpu, users=1))) is alone
+    assert tf.serving("gpt2", gpu, users=1).provenance.startswith("profile llama.cpp") is alone
 
 
 @pytest.mark.parametrize(

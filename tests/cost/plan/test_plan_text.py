@@ -35,15 +35,15 @@ def test_a_row_holds_the_choice_in_the_units_of_its_head() -> None:
     assert "a note" in lines
 
 
-def test_a_narrow_page_says_once_what_all_rows_share_and_keeps_users_and_energy() -> None:
+def test_a_narrow_page_says_once_what_all_rows_share_and_goes_without_energy_first() -> None:
     """Two rows of one device and layout; 54 columns hold most others, 26 what is asked for."""
     other = replace(CHOICE, dtype="bf16", users=33.0)
     with paper(54):
         lines = plan_text(plan(CHOICE, other)).splitlines()
     assert lines[2] == "all rows: device 6 x D, layout 3 x tp=2"
-    assert lines[4].split() == ["format", "users", "ms/token", "tok/s/device", "$/M", "kJ/M"]
+    assert lines[4].split() == ["format", "users", "ms/token", "first", "tok/s/device", "$/M"]
     assert lines[6].split()[:3] == ["2", "bf16", "33"]
-    assert lines[-1].split()[-3:] == ["per", "million", "tokens"]
+    assert lines[-1].split()[-2:] == ["million", "tokens"]
     with paper(26):
         lines = plan_text(plan(CHOICE, other)).splitlines()
     assert ["format", "tok/s/device"] in [line.split() for line in lines]
