@@ -122,7 +122,7 @@ def test_kipply_a_token_on_round_numbers(layers, hidden, devices, milliseconds):
 
 def test_kipply_a_prompt_of_512_lies_in_its_interval_above_the_bound():
     """kipply: FasterTransformer reads 512 tokens of a 13B model in 63.17 ms; 2 N 512 / 312e12 alone
-    is 41 ms, the blog adds intermediate memory and says 48. Its activations stay in the chip's cache,
+    is 41 ms, the blog adds intermediate memory and says 48. Activations stay in the chip's cache,
     which rates of large batches do not know: a third more is expected."""
     found = tf.estimate(
         gpt(40, 5120, 40), "a100-sxm-40gb", prompt=512, generate=10, dtype="fp16",
