@@ -39,7 +39,7 @@ MODULES = {
     "xlnet": "xlnet",
     "own_parts": "afmoe apertus apertus1p5_text bitnet diffllama doge dory hrm_text laguna moshi",
     "gpt_kin": "ctrl gpt-sw3 gpt_neox_japanese modernbert-decoder openai-gpt xglm",
-    "recurrent": "falcon_mamba jamba mamba mamba2 nemotron_h",
+    "recurrent": "falcon_mamba jamba mamba mamba2 nemotron_h nemotron_h_puzzle",
     "per_layer": "gemma3n_text gemma4_text gemma4_unified_text nemotron-nas",
     "hybrids": "bamba falcon_h1 granitemoehybrid lfm2 lfm2_moe lfm3 zamba zamba2",
     "beside_weights": "aquila baichuan bailing_moe bailing_moe_v2 chatglm deepseek internlm"
@@ -56,7 +56,7 @@ MODULES = {
     "inkling": "inkling2_text inkling_text",
     "inkling_senses": "inkling2 inkling2_vision inkling_audio inkling_mm_model inkling_vision",
     "newest": "axk2 dots3_note_text hy_v4 hy_v4_vl_text mistral_large4_text",
-    "newest_hybrids": "bailing_hybrid glm5_next_text olmo_hybrid",
+    "newest_hybrids": "bailing_hybrid glm5_next_text minicpm_sala olmo_hybrid solar_open2",
     "ngrams": "longcat_flash longcat_flash_ngram longcat_flash_sparse qwen3_8_flash_next_text"
     " qwen4_exp_text",
     "shared_entries": "deepseek_v41 deepseek_v41_text deepseek_v41_vision",
@@ -92,7 +92,8 @@ MODULES = {
     " kosmos-2 kosmos-2.5",
     "newest_seers": "bailing_moe_v3_vl colmodernvbert colpali colqwen2 diffusion_gemma"
     " diffusion_gemma_text qwen3_moe_vit",
-    "served": "Dream llada llada2_moe minimax_m1 minimax_text_01 sdar sdar_moe",
+    "served": "Dream bidirectional_pplx_qwen3 llada llada2_moe minimax_m1 minimax_text_01"
+    " nemotron_labs_diffusion sdar sdar_moe",
     "served_wrappers": "deepseek_ocr_vision deepseek_vl_v2 dots_ocr dots_vision kimi_vl",
     "beside_wrappers": "intern_vit_6b interns1 internvl_chat lfm2-vl minicpmv phi3_v",
     "listening_wrappers": "audioflamingo3 glmasr moss_transcribe_diarize musicflamingo qwen3_asr"

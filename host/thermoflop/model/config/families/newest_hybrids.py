@@ -13,16 +13,33 @@ from thermoflop.errors import InputError, UnknownModel
 from thermoflop.model.architecture.linear import GatedDelta, KimiDelta, Lightning
 from thermoflop.model.architecture.mixers import LatentAttention
 from thermoflop.model.architecture.sparse import Compressor
-from thermoflop.model.config.families import linear
+from thermoflop.model.config.decoder import head_width
+from thermoflop.model.config.families import beside_weights, expert_kin, linear  # noqa: F401 - parents
 from thermoflop.model.config.families.latent import (
     choosing,
     indexed,
     indexer_kinds,
     latent_attention,
 )
-from thermoflop.model.config.families.patterns import by_words, every, sparse_by_mlp_types
+from thermoflop.model.config.families.patterns import (
+    at_indices,
+    by_words,
+    every,
+    sparse_by_mlp_types,
+)
 from thermoflop.model.config.families.sparse import mixed_streams
-from thermoflop.model.config.family import Key, at_least_zero, family, mapping, names, sizes, spaced
+from thermoflop.model.config.family import (
+    Key,
+    at_least_zero,
+    family,
+    indices,
+    mapping,
+    names,
+    only,
+    sizes,
+    spaced,
+    use,
+)
 from thermoflop.model.config.keys import Config
 
 
@@ -213,4 +230,99 @@ family(
         "ahead": [[("full", True, {"streams": None})]],  # its module has one stream
     },
     ignored=("linear_lower_bound", "first_k_dense_replace"),
+)
+
+
+def _solar_kinds(config: Config) -> Sequence[str]:
+    """``layer_types``, the layers that attend to all, or one of them before so many linear ones."""
+    if config["layer_types"] is None and config["gqa_layers"] is not None:
+        return at_indices("gqa_layers", "full", "linear")(config)
+    return every(config["gqa_interval"] + 1, others="linear", first=0)(config)
+
+
+# Solar Open 2, as vLLM and SGLang build it: Kimi's delta rule, and attention with a gate
+family(
+    "solar_open2",
+    "solar_open",
+    keys={
+        "n_routed_experts": 320,
+        "layer_types": names(),
+        "gqa_layers": indices(),
+        "gqa_interval": 3,
+        "use_gqa_gate": True,
+        "use_gqa_gate_bias": only(False),
+        "use_qk_norm": False,
+        "use_rope": False,
+        "kda_use_full_proj": only(False),
+        "linear_attn_config": mapping(),
+        "linear_head_dim": 128,
+        "linear_num_heads": 64,
+        "linear_conv_kernel_dim": 4,
+    },
+    traits={
+        "kinds": _solar_kinds,
+        "recurrent": linear.kimi_delta,
+        "qk_norm": lambda config: "head" if config["use_qk_norm"] else None,
+        "output_gate": use("use_gqa_gate"),
+        "rotary": use("use_rope"),
+    },
+    ignored=("kda_gate_lower_bound", "kda_allow_neg_eigval"),
+)
+
+_SALA_KINDS = {
+    **dict.fromkeys(("minicpm4", "minicpm", "standard", "attention", "attn"), "full"),
+    **dict.fromkeys(("lightning-attn", "lightning_attn", "lightning"), "linear"),
+}
+
+
+def _sala_kinds(config: Config) -> Sequence[str]:
+    """A word of ``mixer_types`` for each layer; a list that is shorter begins anew."""
+    listed, layers = config["mixer_types"] or ["minicpm4"], config["num_hidden_layers"]
+    unknown = next((word for word in listed if word not in _SALA_KINDS), None)
+    if unknown is not None or len(listed) > layers:
+        wrong = f"holds {quote_value(unknown)}" if unknown else f"names {len(listed)} layers"
+        raise InputError(f"mixer_types {wrong} where minicpm_sala has {layers} known ones")
+    return [_SALA_KINDS[listed[at % len(listed)]] for at in range(layers)]
+
+
+def _sala_lightning(config: Config) -> Lightning:
+    """With norms on queries and keys, as the class has them unless it is told otherwise."""
+    heads, hidden = config["lightning_nh"] or config["num_attention_heads"], config["hidden_size"]
+    keys = config["lightning_nkv"] or config["num_key_value_heads"]
+    dim = config["lightning_head_dim"] or config["head_dim"]
+    if keys != heads or not (config["use_output_gate"] and config["use_output_norm"]):
+        raise UnknownModel(
+            "minicpm_sala is described with lightning_nkv = lightning_nh, use_output_gate and "
+            "use_output_norm alone"
+        )
+    return Lightning(hidden, heads, dim or head_width(hidden, heads), config["qk_norm"])
+
+
+# MiniCPM-SALA, as SGLang builds it
+family(
+    "minicpm_sala",
+    "minicpm",
+    keys={
+        "head_dim": None,
+        "tie_word_embeddings": False,
+        "mixer_types": names(),
+        "lightning_nh": None,
+        "lightning_nkv": None,
+        "lightning_head_dim": None,
+        "use_output_gate": False,
+        "use_output_norm": False,
+        "qk_norm": True,
+        "attention_bias": only(False),
+        "attn_use_rope": True,
+        "attn_use_output_gate": False,
+    },
+    traits={
+        "kinds": _sala_kinds,
+        "recurrent": _sala_lightning,
+        "output_gate": use("attn_use_output_gate"),
+        "rotary": use("attn_use_rope"),
+        "qk_norm": None,
+    },
+    ignored=("lightning_scale", "lightning_use_rope", "lightning_layerwise_decay", "shift_labels"),
+    drop=("num_experts", "num_experts_per_tok"),
 )

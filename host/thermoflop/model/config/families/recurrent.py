@@ -272,3 +272,52 @@ family(
     aliases={"attention_head_dim": "head_dim", "layer_types": "layers_block_type"},
     ignored=("expand", "is_mamba2", "sliding_window", "mamba_proj_bias"),
 )
+
+
+# what a block of a Puzzle says of itself, by the traits that are read from it
+_BLOCK_TRAITS = {
+    "n_routed_experts": "experts",
+    "num_experts_per_tok": "top_k",
+    "moe_intermediate_size": "expert_inner",
+    "moe_shared_expert_intermediate_size": "shared_inner",
+}
+
+
+def _blocks(config: Config, key: str) -> list[tuple[str, dict[str, Any]]]:
+    """Of each block its kind, and the traits that are its own."""
+    listed, found = config[key], []
+    if listed is None:
+        raise InputError(f"{config.family.name} needs {key}")
+    for block in listed if isinstance(listed, list) else [listed]:
+        rest = dict(block) if isinstance(block, dict) else {}
+        kind = rest.pop("block_type", None)
+        strange = next((each for each in rest if each not in _BLOCK_TRAITS), None)
+        if kind not in _BLOCK_KINDS or strange or not all(map(is_count, rest.values())):
+            raise InputError(
+                f"{key} holds {quote_value(block)} where a block_type and the sizes of its experts "
+                "are expected"
+            )
+        found.append((_BLOCK_KINDS[kind], {_BLOCK_TRAITS[name]: rest[name] for name in rest}))
+    return found
+
+
+def _puzzle_ahead(config: Config) -> list[list[tuple[str, bool, dict[str, Any]]]] | None:
+    if not config["mtp_block_configs"]:
+        return None
+    return [[(kind, False, own) for kind, own in _blocks(config, "mtp_block_configs")]]
+
+
+# Nemotron 3 after a search of what each block needs (arXiv 2411.19146), as SGLang builds it
+family(
+    "nemotron_h_puzzle",
+    "nemotron_h",
+    keys={"block_configs": anything(), "mtp_block_configs": anything()},
+    traits={
+        "kinds": lambda config: [kind for kind, _ in _blocks(config, "block_configs")],
+        "shapes": lambda config: [own for _, own in _blocks(config, "block_configs")],
+        "layers": lambda config: len(_blocks(config, "block_configs")),
+        "ahead": _puzzle_ahead,
+    },
+    # said again by the blocks
+    ignored=("layers_block_type", "hybrid_override_pattern", "num_hidden_layers"),
+)

@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 from thermoflop.errors import UnknownModel
-from thermoflop.model.config.families import beside_weights, dense, linear, mixtures  # noqa: F401 - parents
-from thermoflop.model.config.family import at_least_zero, family, only, use
+from thermoflop.model.config.families import (  # noqa: F401 - parents
+    beside_weights,
+    dense,
+    linear,
+    llama_kin,
+    mixtures,
+)
+from thermoflop.model.config.family import at_least_zero, family, only, spaced, use
 from thermoflop.model.config.keys import Config
 
 
@@ -83,4 +89,25 @@ family(
     keys={"use_qk_norm": True},
     traits={"whole": ("LLaDA2MoeModelLM",), **BLOCKS},
     ignored=("block_size",),
+)
+# NVIDIA's Ministral 3 that writes blocks, and as other models do
+family(
+    "nemotron_labs_diffusion",
+    "ministral3",
+    keys={"tie_word_embeddings": False},
+    traits={"whole": ("NemotronLabsDiffusionModel",), **BLOCKS},
+    # attention that sees both sides, and how it was trained
+    ignored=spaced(
+        "block_size dlm_paradigm dlm_arch dlm_type dp_varying_mask_ratio adaptive_mask_rate"
+        " ada_dlm_loss_ratio ada_perm_ratio_global ada_perm_ratio_per_block multi_sampling"
+        " prefix_ratio random_length_prob tok_mask_half_life_ratio num_ar_layers"
+        " num_diffusion_layers num_skip_loss_tokens complementary_mask global_loss_avg"
+    ),
+)
+# pplx-embed: a Qwen 3 without a head that sees both sides
+family(
+    "bidirectional_pplx_qwen3",
+    "qwen3",
+    traits={"class": "Model", "causal": False},
+    ignored=("use_bidirectional_attention",),
 )

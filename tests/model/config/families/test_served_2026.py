@@ -1,0 +1,138 @@
+"""Models that people serve in autumn 2026, against what the Hub says of their checkpoints.
+
+Totals are those of the repositories' safetensors, as llmfit 1.1.17 on PyPI lists them (October
+2026); configurations are the published ones without the keys that say nothing about sizes.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from thermoflop.errors import InputError, UnknownModel
+from thermoflop.model.architecture.cache import cache_elements
+from thermoflop.model.load import read_model
+
+SOLAR: dict[str, Any] = {
+    "model_type": "solar_open2", "vocab_size": 196608, "hidden_size": 4096,
+    "num_hidden_layers": 48, "num_attention_heads": 64, "num_key_value_heads": 8, "head_dim": 128,
+    "gqa_interval": 3, "gqa_layers": [*range(0, 48, 4)], "n_routed_experts": 320,
+    "n_shared_experts": 1, "num_experts_per_tok": 8, "moe_intermediate_size": 1280,
+    "linear_attn_config": {
+        "short_conv_kernel_size": 4, "head_dim": 128, "num_heads": 64, "num_kv_heads": None,
+    },
+}  # fmt: skip
+_SALA_LAYERS = ((1, 8), (1, 6), (2, 4), (1, 6), (3, 0))  # sparse ones, then linear ones
+SALA: dict[str, Any] = {
+    "model_type": "minicpm_sala", "vocab_size": 73448, "hidden_size": 4096, "head_dim": 128,
+    "intermediate_size": 16384, "num_hidden_layers": 32, "num_attention_heads": 32,
+    "num_key_value_heads": 2, "lightning_nh": 32, "lightning_nkv": 32, "lightning_head_dim": 128,
+    "mixer_types": [
+        word for sparse, linear in _SALA_LAYERS
+        for word in ["minicpm4"] * sparse + ["lightning-attn"] * linear
+    ],
+    "qk_norm": True, "use_output_gate": True, "use_output_norm": True, "attention_bias": False,
+    "attn_use_output_gate": True, "attn_use_rope": False, "tie_word_embeddings": False,
+    "sparse_config": {"block_size": 64, "topk": 64}, "shift_labels": True,
+}  # fmt: skip
+DIFFUSION: dict[str, Any] = {
+    "model_type": "nemotron_labs_diffusion", "architectures": ["NemotronLabsDiffusionModel"],
+    "vocab_size": 131072, "num_attention_heads": 32, "num_key_value_heads": 8, "head_dim": 128,
+    "block_size": 32, "dlm_paradigm": "bidirectional", "tie_word_embeddings": False,
+}  # fmt: skip
+PPLX: dict[str, Any] = {
+    "model_type": "bidirectional_pplx_qwen3", "architectures": ["PPLXQwen3Model"],
+    "vocab_size": 151936, "num_key_value_heads": 8, "head_dim": 128,
+    "use_bidirectional_attention": True,
+}  # fmt: skip
+PUZZLE: dict[str, Any] = {
+    "model_type": "nemotron_h_puzzle", "vocab_size": 131072, "hidden_size": 4096,
+    "num_hidden_layers": None, "num_attention_heads": 32, "num_key_value_heads": 2,
+    "head_dim": 128, "n_routed_experts": 512, "n_shared_experts": 1, "moe_latent_size": 1024,
+    "moe_shared_expert_intermediate_size": 5376, "mamba_num_heads": 128, "mamba_head_dim": 64,
+    "n_groups": 8, "ssm_state_size": 128, "layers_block_type": ["mamba", "moe", "attention", "moe"],
+    "block_configs": [
+        {"block_type": "mamba"},
+        {"block_type": "moe", "moe_intermediate_size": 1280, "num_experts_per_tok": 4},
+        {"block_type": "attention"},
+        {"block_type": "moe", "moe_intermediate_size": 2688, "num_experts_per_tok": 22},
+    ],
+}  # fmt: skip
+
+
+def _sized(hidden: int, inner: int, layers: int, **more: int) -> dict[str, int]:
+    sizes = {"hidden_size": hidden, "intermediate_size": inner, "num_hidden_layers": layers}
+    return {**sizes, **more}
+
+
+@pytest.mark.parametrize(
+    ("config", "total", "stored"),
+    [
+        # upstage/Solar-Open2-250B, whose file holds a bias an expert for its routers
+        (SOLAR, 250_287_810_304, 48 * 320),
+        (SALA, 9_477_203_968, 0),  # openbmb/MiniCPM-SALA
+        # nvidia/Nemotron-Labs-Diffusion-3B, 8B and 14B
+        ({**DIFFUSION, **_sized(3072, 9216, 26)}, 3_831_659_520, 0),
+        ({**DIFFUSION, **_sized(4096, 14336, 34)}, 8_489_553_920, 0),
+        ({**DIFFUSION, **_sized(5120, 16384, 40)}, 13_506_073_600, 0),
+        # perplexity-ai/pplx-embed-v1-0.6b and 4b
+        ({**PPLX, **_sized(1024, 3072, 28, num_attention_heads=16)}, 596_049_920, 0),
+        ({**PPLX, **_sized(2560, 9728, 36, num_attention_heads=32)}, 4_022_468_096, 0),
+    ],
+)
+def test_a_model_is_as_large_as_its_checkpoint(
+    config: dict[str, Any], total: int, stored: int
+) -> None:
+    assert read_model(config).params == total - stored
+
+
+def test_linear_layers_cache_no_keys() -> None:
+    """12 of Solar's 48 layers keep 8 heads of 128, 8 of SALA's 32 keep 2 heads of 128."""
+    for config, layers, heads in ((SOLAR, 12, 8), (SALA, 8, 2)):
+        described = read_model(config).description
+        growth = cache_elements(described, 1001) - cache_elements(described, 1000)
+        assert growth == layers * 2 * heads * 128
+
+
+def test_solars_interval_is_one_full_layer_before_so_many_linear_ones() -> None:
+    """vLLM's SolarOpen2Config: gqa_interval = 3 without a list names layers 0, 4, 8 and so on."""
+    rest = {key: value for key, value in SOLAR.items() if key != "gqa_layers"}
+    assert read_model(rest).params == read_model(SOLAR).params
+
+
+@pytest.mark.parametrize("key", ["kda_use_full_proj", "use_gqa_gate_bias"])
+def test_parts_of_solar_that_no_checkpoint_has_are_refused(key: str) -> None:
+    with pytest.raises(InputError, match=key):
+        read_model({**SOLAR, key: True})
+
+
+@pytest.mark.parametrize(
+    "change", [{"lightning_nkv": 8}, {"use_output_gate": False}, {"use_output_norm": False}]
+)
+def test_linear_layers_of_sala_without_gate_norm_or_keys_of_each_head_are_refused(
+    change: dict[str, Any],
+) -> None:
+    with pytest.raises(UnknownModel, match="lightning_nkv"):
+        read_model({**SALA, **change})
+
+
+def test_mixers_of_sala_are_known_words() -> None:
+    with pytest.raises(InputError, match="'gated'"):
+        read_model({**SALA, "mixer_types": ["gated"]})
+
+
+def test_a_puzzle_has_experts_of_each_blocks_own_width() -> None:
+    """Sum by hand of SGLang's blocks: Mamba 2, attention, two mixtures on a latent of 1,024."""
+    hidden, inner, mixed = 4096, 128 * 64, 128 * 64 + 2 * 8 * 128
+    mamba = hidden * (inner + mixed + 128) + 5 * mixed + 3 * 128 + inner + inner * hidden
+    attention = 2 * hidden * 32 * 128 + 2 * hidden * 2 * 128
+    around = 512 * hidden + 2 * hidden * 1024 + 2 * hidden * 5376  # router, latents, shared expert
+    mixtures = sum(512 * 2 * 1024 * width + around for width in (1280, 2688))
+    tables = 2 * 131072 * hidden + hidden + 4 * hidden
+    assert read_model(PUZZLE).params == mamba + attention + mixtures + tables
+
+
+@pytest.mark.parametrize("block", [{"block_type": "moe", "n_heads": 8}, {"block_type": "x"}, 7])
+def test_a_block_of_a_puzzle_that_is_not_understood_is_refused(block: Any) -> None:
+    with pytest.raises(InputError, match="block_configs holds"):
+        read_model({**PUZZLE, "block_configs": [block]})
