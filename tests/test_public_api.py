@@ -33,6 +33,7 @@ RETURNED = {
     "cost.inference.speculative": ("Speculation",),
     "cost.memory": ("Memory",),
     "cost.roofline.span": ("Span",),
+    "cost.serving.result": ("Bounds",),
     "cost.training.memory": ("TrainingMemory",),
     "cost.work.share": ("Layout",),
 }

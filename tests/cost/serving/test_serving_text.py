@@ -7,6 +7,7 @@ import thermoflop as tf
 from thermoflop.base.paper import fitted, paper
 from thermoflop.base.record import replace
 from thermoflop.cost.serving.result import (
+    Bounds,
     Serving,
     serving_json,
     serving_text,
@@ -30,6 +31,7 @@ def served() -> Serving:
         first_s=(0.31, 0.41, 0.51), queue_s=0.032, benchmark_first_s=0.62, prompt_share=0.45,
         most_requests_per_s=5.0, tokens_per_s_interval=(320.0, 500.0), load=0.8,
         joules_per_token=2.5, meets=True, unknown=("why",), benchmark_interval_s=(0.4, 0.9),
+        bounds=Bounds(0.004, 0.2, 700.0),
     )  # fmt: skip
 
 
@@ -42,15 +44,15 @@ def test_every_figure_stands_beside_its_name(served: Serving) -> None:
     said = lines(served)
     assert said[0] == "llama-3-8b on 2 x H100-SXM-80GB (tp=2), bf16, vllm"
     assert said[1].startswith("16 users at once, 4.00 requests/s; 1,000 prompt, 25% cached + 100")
-    assert "a user's tokens 10.0 ms apart (8.00 ms to 12.5 ms), 100 tokens/s" in said
-    assert "first token 410 ms (310 ms to 510 ms), 32.0 ms of it waiting" in said
-    assert "throughput 400 tokens/s (320 to 500), 200 a device" in said
+    assert "a user's tokens 10.0 ms apart (8.00 ms to 12.5 ms), 100 tokens/s; bound 4.00 ms" in said
+    assert "first token 410 ms (310 ms to 510 ms), 32.0 ms of it waiting; bound 200 ms" in said
+    assert "throughput 400 tokens/s (320 to 500), 200 a device; bound 700" in said
     assert "decoding at once 11.0 of 64 sequences (memory holds 77)" in said
     assert "prompts take 45% of the time" in said
     assert "load 80% of 5.00 requests/s, the most that it keeps up" in said
     assert "energy 2.50 J a token, 0.694 kWh a million" in said  # 2.5e6 J / 3.6e6
     whole = " ".join(said)
-    assert " of it waiting in a benchmark 620 ms (400 ms to 900 ms), mean if all start" in whole
+    assert "; bound 200 ms in a benchmark 620 ms (400 ms to 900 ms), mean if all start" in whole
     assert "targets: met" in said
     assert "not known: why" in said
 
@@ -65,17 +67,17 @@ def test_the_object_has_the_rates_that_follow(served: Serving) -> None:
 def test_more_requests_than_are_answered_make_no_more_tokens(served: Serving) -> None:
     """9 requests/s asked, 5 answered: 500 tokens/s."""
     said = lines(replace(served, rate=9.0, saturated=True, meets=False))
-    assert "throughput 500 tokens/s (320 to 500), 250 a device" in said
+    assert "throughput 500 tokens/s (320 to 500), 250 a device; bound 700" in said
     assert any(line.startswith("targets: MISSED") for line in said)
     assert any(line.startswith("OVERLOADED: 9.00 requests/s come and 5.00 can be") for line in said)
-    assert "first token 410 ms (310 ms to 510 ms), and a wait that grows" in said
+    assert "first token 410 ms (310 ms to 510 ms), and a wait that grows; bound 200 ms" in said
 
 
 def test_users_that_wait_for_a_slot_are_said_before_the_figures(served: Serving) -> None:
     """Of 100 users 64 are served at once."""
     said = lines(replace(served, users=100))
     full = next(n for n, line in enumerate(said) if line.startswith("FULL: of 100 users 36 wait"))
-    assert full < said.index("throughput 400 tokens/s (320 to 500), 200 a device")
+    assert full < said.index("throughput 400 tokens/s (320 to 500), 200 a device; bound 700")
     assert not any(line.startswith("FULL") for line in lines(replace(served, users=64)))
 
 

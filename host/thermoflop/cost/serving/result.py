@@ -26,6 +26,27 @@ LIMITS = {
 
 
 @record
+class Bounds:
+    """What no server of these sizes beats: see ``serving.bounds``.
+
+    Attributes:
+        token_s: least mean seconds between a user's tokens, where each is sent as it is made.
+        first_s: least mean seconds to the first token.
+        tokens_per_s: most output tokens a second of all replicas.
+
+    Example:
+        >>> import thermoflop as tf
+        >>> served = tf.serving("llama-3-8b", "h100", users=8)
+        >>> served.bounds.token_s < served.token_s[0]
+        True
+    """
+
+    token_s: float
+    first_s: float
+    tokens_per_s: float
+
+
+@record
 class Serving:
     """A server in steady state, made by ``serving``. Print it for a report.
 
@@ -73,6 +94,7 @@ class Serving:
         benchmark_token_s: ``token_s`` of a benchmark that starts all its users at once, where
             outputs that are all alike, and prompts that are read before any of them decodes, keep
             those together; None, the default: as others.
+        bounds: what no server beats; None, the default, where ``serving`` did not make this.
 
     Example:
         >>> import thermoflop as tf
@@ -118,6 +140,7 @@ class Serving:
     limited_by: str = ""
     engine_options: dict[str, Any] | None = None
     benchmark_token_s: tuple[float, float, float] | None = None
+    bounds: Bounds | None = None
 
     @property
     def tokens_per_s(self) -> float:
@@ -251,15 +274,16 @@ def _figures(served: Serving) -> list[tuple[str, str, str]]:
     waiting = f"{seconds(served.queue_s)} of it waiting"
     waiting = "and a wait that grows" if served.saturated else waiting
     slots, fitting = f"{served.most_sequences:,}", f"{served.largest_batch:,}"
+    token_bound, first_bound, rate_bound = _bounds(served)
     figures = [
         ("a user's tokens", seconds(token),
-         f"apart ({seconds(low)} to {seconds(high)}), {digits(1 / token)} tokens/s"),
+         f"apart ({seconds(low)} to {seconds(high)}), {digits(1 / token)} tokens/s{token_bound}"),
         *_in_step(served),
         ("first token", seconds(first),
-         f"({seconds(soon)} to {seconds(late)}), {waiting}"),
+         f"({seconds(soon)} to {seconds(late)}), {waiting}{first_bound}"),
         *_in_benchmark(served),
         ("throughput", digits(served.tokens_per_s),
-         f"tokens/s{between}, {digits(served.tokens_per_s_device)} a device"),
+         f"tokens/s{between}, {digits(served.tokens_per_s_device)} a device{rate_bound}"),
         ("decoding at once", digits(served.sequences),
          f"of {slots} sequences{_replicas(served)} (memory holds {fitting})"),
         ("prompts take", f"{served.prompt_share:.0%}", "of the time"),
@@ -271,6 +295,14 @@ def _figures(served: Serving) -> list[tuple[str, str, str]]:
         said = f"J a token, {kwh_per_million(joules)} a million"
         figures.append(("energy", digits(joules), said))
     return figures
+
+
+def _bounds(served: Serving) -> tuple[str, str, str]:
+    """What stands behind the tokens, the first of them and the throughput."""
+    if served.bounds is None:
+        return "", "", ""
+    token_s, first_s, rate = served.bounds.__dict__.values()
+    return f"; bound {seconds(token_s)}", f"; bound {seconds(first_s)}", f"; bound {digits(rate)}"
 
 
 def _replicas(served: Serving) -> str:

@@ -38,6 +38,7 @@ from thermoflop.cost.serving.asked import (
     generating,
     load_asked,
 )
+from thermoflop.cost.serving.bounds import bounds_of, held_to
 from thermoflop.cost.serving.drafting import drafted_tokens, drafting_of, held_beside, notes_on
 from thermoflop.cost.serving.lengths import lengths_of, lengths_of_trace
 from thermoflop.cost.serving.policy import check_rate, policy_of
@@ -69,7 +70,7 @@ def serving(
     generate: int | str | None = None,
     lengths: str = "fixed",
     trace: str | None = None,
-    prefix_hit: float = 0.0,
+    prefix_hit: float | None = None,
     devices: int | None = None,
     tp: int | None = None,
     pp: int = 1,
@@ -113,7 +114,8 @@ def serving(
             a CSV, JSON lines or a JSON list with the columns of published traces (Azure's,
             Mooncake's, BurstGPT's, Vidur's), or others that say arrival, prompt and output tokens,
             such as ``arrival_s``, ``prompt`` and ``generate``. None: none.
-        prefix_hit: share of each prompt that the cache holds already, 0.0 (default) to below 1.0.
+        prefix_hit: share of each prompt that the cache holds already, 0.0 to below 1.0. None: 0.0,
+            and the bounds allow any.
         devices: how many devices. None: the product of the degrees below.
         tp: tensor-parallel degree, which splits heads and MLPs. None: what ``devices`` leaves over.
         pp: pipeline stages, which split the layers; 1 by default.
@@ -175,7 +177,7 @@ def serving(
         shape = lengths_of_trace(load.trace)
         if shape.generate <= 1:
             raise InputError(f"{trace} generates one token a request: expected more")
-    checked_share("prefix_hit", prefix_hit)
+    prefix = 0.0 if prefix_hit is None else checked_share("prefix_hit", prefix_hit)
     known = as_run(known, device, profile, dtype)
     check_cards(profile, cards)
     drafted = drafted_tokens(draft, draft_tokens)
@@ -201,7 +203,7 @@ def serving(
     policy = policy_of(chosen.engine, device, budget, slots or limit[0])
     policy = replace(policy, why=policy.why + where)
     replica = Replica(
-        setting, room, shape, policy, prefix=prefix_hit, drafted=drafted,
+        setting, room, shape, policy, prefix=prefix, drafted=drafted,
         acceptance=acceptance, drafting=drafting,
     )  # fmt: skip
     if replica.largest_batch < layout.pp:
@@ -226,6 +228,7 @@ def serving(
     served = served if cards else _added_up(served, replica, room)
     if fewer := lowered(room.engine, slots, limit):
         served = replace(served, notes=(*served.notes, fewer))
+    served = held_to(served, bounds_of(replica, served.users, prefix_hit))
     served = replace(served, engine_options=engine_options or None)
     if within is None:
         return served

@@ -45,7 +45,7 @@ class StepTimes:
 
     def decode_s(self, sequences: Number, context: Number) -> Number:
         """A step that adds a token to each of the sequences, of this mean cached length."""
-        step = self._decode_step(sequences, context)
+        step = self.step(sequences, context)
         return self.setting.step_s(step) + self._draft_s(sequences, context)
 
     def prompts_s(self, tokens: Number, cached: Number, prompts: Number) -> Number:
@@ -57,10 +57,11 @@ class StepTimes:
     ) -> Number:
         """A step that does both: decoding sequences, and prompts beside them."""
         chunk = prefill_step(tokens, prompts, cached)
-        step = Mixed(self._decode_step(sequences, context), chunk)
+        step = Mixed(self.step(sequences, context), chunk)
         return self.setting.step_s(step) + self._draft_s(sequences, context)
 
-    def _decode_step(self, sequences: Number, context: Number) -> Step:
+    def step(self, sequences: Number, context: Number) -> Step:
+        """The step that adds a token to each, or checks what is drafted for it."""
         if self.checked == 1:
             return decode_step(context, sequences)
         return check_step(self.checked, context, sequences)
@@ -72,7 +73,7 @@ class StepTimes:
         setting = self.drafting.setting
         if not reads_again(setting):
             return drafts_s
-        step = replace(self._decode_step(sequences, context), logits="last")
+        step = replace(self.step(sequences, context), logits="last")
         return drafts_s + setting.step_s(step)
 
 
