@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 import sys
-from numbers import Integral
 
 from thermoflop.errors import UsageError
 
@@ -54,7 +53,11 @@ def checked_within(
 
 def _as_own(value: Any) -> Any:
     """Numpy's whole numbers as Python's; anything else as it is."""
-    return int(value) if isinstance(value, Integral) and not isinstance(value, int) else value
+    if value is None or isinstance(value, int | float):
+        return value
+    from numbers import Integral
+
+    return int(value) if isinstance(value, Integral) else value
 
 
 def finite(value: object) -> float | None:

@@ -12,7 +12,6 @@ from thermoflop.base.number import Number, maximum, minimum
 from thermoflop.base.record import plain, record, replace
 from thermoflop.base.sheet import Figure, Grid, column, figure, figures_of
 from thermoflop.base.units import gigabytes, wrapped
-from thermoflop.cost.hardware.metal import metal_bytes, metal_words
 from thermoflop.cost.work.network import replicated_latent
 from thermoflop.cost.work.weights import (
     Mix,
@@ -285,6 +284,8 @@ def memory_of(
     )
     if device.vendor != "Apple":
         return memory
+    from thermoflop.cost.hardware.metal import metal_words
+
     assumed = f"{_blocks(page)}; reserve {RESERVE_BYTES / 1e9:g} GB assumed beside what Metal keeps"
     words = f"{assumed}; {metal_words(device.memory_bytes)}"
     return replace(memory, spread_bytes=passing + RESERVE_BYTES, assumed=words)
@@ -293,6 +294,8 @@ def memory_of(
 def reserve_bytes(device: Device) -> float:
     """What is left alone of a device: assumed, and of a Mac what Metal keeps from its GPU."""
     if device.vendor == "Apple":
+        from thermoflop.cost.hardware.metal import metal_bytes
+
         return RESERVE_BYTES + device.memory_bytes - metal_bytes(device.memory_bytes)
     return RESERVE_BYTES + RESERVE_SHARE * float(shared_bytes(device.memory_bytes))
 

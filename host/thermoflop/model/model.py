@@ -7,7 +7,6 @@ from thermoflop.errors import UsageError
 from thermoflop.model.architecture.formats import choose_formats
 from thermoflop.model.operators.build import build_operators, source_positions
 from thermoflop.model.operators.step import Step, checked
-from thermoflop.model.operators.table import OperatorTable
 from thermoflop.model.sizes import Sizes, instead_of
 
 TYPE_CHECKING = False
@@ -19,6 +18,7 @@ if TYPE_CHECKING:
     from thermoflop.model.architecture.quantization import Quantization
     from thermoflop.model.config.stored_files import StoredWeights
     from thermoflop.model.operators.generation import Generation
+    from thermoflop.model.operators.table import OperatorTable
     from thermoflop.model.operators.training import Training
 
 
@@ -161,6 +161,8 @@ class Model(Sizes):
         self._check_fits(step)
         sizes = (description.stacks[0].hidden, batch, new, cached, encoder, images or 0)
         if all(type(size) is int for size in sizes):
+            from thermoflop.model.operators.table import OperatorTable
+
             operators = build_operators(description, step)
             return OperatorTable(self.name, operators, step, formats)
         from thermoflop.model.operators.sweep import table_of

@@ -149,13 +149,13 @@ def is_known(name: str) -> bool:
         return False
 
 
-_SIZE = re.compile(r"\s*(\d{1,4})\s*gi?b(?: (?:gpu|card|vram))?\s*")
+_SIZE = r"\s*(\d{1,4})\s*gi?b(?: (?:gpu|card|vram))?\s*"
 
 
 def devices_like(words: str) -> list[Device]:
     """The devices of a maker, with so much memory (``24gb``), or with all words in their names."""
     low = words.lower()
-    if size := _SIZE.fullmatch(low):
+    if size := re.fullmatch(_SIZE, low):
         return [d for d in catalogue().values() if _is_sold_as(d.memory_bytes, int(size[1]))]
     return [
         device
@@ -192,7 +192,7 @@ def _unknown(name: str) -> InputError:
             f"{name!r:.60} names several cards: expected one here; fit, estimate, serving and "
             "train divide a model over cards that are not alike"
         )
-    if _SIZE.fullmatch(name.lower()):
+    if re.fullmatch(_SIZE, name.lower()):
         such = [device.name for device in devices_like(name)[:6]]
         more = f", such as {', '.join(such)}" if such else ""
         return InputError(f"{name!r:.60} is how much memory a device has: expected its name{more}")

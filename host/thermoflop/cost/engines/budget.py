@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from math import hypot, inf
-from typing import TYPE_CHECKING, Any
 
 from thermoflop.base.record import record, replace
 from thermoflop.base.units import digits, gigabytes, wrapped
@@ -33,8 +32,10 @@ from thermoflop.cost.hardware.metal import metal_words
 from thermoflop.cost.memory import Memory, beside_bytes
 from thermoflop.errors import UsageError
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from typing import Any
 
     from thermoflop.cost.hardware.device import Device
     from thermoflop.cost.work.share import Share

@@ -7,9 +7,6 @@ Rows that a constant was fitted to and rows that judge it are told apart in ``da
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from thermoflop.base.record import record
 from thermoflop.cost.engines.graphs import compute_buffer, hidden_of, vocabulary_of
 from thermoflop.cost.engines.options import version_numbers
@@ -24,6 +21,11 @@ from thermoflop.model.architecture.description import Layer
 from thermoflop.model.architecture.feedforward import Moe
 from thermoflop.model.architecture.grid import see
 from thermoflop.model.architecture.mixers import Attention
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
 
 GIB = float(2**30)
 MIB = float(2**20)

@@ -79,6 +79,8 @@ def version_of(label: str) -> Version | None:
     for start, version in KNOWN:
         if low.startswith(start):
             return version
+    if low.isalpha():
+        return None
     found = re.search(_VERSION, low)
     return tuple(int(part) for part in found[1].split(".")) if found else None
 
@@ -132,8 +134,10 @@ def age_of(label: str, date: str = "") -> str:
 
 def _renewals(engine: Engine, label: str) -> list[tuple[str, dict[str, Any]]]:
     """The changes of an engine by the date in a label; all of them where there is none."""
-    dated = re.search(_DATE, label)
     known = RENEWED.get(engine.name, ())
+    if not known:
+        return []
+    dated = re.search(_DATE, label)
     return [each for each in known if dated is None or dated[0] >= each[0]]
 
 

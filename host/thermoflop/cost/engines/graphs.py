@@ -9,16 +9,16 @@ in 16 bits (23907); those before copied masks from fp32, and had logits of every
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 from thermoflop.cost.engines.placement import cells_of, place
 from thermoflop.cost.work.weights import is_beside
 from thermoflop.model.architecture.feedforward import Moe
 from thermoflop.model.architecture.mixers import Attention
 from thermoflop.model.architecture.parts import Table
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from typing import Any
 
     from thermoflop.cost.work.share import Share
     from thermoflop.model.architecture.description import Layer

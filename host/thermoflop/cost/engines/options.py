@@ -9,13 +9,16 @@ or what is asked for (``engines.budget`` and ``engines.pools``).
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
-from typing import Any
 
 from thermoflop.base.messages import expected
 from thermoflop.base.record import record
 from thermoflop.base.written import read_number
 from thermoflop.errors import UsageError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from typing import Any
 
 LARGEST = 2**31 - 1
 NEWEST = (1000, 0)
@@ -178,7 +181,8 @@ def read_options(engine: str, given: Mapping[str, Any] | None) -> dict[str, Any]
 def given_options(engine: str, given: Mapping[str, Any] | None) -> dict[str, Any]:
     """The options that were given, by the names that the engine's own list has. UsageError for a
     bad name or value."""
-    options, values = options_of(engine), dict[str, Any]()
+    options = options_of(engine)
+    values: dict[str, Any] = {}
     if given is not None and not isinstance(given, dict):
         raise UsageError(f"engine_options={given!r:.40} is no dictionary of names and values")
     by_name = {name: option for option in options for name in (option.name, *option.others)}

@@ -9,14 +9,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from thermoflop.base.record import record, replace
 from thermoflop.cost.memory import STATE_BYTES, uniform
 from thermoflop.cost.work.weights import held_beside, is_beside, weights_held
 from thermoflop.model.architecture.cache import LayerCache, layer_caches
 from thermoflop.model.architecture.feedforward import Moe
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 

@@ -7,9 +7,7 @@ has; Gemma 3, Gemma 2 and gpt-oss come out to the block (logs of vLLM 0.19).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from math import ceil
-from typing import Any
 
 from thermoflop.base.record import record, replace
 from thermoflop.cost.engines.footprint import Load
@@ -19,6 +17,11 @@ from thermoflop.cost.memory import STATE_BYTES, kv_bytes
 from thermoflop.cost.work.share import Share
 from thermoflop.cost.work.weights import stage_share
 from thermoflop.model.architecture.cache import layer_caches
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from typing import Any
 
 # vLLM's versions. From 0.21 on its "GPU KV cache size" is its "Maximum concurrency" times
 # max_model_len (pull request 40694, issue 43308: 55,000 tokens of Gemma 4 31B become 525,000 in the

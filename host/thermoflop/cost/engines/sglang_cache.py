@@ -7,9 +7,6 @@ July 2026). A pool of states is a share of what is left for all; a request needs
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from thermoflop.base.record import replace
 from thermoflop.cost.engines.chosen import keys_chosen
 from thermoflop.cost.engines.footprint import Load
@@ -26,6 +23,11 @@ from thermoflop.cost.work.share import Share
 from thermoflop.cost.work.weights import stage_share
 from thermoflop.model.architecture.mixers import LatentAttention
 from thermoflop.model.architecture.sparse import CompressedAttention
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
 
 STATE_WIDTHS = {"float32": 4.0, "bfloat16": 2.0, "float16": 2.0}
 # An entry of DeepSeek V4: 8 bits an element but for those that are rotated, and 8 bytes of scales;

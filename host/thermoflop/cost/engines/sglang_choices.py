@@ -11,15 +11,17 @@ of server_args.py in the wheel of 0.5.13, ``_handle_mamba_radix_cache`` in that 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from thermoflop.cost.engines.chosen import keys_chosen
 from thermoflop.cost.engines.generation import version_of
 from thermoflop.cost.hardware.device import Device, architecture_named
 from thermoflop.cost.work.share import Layout, Share
 from thermoflop.model.architecture.recurrences import Recurrence
 from thermoflop.model.architecture.sparse import CompressedAttention
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
 
 # States that a running request has: its own, that of the prefix it matched, and one for what it
 # leaves to the cache (MAMBA_CACHE_SIZE_MAX_RUNNING_REQUESTS_RATIO); and those between which the

@@ -174,20 +174,20 @@ def _parsed(key: str, shown: object) -> tuple[float, float, float, str, str]:
 
 
 COMMON = ("bf16", "fp8", "awq", "q8_0", "q4_k_m")  # what is said where nothing is like a name
-_UNSLOTH = re.compile(r"(?:ud-)?(i?q\d(?:_k)?)_(?:xl|m|s|xxs)")
-_BITS = re.compile(r"(?:u?int|fp|float|[wq])?[-_ ]?(\d{1,2})[-_ ]?(?:bits?|b)?")
+_UNSLOTH = r"(?:ud-)?(i?q\d(?:_k)?)_(?:xl|m|s|xxs)"
+_BITS = r"(?:u?int|fp|float|[wq])?[-_ ]?(\d{1,2})[-_ ]?(?:bits?|b)?"
 
 
 def asked_for(name: str, known: Sequence[str]) -> str:
     """What belongs in the place of a name that is no format: where it says only how many bits,
     the formats of so many."""
-    if mix := _UNSLOTH.fullmatch(name.lower()):
+    if mix := re.fullmatch(_UNSLOTH, name.lower()):
         alike = name.lower().removeprefix("ud-"), f"{mix[1]}_m", mix[1]
         plain = next((each for each in alike if each in known), "q8_0")
         return f"Unsloth's mixes differ from model to model: expected the file, or {plain}"
     if f"{name.lower()}_m" in known:  # llama-quantize's q4_k is its q4_k_m
         return f"did you mean {name.lower()}_m?"
-    said = _BITS.fullmatch(name.lower())
+    said = re.fullmatch(_BITS, name.lower())
     bits = "" if said is None else said[1]
     named = [each for each in known if bits and re.search(r"(?<!exl)\d+|$", each)[0] == bits]  # type: ignore[index]
     named = ["awq", "gptq", *named] if bits == "4" else named

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from thermoflop.cost.hardware.precision import asked_for, is_precision, precision_names
 from thermoflop.errors import UsageError
-from thermoflop.model.architecture.linear import GatedDelta
 from thermoflop.model.architecture.quantization import Quantization
 
 TYPE_CHECKING = False
@@ -36,6 +35,8 @@ def usual_form(model: Model, name: str) -> str:
 
 
 def _has_delta_rules(model: Model) -> bool:
+    from thermoflop.model.architecture.linear import GatedDelta
+
     runs = (run for stack in model.description.stacks for run in stack.runs)
     return any(isinstance(mixer, GatedDelta) for run in runs for mixer in run.layer.mixers)
 

@@ -6,7 +6,6 @@ from thermoflop.base.record import replace
 from thermoflop.cost.engines.chosen import as_gathered, forms_of, keys_chosen
 from thermoflop.cost.engines.engine import with_tiles
 from thermoflop.cost.engines.overheads import apply_engine, as_sent, over_ring
-from thermoflop.cost.engines.sinks import as_tiled, has_sinks
 from thermoflop.cost.hardware.nodes import are_linked
 from thermoflop.cost.inference.products import check_products
 from thermoflop.cost.roofline.bound import limits_of
@@ -98,7 +97,11 @@ class Setting:
         self.ring = self.engine.narrows and device.vendor in ("NVIDIA", "AMD") and plan.tp > 2
         self.ring = self.ring and not are_linked(device, plan.tp)
         self.keys_chosen = keys_chosen(model.description) if self.engine.narrows else 0
-        self.has_sinks = self.engine.triton_sinks and has_sinks(model.description)
+        self.has_sinks = False
+        if self.engine.triton_sinks:
+            from thermoflop.cost.engines.sinks import has_sinks
+
+            self.has_sinks = has_sinks(model.description)
         self.limits = limits_of(device, fastest_peak(device, precision), plan.pp)
         self.ends = window_ends(model.description)
         if profile.engine.kernels != "fused":
@@ -163,6 +166,8 @@ class Setting:
         if self.ring:
             works = over_ring(works, self.plan.tp)
         if step.encode is not False and self.has_sinks:
+            from thermoflop.cost.engines.sinks import as_tiled
+
             works = as_tiled(works, self.device)
         if not self.keys_chosen:
             return works

@@ -7,7 +7,6 @@ from thermoflop.base.record import plain, record
 from thermoflop.cost.inference.arguments import default_sizes
 from thermoflop.cost.inference.estimate import estimate
 from thermoflop.cost.inference.result import Estimate, estimate_json, estimate_text
-from thermoflop.cost.reports.price import million_cost, price_text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -113,6 +112,8 @@ def _as_json(
         more = {name: plain(getattr(drafted, name)) for name in names}
         contents["speculation"] = {**plain(drafted), **more}
     if extras.price is not None:
+        from thermoflop.cost.reports.price import million_cost
+
         cost = million_cost(estimated, extras.price)
         contents["price_per_million"] = {"expected": cost.value, "low": cost.low, "high": cost.high}
     return json.dumps(contents, ensure_ascii=False, indent=1)
@@ -126,6 +127,8 @@ def _as_text(
     counted = "" if extras.why else "\nhow operators are counted, and what binds each: --why"
     blocks = [estimate_text(held) + counted]
     if extras.price is not None:
+        from thermoflop.cost.reports.price import price_text
+
         blocks.append(price_text(estimated, extras.price))
     if drafted is not None:
         above = ", counted above" if any(drafted.draft_bytes) else ""

@@ -16,7 +16,6 @@ from thermoflop.cost.work.network import (
     steps_of,
     tensor_parallel_works,
 )
-from thermoflop.cost.work.shard import shard
 from thermoflop.cost.work.weights import (
     Checkpoint,
     element_bytes,
@@ -168,7 +167,11 @@ class Share:
             raise UsageError(f"pp={plan.pp} is more stages than there are layers ({layers})")
         if plan.ep > 1 and not has_experts(description):
             raise UsageError(f"ep={plan.ep} makes no sense: the model has no experts")
-        self.description = shard(description, plan.tp, plan.ep)
+        self.description = description
+        if plan.tp > 1 or plan.ep > 1:
+            from thermoflop.cost.work.shard import shard
+
+            self.description = shard(description, plan.tp, plan.ep)
         self.whole, self.plan, self.precision = description, plan, precision
         self.checkpoint, self.beside = checkpoint, beside
         self.element_bytes = None

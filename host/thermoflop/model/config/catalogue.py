@@ -11,6 +11,7 @@ model which numbers no positions was trained on, with their source.
 from __future__ import annotations
 
 import os
+from functools import cache
 
 from thermoflop.base.files import read_json
 
@@ -32,6 +33,7 @@ _TUNED = frozenset(
 _GGUF_FORMAT = r"[-_.: ](ud[-_])?i?q\d(_[a-z0-9]+)*$"
 # that, and which attempt at a format it is: DeepSeek-R1-FP4-v2
 _NOT_SHAPE = rf"{_GGUF_FORMAT}|(?<=fp[48])-v\d$"
+_BETWEEN = str.maketrans("", "", "-_ :")
 
 
 def names() -> list[str]:
@@ -115,9 +117,6 @@ def _by_other_name(name: str) -> str | None:
     """The name in the catalogue that a spelling, a short name or a tuned form stands for."""
     import re
 
-    other = read_json(_beside("names.json"))
-    known = {_squashed(key): value for key, value in other.items()}
-    known.update((_squashed(each), each) for each in names())
     words = re.split(r"[-_ :]+|(?<=quantized)\.", re.sub(_NOT_SHAPE, "", name))
     # without a size, "flan-t5-base" would lose the word that says which one it is
     tuned = (
@@ -126,12 +125,21 @@ def _by_other_name(name: str) -> str | None:
         else (_TUNED - {"base"})
     )
     plain = "-".join(word for word in words if word not in tuned)
+    known = _known()
     return known.get(_squashed(name)) or known.get(_squashed(plain))
+
+
+@cache
+def _known() -> dict[str, str]:
+    """Every other name, squashed, and what it stands for in the catalogue."""
+    known = {_squashed(key): value for key, value in read_json(_beside("names.json")).items()}
+    known.update((_squashed(each), each) for each in names())
+    return known
 
 
 def _squashed(name: str) -> str:
     """A name without what people put between its words."""
-    return name.translate(dict.fromkeys(map(ord, "-_ :")))
+    return name.translate(_BETWEEN)
 
 
 def entry(name: str) -> dict[str, Any] | None:

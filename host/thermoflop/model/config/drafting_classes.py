@@ -6,8 +6,6 @@ family they would have its table, head and widths. Classes as vLLM and SGLang re
 
 from __future__ import annotations
 
-import re
-
 from thermoflop.base.messages import quote_value
 from thermoflop.errors import InputError, UnknownModel
 
@@ -32,10 +30,9 @@ CLASSES = {
     "DFlash2DraftModel": "dflash2",
     "Qwen3DSparkModel": "dspark",
 }
-_DRAFTS = re.compile(
-    r"P?[Ee]agle\d?[A-Z]\w*(ForCausalLM|DraftModel|MTPModel)|\w*ForCausalLM(Eagle\d?|NextN|Medusa)"
-    r"|\w*(DFlash|DSpark|LiLiCorr|XPress)\w*|\w+(DraftModel|MTP|MTPModel|Speculator|Eagle3Model)"
-)
+_WITHIN = ("DFlash", "DSpark", "LiLiCorr", "XPress", "LMEagle", "LMNextN", "LMMedusa")
+_ENDS = ("DraftModel", "MTP", "MTPModel", "Speculator", "Eagle3Model")
+_BEGINS = ("Eagle", "PEagle", "Peagle", "eagle")
 _SPECULATORS = {
     ("eagle3", "llama"): "Eagle3LlamaForCausalLM",
     ("eagle3", "qwen3"): "Eagle3Qwen3ForCausalLM",
@@ -55,7 +52,8 @@ def drafting_family(raw: Mapping[str, Any]) -> str | None:
     name = named[0] if isinstance(named, list) and named else named
     if not isinstance(name, str) or name in CLASSES:
         return CLASSES.get(name) if isinstance(name, str) else None
-    if _DRAFTS.fullmatch(name) is None:
+    eagle = name.startswith(_BEGINS) and name.endswith("ForCausalLM")
+    if not (eagle or name.endswith(_ENDS) or any(word in name for word in _WITHIN)):
         return None
     known = ", ".join(CLASSES)
     raise UnknownModel(f"{name[:60]} drafts for another model, and is not described: {known} are")

@@ -11,12 +11,15 @@ import mmap
 import os
 import re
 import struct
-from typing import Any
 
 from thermoflop.base.files import open_reading
 from thermoflop.base.record import record
 from thermoflop.errors import InputError
 from thermoflop.model.config.stored_files import StoredTensor, beside, first_twice
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 # number of the type -> name, elements of a block, bytes of a block
 GGML_TYPES: dict[int, tuple[str, int, int]] = {

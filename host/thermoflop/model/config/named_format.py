@@ -4,14 +4,17 @@ Ollama's library that says none means the format of its download."""
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from typing import Any
 
 from thermoflop.errors import InputError
 from thermoflop.model.architecture.formats import USUAL
-from thermoflop.model.config.gguf_formats import FILE_TYPES
 
-_GGUF = re.compile(r"[-_.: ](?:ud[-_])?((?:i|t)?q\d(?:_[a-z0-9]+)*|mxfp4_moe)$")
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+# The patterns of this module are not compiled before they are asked for: a name asks for few.
+_GGUF = r"[-_.: ](?:ud[-_])?((?:i|t)?q\d(?:_[a-z0-9]+)*|mxfp4_moe)$"
 # Words of a name, the first that is there, and the format that they mean. The groups and scales are
 # those that the method's own tools have by default (AutoAWQ, GPTQModel, bitsandbytes as Unsloth
 # publishes it, mlx_lm.convert, llm-compressor).
@@ -32,9 +35,9 @@ _WORDS: tuple[tuple[frozenset[str], str], ...] = tuple(
 
 # A name that Ollama pulls: with a tag, which no other hub has, with its library as the owner, or
 # without a size and in its library. (A name of our catalogue is the model as it was published.)
-_OLLAMA = re.compile(r"(?P<owner>(?:[\w.-]+/)*)(?P<model>[\w.-]+?)(?::(?P<tag>[\w.-]+))?$")
+_OLLAMA = r"(?P<owner>(?:[\w.-]+/)*)(?P<model>[\w.-]+?)(?::(?P<tag>[\w.-]+))?$"
 _LIBRARY = ("ollama/", "library/", "registry.ollama.ai/library/")
-_SPELLED = re.compile(r"(?:llama|gemma|qwen|phi|olmo)\d[\d.]*(?:n|vl)?(?:-mini|-coder|-vision)?")
+_SPELLED = r"(?:llama|gemma|qwen|phi|olmo)\d[\d.]*(?:n|vl)?(?:-mini|-coder|-vision)?"
 _BARE = frozenset(
     """
     athene-v2 codegemma codellama codestral cogito command-r deepscaler deepseek-coder
@@ -50,18 +53,15 @@ _BARE = frozenset(
 # 5.5 GB of Gemma 2 9B, 3.8 GB of Code Llama 7B. gpt-oss is as OpenAI published it.
 _DOWNLOAD = "q4_k_m"
 _DOWNLOADS = (
-    (re.compile(r"(gpt-oss|.*embed|bge|all-minilm|snowflake).*"), None),
-    (re.compile(r"llama3\.2:1b.*|gemma3:270m.*"), "q8_0"),
-    (re.compile(r"smollm2?:(135m|360m).*"), "fp16"),
-    (re.compile(r"(llama[23]|codellama|gemma2?|mixtral|qwen2?|phi3|llava|falcon)(:.*)?"), "q4_0"),
+    (r"(gpt-oss|.*embed|bge|all-minilm|snowflake).*", None),
+    (r"llama3\.2:1b.*|gemma3:270m.*", "q8_0"),
+    (r"smollm2?:(135m|360m).*", "fp16"),
+    (r"(llama[23]|codellama|gemma2?|mixtral|qwen2?|phi3|llava|falcon)(:.*)?", "q4_0"),
     (
-        re.compile(
-            r"(zephyr|neural-chat|wizardlm2|llama2-uncensored|llama3-chatqa|qwen2-math|yi-coder)"
-            r"(:.*)?"
-        ),
+        r"(zephyr|neural-chat|wizardlm2|llama2-uncensored|llama3-chatqa|qwen2-math|yi-coder)(:.*)?",
         "q4_0",
     ),
-    (re.compile(r"deepseek-(coder(-v2)?|llm|v2)(:.*)?"), "q4_0"),
+    (r"deepseek-(coder(-v2)?|llm|v2)(:.*)?", "q4_0"),
 )
 _SAID = " is a name of Ollama's library"
 _WIDE = ("fp16", "bf16", "f16", "fp32")
@@ -70,20 +70,16 @@ _TRAINED_NARROW = "qat"  # Google's quantization-aware Gemma 3 is q4_0
 _MEDIUM = {"q3_k": "q3_k_m", "q4_k": "q4_k_m", "q5_k": "q5_k_m"}
 _NVIDIA = "nvidia/deepseek-(?:r1|r1-0528|v3-0324)-(?:nv)?fp4"
 # Names with their owners, and the form that their config.json states.
-_FORMS = tuple(
-    (re.compile(pattern), form)
-    for pattern, form in (
-        # "fine-grained fp8 quantization with block size of 128" (the cards of Qwen3-FP8, Next, 3.5)
-        ("(?:qwen/)?qwen3[^/]*-fp8", "fp8-block128"),
-        # of the attention the second version alone quantizes a matrix, "the wo module" (its card)
-        (f"{_NVIDIA}-v2", "modelopt-nvfp4-o"), (_NVIDIA, "modelopt-nvfp4-mlp"),
-    )
-)  # fmt: skip
+_FORMS = (
+    # "fine-grained fp8 quantization with block size of 128" (the cards of Qwen3-FP8, Next, 3.5)
+    ("(?:qwen/)?qwen3[^/]*-fp8", "fp8-block128"),
+    # of the attention the second version alone quantizes a matrix, "the wo module" (its card)
+    (f"{_NVIDIA}-v2", "modelopt-nvfp4-o"),
+    (_NVIDIA, "modelopt-nvfp4-mlp"),
+)
 # Of a model that is published in fp8 or less, the repositories in 16 bits: those that say so, and
 # what Mistral publishes beside its Instruct (the table of precisions in the cards of Ministral 3).
-_WIDE_NAMES = re.compile(
-    r".*[-_](?:bf16|fp16)|.*mi(?:ni)?stral-(?:large-)?3-\d+b-(?:base|reasoning)(?:-2512)?"
-)
+_WIDE_NAMES = r".*[-_](?:bf16|fp16)|.*mi(?:ni)?stral-(?:large-)?3-\d+b-(?:base|reasoning)(?:-2512)?"
 
 
 def said_format(name: str, config: Mapping[str, Any]) -> tuple[str | None, str]:
@@ -100,7 +96,7 @@ def said_format(name: str, config: Mapping[str, Any]) -> tuple[str | None, str]:
 def named_format(name: str) -> str | None:
     """The format in a name, or None where it says none."""
     low = name.lower()
-    match = _GGUF.search(low)
+    match = re.search(_GGUF, low)
     if match is not None:
         return _gguf(match[1])
     words = set(re.split(r"[-_ :/]+|(?<=quantized)\.", low))
@@ -116,14 +112,14 @@ def ollama_format(name: str) -> tuple[str | None, str]:
 
     ``fp16`` stands for 16 bits, whatever the device computes in.
     """
-    match = _OLLAMA.match(name.lower())
+    match = re.match(_OLLAMA, name.lower())
     if match is None:
         return None, ""
     owner, model, tag = match["owner"], match["model"], match["tag"] or ""
     # of a repository of GGUF files it takes q4_k_m as well (huggingface.co/docs/hub/ollama)
     files = model.endswith("-gguf")
     spelled = not owner and name == name.lower()
-    spelled = spelled and (model in _BARE or _SPELLED.fullmatch(model) is not None)
+    spelled = spelled and (model in _BARE or re.fullmatch(_SPELLED, model) is not None)
     if not (tag or files or spelled or owner in _LIBRARY):
         return None, ""
     words = tag.split("-")
@@ -135,10 +131,10 @@ def ollama_format(name: str) -> tuple[str | None, str]:
     elif files:
         means = None if model.startswith("gpt-oss") else _DOWNLOAD
     else:
-        means = next((form for names, form in _DOWNLOADS if names.fullmatch(whole)), _DOWNLOAD)
+        means = next((form for names, form in _DOWNLOADS if re.fullmatch(names, whole)), _DOWNLOAD)
     if means is None:
         return None, ""
-    said = _GGUF.search(whole)
+    said = re.search(_GGUF, whole)
     if tag and said is not None:
         raise InputError(
             f"{said[1]} of {name!r:.60} is no format of GGUF files: expected one such as "
@@ -159,6 +155,8 @@ def means_download(sentence: str) -> bool:
 
 def _gguf(word: str) -> str | None:
     """llama.cpp's name of a mix; of Unsloth's larger and smaller ones (q2_k_xl) the plain one."""
+    from thermoflop.model.config.gguf_formats import FILE_TYPES
+
     known = {name: name for name in FILE_TYPES.values()} | _MEDIUM
     while word not in known and "_" in word:
         word = word.rpartition("_")[0]
@@ -168,11 +166,11 @@ def _gguf(word: str) -> str | None:
 def _form_of(name: str) -> str | None:
     """The published form that a repository's name means, or None."""
     low = name.lower()
-    return next((form for names, form in _FORMS if names.fullmatch(low)), None)
+    return next((form for names, form in _FORMS if re.fullmatch(names, low)), None)
 
 
 def _means_16_bits(name: str, config: Mapping[str, Any]) -> bool:
     """Whether a name means 16 bits where the model of that configuration is stored in fewer."""
     inner = config.get("text_config")
     stored = config.get("quantization_config") or (inner or {}).get("quantization_config")
-    return bool(stored) and _WIDE_NAMES.fullmatch(name.lower()) is not None
+    return bool(stored) and re.fullmatch(_WIDE_NAMES, name.lower()) is not None
