@@ -30,6 +30,8 @@ class Grid:
     between ``limits`` pixels (Qwen, GLM). ``padded``: made smaller until ``limits`` patches (in
     all, and a side) are enough, and padded to whole tokens (Kimi). ``longest``: made smaller until
     no side passes ``limits`` (Pixtral). ``budget``: as large as ``limits`` patches allow (Gemma 4).
+    ``patches``: sides are rounded up to patches, between ``limits`` of them, then to whole tokens
+    (Nemotron Nano Omni).
     The others cut an image into tiles of ``side``, and show it whole in one more: ``shape``, up to
     ``limits`` tiles as near as possible to its shape (InternVL); ``crops``, the same with tiles of
     ``sizes``, two at least, and a mark before the whole (DeepSeek-OCR-2); ``canvas``, the smallest
@@ -152,8 +154,29 @@ def _budget(grid: Grid, height: int, width: int, step: int) -> tuple[int, int]:
     return tall, wide
 
 
+def _patches(grid: Grid, height: int, width: int, step: int) -> tuple[int, int]:
+    """``DynamicResolutionImageTiler`` of vLLM, where the prompt leaves room for the image."""
+    (least, most), patch = grid.limits, grid.patch[0]
+    near = [round(side / patch + 0.5) for side in (height, width)]
+    factor = min(1.0, sqrt(most / (near[0] * near[1])))
+    tall, wide = (floor(factor * side) for side in near)
+    if tall * wide < least < most:
+        factor = sqrt(least / (tall * wide))
+        tall, wide = ceil(factor * tall), ceil(factor * wide)
+    tall = _whole(tall, wide, most, step // patch)
+    wide = _whole(wide, tall, most, step // patch)
+    return tall * patch, wide * patch
+
+
+def _whole(count: int, other: int, most: int, unit: int) -> int:
+    """Patches of a side as whole tokens: the next more, or, beyond the most in all, fewer."""
+    more = -(-count // unit) * unit
+    return more if more * other <= most else max(unit, count // unit * unit)
+
+
 RESIZED = {
     "smart": _smart,
+    "patches": _patches,
     "padded": _padded,
     "longest": _longest,
     "budget": _budget,

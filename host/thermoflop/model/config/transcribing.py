@@ -13,8 +13,8 @@ from thermoflop.model.architecture.parts import Linear, Table, lm_head
 from thermoflop.model.config import decoder
 from thermoflop.model.config.architectures import built
 from thermoflop.model.config.blocks import layer_norm
+from thermoflop.model.config.conformers import conformer_stack
 from thermoflop.model.config.keys import Config, Traits
-from thermoflop.model.config.parakeet import conformer_stack
 from thermoflop.model.config.readers import read_sections
 
 

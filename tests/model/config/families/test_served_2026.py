@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+import thermoflop as tf
 from thermoflop.errors import InputError, UnknownModel
 from thermoflop.model.architecture.cache import cache_elements
 from thermoflop.model.load import read_model
@@ -59,6 +60,26 @@ PUZZLE: dict[str, Any] = {
     ],
 }  # fmt: skip
 
+PHI: dict[str, Any] = {
+    "model_type": "phi4mm", "architectures": ["Phi4MMForCausalLM"], "vocab_size": 200064,
+    "hidden_size": 3072, "intermediate_size": 8192, "num_hidden_layers": 32,
+    "num_attention_heads": 24, "num_key_value_heads": 8, "tie_word_embeddings": True,
+    "partial_rotary_factor": 0.75, "sliding_window": 262144, "embd_layer": {}, "full_attn_mod": 1,
+    "audio_processor": {
+        "name": "cascades",
+        "config": {
+            "attention_dim": 1024, "attention_heads": 16, "batch_norm": False, "bias_in_glu": True,
+            "chunk_size": -1, "cnn_layer_norm": True, "depthwise_multiplier": 1,
+            "depthwise_seperable_out_channel": 1024, "ext_pw_kernel_size": 1,
+            "ext_pw_out_channel": 1024, "input_layer": "nemo_conv", "input_size": 80,
+            "kernel_size": 3, "left_chunk": 18, "linear_units": 1536, "num_blocks": 24,
+            "nemo_conv_settings": {"conv_channels": 1024}, "time_reduction": 8,
+            "relative_attention_bias_args": {"t5_bias_max_distance": 500, "type": "t5"},
+        },
+    },
+    "vision_lora": {"r": 256, "lora_alpha": 512}, "speech_lora": {"r": 320, "lora_alpha": 640},
+}  # fmt: skip
+
 
 def _sized(hidden: int, inner: int, layers: int, **more: int) -> dict[str, int]:
     sizes = {"hidden_size": hidden, "intermediate_size": inner, "num_hidden_layers": layers}
@@ -71,6 +92,8 @@ def _sized(hidden: int, inner: int, layers: int, **more: int) -> dict[str, int]:
         # upstage/Solar-Open2-250B, whose file holds a bias an expert for its routers
         (SOLAR, 250_287_810_304, 48 * 320),
         (SALA, 9_477_203_968, 0),  # openbmb/MiniCPM-SALA
+        # microsoft/Phi-4-multimodal-instruct, with mean and deviation of each of 80 mel bands
+        (PHI, 5_574_460_384, 2 * 80),
         # nvidia/Nemotron-Labs-Diffusion-3B, 8B and 14B
         ({**DIFFUSION, **_sized(3072, 9216, 26)}, 3_831_659_520, 0),
         ({**DIFFUSION, **_sized(4096, 14336, 34)}, 8_489_553_920, 0),
@@ -136,3 +159,23 @@ def test_a_puzzle_has_experts_of_each_blocks_own_width() -> None:
 def test_a_block_of_a_puzzle_that_is_not_understood_is_refused(block: Any) -> None:
     with pytest.raises(InputError, match="block_configs holds"):
         read_model({**PUZZLE, "block_configs": [block]})
+
+
+def test_phi_4_without_adapters_is_the_class_of_transformers() -> None:
+    """Adapters of rank 256 and 320 on queries, keys and values, output, gates and down."""
+    bare = read_model({**PHI, "vision_lora": None, "speech_lora": None})
+    assert bare.params == tf.load_model("phi-4-multimodal").params
+    both = (3072 + 5120) + (3072 + 3072) + (3072 + 16384) + (8192 + 3072)
+    assert read_model(PHI).params - bare.params == 32 * (256 + 320) * both
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ({"vision_lora": {"r": "256"}}, "vision_lora.r"),
+        ({"audio_processor": {"config": {"input_layer": "conv2d"}}}, "input_layer"),
+    ],
+)
+def test_another_adapter_or_tower_of_phi_4_is_refused(change: dict[str, Any], named: str) -> None:
+    with pytest.raises(InputError, match=named):
+        read_model({**PHI, **change})

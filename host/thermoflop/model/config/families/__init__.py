@@ -96,6 +96,9 @@ MODULES = {
     " nemotron_labs_diffusion sdar sdar_moe",
     "served_wrappers": "deepseek_ocr_vision deepseek_vl_v2 dots_ocr dots_vision kimi_vl",
     "beside_wrappers": "intern_vit_6b interns1 internvl_chat lfm2-vl minicpmv phi3_v",
+    "nemotron_seers": "NemotronH_Nano_Omni_Reasoning_V3 NemotronH_Nano_VL_V2 nemotron_radio"
+    " nemotron_sound",
+    "phi4mm": "phi4mm phi4mm_audio phi4mm_text",
     "listening_wrappers": "audioflamingo3 glmasr moss_transcribe_diarize musicflamingo qwen3_asr"
     " voxtral_realtime",
     "listening_towers": "audioflamingo3_encoder glmasr_encoder moss_transcribe_diarize_audio"
@@ -170,6 +173,7 @@ _PARTS |= {*spaced(
     " deepseek_v41_vision dots3_note_audio_encoder dots3_note_vision_encoder"
     " dots_vision granite_speech_encoder granite_speech_projector"
     " hunyuan_vl_vision inkling2_vision inkling_audio inkling_vision intern_vit_6b mimovl"
+    " nemotron_radio nemotron_sound phi4mm_audio phi4mm_text"
     " pix2struct_text_model pix2struct_vision_model qwen3_moe_vit step3_vision_encoder"
     " t5_gemma_module"
 )}  # fmt: skip

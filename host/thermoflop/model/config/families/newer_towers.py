@@ -234,22 +234,20 @@ tower(
         "class_tokens": lambda config: config["num_cls_tokens"] + config["num_registers"],
         "positions": lambda config: (config["max_img_size"] // config["patch_size"]) ** 2,
         "scales": 2,
-        "tail": lambda config: _moving_patches(config),
+        "tail": lambda config: moving_patches(config, config["hidden_size"]),
     },
     ignored=spaced("patch_dim video_patch_dim summary_idxs layerscale_value norm_mean norm_std"),
 )
 
 
-def _moving_patches(config: Config) -> tuple[Placed, ...]:
+def moving_patches(config: Config, hidden: int) -> tuple[Placed, ...]:
     """Patches of several frames have a matrix of their own."""
     frames = config["video_temporal_patch_size"]
-    if frames is None:
+    if frames in (None, 1):
         return ()
     seen = frames * config["num_channels"] * config["patch_size"] ** 2
     role = "patch_embed"
-    return (
-        Placed(Linear("video_patch_projection", role, role, seen, config["hidden_size"]), "none"),
-    )
+    return (Placed(Linear("video_patch_projection", role, role, seen, hidden), "none"),)
 
 
 tower(

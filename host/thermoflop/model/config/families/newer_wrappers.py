@@ -243,17 +243,17 @@ wrapper(
 )
 
 
-def _radio(config: Config, _tower: Config, stack: Stack, hidden: int) -> Stack:
+def radio_pixels(config: Config, _tower: Config, stack: Stack, hidden: int) -> Stack:
     """Nemotron Omni: neighbouring patches side by side, a norm, two matrices without biases."""
     merge = projectors.inverse(config["downsample_ratio"], "downsample_ratio")
-    seen, width = config["vision_hidden_size"] * merge**2, config["projector_hidden_size"]
+    patch, width = config.get("vision_hidden_size", stack.hidden), config["projector_hidden_size"]
     parts = (
-        Norm("projector_norm", seen),
-        projectors.linear("linear_1", seen, width, False),
+        Norm("projector_norm", patch * merge**2),
+        projectors.linear("linear_1", patch * merge**2, width, False),
         projectors.linear("linear_2", width, hidden, False),
     )
     seeing_ahead = config.nested["text_config"].raw.get("num_nextn_predict_layers")
-    norm = layer_norm("final_layernorm", config["vision_hidden_size"])
+    norm = layer_norm("final_layernorm", patch)
     before = (Placed(norm),) if seeing_ahead else ()
     return projectors.ending(stack, *before, *parts, merge=merge)
 
@@ -262,7 +262,7 @@ wrapper(
     "nemotron_h_omni",
     text_of("nemotron_h"),
     eyes_of("radio", {"video_temporal_patch_size": 2}, merged=True),
-    _radio,
+    radio_pixels,
     tied="text",
     keys={
         "downsample_ratio": Key("any", 0.5),
