@@ -19,6 +19,8 @@ TINY = {"hidden_size": 64, "intermediate_size": 96, "num_hidden_layers": 1,
         "num_attention_heads": 4, "num_key_value_heads": 4, "vocab_size": 100}  # fmt: skip
 ARIA = {"hidden_size": 64, "intermediate_size": 32, "num_hidden_layers": 1,
         "num_attention_heads": 4}  # fmt: skip
+FORMER = {"hidden_size": 128, "intermediate_size": 160, "num_hidden_layers": 3,
+          "num_attention_heads": 4, "image_size": 64, "patch_size": 8}  # fmt: skip
 THREE = {"num_hidden_layers": 3}
 SEEN: list[tuple[str, dict[str, Any], int]] = [
     ("got_ocr2", {}, 977446043648),
@@ -34,6 +36,14 @@ SEEN: list[tuple[str, dict[str, Any], int]] = [
                                 "num_hidden_layers": 2}}, 4724663296),
     ("idefics2", {"text_config": {"model_type": "mistral", **TINY}, "vision_config": THREE,
                   "perceiver_config": {}}, 2610287616),
+    # half of what it dispatches for an image of two tiles, the least that it takes
+    ("granite4_vision", {"text_config": {"model_type": "granite", **TINY},
+                         "vision_config": {"model_type": "siglip_vision_model", **FORMER},
+                         "qformer_config": {"intermediate_size": 192, "num_hidden_layers": 1,
+                                            "cross_attention_frequency": 1,
+                                            "use_qformer_text_input": False},
+                         "downsample_rate": "2/4", "deepstack_layer_map": [[-1, 0], [-2, 1]],
+                         "image_grid_pinpoints": [[64, 64]]}, 221478912 // 2),
 ]  # fmt: skip
 
 

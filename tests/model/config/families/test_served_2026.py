@@ -80,6 +80,33 @@ PHI: dict[str, Any] = {
     "vision_lora": {"r": 256, "lora_alpha": 512}, "speech_lora": {"r": 320, "lora_alpha": 640},
 }  # fmt: skip
 
+GRANITE: dict[str, Any] = {
+    "model_type": "granite4_vision", "downsample_rate": "4/8", "tie_word_embeddings": True,
+    "deepstack_layer_map": [[-19, 9], [-13, 6], [-7, 3], [-1, 0]], "spatial_vision_layer": -1,
+    "image_grid_pinpoints": [[384, 384], [384, 768], [768, 384]], "use_spatial_sampling": True,
+    "spatial_target_layers": [12, 15, 18, 21], "vision_feature_select_strategy": "full",
+    "vision_config": {
+        "model_type": "siglip_vision_model", "hidden_size": 1152, "intermediate_size": 4304,
+        "num_hidden_layers": 27, "num_attention_heads": 16, "image_size": 384, "patch_size": 16,
+    },
+}  # fmt: skip
+_GRANITE_TEXT = {
+    "model_type": "granite", "hidden_size": 2560, "intermediate_size": 8192,
+    "num_hidden_layers": 40, "num_attention_heads": 40, "num_key_value_heads": 8,
+}  # fmt: skip
+COMPASS: dict[str, Any] = {
+    "model_type": "cohere_compass", "tie_word_embeddings": True,
+    "text_config": {
+        "model_type": "cohere_compass_text", "vocab_size": 262144, "hidden_size": 2048,
+        "intermediate_size": 6144, "num_hidden_layers": 28, "num_attention_heads": 16,
+        "num_key_value_heads": 8,
+    },
+    "vision_config": {
+        "model_type": "cohere_compass_vision", "depth": 27, "hidden_size": 1152,
+        "intermediate_size": 4304, "num_heads": 16, "out_hidden_size": 2048,
+    },
+}  # fmt: skip
+
 
 def _sized(hidden: int, inner: int, layers: int, **more: int) -> dict[str, int]:
     sizes = {"hidden_size": hidden, "intermediate_size": inner, "num_hidden_layers": layers}
@@ -94,6 +121,10 @@ def _sized(hidden: int, inner: int, layers: int, **more: int) -> dict[str, int]:
         (SALA, 9_477_203_968, 0),  # openbmb/MiniCPM-SALA
         # microsoft/Phi-4-multimodal-instruct, with mean and deviation of each of 80 mel bands
         (PHI, 5_574_460_384, 2 * 80),
+        # ibm-granite/granite-vision-4.1-4b and granite-4.0-3b-vision, a word apart
+        ({**GRANITE, "text_config": {**_GRANITE_TEXT, "vocab_size": 100352}}, 3_997_203_904, 0),
+        ({**GRANITE, "text_config": {**_GRANITE_TEXT, "vocab_size": 100353}}, 3_997_206_464, 0),
+        (COMPASS, 2_484_847_856, 0),  # CohereLabs/North-Micro-Vision-Instruct
         # nvidia/Nemotron-Labs-Diffusion-3B, 8B and 14B
         ({**DIFFUSION, **_sized(3072, 9216, 26)}, 3_831_659_520, 0),
         ({**DIFFUSION, **_sized(4096, 14336, 34)}, 8_489_553_920, 0),
@@ -179,3 +210,26 @@ def test_phi_4_without_adapters_is_the_class_of_transformers() -> None:
 def test_another_adapter_or_tower_of_phi_4_is_refused(change: dict[str, Any], named: str) -> None:
     with pytest.raises(InputError, match=named):
         read_model({**PHI, **change})
+
+
+@pytest.mark.parametrize(
+    ("change", "error"),
+    [
+        ({"downsample_rate": "half"}, InputError),
+        ({"deepstack_layer_map": [3]}, InputError),
+        ({"qformer_config": {"cross_attention_frequency": 2}}, UnknownModel),
+    ],
+)
+def test_windows_of_granite_vision_are_understood_or_refused(
+    change: dict[str, Any], error: type[Exception]
+) -> None:
+    config = {**GRANITE, "text_config": {**_GRANITE_TEXT, "vocab_size": 100352}}
+    with pytest.raises(error):
+        read_model({**config, **change})
+
+
+def test_a_tile_of_granite_vision_is_16_queries_for_each_window_of_64_patches() -> None:
+    config = {**GRANITE, "text_config": {**_GRANITE_TEXT, "vocab_size": 100352}}
+    eyes = read_model(config).description.stack("image")
+    assert eyes is not None
+    assert (eyes.patches, eyes.pooled) == (24 * 24, 12 * 12)

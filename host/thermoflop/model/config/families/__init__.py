@@ -98,6 +98,8 @@ MODULES = {
     "beside_wrappers": "intern_vit_6b interns1 internvl_chat lfm2-vl minicpmv phi3_v",
     "nemotron_seers": "NemotronH_Nano_Omni_Reasoning_V3 NemotronH_Nano_VL_V2 nemotron_radio"
     " nemotron_sound",
+    "compass": "cohere_compass cohere_compass_text cohere_compass_vision granite4_vision"
+    " granite4_vision_text",
     "phi4mm": "phi4mm phi4mm_audio phi4mm_text",
     "listening_wrappers": "audioflamingo3 glmasr moss_transcribe_diarize musicflamingo qwen3_asr"
     " voxtral_realtime",
@@ -168,7 +170,7 @@ _ALONE = {"siglip2_vision_model", *spaced(
 )}  # fmt: skip
 _PARTS = {name for kind in _TOWERS for name in MODULES[kind].split()} - _ALONE
 _PARTS |= {*spaced(
-    "DFNRope_vision_transformer canary_decoder deepseek_ocr2_encoder"
+    "DFNRope_vision_transformer canary_decoder cohere_compass_vision deepseek_ocr2_encoder"
     " deepseek_ocr2_sam_vision_model deepseek_ocr2_vision deepseek_ocr_vision"
     " deepseek_v41_vision dots3_note_audio_encoder dots3_note_vision_encoder"
     " dots_vision granite_speech_encoder granite_speech_projector"

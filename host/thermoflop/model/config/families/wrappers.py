@@ -27,7 +27,7 @@ SIGLIP = {
 }
 
 
-def _newline(_config: Config, hidden: int) -> tuple[Vector, ...]:
+def newline(_config: Config, hidden: int) -> tuple[Vector, ...]:
     """The learned end of a row of patches."""
     return (Vector("image_newline", "other", hidden),)
 
@@ -48,7 +48,7 @@ wrapper(
 )
 
 
-def _anyres(config: Config) -> dict[str, Any]:
+def any_resolution(config: Config) -> dict[str, Any]:
     """The canvases that an image may be put on, and how many tiles' worth of tokens is left."""
     one_vision = config.family.name == "llava_onevision"
     steps = range(384, 2305, 384)
@@ -63,7 +63,7 @@ def _anyres(config: Config) -> dict[str, Any]:
 
 
 _PINPOINTS = ((336, 672), (672, 336), (672, 672), (1008, 336), (336, 1008))
-_NEWLINE: dict[str, Any] = {"traits": {"extras": _newline, "grid": _anyres}}
+_NEWLINE: dict[str, Any] = {"traits": {"extras": newline, "grid": any_resolution}}
 wrapper("llava_next", text_of("llama"), _CLIP_EYES, projectors.mlp, keys=_LLAVA["keys"], **_NEWLINE)
 wrapper(
     "llava_next_video",
