@@ -36,6 +36,7 @@ RETURNED = {
     "cost.serving.result": ("Bounds",),
     "cost.training.memory": ("TrainingMemory",),
     "cost.work.share": ("Layout",),
+    "runs.judged": ("Judged",),
 }
 # Operators of each kind: documented by their own fields and those of Operator, which has examples.
 KINDS = ("Attend", "Convolve", "Lookup", "MatMul", "Pass", "Scan", "Softmax")

@@ -5,7 +5,8 @@
 ``find_device`` finds by name, ``estimate`` gives time, memory and energy of a run, ``fit`` what
 fits in memory, ``serving`` what many users of a server see, ``plan`` which layout serves them at
 the least cost, ``pick`` which models run on a device, ``train`` the cost of training, ``compare``
-the forms of attention side by side and ``speculate`` the gain of a draft model.
+the forms of attention side by side, ``speculate`` the gain of a draft model, and ``check`` whether
+what a benchmark measured is what it should be.
 ``mark``, ``note`` and ``phase`` tell a recorder around this process what it is doing. Names are
 imported when they are first used, so that ``import thermoflop`` costs next to nothing.
 
@@ -49,6 +50,8 @@ if TYPE_CHECKING:
     from thermoflop.model.model import Model as Model
     from thermoflop.model.operators.step import Step as Step
     from thermoflop.model.operators.table import OperatorTable as OperatorTable
+    from thermoflop.runs.check import check as check
+    from thermoflop.runs.judged import Check as Check
 
 # public name -> the module that defines it
 _PUBLIC = {
@@ -74,6 +77,8 @@ _PUBLIC = {
     "Model": "thermoflop.model.model",
     "OperatorTable": "thermoflop.model.operators.table",
     "Step": "thermoflop.model.operators.step",
+    "check": "thermoflop.runs.check",
+    "Check": "thermoflop.runs.judged",
     "mark": "thermoflop.marks",
     "note": "thermoflop.marks",
     "phase": "thermoflop.marks",
@@ -81,6 +86,7 @@ _PUBLIC = {
 
 # written out: type checkers, and editors, read no computed one
 __all__ = [
+    "Check",
     "Device",
     "Estimate",
     "Fit",
@@ -92,6 +98,7 @@ __all__ = [
     "SweepResult",
     "TrainingEstimate",
     "__version__",
+    "check",
     "compare",
     "estimate",
     "find_device",

@@ -6,7 +6,9 @@ import pytest
 import thermoflop as tf
 from thermoflop.errors import InputError, UsageError
 from thermoflop.model.load import load_model
-from thermoflop.runs.check import Judged, check, read_measured
+from thermoflop.runs.check import check
+from thermoflop.runs.judged import Check, Judged
+from thermoflop.runs.measured import read_measured
 
 LLAMA_BENCH = b"""\
 ggml_cuda_init: found 1 CUDA devices:
@@ -29,14 +31,13 @@ Mean TTFT (ms):                          100.00
 Mean TPOT (ms):                          11.00
 ==================================================
 """
-NOTHING = {"profile": None, "dtype": None, "prompt": None, "generate": None, "batch": None}
 
 
 def test_every_test_of_llama_bench_is_judged_with_the_context_that_it_has():
     """127.74 tokens/s: a 4090 and tg512 of Llama 3 8B in Q4_K_M, as of May 2024 published."""
     measured = read_measured("-", LLAMA_BENCH)
     assert (measured.gpu, measured.dtype) == ("NVIDIA GeForce RTX 4090", "q4_k_m")
-    found = check(load_model("llama-3-8b"), "rtx 4090", measured, NOTHING)
+    found = check(load_model("llama-3-8b"), "rtx 4090", measured)
     assert [each.name for each in found.figures] == ["pp512", "pp512 @ d4096", "tg128"]
     deep = tf.estimate(
         "llama-3-8b", "rtx 4090", dtype="q4_k_m", profile="llama.cpp",
@@ -48,22 +49,19 @@ def test_every_test_of_llama_bench_is_judged_with_the_context_that_it_has():
 
 
 def test_a_serving_benchmark_is_held_against_a_full_server_of_its_users_and_sizes():
-    found = check(load_model("llama-3-8b"), "h100", read_measured("-", SERVING), NOTHING)
+    found = check(load_model("llama-3-8b"), "h100", read_measured("-", SERVING))
     served = tf.serving("llama-3-8b", "h100", users=8, prompt=1024, generate=256, profile="sglang")
     assert [each.measured for each in found.figures] == [0.1, 0.011, 700.0]
     assert found.figures[2].expected == served.tokens_per_s
+    first_s, token_s, rate = (each.bound for each in found.figures)
+    assert (token_s, first_s, rate) == tuple(served.bounds.__dict__.values())
     assert "8 users, 1,024 prompt + 256 output tokens" in found.title
 
 
 def test_how_many_requests_ran_at_once_is_asked_for_where_no_line_says_it():
     lines = [line for line in SERVING.splitlines(keepends=True) if b"concurrency" not in line]
     with pytest.raises(UsageError, match="--users"):
-        check(load_model("gpt2"), "h100", read_measured("-", b"".join(lines)), NOTHING)
-
-
-@pytest.mark.parametrize("typed", ["72.4", "72.4 tok/s", "72.4t/s", "72.4 tokens/s", "72.4tps"])
-def test_a_number_is_tokens_a_second_while_decoding(typed):
-    assert read_measured(typed).values == {"tokens_per_s": 72.4}
+        check(load_model("gpt2"), "h100", read_measured("-", b"".join(lines)))
 
 
 @pytest.mark.parametrize(
@@ -74,8 +72,6 @@ def test_a_number_is_tokens_a_second_while_decoding(typed):
 def test_a_rate_is_good_from_the_low_end_of_its_interval_up_to_its_bound(
     measured, verdict, is_good
 ):
-    from thermoflop.runs.check import Check
-
     rate = Judged("while decoding", True, measured, 100, 50, 150, 200)
     time = Judged("each token", False, 1 / measured, 1 / 100, 1 / 150, 1 / 50, 1 / 200)
     assert rate.verdict == time.verdict == verdict
@@ -88,3 +84,71 @@ def test_what_has_no_result_in_it_is_refused_with_what_would_have():
     two = LLAMA_BENCH + LLAMA_BENCH.replace(b"llama 8B", b"qwen2 7B")
     with pytest.raises(InputError, match="keep the rows of one"):
         read_measured("-", two)
+
+
+def test_no_server_gives_a_token_faster_than_its_weights_are_read():
+    """15 GB of Llama 3 8B over 3.35 TB/s are 4.5 ms, and so a step of its eight users: 1,787/s."""
+    fast = SERVING.replace(b"11.00", b"4.40").replace(b"700.00", b"1800.00")
+    found = check("llama-3-8b", "h100", fast)
+    assert [each.verdict for each in found.figures[1:]] == ["beyond", "beyond"]
+    assert "each token after it, output tokens/s beyond" in found.verdict
+    assert not found.is_good
+
+
+def test_requests_at_a_rate_are_held_against_a_server_at_that_rate():
+    """Its throughput is what came, and says nothing of the server."""
+    at_rate = SERVING.replace(
+        b"Max request concurrency:                 8", b"Traffic request rate: 3"
+    )
+    found = check("llama-3-8b", "h100", at_rate)
+    served = tf.serving("llama-3-8b", "h100", rate=3, prompt=1024, generate=256, profile="sglang")
+    assert [each.name for each in found.figures] == ["first token", "each token after it"]
+    assert found.figures[0].expected == served.first_s[1]
+    assert "3.00 requests/s, 1,024 prompt" in found.title
+
+
+def test_a_first_token_among_requests_that_came_all_at_once_is_not_checked():
+    burst = SERVING.replace(
+        b"Max request concurrency:                 8", b"Traffic request rate: inf"
+    )
+    found = check("llama-3-8b", "h100", burst)
+    assert [each.name for each in found.figures] == ["each token after it", "output tokens/s"]
+    assert "80 users" in found.title
+    assert "came at once" in found.notes[0]
+
+
+def test_cached_prompts_are_read_sooner_and_what_is_said_of_them_makes_bounds_narrower():
+    free, none, half = (
+        check("llama-3-8b", "h100", SERVING, prefix_hit=hit).figures[0] for hit in (None, 0.0, 0.5)
+    )
+    assert free.expected == none.expected > half.expected
+    assert free.bound < half.bound < none.bound
+
+
+def test_a_file_that_counts_prompts_and_outputs_together_needs_their_sizes():
+    """25 requests a second of 128 tokens are 3,200; 1,152,000 tokens of 1,000 are 1,152 each."""
+    saved = b'{"elapsed_time": 40.0, "num_requests": 1000, "total_num_tokens": 1152000, '
+    saved += b'"requests_per_second": 25.0, "tokens_per_second": 28800.0}'
+    assert check("llama-3-8b", "h100", saved).figures[0].measured == 3200
+    with pytest.raises(UsageError, match=r"counts 1,152 tokens a request, .* --generate"):
+        check("llama-3-8b", "h100", saved, generate=512)
+
+
+def test_a_name_of_ollamas_is_another_engines_model_as_published():
+    assert ", bf16" in check("llama3.1:8b", "h100", SERVING).title
+    assert ", q4_k_m" in check("llama3.1:8b", "h100", 72).title
+    assert ", q8_0" in check("llama3.1:8b-instruct-q8_0", "rtx 4090", "72").title
+
+
+def test_tokens_of_drafts_are_refused():
+    drafted = SERVING + b"Accept length:                           2.40\n"
+    with pytest.raises(UsageError, match=r"2\.40 of each check: expected a result without drafts"):
+        check("llama-3-8b", "h100", drafted)
+
+
+def test_a_rate_is_of_a_server_alone():
+    with pytest.raises(UsageError, match="serves no requests"):
+        check("llama-3-8b", "h100", 72, rate=3)
+    assert check("llama-3-8b", "h100", 800, users=8).title == (
+        check("llama-3-8b", "h100", 800.0, batch=8).title
+    )

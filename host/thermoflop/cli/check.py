@@ -8,6 +8,7 @@ import sys
 from thermoflop.cli.arguments import add_shared, print_result
 from thermoflop.cli.cost_options import add_inference, choose_device, inference_options
 from thermoflop.cli.model_options import add_model, load
+from thermoflop.cli.serving import PREFIX_HIT
 from thermoflop.errors import UsageError
 
 TYPE_CHECKING = False
@@ -16,38 +17,45 @@ if TYPE_CHECKING:
 
 EPILOG = """\
 RESULT is a file of what llama-bench, ollama run --verbose, vllm bench, sglang's benchmarks,
-trtllm-bench or genai-perf printed, - for what is piped in, or a number of tokens/s while decoding.
-Sizes and format are those that it prints; the engine is the program's own, unless --profile names
-another. Exit code 1: something is slower than its interval, or beyond its bound.
+trtllm-bench, genai-perf or aiperf printed or saved, or guidellm saved, - for what is piped in,
+tokens/s while decoding (72.4) or the time of a token (13.9ms). Sizes, load and format are those
+that it says; the engine is the program's own, unless --profile names another. Exit code 1:
+something is slower than its interval, or beyond its bound.
 
 examples:
   thermoflop check llama-3.1-8b yesterday.txt --gpu 4070
   llama-bench -m llama-3.1-8b-Q4_K_M.gguf | thermoflop check llama-3.1-8b - --gpu 4070
   thermoflop check llama3.1:8b 72.4 --gpu 4070
+  thermoflop check llama-3.1-8b openai-infqps-concurrency32-Llama-3.1-8B.json --gpu h100
 """
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
     add_model(parser)
-    parser.add_argument("result", metavar="RESULT", help="a file, - or tokens/s (below)")
+    parser.add_argument("result", metavar="RESULT", help="a file, - or a number (below)")
     add_inference(parser, otherwise="what the result names, else this machine's")
-    users = "requests at once, of a server (as the result says)"
-    parser.add_argument("--users", dest="batch", type=int, metavar="N", help=users)
+    said = "of a server (as the result says)"
+    parser.add_argument("--users", type=int, metavar="N", help=f"requests at once, {said}")
+    parser.add_argument("--rate", type=float, metavar="R", help=f"requests a second, {said}")
+    add_shared(parser, "--prefix-hit", default=None, help=PREFIX_HIT)
     add_shared(parser, "--profile", "--json")
 
 
 def run(args: argparse.Namespace) -> int:
     """Print the result beside its estimate; 1 where it is slower than it should be."""
-    from thermoflop.runs.check import check, read_measured
+    from thermoflop.runs.check import check
+    from thermoflop.runs.judged import check_json
+    from thermoflop.runs.measured import read_measured
 
     measured = read_measured(args.result, sys.stdin.buffer.read() if args.result == "-" else None)
     model = load(args)
     if args.hardware is None:
         args.hardware = _device(measured.gpu)
     choose_device(args)
-    found = check(model, args.hardware, measured, inference_options(args))
-    print_result(args, found.json, lambda: str(found), indented=True)
+    options = {name: getattr(args, name) for name in ("users", "rate", "prefix_hit")}
+    found = check(model, args.hardware, measured, **inference_options(args), **options)
+    print_result(args, lambda: check_json(found), lambda: str(found), indented=True)
     return int(not found.is_good)
 
 

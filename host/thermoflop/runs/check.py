@@ -1,4 +1,4 @@
-"""What a benchmark printed, beside what the same run should give: whether the number is good.
+"""``tf.check``: what was measured, beside what the same run should give: whether it is good.
 
 Prompts and generations of one batch are held against ``tf.estimate``, what a client saw of a full
 server against ``tf.serving``: the sizes are those that the benchmark prints, or else its defaults.
@@ -6,228 +6,154 @@ server against ``tf.serving``: the sizes are those that the benchmark prints, or
 
 from __future__ import annotations
 
-import re
-
-from thermoflop.base.record import record
-from thermoflop.base.units import digits, seconds, table, wrapped
-from thermoflop.errors import InputError, UsageError
-from thermoflop.runs.engines.printed import (
-    MOST_BYTES,
-    BenchTest,
-    EngineResult,
-    format_of,
-    llama_bench_tests,
-    read_result,
-    users_at_once,
-)
+from thermoflop.base.record import replace
+from thermoflop.base.units import digits
+from thermoflop.errors import UsageError
+from thermoflop.runs.judged import Check, Judged
+from thermoflop.runs.measured import NUMBER, Measured, read_measured
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from os import PathLike
     from typing import Any
 
+    from thermoflop.cost.catalogue.profile import Profile
     from thermoflop.cost.hardware.device import Device
     from thermoflop.cost.inference.result import Estimate
     from thermoflop.cost.roofline.span import Span
     from thermoflop.cost.serving.result import Serving
     from thermoflop.model.model import Model
 
-# Whose engine a program runs, where its output does not say.
-_PROFILES = {
-    "llama-bench": "llama.cpp", "llama.cpp": "llama.cpp", "ollama": "ollama",
-    "Ollama's API": "ollama", "vllm bench latency": "vllm", "vllm bench throughput": "vllm",
-    "a serving benchmark": "vllm", "sglang.bench_one_batch": "sglang",
-    "trtllm-bench": "tensorrt-llm",
-}  # fmt: skip
-_SERVERS = ("a serving benchmark", "vllm bench throughput", "trtllm-bench", "genai-perf")
+_SERVERS = (
+    "a serving benchmark", "vllm bench throughput", "trtllm-bench", "genai-perf", "guidellm",
+)  # fmt: skip
 _RATES = ("llama-bench", "llama.cpp", "ollama", "Ollama's API")  # which print tokens a second
-NUMBER = "your number"
-
-
-@record
-class Measured:
-    """What a benchmark printed: the program, its values by the keys of marks, the tests of
-    llama-bench, its engine (None: not known), and what it says of its run."""
-
-    program: str
-    values: dict[str, float]
-    tests: tuple[BenchTest, ...] = ()
-    profile: str | None = None
-    gpu: str | None = None
-    users: int | None = None
-    dtype: str | None = None
-
-
-@record
-class Judged:
-    """One figure that was measured, in tokens a second or seconds, and its estimate."""
-
-    name: str
-    is_rate: bool
-    measured: float
-    expected: float
-    low: float
-    high: float
-    bound: float | None
-
-    @property
-    def verdict(self) -> str:
-        """``inside`` its interval, ``slower`` or ``faster``, or ``beyond`` its bound."""
-        beyond = self.bound is not None and self._is_faster_than(self.bound * (1 + 1e-9))
-        if beyond:
-            return "beyond"
-        if self.low <= self.measured <= self.high:
-            return "inside"
-        return "faster" if self._is_faster_than(self.expected) else "slower"
-
-    @property
-    def off(self) -> float:
-        """Measured over expected, less one."""
-        return self.measured / self.expected - 1
-
-    def _is_faster_than(self, value: float) -> bool:
-        return self.measured > value if self.is_rate else self.measured < value
-
-    @property
-    def cells(self) -> list[str]:
-        """A row of the table."""
-        write = digits if self.is_rate else seconds
-        said = {"inside": "", "beyond": "beyond the bound"}.get(self.verdict, self.verdict)
-        return [
-            self.name, write(self.measured), write(self.expected),
-            f"{write(self.low)} .. {write(self.high)}",
-            "" if self.bound is None else write(self.bound),
-            f"{100 * self.off:+.0f} %", said,
-        ]  # fmt: skip
-
-
-@record
-class Check:
-    """Every figure of a result beside its estimate. Print it for a report."""
-
-    title: str
-    figures: tuple[Judged, ...]
-    notes: tuple[str, ...]
-
-    @property
-    def is_good(self) -> bool:
-        """Whether nothing is slower than its interval, nor beyond its bound."""
-        return not {"slower", "beyond"} & {each.verdict for each in self.figures}
-
-    @property
-    def verdict(self) -> str:
-        """The answer in a sentence."""
-        if beyond := self._named("beyond"):
-            return (
-                f"Not possible: {beyond} beyond what the data sheet allows. The model, its format, "
-                "the sizes or the device is another than named here."
-            )
-        if slower := self._named("slower"):
-            return (
-                f"Slower than it should be: {slower}. Heat, another program, a setting? "
-                "`thermoflop record` keeps clocks and temperatures beside the result."
-            )
-        if faster := self._named("faster"):
-            return (
-                f"Faster than nine runs in ten: {faster}. That is good, or the model, its format, "
-                "the sizes or the device is another than named here."
-            )
-        return "Good: it lies in the interval in which eight in ten runs lie."
-
-    def _named(self, verdict: str) -> str:
-        return ", ".join(each.name for each in self.figures if each.verdict == verdict)
-
-    def json(self) -> dict[str, Any]:
-        """As plain values."""
-        names = ("name", "measured", "expected", "low", "high", "bound", "verdict", "off")
-        return {
-            "title": self.title, "verdict": self.verdict, "is_good": self.is_good,
-            "figures": [
-                {**{name: getattr(each, name) for name in names},
-                 "unit": "tokens/s" if each.is_rate else "s"}
-                for each in self.figures
-            ],
-            "notes": list(self.notes),
-        }  # fmt: skip
-
-    def __str__(self) -> str:
-        unit = "tokens/s" if all(each.is_rate for each in self.figures) else ""
-        heads = [unit, "measured", "expected", "80 % interval", "bound", "", ""]
-        rows = [heads, *(each.cells for each in self.figures)]
-        if not any(row[4] for row in rows[1:]):  # of a full server there is no bound
-            rows = [[*row[:4], *row[5:]] for row in rows]
-        told = [wrapped(self.title), table(rows, least=("bound",)), wrapped(self.verdict)]
-        return "\n\n".join([*told, "\n".join(map(wrapped, self.notes))])
-
-
-def read_measured(source: str, data: bytes | None = None) -> Measured:
-    """What a source says: a number of tokens a second, or the output of a benchmark, which is in
-    ``data`` or else in the file that the source names. InputError where it says nothing."""
-    number = re.fullmatch(r"([\d,]*\.?\d+) ?(?:t|tok|tokens)?(?:/s|ps)?", source.strip())
-    if data is None and number and float(number[1].replace(",", "")) > 0:
-        return Measured(NUMBER, {"tokens_per_s": float(number[1].replace(",", ""))})
-    if data is None:
-        from thermoflop.base.files import read_bytes
-
-        data = read_bytes(source, "the output of a benchmark, or tokens/s as a number")
-    output = data[-MOST_BYTES:]
-    tests, result = tuple(llama_bench_tests(output)), read_result(output)
-    if not tests and result is None:
-        raise InputError(
-            f"{source!r:.60} has no result of a benchmark in it: expected what llama-bench, ollama "
-            "run --verbose, vllm bench, sglang's benchmarks, trtllm-bench or genai-perf print"
-        )
-    return _told(result or EngineResult("llama-bench", {}), tests, output)
-
-
-def _told(result: EngineResult, tests: tuple[BenchTest, ...], output: bytes) -> Measured:
-    """A result with what else its output says of the run."""
-    models = {test.model for test in tests}
-    if len(models) > 1:
-        raise InputError(f"llama-bench ran {len(models)} models: keep the rows of one of them")
-    text = output.decode("utf-8", "replace")
-    backend = re.search(r"^Backend:\s+(vllm|sglang)", text, re.MULTILINE)
-    gpus = re.findall(r"^ *Device \d+: ([^,\n]+), compute capability", text, re.MULTILINE)
-    numbers = {key: float(v) for key, v in result.values.items() if not isinstance(v, str)}
-    return Measured(
-        result.program, numbers, tests, backend[1] if backend else _PROFILES.get(result.program),
-        gpus[0] if len(gpus) == 1 else None, users_at_once(output),
-        format_of(models.pop()) or None if models else None,
-    )  # fmt: skip
+_NO_FIRST = (
+    "all requests came at once: how they wait for each other decides the first token, which is not "
+    "checked"
+)
+_SAME = 0.02  # of the tokens of a request
 
 
 def check(
-    model: Model, hardware: str | Device, measured: Measured, options: dict[str, Any]
+    model: Model | str | PathLike[str] | dict[str, Any],
+    hardware: str | Device,
+    result: float | str | bytes | PathLike[str] | Measured,
+    *,
+    devices: int | None = None,
+    tp: int | None = None,
+    pp: int = 1,
+    dp: int = 1,
+    ep: int = 1,
+    cp: int = 1,
+    batch: int | None = None,
+    users: int | None = None,
+    rate: float | None = None,
+    prefix_hit: float | None = None,
+    prompt: int | None = None,
+    generate: int | None = None,
+    dtype: str | None = None,
+    kv_dtype: str | None = None,
+    profile: str | Profile | None = None,
 ) -> Check:
-    """A result beside what a model on a device should give.
+    """Whether a number that was measured is good: beside bound, expectation and interval.
+
+    What is None is what the result says, or else the default of the program that made it, or of
+    ``estimate`` and ``serving``.
 
     Args:
-        model: what ran.
-        hardware: on which device, as in ``tf.estimate``.
-        measured: what ``read_measured`` found.
-        options: keyword arguments of ``tf.estimate``, whose batch is the users of a server; those
-            that are None are taken from the result.
+        model: what ran: a ``Model``, or what ``load_model`` takes.
+        hardware: on which device, as in ``estimate``.
+        result: tokens a second while decoding, as a number or as a text such as ``72 tok/s``, or
+            the time of a token such as ``13.9ms``; the path of a file that a benchmark printed or
+            saved (llama-bench, Ollama, vLLM's, SGLang's and TensorRT-LLM's benchmarks, genai-perf,
+            aiperf, guidellm), or what is in it as bytes.
+        devices: how many devices. None: the product of the degrees below.
+        tp: tensor-parallel degree. None: what ``devices`` leaves over.
+        pp: pipeline stages, 1 by default.
+        dp: replicas, 1 by default.
+        ep: expert-parallel degree, 1 by default.
+        cp: context-parallel degree, 1 by default; of one batch alone.
+        batch: sequences that ran together. None: as the result says, or one in each replica.
+        users: requests at once, of a server. None: as the result says.
+        rate: requests a second, of a server. None: as the result says, or none.
+        prefix_hit: share of each prompt that the server's cache held already, 0.0 to below 1.0.
+            None: 0.0, and the bounds allow any.
+        prompt: tokens of each prompt.
+        generate: tokens generated after each prompt.
+        dtype: number format of weights and arithmetic.
+        kv_dtype: number format of the cache.
+        profile: the engine that ran it. None: the program's own.
+
+    Returns:
+        Each figure with its verdict.
 
     Raises:
-        UsageError: where the result does not say a size that it depends on.
+        UsageError: for a value that makes no sense, or where the result does not say a size that
+            it depends on.
+        InputError: for a device that is not known, or what is no result of a benchmark.
+        UnknownModel: an InputError, for a model that is not known.
+
+    Example:
+        >>> import thermoflop as tf
+        >>> found = tf.check("llama3.1:8b", "rtx 4070", 72)
+        >>> found.figures[0].verdict, found.is_good
+        ('inside', True)
+        >>> tf.check("llama3.1:8b", "rtx 4070", "5 ms").figures[0].verdict
+        'beyond'
     """
-    given = {name: value for name, value in options.items() if value is not None}
-    given = {**_stated(measured), **given}
+    from thermoflop.cost.inference.arguments import as_model
+
+    measured = result if isinstance(result, Measured) else _as_measured(result)
+    if measured.accepted > 1:
+        raise UsageError(
+            f"{measured.program} drafted tokens, and got {digits(measured.accepted)} of each "
+            "check: expected a result without drafts (`serving --draft` estimates one with them)"
+        )
+    sizes = {"prompt": prompt, "generate": generate, "dtype": dtype, "kv_dtype": kv_dtype}
+    given = {"devices": devices, "tp": tp, "profile": profile, "batch": batch, **sizes}
+    given = {name: value for name, value in given.items() if value is not None}
+    options = {**_stated(measured, tp, pp), **given, "pp": pp, "dp": dp, "ep": ep, "cp": cp}
+    known = _as_served(as_model(model), options)
     if measured.program in _SERVERS:
-        return _served(model, hardware, measured, given)
-    if measured.tests:
-        return _tested(model, hardware, measured, given)
-    return _run(model, hardware, measured, given)
+        load = _load(measured, users if users is not None else batch, rate)
+        return _served(known, hardware, measured, {**options, **load, "prefix_hit": prefix_hit})
+    if rate is not None or prefix_hit is not None:
+        raise UsageError(f"{measured.program} serves no requests: expected no rate or prefix_hit")
+    if users is not None:
+        options["batch"] = users
+    return (_tested if measured.tests else _run)(known, hardware, measured, options)
 
 
-def _stated(measured: Measured) -> dict[str, Any]:
+def _as_measured(result: float | str | bytes | PathLike[str]) -> Measured:
+    from os import fspath
+
+    if isinstance(result, bytes):
+        return read_measured("the result", result)
+    return read_measured(str(result) if isinstance(result, int | float) else str(fspath(result)))
+
+
+def _as_served(model: Model, options: dict[str, Any]) -> Model:
+    """The model as published where it was named as Ollama does, and another engine ran it."""
+    from thermoflop.model.config.named_format import means_download
+
+    engine = options.get("profile") or "ollama"
+    if engine in ("llama.cpp", "ollama") or not means_download(model.format_said, tagged=True):
+        return model
+    return replace(model, named_format=None, format_said="")
+
+
+def _stated(measured: Measured, tp: int | None, pp: int) -> dict[str, Any]:
     """The options that the result itself says, or that its program has unasked."""
     from thermoflop.runs.engines.asked import sizes_unasked
 
     values, requests = measured.values, measured.values.get("requests", 1.0)
     said: dict[str, Any] = {"profile": measured.profile, "dtype": measured.dtype}
+    if measured.devices is not None and tp is None and measured.devices % pp == 0:
+        said["devices"] = measured.devices
     said |= sizes_unasked(measured.program)
-    if measured.program in _SERVERS:
+    if measured.users is not None:
         said["batch"] = measured.users
     for key, size in (("prompt_tokens", "prompt"), ("generated_tokens", "generate")):
         if key in values:
@@ -264,7 +190,8 @@ def _run(
     estimated = estimate(model, hardware, **options)
     figures = tuple(_figures(estimated, measured))
     sizes = f"batch {estimated.batch}, prompt {estimated.prompt}, {estimated.generate} generated"
-    return Check(f"{_title(estimated, measured)}, {sizes}", figures, (estimated.provenance,))
+    notes = (*measured.notes, estimated.provenance)
+    return Check(f"{_title(estimated, measured)}, {sizes}", figures, notes)
 
 
 def _figures(estimated: Estimate, measured: Measured) -> Iterator[Judged]:
@@ -278,7 +205,7 @@ def _figures(estimated: Estimate, measured: Measured) -> Iterator[Judged]:
         yield _judged(name, estimated.per_token, values["token_s"], batch * rates)
     if "total_s" in values:
         yield _judged("all", estimated.total, values["total_s"])
-    if measured.program == NUMBER:
+    if measured.program == NUMBER and "tokens_per_s" in values:
         token_s = batch / values["tokens_per_s"]
         yield _judged("while decoding", estimated.per_token, token_s, batch)
 
@@ -292,36 +219,67 @@ def _judged(name: str, span: Span, measured_s: float, tokens: float = 0) -> Judg
     return Judged(name, True, measured, expected, low, high, bound)
 
 
+def _load(measured: Measured, users: int | None, rate: float | None) -> dict[str, Any]:
+    """How requests came: as it is said, or else as the result says."""
+    if users is None and rate is None:
+        users, rate = measured.users, measured.rate
+    if users is None and rate is None:
+        raise UsageError(
+            f"{measured.program} does not print how many requests ran at once: say it with --users"
+        )
+    return {"users": users, "rate": rate}
+
+
 def _served(
     model: Model, hardware: str | Device, measured: Measured, options: dict[str, Any]
 ) -> Check:
     """What a client of a full server saw."""
     from thermoflop.cost.serving.serving import serving
 
-    if "batch" not in options:
-        raise UsageError(
-            f"{measured.program} does not print how many requests ran at once: say it with --users"
-        )
     own = {name: value for name, value in options.items() if name not in ("batch", "cp")}
-    served = serving(model, hardware, users=options["batch"], **own)
-    title = _title(served, measured)
-    sizes = f"{served.users} users, {served.prompt:,.0f} prompt + {served.generate:,.0f} output"
-    figures = tuple(_served_figures(served, measured.values))
-    return Check(f"{title}, {sizes} tokens", figures, (served.provenance, *served.notes))
+    served = serving(model, hardware, **own)
+    load = f"{served.users} user{'s' * (served.users != 1)}"
+    load = f"{digits(served.rate)} requests/s" if served.users is None else load
+    sizes = f"{load}, {served.prompt:,.0f} prompt + {served.generate:,.0f} output tokens"
+    figures = tuple(_served_figures(served, measured))
+    notes = (*measured.notes, *served.notes, *served.unknown, served.provenance)
+    if measured.at_once and "ttft_s" in measured.values:
+        notes = (_NO_FIRST, *notes)
+    return Check(f"{_title(served, measured)}, {sizes}", figures, notes)
 
 
-def _served_figures(served: Serving, values: dict[str, float]) -> Iterator[Judged]:
-    ends = served.benchmark_interval_s
-    if "ttft_s" in values and served.benchmark_first_s is not None and ends is not None:
-        expected = served.benchmark_first_s
-        yield Judged("first token", False, values["ttft_s"], expected, *ends, None)
+def _served_figures(served: Serving, measured: Measured) -> Iterator[Judged]:
+    values, bounds = measured.values, served.bounds
+    least_s, soonest_s, most = bounds.__dict__.values() if bounds else (None, None, None)
+    first = (served.first_s[1], (served.first_s[0], served.first_s[2]))
+    if served.benchmark_first_s is not None and served.benchmark_interval_s is not None:
+        first = (served.benchmark_first_s, served.benchmark_interval_s)
+    if "ttft_s" in values and not measured.at_once:
+        yield Judged("first token", False, values["ttft_s"], first[0], *first[1], soonest_s)
     if "token_s" in values:
         low, expected, high = served.benchmark_token_s or served.token_s
-        yield Judged("each token after it", False, values["token_s"], expected, low, high, None)
-    if "tokens_per_s" in values:
+        times = values["token_s"], expected, low, high, least_s
+        yield Judged("each token after it", False, *times)
+    output = _output_per_s(served, measured)
+    if output is not None and (served.users is not None or served.saturated):
         ends = served.tokens_per_s_interval
-        rates = values["tokens_per_s"], served.tokens_per_s
-        yield Judged("output tokens/s", True, *rates, *ends, None)
+        rates = output, served.tokens_per_s, *ends, most
+        yield Judged("output tokens/s", True, *rates)
+
+
+def _output_per_s(served: Serving, measured: Measured) -> float | None:
+    """Output tokens a second; of a file that counts prompts and outputs together by its requests.
+    UsageError where the sizes are others than it counts."""
+    values = measured.values
+    if "requests_per_s" not in values:
+        return values.get("tokens_per_s")
+    each, tokens = served.prompt + served.generate, values["all_tokens"] / values["requests"]
+    if abs(tokens - each) > _SAME * tokens:
+        raise UsageError(
+            f"{measured.program} counts {digits(tokens)} tokens a request, prompt and output "
+            f"together, and not {digits(each)}: say them with --prompt and --generate"
+        )
+    return values["requests_per_s"] * served.generate
 
 
 def _title(answer: Estimate | Serving, measured: Measured) -> str:

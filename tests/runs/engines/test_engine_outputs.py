@@ -220,6 +220,11 @@ AIPERF = """\
 │          (requests) │          │          │           │          │          │          │          │
 └─────────────────────┴──────────┴──────────┴───────────┴──────────┴──────────┴──────────┴──────────┘
 """  # noqa: E501
+VLLM_THROUGHPUT = """\
+Throughput: 25.00 requests/s, 28800.00 total tokens/s, 3200.00 output tokens/s
+Total num prompt tokens:  1024000
+Total num output tokens:  128000
+"""
 SGLANG_OFFLINE = """\
 ====== Offline Throughput Benchmark Result =======
 Backend:                                 engine    
@@ -251,7 +256,9 @@ Total token throughput (tok/s):          2898.68
         ),
         pytest.param(  # github.com/sgl-project/sglang/pull/30147: the second one is the benchmark
             SGLANG_ONE_BATCH, "sglang.bench_one_batch",
-            {"ttft_s": 0.01014, "token_s": 0.00572, "total_s": 0.062}, id="sglang.bench_one_batch",
+            # one of 60 tokens: 10.14 ms of 5,916.43/s; 69.6 in all, so 9.6 of output: not decided
+            {"ttft_s": 0.01014, "token_s": 0.00572, "total_s": 0.062, "requests": 1,
+             "prompt_tokens": 60}, id="sglang.bench_one_batch",
         ),
         pytest.param(  # github.com/chraac/llama.cpp/pull/7: 512 / 18.46 s, and 1 / 0.70 s
             LLAMA_BENCH, "llama-bench",
@@ -282,16 +289,23 @@ Total token throughput (tok/s):          2898.68
         ),
         pytest.param(  # triton-inference-server/perf_analyzer genai-perf/README.md
             GENAI_PERF, "genai-perf",
-            {"tokens_per_s": 520.87, "ttft_s": 0.01626, "token_s": 0.00185}, id="genai-perf",
+            {"tokens_per_s": 520.87, "ttft_s": 0.01626, "token_s": 0.00185,
+             "prompt_tokens": 550.06, "generated_tokens": 261.9}, id="genai-perf",
         ),
         pytest.param(  # the same, genai-perf/tests/test_console_exporter.py
             GENAI_PERF_OLD, "genai-perf",
-            {"tokens_per_s": 456, "ttft_s": 0.008, "token_s": 0.011}, id="genai-perf, older",
+            {"tokens_per_s": 456, "ttft_s": 0.008, "token_s": 0.011, "prompt_tokens": 6,
+             "generated_tokens": 2}, id="genai-perf, older",
         ),
         pytest.param(  # ai-dynamo/aiperf docs/tutorials/custom-dataset.md, some of its rows
             AIPERF, "genai-perf",
             {"requests": 50, "tokens_per_s": 1007.36, "ttft_s": 0.01773, "token_s": 0.00381},
             id="aiperf",
+        ),
+        pytest.param(  # printed by vllm/benchmarks/throughput.py: 128,000 tokens / 3,200 x 25
+            VLLM_THROUGHPUT, "vllm bench throughput",
+            {"requests": 1000, "prompt_tokens": 1024000, "generated_tokens": 128000,
+             "tokens_per_s": 3200}, id="vllm bench throughput",
         ),
         pytest.param(  # printed by sgl-project/sglang python/sglang/bench_offline_throughput.py
             SGLANG_OFFLINE, "a serving benchmark",
@@ -314,8 +328,8 @@ Total token throughput (tok/s):          2898.68
              "token_s": 0.22592586}, id="llama.cpp",
         ),
         pytest.param(  # github.com/NVIDIA/TensorRT-LLM/pull/7104
-            TENSORRT_LLM, "trtllm-bench", {"requests": 6144, "tokens_per_s": 7517.2584},
-            id="trtllm-bench",
+            TENSORRT_LLM, "trtllm-bench", {"requests": 6144, "tokens_per_s": 7517.2584,
+             "prompt_tokens": 6144 * 1024, "generated_tokens": 6144 * 1024}, id="trtllm-bench",
         ),
     ],
 )  # fmt: skip

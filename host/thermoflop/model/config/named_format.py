@@ -147,10 +147,10 @@ def ollama_format(name: str) -> tuple[str | None, str]:
     )
 
 
-def means_download(sentence: str) -> bool:
-    """Whether a sentence of ``ollama_format`` is about a name that says nothing but a model: other
-    engines than Ollama's run it as published."""
-    return _SAID in sentence and ":" not in sentence.partition(_SAID)[0]
+def means_download(sentence: str, tagged: bool = False) -> bool:
+    """Whether a sentence of ``ollama_format`` is about a name that says nothing but a model, or a
+    size besides (``tagged``): other engines than Ollama's run it as published."""
+    return _SAID in sentence and (tagged or ":" not in sentence.partition(_SAID)[0])
 
 
 def _gguf(word: str) -> str | None:

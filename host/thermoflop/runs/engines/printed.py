@@ -9,19 +9,14 @@ printed twice, as after a warm-up, the last one. Verbatim outputs with their sou
 
 from __future__ import annotations
 
-import csv
 import math
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 from thermoflop.base.record import record
-
-MOST_BYTES = 64 << 10  # of the end of an output: results come last
-_NUMBER = r"(\d+(?:\.\d+)?(?:[eE][+-]?\d+)?)"
-_FIELD = re.compile(r'"(model_type|n_prompt|n_gen|n_depth|avg_ts)":\s*"?([^",}]+)')
-_MARKED = re.compile("[:=|│,]").search  # each line that is read has one of these
-_ESCAPES = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
+from thermoflop.runs.engines.lines import NUMBER, labelled, lines_of, matched
+from thermoflop.runs.engines.llama_bench import format_in, read_tests
 
 
 @record
@@ -46,96 +41,26 @@ def read_result(output: bytes) -> EngineResult | None:
         >>> read_result(b"Avg latency: 1.5 seconds\\n").values
         {'total_s': 1.5}
     """
-    lines = _lines(output)
+    lines = lines_of(output)
     for program, read in _READERS.items():
         if numbers := {key: v for key, v in read(lines).items() if math.isfinite(v)}:
-            values: Values = {**numbers, **_format(lines)} if read is _llama_bench else {**numbers}
+            values: Values = {**numbers, **format_in(lines)} if read is read_tests else {**numbers}
             return EngineResult(program, values)
     return None
 
 
-def _lines(output: bytes) -> list[str]:
-    """The lines of an output's end that may say something, as a terminal leaves them."""
-    text = _ESCAPES.sub("", output[-MOST_BYTES:].decode("utf-8", "replace"))
-    lines = [line.rpartition("\r")[2].strip() for line in text.replace("\r\n", "\n").split("\n")]
-    return [line for line in lines if _MARKED(line)]
-
-
-def users_at_once(output: bytes) -> int | None:
-    """How many requests a serving benchmark had at once, as it prints that; None where it does
-    not."""
-    stated = {
-        "limit": (_labelled(r"Max(?:imum)? request concurrency"), 1.0),
-        "peak": (_labelled("Peak concurrent requests"), 1.0),
-    }
-    found = _matched(_lines(output), stated)
-    return round(found.get("limit", found.get("peak", 0))) or None
-
-
-@record
-class BenchTest:
-    """One test of llama-bench: ``pp512`` reads 512 tokens, ``tg128 @ d4096`` generates 128 after
-    4,096; ``model`` is the name that it prints."""
-
-    name: str
-    model: str
-    prompt: int
-    generate: int
-    depth: int
-    tokens_per_s: float
-
-
-def llama_bench_tests(output: bytes) -> list[BenchTest]:
-    """Every test of the tables that llama-bench printed, in their order; of one that is there
-    twice, the last.
-
-    Example:
-        >>> table = b"| model | test | t/s |\\n| llama 8B | pp512 @ d64 | 99.5 |\\n"
-        >>> [(test.prompt, test.depth, test.tokens_per_s) for test in llama_bench_tests(table)]
-        [(512, 64, 99.5)]
-    """
-    tests: dict[tuple[str, str], BenchTest] = {}
-    for cells in _tests(_lines(output)):
-        match, rate = _test(cells["test"]), _rate(cells["t/s"])
-        if match and rate:
-            tokens, model = int(match[2]), cells.get("model", "")
-            sizes = (tokens, 0) if match[1] == "pp" else (0, tokens)
-            name = f"{match[1]}{tokens}{f' @ d{match[3]}' if match[3] else ''}"
-            tests[name, model] = BenchTest(name, model, *sizes, int(match[3] or 0), rate)
-    return list(tests.values())
-
-
-def _test(cell: str) -> re.Match[str] | None:
-    return re.fullmatch(r"(pp|tg) ?(\d+)(?: @ d(\d+))?", cell)  # with a space in older ones
-
-
-def _rate(cell: str) -> float:
-    rate = re.fullmatch(rf"{_NUMBER}(?: ± [\d.]+)?", cell)
-    return float(rate[1]) if rate else 0.0
-
-
-def format_of(model: str) -> str:
-    """The format in a model's name, as llama.cpp writes it: ``llama 8B Q4_K - Medium``; "" for
-    none."""
-    sizes = {"Small": "_s", "Medium": "_m", "Large": "_l", None: ""}
-    match = re.search(r" (B?F16|I?Q\w+)(?: - (Small|Medium|Large))?$", model)
-    name = match[1].lower() + sizes[match[2]] if match else ""
-    return {"f16": "fp16"}.get(name, name)
-
-
-def _matched(lines: list[str], patterns: dict[str, tuple[str, float]]) -> dict[str, float]:
-    """key -> the number in the last line that its expression matches, times the factor."""
-    values = {}
-    compiled = {key: (re.compile(text), factor) for key, (text, factor) in patterns.items()}
-    for line in lines:
-        for key, (pattern, factor) in compiled.items():
-            if match := pattern.fullmatch(line):
-                values[key] = float(match[1]) * factor
-    return values
-
-
-def _labelled(label: str) -> str:
-    return rf"{label}:\s*{_NUMBER}"
+def load_printed(output: bytes) -> dict[str, float]:
+    """What a benchmark prints of its load: ``limit`` or ``peak`` of requests at once, ``rate`` a
+    second (infinite where all come at once), ``accepted`` tokens of each check of drafts."""
+    lines = lines_of(output)
+    limit = "(?:Max(?:imum)? request concurrency|Number of concurrent requests)"
+    rate = r"(?:Traffic request rate|Request rate configured \(RPS\))"
+    return _in_flight(_perf_means(lines)) | matched(lines, {
+        "limit": (labelled(limit), 1),
+        "peak": (labelled("Peak concurrent requests"), 1),
+        "rate": (rf"{rate}:\s*(inf|[\d.]+)", 1),
+        "accepted": (labelled("Accept(?:ance)? length"), 1),
+    })  # fmt: skip
 
 
 def _serving(lines: list[str]) -> dict[str, float]:
@@ -144,14 +69,14 @@ def _serving(lines: list[str]) -> dict[str, float]:
     head = re.compile(r"=+ (?:Serving|Offline Throughput) Benchmark Result =+")
     if not any(map(head.fullmatch, lines)):
         return {}
-    values = _matched(lines, {
-        "requests": (_labelled("Successful requests"), 1),
-        "prompt_tokens": (_labelled("Total input tokens"), 1),
-        "generated_tokens": (_labelled("Total generated tokens"), 1),
-        "tokens_per_s": (_labelled(r"Output token throughput \(tok/s\)"), 1),
-        "ttft_s": (_labelled(r"Mean TTFT \(ms\)"), 1e-3),
-        "token_s": (_labelled(r"Mean TPOT \(ms\)"), 1e-3),
-        "itl_s": (_labelled(r"Mean ITL \(ms\)"), 1e-3),
+    values = matched(lines, {
+        "requests": (labelled("Successful requests"), 1),
+        "prompt_tokens": (labelled("Total input tokens"), 1),
+        "generated_tokens": (labelled("Total generated tokens"), 1),
+        "tokens_per_s": (labelled(r"Output token throughput \(tok/s\)"), 1),
+        "ttft_s": (labelled(r"Mean TTFT \(ms\)"), 1e-3),
+        "token_s": (labelled(r"Mean TPOT \(ms\)"), 1e-3),
+        "itl_s": (labelled(r"Mean ITL \(ms\)"), 1e-3),
     })  # fmt: skip
     between_s = values.pop("itl_s", 0.0)
     if between_s > 0:  # older ones of SGLang print no TPOT
@@ -160,37 +85,77 @@ def _serving(lines: list[str]) -> dict[str, float]:
 
 
 def _vllm_latency(lines: list[str]) -> dict[str, float]:
-    return _matched(lines, {"total_s": (rf"Avg latency: {_NUMBER} seconds", 1)})
+    return matched(lines, {"total_s": (rf"Avg latency: {NUMBER} seconds", 1)})
 
 
 def _vllm_throughput(lines: list[str]) -> dict[str, float]:
-    rates = rf"Throughput: [\d.]+ requests/s, [\d.]+ total tokens/s, {_NUMBER} output tokens/s"
-    return _matched(lines, {"tokens_per_s": (rates, 1)})
+    """How many requests there were follows: so many tokens of all, at such rates of both."""
+    line = r"Throughput: {} requests/s, [\d.]+ total tokens/s, {} output tokens/s"
+    values = matched(lines, {
+        "tokens_per_s": (line.format(r"[\d.]+", NUMBER), 1),
+        "requests_per_s": (line.format(NUMBER, r"[\d.]+"), 1),
+        "prompt_tokens": (labelled("Total num prompt tokens"), 1),
+        "generated_tokens": (labelled("Total num output tokens"), 1),
+    })  # fmt: skip
+    rate, requests_per_s = values.get("tokens_per_s", 0.0), values.pop("requests_per_s", 0.0)
+    if rate > 0 and len(values) == 3:
+        return {**values, "requests": values["generated_tokens"] / rate * requests_per_s}
+    return {"tokens_per_s": rate} if rate > 0 else {}
+
+
+def _of_all(values: dict[str, float]) -> dict[str, float]:
+    """With mean tokens of a request as those of all, where it is known how many there were."""
+    requests = values.get("requests", 1.0)
+    return {k: v * requests if k.endswith("_tokens") else v for k, v in values.items()}
 
 
 def _sglang_one_batch(lines: list[str]) -> dict[str, float]:
-    """A warm-up and the benchmark print the same: the last one counts."""
-    rate = r"throughput:\s*[\d.]+ token/s"
-    return _matched(lines, {
-        "ttft_s": (rf"Prefill\. latency:\s*{_NUMBER} s, {rate}", 1),
-        "token_s": (rf"Decode\.\s+median latency:\s*{_NUMBER} s, median {rate}", 1),
-        "total_s": (rf"Total\. latency:\s*{_NUMBER} s, {rate}", 1),
-    })  # fmt: skip
+    """A warm-up and the benchmark print the same: the last one counts. Its sizes follow from times
+    and rates, that of outputs where the digits of both decide it."""
+    line = r"{}latency:\s*{} s, {}throughput:\s*{} token/s"
+    found = {
+        key: matched(lines, {
+            "s": (line.format(head, NUMBER, more, r"[\d.]+"), 1),
+            "rate": (line.format(head, r"[\d.]+", more, NUMBER), 1),
+        })
+        for key, head, more in (("ttft_s", r"Prefill\. ", ""), ("total_s", r"Total\. ", ""),
+                                ("token_s", r"Decode\.\s+median ", "median "))
+    }  # fmt: skip
+    values = {key: each["s"] for key, each in found.items() if each}
+    if len(values) == 3 and all(values.values()):
+        tokens = {key: each["s"] * each["rate"] for key, each in found.items()}
+        batch = max(1, round(tokens["token_s"]))
+        values |= {"requests": batch, "prompt_tokens": batch * round(tokens["ttft_s"] / batch)}
+        if 5e-4 / values["total_s"] * tokens["total_s"] < batch / 2:
+            output = round((tokens["total_s"] - values["prompt_tokens"]) / batch)
+            values["generated_tokens"] = batch * output
+    return values
 
 
 def _tensorrt_llm(lines: list[str]) -> dict[str, float]:
     if "= PERFORMANCE OVERVIEW" not in lines:
         return {}
-    return _matched(lines, {
-        "requests": (_labelled("Number of requests"), 1),
-        "tokens_per_s": (_labelled(r"Total Output Throughput \(tokens/sec\)"), 1),
-        "ttft_s": (_labelled(r"Average time-to-first-token \[TTFT\] \(ms\)"), 1e-3),
-        "token_s": (_labelled(r"Average time-per-output-token \[TPOT\] \(ms\)"), 1e-3),
-        "total_s": (_labelled(r"Average request latency \(ms\)"), 1e-3),
+    return _of_all(matched(lines, {
+        "requests": (labelled("Number of requests"), 1),
+        "prompt_tokens": (labelled(r"Average Input Length \(tokens\)"), 1),
+        "generated_tokens": (labelled(r"Average Output Length \(tokens\)"), 1),
+        "tokens_per_s": (labelled(r"Total Output Throughput \(tokens/sec\)"), 1),
+        "ttft_s": (labelled(r"Average time-to-first-token \[TTFT\] \(ms\)"), 1e-3),
+        "token_s": (labelled(r"Average time-per-output-token \[TPOT\] \(ms\)"), 1e-3),
+        "total_s": (labelled(r"Average request latency \(ms\)"), 1e-3),
+    }))  # fmt: skip
+
+
+def _in_flight(means: dict[str, str]) -> dict[str, float]:
+    """Little's law: as many requests are in flight as come in the time that one takes."""
+    found = matched([f"{name}:{mean}" for name, mean in means.items()], {
+        "rate": (labelled(r"requestthroughput\((?:per|requests/)sec\)"), 1),
+        "latency_s": (labelled(r"requestlatency\(ms\)"), 1e-3),
     })  # fmt: skip
+    return {"limit": found["rate"] * found["latency_s"]} if len(found) == 2 else {}
 
 
-def _genai_perf(lines: list[str]) -> dict[str, float]:
+def _perf_means(lines: list[str]) -> dict[str, str]:
     """The table of genai-perf, and of aiperf after it: a metric's mean is in the second column.
     A long name goes on in further rows, which have nothing else."""
     means: dict[str, str] = {}
@@ -205,78 +170,22 @@ def _genai_perf(lines: list[str]) -> dict[str, float]:
             means.pop(name, None)
             name += cells[0]
         means[name] = mean
+    return means
+
+
+def _genai_perf(lines: list[str]) -> dict[str, float]:
+    means = _perf_means(lines)
     if "timetofirsttoken(ms)" not in means and "requestlatency(ms)" not in means:
         return {}
     below = ["".join(line.split()).lower() for line in lines]  # older ones have the rates there
-    return _matched([*(f"{name}:{mean}" for name, mean in means.items()), *below], {
-        "requests": (_labelled(r"requestcount\((?:count|requests)\)"), 1),
-        "tokens_per_s": (_labelled(r"outputtokenthroughput\((?:per|tokens/)sec\)"), 1),
-        "ttft_s": (_labelled(r"timetofirsttoken\(ms\)"), 1e-3),
-        "token_s": (_labelled(r"intertokenlatency\(ms\)"), 1e-3),
-    })  # fmt: skip
-
-
-def _llama_bench(lines: list[str]) -> dict[str, float]:
-    """What llama-bench prints: ``pp512`` reads 512 tokens, ``tg128`` generates 128; one sequence.
-    Where it ran several sizes none of them is the run's."""
-    tests: dict[str, set[tuple[int, float]]] = {"pp": set(), "tg": set()}
-    for cells in _tests(lines):
-        match, rate = _test(cells["test"]), _rate(cells["t/s"])
-        if match and not match[3] and rate > 0:
-            tests[match[1]].add((int(match[2]), rate))
-    values: dict[str, float] = {}
-    if len(tests["pp"]) == 1:
-        ((n, rate_per_s),) = tests["pp"]
-        values |= {"prompt_tokens": float(n), "ttft_s": n / rate_per_s}
-    if len(tests["tg"]) == 1:
-        ((n, rate_per_s),) = tests["tg"]
-        values |= {"generated_tokens": float(n), "token_s": 1 / rate_per_s}
-    return values
-
-
-def _format(lines: list[str]) -> dict[str, str]:
-    """The format of the first model that names one."""
-    named = (format_of(cells.get("model", "")) for cells in _tests(lines))
-    name = next(filter(None, named), "")
-    return {"format": name} if name else {}
-
-
-def _tests(lines: list[str]) -> Iterator[dict[str, str]]:
-    """The rows of llama-bench's table; those of its -o csv, json and jsonl as such."""
-    yield from _below(map(_markdown, lines), "test", "t/s")
-    separated = _below(csv.reader(lines), "n_prompt", "n_gen", "avg_ts")
-    for each in (*_objects(lines), *separated):
-        read, made = each.get("n_prompt", ""), each.get("n_gen", "")
-        if "0" in (read, made) and each.get("n_depth", "0") == "0":
-            test = f"tg{made}" if read == "0" else f"pp{read}"
-            yield {"test": test, "t/s": each["avg_ts"], "model": each.get("model_type", "")}
-
-
-def _objects(lines: list[str]) -> Iterator[dict[str, str]]:
-    """What stands in JSON objects, on one line or on many; the rate comes after the sizes."""
-    fields: dict[str, str] = {}
-    for line in lines:
-        for name, value in _FIELD.findall(line):
-            fields[name] = value.strip()
-            if name == "avg_ts":
-                yield fields
-                fields = {}
-
-
-def _markdown(line: str) -> list[str]:
-    """The cells of a table's row; none where the line is no row."""
-    return [cell.strip() for cell in line.strip("|").split("|")] if line.startswith("|") else []
-
-
-def _below(rows: Iterable[list[str]], *columns: str) -> Iterator[dict[str, str]]:
-    """The rows below a head that has these columns, each as wide as it; a line without cells ends
-    its table."""
-    names: list[str] = []
-    for cells in rows:
-        if not cells or set(columns) <= set(cells):
-            names = cells
-        elif len(cells) == len(names):
-            yield dict(zip(names, cells, strict=True))
+    return _of_all(matched([*(f"{name}:{mean}" for name, mean in means.items()), *below], {
+        "requests": (labelled(r"requestcount\((?:count|requests)\)"), 1),
+        "prompt_tokens": (labelled(r"inputsequencelength(?:\(tokens\))?"), 1),
+        "generated_tokens": (labelled(r"outputsequencelength(?:\(tokens\))?"), 1),
+        "tokens_per_s": (labelled(r"outputtokenthroughput\((?:per|tokens/)sec\)"), 1),
+        "ttft_s": (labelled(r"timetofirsttoken\(ms\)"), 1e-3),
+        "token_s": (labelled(r"intertokenlatency\(ms\)"), 1e-3),
+    }))  # fmt: skip
 
 
 def _ollama(lines: list[str]) -> dict[str, float]:
@@ -285,8 +194,8 @@ def _ollama(lines: list[str]) -> dict[str, float]:
     counted: dict[str, Any] = {}
     for line in lines:
         for key, label, text in (
-            ("prompt_tokens", "prompt eval count", rf"{_NUMBER} token\(s\)"),
-            ("generated_tokens", "eval count", rf"{_NUMBER} token\(s\)"),
+            ("prompt_tokens", "prompt eval count", rf"{NUMBER} token\(s\)"),
+            ("generated_tokens", "eval count", rf"{NUMBER} token\(s\)"),
             ("ttft_s", "prompt eval duration", duration),
             ("decode_s", "eval duration", duration),
         ):
@@ -337,9 +246,9 @@ def _llama_cpp(lines: list[str]) -> dict[str, float]:
     values: dict[str, float] = {}
     for line in lines:
         n = r"\s*/\s*(\d+)\s*"
-        if match := re.fullmatch(rf"{head}prompt eval time =\s*{_NUMBER} ms{n}tokens{tail}", line):
+        if match := re.fullmatch(rf"{head}prompt eval time =\s*{NUMBER} ms{n}tokens{tail}", line):
             values |= {"ttft_s": float(match[1]) / 1000, "prompt_tokens": float(match[2])}
-        match = re.fullmatch(rf"{head}eval time =\s*{_NUMBER} ms{n}runs{tail}", line)
+        match = re.fullmatch(rf"{head}eval time =\s*{NUMBER} ms{n}runs{tail}", line)
         if match and (runs := int(match[2])) > 0:
             values |= {"token_s": float(match[1]) / 1000 / runs, "generated_tokens": float(runs)}
     return values
@@ -352,7 +261,7 @@ _READERS: dict[str, Reader] = {
     "sglang.bench_one_batch": _sglang_one_batch,
     "trtllm-bench": _tensorrt_llm,
     "genai-perf": _genai_perf,
-    "llama-bench": _llama_bench,
+    "llama-bench": read_tests,
     "ollama": _ollama,
     "Ollama's API": _ollama_api,
     "llama.cpp": _llama_cpp,

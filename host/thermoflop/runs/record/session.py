@@ -35,7 +35,8 @@ from thermoflop.runs.child.process import KILL, Child
 from thermoflop.runs.child.program import find_program
 from thermoflop.runs.child.signals import Signals
 from thermoflop.runs.child.terminal import Terminal
-from thermoflop.runs.engines.printed import MOST_BYTES, read_result
+from thermoflop.runs.engines.lines import MOST_BYTES
+from thermoflop.runs.engines.printed import read_result
 from thermoflop.runs.engines.scrape import Scraper
 from thermoflop.runs.folder.control import STOP, Control
 from thermoflop.runs.folder.records import Record

@@ -1,0 +1,138 @@
+"""A figure that was measured beside its bound, expectation and interval, and the verdict."""
+
+from __future__ import annotations
+
+from thermoflop.base.record import record
+from thermoflop.base.units import digits, seconds, table, wrapped
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+
+@record
+class Judged:
+    """One figure that was measured, in tokens a second or seconds, and its estimate.
+
+    Attributes:
+        name: what was measured, such as ``each token after it``.
+        is_rate: whether it is tokens a second; else seconds.
+        measured: what was measured.
+        expected: the expectation.
+        low: lower end of the interval that holds 80 % of measured runs.
+        high: upper end of that interval.
+        bound: no run is faster; None where there is none.
+
+    Example:
+        >>> import thermoflop as tf
+        >>> figure = tf.check("llama3.1:8b", "rtx 4070", 72).figures[0]
+        >>> figure.verdict, figure.low < figure.measured < figure.expected < figure.bound
+        ('inside', True)
+    """
+
+    name: str
+    is_rate: bool
+    measured: float
+    expected: float
+    low: float
+    high: float
+    bound: float | None
+
+    @property
+    def verdict(self) -> str:
+        """``inside`` its interval, ``slower`` or ``faster``, or ``beyond`` its bound."""
+        beyond = self.bound is not None and self._is_faster_than(self.bound * (1 + 1e-9))
+        if beyond:
+            return "beyond"
+        if self.low <= self.measured <= self.high:
+            return "inside"
+        return "faster" if self._is_faster_than(self.expected) else "slower"
+
+    @property
+    def off(self) -> float:
+        """Measured over expected, less one."""
+        return self.measured / self.expected - 1
+
+    def _is_faster_than(self, value: float) -> bool:
+        return self.measured > value if self.is_rate else self.measured < value
+
+
+@record
+class Check:
+    """Every figure of a result beside its estimate, made by ``check``. Print it for a report.
+
+    Attributes:
+        title: what ran, on what.
+        figures: each with its verdict.
+        notes: what the estimate rests on, and what was not checked, as sentences.
+
+    Example:
+        >>> import thermoflop as tf
+        >>> tf.check("llama3.1:8b", "rtx 4070", 40).verdict.split(":")[0]
+        'Slower than it should be'
+    """
+
+    title: str
+    figures: tuple[Judged, ...]
+    notes: tuple[str, ...]
+
+    @property
+    def is_good(self) -> bool:
+        """Whether nothing is slower than its interval, nor beyond its bound."""
+        return not {"slower", "beyond"} & {each.verdict for each in self.figures}
+
+    @property
+    def verdict(self) -> str:
+        """The answer in a sentence."""
+        if beyond := self._named("beyond"):
+            return (
+                f"Not possible: {beyond} beyond what the data sheet allows. The model, its format, "
+                "the sizes or the device is another than named here."
+            )
+        if slower := self._named("slower"):
+            return (
+                f"Slower than it should be: {slower}. Heat, another program, a setting? "
+                "`thermoflop record` keeps clocks and temperatures beside the result."
+            )
+        if faster := self._named("faster"):
+            return (
+                f"Faster than nine runs in ten: {faster}. That is good, or the model, its format, "
+                "the sizes or the device is another than named here."
+            )
+        return "Good: it lies in the interval in which eight in ten runs lie."
+
+    def _named(self, verdict: str) -> str:
+        return ", ".join(each.name for each in self.figures if each.verdict == verdict)
+
+    def __str__(self) -> str:
+        unit = "tokens/s" if all(each.is_rate for each in self.figures) else ""
+        heads = [unit, "measured", "expected", "80 % interval", "bound", "", ""]
+        rows = [heads, *map(_cells, self.figures)]
+        told = [wrapped(self.title), table(rows, least=("bound",)), wrapped(self.verdict)]
+        return "\n\n".join([*told, "\n".join(map(wrapped, self.notes))])
+
+
+def _cells(figure: Judged) -> list[str]:
+    """A row of the table."""
+    write = digits if figure.is_rate else seconds
+    said = {"inside": "", "beyond": "beyond the bound"}.get(figure.verdict, figure.verdict)
+    return [
+        figure.name, write(figure.measured), write(figure.expected),
+        f"{write(figure.low)} .. {write(figure.high)}",
+        "" if figure.bound is None else write(figure.bound),
+        f"{100 * figure.off:+.0f} %", said,
+    ]  # fmt: skip
+
+
+def check_json(check: Check) -> dict[str, Any]:
+    """A check as one object."""
+    names = ("name", "measured", "expected", "low", "high", "bound", "verdict", "off")
+    return {
+        "title": check.title, "verdict": check.verdict, "is_good": check.is_good,
+        "figures": [
+            {**{name: getattr(each, name) for name in names},
+             "unit": "tokens/s" if each.is_rate else "s"}
+            for each in check.figures
+        ],
+        "notes": list(check.notes),
+    }  # fmt: skip
