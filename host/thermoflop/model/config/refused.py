@@ -11,10 +11,8 @@ REFUSED = {
     "convnext": "stages of convolutions that halve the image are not described here",
     "convnextv2": "stages of convolutions that halve the image are not described here",
     # known by the code beside their weights, or by a class whose parts have no description here
-    "arctic": "a dense feed-forward beside its mixture is not described here",
     "florence2": "an image tower of convolutions and windows (DaViT) is not described here",
     "grok-1": "its code, in JAX, is no class that its description could be held to",
-    "grok-2": "a dense feed-forward beside its experts is not described here",
     "iquestloopcoder": "loops with a gate between two passes are not described here; iquest_q1 is",
     "jet_nemotron": "convolutions whose taps a network makes are not described here",
     "molmo": "its image tower, which pools by attention, is not described here; molmo2 is",

@@ -132,6 +132,12 @@ PUBLISHED: list[tuple[str, int, dict[str, Any]]] = [
                                                   "layers": 12, "width": 768}}},
         "language_config": {"use_mla": False, "kv_lora_rank": None, "v_head_dim": 0},
         "use_mla": False, "num_hidden_layers": 12}),
+    ("baidu/Unlimited-OCR", 3_336_106_240, {
+        "model_type": "unlimited-ocr", "architectures": ["UnlimitedOCRForCausalLM"],
+        "projector_config": {"input_dim": 2048, "n_embed": 1280, "projector_type": "linear"},
+        "vision_config": {"model_name": "deeplip_b_l", "mlp_ratio": 3.7362, "image_size": 1024},
+        "language_config": {"use_mla": False, "v_head_dim": 128, "sliding_window_size": 128},
+        "use_mla": False, "v_head_dim": 128, "sliding_window": 128}),
     ("MiniMaxAI/MiniMax-M1-80k", 456_089_655_296, {
         "model_type": "minimax_m1", "hidden_size": 6144, "intermediate_size": 9216,
         "num_attention_heads": 64, "num_hidden_layers": 80, "num_key_value_heads": 8,

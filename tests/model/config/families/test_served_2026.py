@@ -107,6 +107,38 @@ COMPASS: dict[str, Any] = {
     },
 }  # fmt: skip
 
+SOLAR_PRO: dict[str, Any] = {
+    "model_type": "solar", "vocab_size": 32128, "hidden_size": 5120, "intermediate_size": 17920,
+    "num_hidden_layers": 64, "num_attention_heads": 40, "num_key_value_heads": 10,
+    "bskcn_1": [12, 20, 32, 44], "bskcn_tv": [0.9, 0.8], "sliding_window": 2047,
+}  # fmt: skip
+OURO: dict[str, Any] = {
+    "model_type": "ouro", "vocab_size": 49152, "num_attention_heads": 16, "head_dim": 128,
+    "num_key_value_heads": 16, "total_ut_steps": 4, "early_exit_threshold": 1.0,
+    "tie_word_embeddings": False,
+}  # fmt: skip
+PARAM: dict[str, Any] = {
+    "model_type": "param2moe", "vocab_size": 128000, "hidden_size": 2048,
+    "intermediate_size": 9216, "num_hidden_layers": 21, "num_attention_heads": 32,
+    "num_key_value_heads": 8, "head_dim": 64, "num_experts": 64, "num_experts_per_tok": 6,
+    "num_shared_experts": 2, "moe_intermediate_size": 2048, "use_qk_norm": True,
+    "first_k_dense_replace": 1, "tie_word_embeddings": True,
+}  # fmt: skip
+ARCTIC: dict[str, Any] = {
+    "model_type": "arctic", "vocab_size": 32000, "hidden_size": 7168, "intermediate_size": 4864,
+    "num_hidden_layers": 35, "num_attention_heads": 56, "num_key_value_heads": 8,
+    "num_local_experts": 128, "num_experts_per_tok": 2, "moe_layer_frequency": 1,
+    "parallel_attn_mlp_res": True, "use_residual": True, "tie_word_embeddings": False,
+}  # fmt: skip
+GROK: dict[str, Any] = {
+    # as xAI's file has it
+    "model_type": "git", "architectures": ["Grok1ForCausalLM"], "vocab_size": 131072,
+    "hidden_size": 8192, "intermediate_size": 32768, "moe_intermediate_size": 16384,
+    "num_hidden_layers": 64, "num_attention_heads": 64, "num_key_value_heads": 8, "head_dim": 128,
+    "num_local_experts": 8, "num_experts_per_tok": 2, "residual_moe": True, "rope_type": "original",
+    "sliding_window_size": -1, "global_attn_every_n": 1, "router_logit_softcapping": 30.0,
+}  # fmt: skip
+
 
 def _sized(hidden: int, inner: int, layers: int, **more: int) -> dict[str, int]:
     sizes = {"hidden_size": hidden, "intermediate_size": inner, "num_hidden_layers": layers}
@@ -124,6 +156,13 @@ def _sized(hidden: int, inner: int, layers: int, **more: int) -> dict[str, int]:
         # ibm-granite/granite-vision-4.1-4b and granite-4.0-3b-vision, a word apart
         ({**GRANITE, "text_config": {**_GRANITE_TEXT, "vocab_size": 100352}}, 3_997_203_904, 0),
         ({**GRANITE, "text_config": {**_GRANITE_TEXT, "vocab_size": 100353}}, 3_997_206_464, 0),
+        (SOLAR_PRO, 22_140_032_000, 0),  # upstage/solar-pro-preview-instruct
+        # ByteDance/Ouro-1.4B and 2.6B
+        ({**OURO, **_sized(2048, 5632, 24)}, 1_434_652_673, 0),
+        ({**OURO, **_sized(2048, 5632, 48)}, 2_667_974_657, 0),
+        # bharatgenai/Param2-17B-A2.4B-Thinking, with a bias an expert for its routers
+        (PARAM, 17_151_125_376, 20 * 64),
+        (ARCTIC, 478_584_608_768, 0),  # Snowflake/snowflake-arctic-instruct
         (COMPASS, 2_484_847_856, 0),  # CohereLabs/North-Micro-Vision-Instruct
         # nvidia/Nemotron-Labs-Diffusion-3B, 8B and 14B
         ({**DIFFUSION, **_sized(3072, 9216, 26)}, 3_831_659_520, 0),
@@ -146,6 +185,29 @@ def test_linear_layers_cache_no_keys() -> None:
         described = read_model(config).description
         growth = cache_elements(described, 1001) - cache_elements(described, 1000)
         assert growth == layers * 2 * heads * 128
+
+
+def test_a_loop_of_ouro_has_keys_of_its_own() -> None:
+    """24 layers of 16 keys and values of 128 elements, four times."""
+    model = read_model({**OURO, **_sized(2048, 5632, 24)})
+    assert cache_elements(model.description, 1) == 4 * 24 * 2 * 16 * 128
+
+
+def test_grok_2_has_a_dense_feed_forward_beside_its_experts() -> None:
+    """Sum by hand of SGLang's class: 64 layers of attention, 8 experts, that, a router, 4 norms."""
+    attention = 2 * 8192 * 8192 + 2 * 8192 * 1024
+    experts = 8 * 3 * 8192 * 16384 + 8 * 8192
+    layer = attention + experts + 3 * 8192 * 32768 + 4 * 8192
+    assert read_model(GROK).params == 64 * layer + 2 * 131072 * 8192 + 8192
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"moe_layer_frequency": 2}, {"parallel_attn_mlp_res": False}, {"use_residual": False}],
+)
+def test_arctic_without_what_stands_beside_its_experts_is_refused(change: dict[str, Any]) -> None:
+    with pytest.raises(UnknownModel, match="moe_layer_frequency 1"):
+        read_model({**ARCTIC, **change})
 
 
 def test_solars_interval_is_one_full_layer_before_so_many_linear_ones() -> None:

@@ -31,8 +31,8 @@ MODULES = {
     " minimax_m2 ministral persimmon seed_oss",
     "llama_kin": "cwm emu3_text_model exaone granite_swa hunyuan_v1_dense hyperclovax internlm3"
     " iquestcoder jais2 ministral3 nanochat vaultgemma",
-    "expert_kin": "aria_text ernie4_5_moe flex_olmo hunyuan hunyuan_v1_moe hy_v3 sarvam_moe"
-    " solar_open",
+    "expert_kin": "aria_text ernie4_5_moe flex_olmo hunyuan hunyuan_v1_moe hy_v3 param2moe"
+    " sarvam_moe solar_open",
     "sliding_experts": "cohere2_moe exaone_moe flint granitemoe_swa kolibri1 mellum",
     "latent_kin": "axk1 beam lara_mini minicpm3 mistral4 sarvam_mla youtu",
     "recurrences": "recurrent_gemma rwkv",
@@ -71,7 +71,8 @@ MODULES = {
     "deepseek_ocr2": "deepseek_ocr2 deepseek_ocr2_encoder deepseek_ocr2_sam_vision_model"
     " deepseek_ocr2_text deepseek_ocr2_vision",
     "zaya": "zaya",
-    "newest_served": "iquest_q1 k2_horizon nanbeige plamo3 spark2_5 telechat3 xing4_0 youtu_llm",
+    "newest_served": "iquest_q1 k2_horizon nanbeige ouro plamo3 spark2_5 telechat3 xing4_0"
+    " youtu_llm",
     "qwen_towers": "exaone4_5_vision glm4v_moe_vision glm4v_vision glm5_next_vision glm_ocr_vision"
     " qwen2_5_omni_vision_encoder qwen2_5_vl_vision qwen3_omni_moe_vision_encoder"
     " qwen2_vl_vision qwen3_5_vision qwen3_vl_vision",
@@ -93,8 +94,10 @@ MODULES = {
     "newest_seers": "bailing_moe_v3_vl colmodernvbert colpali colqwen2 diffusion_gemma"
     " diffusion_gemma_text qwen3_moe_vit",
     "served": "Dream bidirectional_pplx_qwen3 llada llada2_moe minimax_m1 minimax_text_01"
-    " nemotron_labs_diffusion sdar sdar_moe",
-    "served_wrappers": "deepseek_ocr_vision deepseek_vl_v2 dots_ocr dots_vision kimi_vl",
+    " nemotron_labs_diffusion sdar sdar_moe solar",
+    "served_wrappers": "deepseek_ocr_vision deepseek_vl_v2 dots_ocr dots_vision kimi_vl"
+    " unlimited-ocr",
+    "beside_experts": "arctic grok-2",
     "beside_wrappers": "intern_vit_6b interns1 internvl_chat lfm2-vl minicpmv phi3_v",
     "nemotron_seers": "NemotronH_Nano_Omni_Reasoning_V3 NemotronH_Nano_VL_V2 nemotron_radio"
     " nemotron_sound",

@@ -124,8 +124,5 @@ wrapper(
         "grid": any_resolution,
         "sections": (Section("qformer_config", "blip_2_qformer", _FORMER),),
     },
-    ignored=(
-        "spatial_vision_layer", "spatial_target_layers",
-        "use_spatial_sampling",
-    ),
-)  # fmt: skip
+    ignored=("spatial_vision_layer", "spatial_target_layers", "use_spatial_sampling"),
+)

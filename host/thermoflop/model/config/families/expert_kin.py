@@ -17,6 +17,7 @@ from thermoflop.model.config.family import (
     family,
     maybe,
     names,
+    required,
     sizes,
     spaced,
     use,
@@ -136,6 +137,16 @@ family(
     aliases={"num_shared_experts": "n_shared_experts", "use_qkv_bias": "attention_bias"},
     ignored=("moe_router_enable_expert_bias", "moe_shared_expert_intermediate_size", "use_rmsnorm"),
 )
+# Param 2 (BharatGen), as vLLM builds it
+family(
+    "param2moe",
+    "sarvam_moe",
+    keys=dict.fromkeys(
+        spaced("vocab_size hidden_size intermediate_size num_hidden_layers num_attention_heads"
+               " num_key_value_heads n_routed_experts num_experts_per_tok moe_intermediate_size"),
+        required(),
+    ),
+)  # fmt: skip
 
 
 def _per_layer(config: Config, key: str, default: int) -> int:

@@ -72,6 +72,23 @@ family(
     ignored=("skip_loop_final_norm",),
 )
 
+# Ouro (arXiv 2510.25741): all layers run so many times, with keys of their own, and what says when
+# to stop; four norms a layer
+family(
+    "ouro",
+    "llama",
+    keys={**_SIZES, "head_dim": None, "total_ut_steps": 4, "layer_types": names()},
+    traits={
+        "layer_norms": 4,
+        "loops": lambda config: [config["total_ut_steps"]] * config["num_hidden_layers"],
+        "extras": lambda config: (
+            Linear("early_exit_gate", "other", "other", config["hidden_size"], 1, bias=True),
+        ),
+        "note": "every loop is counted, as where early_exit_threshold is 1",
+    },
+    ignored=("early_exit_threshold", "early_exit_step", "sliding_window", "max_window_layers"),
+)
+
 
 def _spark_gate(config: Config, heads: int, _kv_heads: int, _dim: int) -> tuple[Part, ...]:
     """A gate for each head."""

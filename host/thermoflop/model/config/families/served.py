@@ -10,7 +10,7 @@ from thermoflop.model.config.families import (  # noqa: F401 - parents
     llama_kin,
     mixtures,
 )
-from thermoflop.model.config.family import at_least_zero, family, only, spaced, use
+from thermoflop.model.config.family import at_least_zero, family, only, sizes, spaced, use
 from thermoflop.model.config.keys import Config
 
 
@@ -110,4 +110,11 @@ family(
     "qwen3",
     traits={"class": "Model", "causal": False},
     ignored=("use_bidirectional_attention",),
+)
+# Solar Pro, whose states skip blocks of layers; vLLM and SGLang build it without a window
+family(
+    "solar",
+    "llama",
+    keys=sizes(vocab=32128, hidden=5120, inner=17920, layers=64, heads=40, kv_heads=10),
+    ignored=spaced("bskcn_1 bskcn_2 bskcn_3 bskcn_4 bskcn_tv sliding_window"),
 )

@@ -116,32 +116,56 @@ family(
 _NOT_LATENT = ("kv_lora_rank", "q_lora_rank", "qk_nope_head_dim", "qk_rope_head_dim", "v_head_dim")
 
 
+# what reads pages of a type, of which DeepSeek's other models have other joints
+_READERS = {"deepseek_vl_v2": "DeepseekOCR", "unlimited-ocr": "UnlimitedOCR"}
+
+
 def _deepseek_text(config: Config) -> dict[str, None]:
-    inner = config["language_config"] or {}
-    if not str(config.raw.get("architectures")).startswith("['DeepseekOCRFor"):
+    inner, name = config["language_config"] or {}, config.family.name
+    reader = _READERS[name]
+    if not str(config.raw.get("architectures")).startswith(f"['{reader}For"):
         raise UnknownModel(
-            "deepseek_vl_v2 needs architectures DeepseekOCRForCausalLM here: what joins the tiles "
-            "of DeepSeek-VL2 is not described"
+            f"{name} needs architectures {reader}ForCausalLM here: what joins the tiles of "
+            "DeepSeek-VL2 is not described"
         )
-    if inner.get("use_mla") is not False or any(inner.get(key) for key in _NOT_LATENT):
-        raise UnknownModel("deepseek_vl_v2 needs use_mla false and no latents here")
-    return dict.fromkeys((*_NOT_LATENT, "use_mla", "lm_head", "rm_head", "num_key_value_heads"))
+    if inner.get("use_mla") is not False or inner.get("kv_lora_rank"):
+        raise UnknownModel(f"{name} needs use_mla false and no latents here")
+    beside = ("use_mla", "lm_head", "rm_head", "num_key_value_heads", "sliding_window_size")
+    return dict.fromkeys((*_NOT_LATENT, *beside))
 
 
-wrapper(
-    "deepseek_vl_v2",
-    Section("language_config", "unlimited_ocr_text"),
-    eyes_of("deepseek_ocr_vision", fixed=True),
-    _clip_and_sam,
-    tied="text",
-    keys={"projector_config": mapping()},
-    traits={"shared": _deepseek_text},
-    # sizes of the text, which the file says once more
-    ignored=(
-        *_NOT_LATENT,
-        *("use_mla", "lm_head", "rm_head", "tile_tag", "global_view_pos", "first_k_dense_replace"),
-        *("moe_intermediate_size", "n_routed_experts", "n_shared_experts", "num_attention_heads"),
-        *("num_experts_per_tok", "num_hidden_layers", "num_key_value_heads", "intermediate_size"),
-        "candidate_resolutions",
-    ),
-)
+for _name in _READERS:
+    wrapper(
+        _name,
+        Section("language_config", "unlimited_ocr_text", fixed=_name == "unlimited-ocr"),
+        eyes_of("deepseek_ocr_vision", fixed=True),
+        _clip_and_sam,
+        tied="text",
+        keys={"projector_config": mapping()},
+        traits={"shared": _deepseek_text},
+        # sizes of the text, which the file says once more
+        ignored=(
+            *_NOT_LATENT,
+            *(
+                "use_mla",
+                "lm_head",
+                "rm_head",
+                "tile_tag",
+                "global_view_pos",
+                "moe_intermediate_size",
+            ),
+            *(
+                "first_k_dense_replace",
+                "n_routed_experts",
+                "n_shared_experts",
+                "num_attention_heads",
+            ),
+            *(
+                "num_experts_per_tok",
+                "num_hidden_layers",
+                "num_key_value_heads",
+                "intermediate_size",
+            ),
+            *("candidate_resolutions", "sliding_window", "sliding_window_size"),
+        ),
+    )
