@@ -27,8 +27,9 @@ AHEAD_KEYS = (
 
 
 # Types whose files name none of these keys, and whose weights have such modules all the same
-# (``getattr(config, "num_nextn_predict_layers", 1)``, qwen3_next_mtp.py of vLLM).
-UNSAID = {"qwen3_next": 1}
+# (``getattr(config, "num_nextn_predict_layers", 1)``, qwen3_next_mtp.py of vLLM; three files of
+# MiMo-V2-Flash, of which vLLM's mimo_v2_mtp.py reads the first).
+UNSAID = {"qwen3_next": 1, "mimo_v2_flash": 3}
 SECTIONS = ("text_config", "vision_config", "audio_config")
 
 

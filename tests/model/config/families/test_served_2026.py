@@ -139,6 +139,37 @@ GROK: dict[str, Any] = {
     "sliding_window_size": -1, "global_attn_every_n": 1, "router_logit_softcapping": 30.0,
 }  # fmt: skip
 
+GLM: dict[str, Any] = {
+    "model_type": "glm5_next", "tie_word_embeddings": False,
+    "text_config": {
+        "model_type": "glm5_next_text", "vocab_size": 154880, "hidden_size": 4096,
+        "intermediate_size": 12288, "num_hidden_layers": 45, "num_attention_heads": 64,
+        "num_key_value_heads": 64, "head_dim": 0, "q_lora_rank": 1536, "kv_lora_rank": 512,
+        "qk_nope_head_dim": 256, "qk_rope_head_dim": 0, "v_head_dim": 256, "hc_mult": 4,
+        "index_n_heads": 32, "index_head_dim": 128, "index_topk": 2048, "index_kpool": 4,
+        "index_kpool_compress": True, "mhc": True, "mla_use_nope": True, "n_routed_experts": 288,
+        "n_shared_experts": 1, "num_experts_per_tok": 8, "moe_intermediate_size": 2048,
+        "layer_types": (["linear_attention"] * 3 + ["deepseek_sparse_attention"]) * 11
+        + ["linear_attention"],
+        "mlp_layer_types": ["dense"] * 3 + ["sparse"] * 42, "indexer_types": ["full"] * 45,
+        "linear_attn_config": {
+            "num_heads": 64, "head_dim": 128, "short_conv_kernel_size": 4, "gate_lower_bound": -5.0,
+        },
+        "num_nextn_predict_layers": 1,
+    },
+    "vision_config": {
+        "model_type": "glm5_next_vision", "depth": 24, "hidden_size": 1024, "num_heads": 16,
+        "intermediate_size": 4096, "out_hidden_size": 4096, "projection_intermediate_size": 10240,
+        "image_size": 448, "patch_size": 14, "attention_bias": True,
+    },
+}  # fmt: skip
+MIMO = {
+    "model_type": "mimo_v2_flash", "vocab_size": 152576, "hidden_size": 4096,
+    "num_hidden_layers": 48, "num_attention_heads": 64, "num_key_value_heads": 4, "head_dim": 192,
+    "v_head_dim": 128, "intermediate_size": 16384, "n_routed_experts": 256,
+    "moe_intermediate_size": 2048, "num_experts_per_tok": 8, "sliding_window_size": 128,
+}  # fmt: skip
+
 
 def _sized(hidden: int, inner: int, layers: int, **more: int) -> dict[str, int]:
     sizes = {"hidden_size": hidden, "intermediate_size": inner, "num_hidden_layers": layers}
@@ -177,6 +208,22 @@ def test_a_model_is_as_large_as_its_checkpoint(
     config: dict[str, Any], total: int, stored: int
 ) -> None:
     assert read_model(config).params == total - stored
+
+
+def test_glm_5_3_flash_is_as_large_as_its_checkpoint() -> None:
+    """zai-org/GLM-5.3-Flash-BF16, which holds the module that predicts further, and a bias an
+    expert for 43 routers; its file says of parts that the class always has that they are there."""
+    assert read_model(GLM, mtp=True).params == 321_323_031_390 - 43 * 288
+    with pytest.raises(InputError, match="mhc"):
+        read_model({**GLM, "text_config": {**GLM["text_config"], "mhc": False}})
+
+
+def test_modules_ahead_of_mimo_v2_flash_slide_and_are_dense() -> None:
+    """Sum by hand of vLLM's MiMoV2MTP, of which the checkpoint has three and its file says none:
+    two norms and a matrix before, a layer of eight key heads with sinks, a norm."""
+    attention = 4096 * 192 * (64 + 8) + 4096 * 128 * 8 + 64 * 128 * 4096 + 64
+    module = attention + 3 * 4096 * 16384 + 2 * 4096**2 + 5 * 4096
+    assert read_model(MIMO, mtp=True).params - read_model(MIMO).params == 3 * module
 
 
 def test_linear_layers_cache_no_keys() -> None:

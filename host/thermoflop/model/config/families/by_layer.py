@@ -72,6 +72,10 @@ family(
         "value_dim": use("v_head_dim"),
         "o_bias": False,
         "sparse": sparse_by_mlp_types,
+        # modules that predict further slide, and are dense
+        "ahead": lambda config: [
+            [("sliding", False, {"kv_heads": 2 * config["num_key_value_heads"], "sinks": True})]
+        ],
     },
     drop=("mlp_bias",),
     aliases={"num_local_experts": "n_routed_experts"},

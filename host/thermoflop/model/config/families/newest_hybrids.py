@@ -174,7 +174,8 @@ family(
 def _glm_kinds(config: Config) -> Sequence[str]:
     """Three layers of linear attention, then one that chooses keys or takes a choice."""
     layers = config["num_hidden_layers"]
-    table = {"linear_attention": "linear", "full_attention": "full", "indexed_attention": "full"}
+    full = ("full_attention", "indexed_attention", "deepseek_sparse_attention")
+    table = {"linear_attention": "linear", **dict.fromkeys(full, "full")}
     kinds = by_words(config, table) or ["full" if at % 4 == 3 else "linear" for at in range(layers)]
     chosen = zip(kinds, indexer_kinds(config), strict=True)
     return [kind if kind == "linear" else chooses for kind, chooses in chosen]
@@ -220,6 +221,8 @@ family(
         "hc_sinkhorn_iters": at_least_zero(20),
         "index_kpool": 16,
         "index_kpool_always_select_tail": True,
+        # said by published files of what the class always has
+        **dict.fromkeys(("mhc", "mla_use_nope", "index_kpool_compress"), only(True)),
     },
     traits={
         "kinds": _glm_kinds,
