@@ -635,7 +635,9 @@ def test_the_mqa_page_leaves_no_model_unread(capsys: pytest.CaptureFixture[str])
         ("plan gpt2 --gpu h100,h200 --price 2,3,4", "--price 2,3,4 has 3 prices, and --gpu 2", 2),
         ("ops Meta-Llama-3.1-8B-Instruct-Q4_K_M.gguf",
          "a file or a folder; as a name, Meta-Llama-3.1-8B-Instruct-Q4_K_M is llama-3.1-8b", 3),
-        ("check gpt2 nowhere.txt --gpu 4070", "'nowhere.txt' is neither a file nor a number: expected the output", 3),
+        ("check gpt2 nowhere.txt --gpu 4070", "'nowhere.txt' is neither a file nor a number", 3),
+        ("check gpt2 72 --gpu 4070 --generate 1", "expected at least 2 tokens generated", 2),
+        ("check bert-base-uncased 72 --gpu 4070", "expected at least 2 tokens generated", 2),
     ],
 )  # fmt: skip
 def test_what_cannot_be_meant_is_refused_with_what_may_be(

@@ -7,7 +7,7 @@ server against ``tf.serving``: the sizes are those that the benchmark prints, or
 from __future__ import annotations
 
 from thermoflop.base.record import replace
-from thermoflop.base.units import digits
+from thermoflop.base.units import digits, gigabytes
 from thermoflop.errors import UsageError
 from thermoflop.runs.judged import Check, Judged
 from thermoflop.runs.measured import NUMBER, Measured, read_measured
@@ -117,9 +117,13 @@ def check(
     options = {**_stated(measured, tp, pp), **given, "pp": pp, "dp": dp, "ep": ep, "cp": cp}
     known = _as_served(as_model(model), options)
     if measured.program in _SERVERS:
+        if cp != 1:
+            raise UsageError(
+                f"cp={cp} is of one batch: {measured.program} is held against a server"
+            )
         load = _load(measured, users if users is not None else batch, rate)
         return _served(known, hardware, measured, {**options, **load, "prefix_hit": prefix_hit})
-    if rate is not None or prefix_hit is not None:
+    if (rate, prefix_hit) != (None, None):
         raise UsageError(f"{measured.program} serves no requests: expected no rate or prefix_hit")
     if users is not None:
         options["batch"] = users
@@ -178,7 +182,8 @@ def _tested(
         span = estimated.first_token if test.prompt else estimated.per_token
         tokens = estimated.batch * (test.prompt or 1)
         figures.append(_judged(test.name, span, tokens / test.tokens_per_s, tokens))
-    return Check(_title(estimated, measured), tuple(figures), (estimated.provenance,))
+    notes = (*_beyond_memory(estimated), estimated.provenance)
+    return Check(_title(estimated, measured), tuple(figures), notes)
 
 
 def _run(
@@ -187,10 +192,15 @@ def _run(
     """One batch: first token, each token after it, all of it."""
     from thermoflop.cost.inference.estimate import estimate
 
-    estimated = estimate(model, hardware, **options)
+    return held_against(estimate(model, hardware, **options), measured)
+
+
+def held_against(estimated: Estimate, measured: Measured) -> Check:
+    """What was measured of one batch beside its estimate. UsageError where nothing of it is
+    estimated."""
     figures = tuple(_figures(estimated, measured))
     sizes = f"batch {estimated.batch}, prompt {estimated.prompt}, {estimated.generate} generated"
-    notes = (*measured.notes, estimated.provenance)
+    notes = (*measured.notes, *_beyond_memory(estimated), estimated.provenance)
     return Check(f"{_title(estimated, measured)}, {sizes}", figures, notes)
 
 
@@ -210,9 +220,20 @@ def _figures(estimated: Estimate, measured: Measured) -> Iterator[Judged]:
         yield _judged("while decoding", estimated.per_token, token_s, batch)
 
 
+def _beyond_memory(estimated: Estimate) -> list[str]:
+    """A sentence where the device does not hold what ran."""
+    memory, has = estimated.memory, estimated.device.memory_bytes
+    if memory.fits:
+        return []
+    takes = f"{gigabytes(memory.total_bytes)} in all, and the device has {gigabytes(has)}"
+    return [f"it takes {takes}: the estimate is as if it fitted"]
+
+
 def _judged(name: str, span: Span, measured_s: float, tokens: float = 0) -> Judged:
     """A time beside its span; as the rate of so many tokens, where there are any."""
     times = measured_s, span.expected_s, span.low_s, span.high_s, span.bound_s
+    if not span.expected_s:
+        raise UsageError(f"nothing is estimated of {name!r}: expected at least 2 tokens generated")
     if not tokens:
         return Judged(name, False, *times)
     measured, expected, high, low, bound = (tokens / time for time in times)

@@ -33,7 +33,7 @@ _BACKENDS = {
 _ALL_AT_ONCE = ("vllm bench throughput", "engine")  # programs and backends without a server
 _AS_ASKED = 0.9  # of the rate that was asked for: below that requests waited for others
 _MOST_SAVED_BYTES = 64 << 20  # with every token's time
-_SECONDS = {"ms": 1e-3, "s": 1.0, "us": 1e-6, "µs": 1e-6}
+_IN_A_SECOND = {"ms": 1e3, "s": 1.0, "us": 1e6, "µs": 1e6}
 _READ = re.compile(
     r"(\d+|\d{1,3}(?:,\d{3})+|(?=\.\d))(\.\d+)?(e[+-]?\d+)? ?"
     r"(?:(?P<time>ms|s|us|µs)(?:(?:/| ?per )(?:t|tok|token))?"
@@ -82,7 +82,7 @@ def read_number(text: str) -> Measured | None:
         return None
     unit = found["time"]
     return Measured(
-        NUMBER, {"token_s": value * _SECONDS[unit]} if unit else {"tokens_per_s": value}
+        NUMBER, {"token_s": value / _IN_A_SECOND[unit]} if unit else {"tokens_per_s": value}
     )
 
 

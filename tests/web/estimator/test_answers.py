@@ -138,6 +138,8 @@ def any_inputs(draw):
         if field.choices is not None:
             names = [name for name in field.choices() if name != "upload"]
             inputs = replace(inputs, **{field.name: draw(st.sampled_from(names))})
+        elif field.takes is not None:
+            inputs = replace(inputs, **{field.name: draw(st.sampled_from(["", "72", "9 ms"]))})
         else:
             inputs = replace(inputs, **{field.name: draw(number(field))})
     return inputs
@@ -161,6 +163,7 @@ def sensible_inputs(draw):
         profile=draw(st.sampled_from(["default", "own", "vllm", "llama.cpp"])),
         attention=draw(st.sampled_from(["own", "mha", "gqa", "mqa", "mla"])),
         groups=draw(st.sampled_from([0, 1, 2, 5])),
+        measured=draw(st.sampled_from(["", "72", "9 ms"])),
     )
 
 

@@ -16,7 +16,8 @@ from thermoflop.web.estimator.inputs import Inputs
 @record
 class Answer:
     """Everything that the page shows for its inputs; ``charts`` holds the data of the charts,
-    ``remedies`` what would make it fit, each in words and as inputs to change."""
+    ``remedies`` what would make it fit, each in words and as inputs to change, ``measured``
+    whether what was measured is good."""
 
     inputs: Inputs
     title: str
@@ -27,6 +28,7 @@ class Answer:
     notes: tuple[str, ...] = ()
     charts: dict[str, Any] = {}  # noqa: RUF012 - never changed
     remedies: tuple[tuple[str, dict[str, Any]], ...] = ()
+    measured: str = ""
 
     def figures(self) -> list[Figure]:
         """All figures of the headline and the tables."""
@@ -46,6 +48,7 @@ def as_json(answer: Answer) -> str:
         "address": to_query(answer.inputs),
         "address_is_complete": fits_address(answer.inputs),
         "fits": answer.fits,
+        **({"measured": answer.measured} if answer.measured else {}),
         "figures": [dict(zip(COLUMNS, figure.cells(), strict=True)) for figure in answer.figures()],
         "notes": list(answer.notes),
     }

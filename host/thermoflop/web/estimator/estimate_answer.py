@@ -17,16 +17,20 @@ from thermoflop.cost.why.labels import labels
 from thermoflop.cost.why.steps import Part, parts_shown
 from thermoflop.cost.why.table import conventions_said
 from thermoflop.model.config.catalogue import sized_as
+from thermoflop.runs.check import held_against
+from thermoflop.runs.measured import read_number
 from thermoflop.web.estimator.answer import Answer
 from thermoflop.web.estimator.chart_data import charts_of
 from thermoflop.web.estimator.computed import compute, growing_batches, positions_of, variants_of
 from thermoflop.web.estimator.fields import FIELDS
+from thermoflop.web.estimator.markup import spoken
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from thermoflop.cost.inference.remedies import Remedy
     from thermoflop.cost.roofline.span import Span
+    from thermoflop.runs.measured import Measured
     from thermoflop.web.estimator.computed import Computed
     from thermoflop.web.estimator.inputs import Inputs
 
@@ -64,11 +68,16 @@ def estimate_answer(inputs: Inputs) -> Answer:
         estimate, growing_batches(computed), figures_of([memory]), first_of(computed.model)
     )
     remedies = computed.capacity.remedies
+    headline, measured = _headline(computed, figures, client), ""
+    number = read_number(inputs.measured) if inputs.is_used("measured") else None
+    if number is not None:
+        beside, measured = _beside(estimate, number)
+        headline = (*headline, beside)
     return Answer(
-        inputs, _title(inputs, computed), _headline(computed, figures, client),
+        inputs, _title(inputs, computed), headline,
         tuple(grid for grid in grids if grid.rows), _verdict(computed, figures, remedies),
         computed.capacity.fits, tuple(_sentence(note) for note in notes), charts=drawn,
-        remedies=tuple(_changes(computed, remedies)),
+        remedies=tuple(_changes(computed, remedies)), measured=measured,
     )  # fmt: skip
 
 
@@ -170,6 +179,18 @@ def _headline(
         replace(each, key=f"head.{key}", label=label, detail=detail)
         for key, label, each, detail in heads
     )
+
+
+def _beside(estimate: Estimate, measured: Measured) -> tuple[Figure, str]:
+    """What was measured in the interval of what is expected, and the verdict of ``check``."""
+    check = held_against(estimate, measured)
+    each, unit = check.figures[0], "tokens/s" if check.figures[0].is_rate else "s"
+    found = figure(
+        "head.measured", "You measured", each.measured, unit, why="token.expected",
+        ends=(each.bound, each.low, each.high),
+        detail=f"{spoken(each.expected, unit)} expected, {100 * each.off:+.0f} %",
+    )  # fmt: skip
+    return found, f"{found.text} measured. {check.verdict}"
 
 
 def _first_detail(estimate: Estimate, client: Span | None) -> str:

@@ -38,7 +38,8 @@ class FieldError(UsageError):
 @record
 class Field:
     """One input. ``stops`` are the values of its slider; ``modes`` are those that have it;
-    ``resolve`` is how a name that is typed is found."""
+    ``resolve`` is how a name that is typed is found, ``takes`` whether a text is kept as it is,
+    and ``hint`` what is said below it."""
 
     name: str
     label: str
@@ -50,6 +51,8 @@ class Field:
     modes: tuple[str, ...] = _LATER
     choices: Callable[[], dict[str, str]] | None = None
     resolve: Callable[[str], str] | None = None
+    takes: Callable[[str], bool] | None = None
+    hint: str = ""
 
     def listed(self) -> dict[str, str]:
         """What can be chosen, and what each is called; nothing of a number."""
@@ -59,6 +62,8 @@ class Field:
         """Parse a raw value. Raises FieldError naming it when it makes no sense."""
         if self.choices is not None:
             return self._chosen(raw)
+        if self.takes is not None:
+            return self._taken(raw, self.takes)
         number = _number(raw, 1024 if self.unit == "tokens" else 1000)
         fits = number is not None and self.least <= number <= self.most
         if number is None or not fits or (self.whole and number != int(number)):
@@ -69,6 +74,16 @@ class Field:
                 f"{self.least:,g} to {_plain(self.most)}",
             )
         return int(number) if self.whole else number
+
+    def _taken(self, raw: object, takes: Callable[[str], bool]) -> str:
+        text = "" if raw is None else str(raw).strip()
+        if text and (len(text) > 30 or not takes(text)):
+            raise FieldError(
+                self.name,
+                f"{self.label} {quote_value(raw)} makes no sense: expected tokens/s of all users "
+                "such as 72.4, or the time of a token such as 13.9ms",
+            )
+        return text
 
     def _chosen(self, raw: object) -> str:
         known = self.listed()
@@ -142,6 +157,12 @@ def _with_halves(first: int, last: int) -> tuple[float, ...]:
     for value in _doubled(first, last):
         values += [value, value * 1.5] if value >= 2 else [value]
     return tuple(value for value in values if value <= last)
+
+
+def _is_measured(text: str) -> bool:
+    from thermoflop.runs.measured import read_number as measured
+
+    return measured(text) is not None
 
 
 def _modes() -> dict[str, str]:
@@ -266,6 +287,8 @@ FIELDS: dict[str, Field] = {
         Field("output", "output", "tokens", 0, _MOST_TOKENS, (0, *_with_halves(1, 131_072))),
         Field("users", "users", "at once", 1, 65_536, _with_halves(1, 4096)),
         Field("dtype", "format", "", choices=_formats),
+        Field("measured", "measured", "", takes=_is_measured,
+              hint="tokens/s, or 13.9ms"),
         Field("price", "price", "a GPU hour", 0, 10_000,
               (0, 0.2, 0.5, 1, 1.5, 2, 2.5, 3, 4, 5, 8, 12), whole=False),
         Field("kv_dtype", "cache", "", choices=_caches),

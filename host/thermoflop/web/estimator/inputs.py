@@ -26,6 +26,7 @@ class Inputs:
     output: int = GENERATE
     users: int = 1
     dtype: str = "published"
+    measured: str = ""
     price: float = 0.0
     kv_dtype: str = "same"
     tp: int = 1
@@ -66,6 +67,8 @@ class Inputs:
             return self.model == SHAPE
         if name in PERCEIVED:
             return self._perceives(name)
+        if name == "measured":
+            return self.output > 1 and self._perceives("output")
         return self.profile == "own" if name in ("overhead_ms", "efficiency") else True
 
     def _perceives(self, name: str) -> bool:

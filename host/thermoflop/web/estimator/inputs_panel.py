@@ -17,8 +17,8 @@ from thermoflop.web.parts import button
 
 # The question stands in one bar; what few people change is folded away below it.
 _BAR = ("model", "device", "prompt", "output", "images", "image_width", "image_height", "audio_s",
-        "users", "dtype", "gpu", "batch", "heads", "width", "layers", "start", "end", "overhead_ms",
-        "efficiency")  # fmt: skip
+        "users", "dtype", "measured", "gpu", "batch", "heads", "width", "layers", "start", "end",
+        "overhead_ms", "efficiency")  # fmt: skip
 _MORE = (
     ("Engine, cache and price", ("profile", "kv_dtype", "price")),
     ("Several GPUs", ("tp", "pp", "dp", "ep")),
@@ -126,9 +126,12 @@ class InputPanel:
                 made = ui.input(
                     label, value=_written(value),
                     on_change=lambda event: self._changed(field.name, event.value),
-                ).props(f"inputmode={'numeric' if field.whole else 'decimal'} autocomplete=off "
+                ).props(f"inputmode={_keys(field)} autocomplete=off "
                         f"debounce={int(1000 * _TYPING_S)}")  # fmt: skip
-                self._build_slider(field, label, value)
+                if field.stops:
+                    self._build_slider(field, label, value)
+            if field.hint:
+                made.props["hint"] = field.hint
             made.props("outlined dense").without_auto_validation()
             if text := meaning(field.label):
                 made.props["title"] = text
@@ -276,8 +279,15 @@ def _while_shown(method: Callable[..., Any]) -> Callable[[Any], Any]:
     return call
 
 
-def _written(value: float) -> str:
-    return str(value) if isinstance(value, int) else f"{value:g}"
+def _keys(field: Field) -> str:
+    """The keys that a phone shows."""
+    if field.takes is not None:
+        return "text"
+    return "numeric" if field.whole else "decimal"
+
+
+def _written(value: float | str) -> str:
+    return str(value) if isinstance(value, int | str) else f"{value:g}"
 
 
 def _differs(field: Field, typed: Any, value: float) -> bool:

@@ -215,7 +215,7 @@ class Estimator:
             query = urlencode(to_query(result.inputs))
             ui.navigate.history.replace(f"/?{query}")
         self.results.note.text = (
-            self.notice
+            f"{self.notice} {result.measured}".strip()
             if fits_address(result.inputs)
             else "This config.json is too long for the address: send the file along with the link."
         )
