@@ -18,6 +18,7 @@ from thermoflop.cost.validate.compared import (
     accuracy,
     accuracy_text,
     beside_before,
+    change,
     figures,
     readme_table,
     trainers,
@@ -163,14 +164,24 @@ def test_engines_of_before_stand_beside_what_was_said_of_the_same_rows_then():
     then = read_data("errors_before")["ExLlamaV2"]
     known = list(then)[: len(TWENTY)]
     rows = [replace(each, row_id=name) for each, name in zip(TWENTY, known, strict=True)]
-    (line,) = plainly(beside_before([*rows, TWENTY[0]])).splitlines()[2:]
+    (line,) = plainly(beside_before([*rows, TWENTY[0]])).splitlines()[3:]
     shown = [f"ExLlamaV2 {len(TWENTY)} 9.5 % 17.1 % 95.0 %"]
     for which in (0, 1):
         errors = sorted(abs(then[name][which]) for name in known)
         shown.append(f"{100 * (errors[9] + errors[10]) / 2:.1f} %")
         shown.append(f"{100 * (0.9 * errors[17] + 0.1 * errors[18]):.1f} %")
-    closer = sum(abs(each.error) < abs(then[each.row_id][1]) for each in rows)
-    assert line.strip() == " ".join([*shown, f"{100 * closer / 20:.1f} %"])
+    # of one model every draw is all of it
+    now, before = sorted(abs(each.error) for each in rows), sorted(abs(then[n][1]) for n in known)
+    changed = (now[9] + now[10] - before[9] - before[10]) / 2
+    assert line.strip() == " ".join([*shown, f"{changed:+.1%} .. {changed:+.1%}"])
+
+
+def test_a_change_of_one_model_that_another_undoes_may_be_chance():
+    """Of two models with as many rows one is 10 points better and one 10 points worse: one draw in
+    four has only the one, one in four only the other; the median of both has not changed."""
+    now, then = np.array([0.1, 0.1, 0.3, 0.3]), np.array([0.2, 0.2, 0.2, 0.2])
+    assert change(now, then, ["a", "A", "b", "b"]) == (-0.1, 0.1)
+    assert change(now, then + 0.2, ["a", "a", "b", "b"]) == (-0.3, -0.1)
 
 
 def test_a_report_of_times_has_a_line_for_each_group_and_what_beats_its_bound():

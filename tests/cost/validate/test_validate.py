@@ -25,7 +25,14 @@ from thermoflop.cost.published.files import read_rows
 from thermoflop.cost.published.row import Skipped, rows_of
 from thermoflop.cost.published.serving import serving_row
 from thermoflop.cost.roofline.formula import PARAMETERS
-from thermoflop.cost.validate.compared import accuracy, figures, readme_table, summary
+from thermoflop.cost.validate.compared import (
+    accuracy,
+    before,
+    change,
+    figures,
+    readme_table,
+    summary,
+)
 from thermoflop.cost.validate.memory import validate_memory
 from thermoflop.cost.validate.plan import validate_plan
 from thermoflop.cost.validate.times import (
@@ -94,6 +101,17 @@ def test_generations_of_today(report):
         assert 0.75 <= elsewhere["coverage_80"] <= 0.96, engine
     clients = [each for each in report.compared if each.phase == "client"]
     assert figures(clients)["median_abs_error"] <= 0.30
+
+
+def test_no_engine_of_before_is_worse_than_it_was_beyond_chance(report):
+    """Against the fits of 2026-11-28: where the median of an engine is above what it was, draws of
+    its models that leave it no worse are no rarer than one in twenty."""
+    told = before(report.compared)
+    assert len(told) == 20
+    for label, (rows, then) in told.items():
+        now = np.array([abs(each.error) for each in rows])
+        low, _ = change(now, then[:, 1], [each.model for each in rows])
+        assert low <= 0, label
 
 
 def test_the_readme_says_what_an_unseen_model_gets(report):

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 # Fewer rows say nothing of an engine.
 LEAST = 20
+DRAWS = 500
 # The engines of README's table.
 SHOWN = ("vllm", "sglang", "tensorrt-llm", "llama.cpp", "mlx")
 WHAT = {
@@ -117,20 +118,53 @@ def trainers(compared: Sequence[Compared]) -> dict[str, dict[str, Any]]:
 def beside_before(compared: Sequence[Compared]) -> str:
     """Rows that were read before there were generations, beside what fits of then said of them,
     each model left out as well: as it was on 2026-11-22, and on 2026-11-28 with prompts in chunks
-    fitted as they are estimated (``errors_before``: by label and row, both signed errors)."""
-    head = ["", "rows", "median", "p90", "in 80 %", "11-22", "p90", "11-28", "p90", "closer"]
+    fitted as they are estimated (``errors_before``: by label and row, both signed errors); and how
+    far chance alone could explain that the median has changed since."""
+    head = ["", "rows", "median", "p90", "in 80 %", "11-22", "p90", "11-28", "p90", "change"]
     lines = [head]
+    for label, (rows, then) in before(compared).items():
+        now = np.array([abs(each.error) for each in rows])
+        low, high = change(now, then[:, 1], [each.model for each in rows])
+        shown = [*_middle(now), percent(float(np.mean([each.inside for each in rows])))]
+        shown += [*_middle(then[:, 0]), *_middle(then[:, 1]), f"{low:+.1%} .. {high:+.1%}"]
+        lines.append([shortened(label, 34), str(len(rows)), *shown])
+    title = (
+        "engines of before 2025-10: now, by the fits of then, and by how much the median has "
+        "changed\nsince 11-28 where models are drawn anew (90 % of draws)"
+    )
+    return f"{title}\n{table(lines)}"
+
+
+def before(compared: Sequence[Compared]) -> dict[str, tuple[list[Compared], Array]]:
+    """The rows of ``beside_before`` by label, each with its two absolute errors of then."""
+    found = {}
     for label, then in read_data("errors_before").items():
         rows = [each for each in compared if each.row_id in then and each.has_expectation]
         if rows:
-            now = np.array([abs(each.error) for each in rows])
-            before = np.abs([then[each.row_id] for each in rows])
-            shown = [*_middle(now), percent(float(np.mean([each.inside for each in rows])))]
-            shown += [*_middle(before[:, 0]), *_middle(before[:, 1])]
-            shown.append(percent(float(np.mean(now < before[:, 1]))))
-            lines.append([shortened(label, 34), str(len(rows)), *shown])
-    title = "engines of before 2025-10: now, by the fits of then, and the share of rows closer now"
-    return f"{title}\n{table(lines)}"
+            found[label] = rows, np.abs([then[each.row_id] for each in rows])
+    return found
+
+
+def change(now: Array, then: Array, models: Sequence[str]) -> tuple[float, float]:
+    """The 5th and 95th percentile of the median of ``now`` less that of ``then``, rows of the same
+    things, where as many models as there are are drawn again and again: a change whose two ends
+    have one sign is none of chance.
+
+    Example:
+        >>> change(np.array([0.1, 0.2]), np.array([0.3, 0.4]), ["a", "b"])
+        (-0.2, -0.2)
+    """
+    draw = np.random.default_rng(0)
+    names, of = np.unique([model.lower() for model in models], return_inverse=True)
+    rows_of = [np.flatnonzero(of == place) for place in range(len(names))]
+    changes = []
+    for _ in range(DRAWS):
+        rows = np.concatenate(
+            [rows_of[each] for each in draw.integers(len(names), size=len(names))]
+        )
+        changes.append(np.median(now[rows]) - np.median(then[rows]))
+    low, high = np.quantile(changes, (0.05, 0.95)).round(4)
+    return float(low), float(high)
 
 
 def _middle(errors: Array) -> list[str]:
