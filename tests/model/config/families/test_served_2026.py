@@ -170,6 +170,51 @@ MIMO = {
     "moe_intermediate_size": 2048, "num_experts_per_tok": 8, "sliding_window_size": 128,
 }  # fmt: skip
 
+GOT: dict[str, Any] = {
+    "model_type": "GOT", "architectures": ["GOTQwenForCausalLM"], "vocab_size": 151860,
+    "hidden_size": 1024, "intermediate_size": 2816, "num_hidden_layers": 24,
+    "num_attention_heads": 16, "num_key_value_heads": 16, "tie_word_embeddings": True,
+    "image_token_len": 256, "im_start_token": 151857, "use_im_start_end": True,
+}  # fmt: skip
+STEP: dict[str, Any] = {
+    "model_type": "step_robotics", "understand_projector_stride": 2, "projector_bias": False,
+    "vision_config": {
+        "image_size": 728, "patch_size": 14, "width": 1536, "layers": 47, "heads": 16,
+        "pool_type": "none", "output_dim": None, "use_cls_token": False, "ls_init_value": 0.1,
+    },
+    "text_config": {
+        "model_type": "qwen3", "hidden_size": 4096, "intermediate_size": 12288,
+        "num_hidden_layers": 36, "num_attention_heads": 32, "num_key_value_heads": 8,
+        "head_dim": 128, "vocab_size": 151936, "tie_word_embeddings": False,
+    },
+}  # fmt: skip
+MINIMAX_VL: dict[str, Any] = {
+    "model_type": "minimax_vl_01", "image_grid_pinpoints": [[336, 336], [336, 672]],
+    "text_config": {
+        "model_type": "minimax_text_01", "hidden_size": 6144, "intermediate_size": 9216,
+        "num_attention_heads": 64, "num_hidden_layers": 80, "num_key_value_heads": 8,
+        "head_dim": 128, "num_local_experts": 32, "num_experts_per_tok": 2, "vocab_size": 200064,
+        "attn_type_list": [0, 0, 0, 0, 0, 0, 0, 1] * 10, "shared_intermediate_size": 0,
+    },
+    "vision_config": {
+        "model_type": "clip_vision_model", "hidden_size": 1024, "intermediate_size": 4096,
+        "num_hidden_layers": 24, "num_attention_heads": 16, "image_size": 336, "patch_size": 14,
+    },
+}  # fmt: skip
+LOCATE: dict[str, Any] = {
+    "model_type": "locateanything", "mlp_connector_layers": 2,
+    "text_config": {
+        "model_type": "qwen2", "hidden_size": 2048, "intermediate_size": 11008,
+        "num_hidden_layers": 36, "num_attention_heads": 16, "num_key_value_heads": 2,
+        "vocab_size": 152681, "tie_word_embeddings": True,
+    },
+    "vision_config": {
+        "model_type": "moonvit", "hidden_size": 1152, "num_hidden_layers": 27,
+        "num_attention_heads": 16, "intermediate_size": 4304, "patch_size": 14,
+        "merge_kernel_size": [2, 2],
+    },
+}  # fmt: skip
+
 
 def _sized(hidden: int, inner: int, layers: int, **more: int) -> dict[str, int]:
     sizes = {"hidden_size": hidden, "intermediate_size": inner, "num_hidden_layers": layers}
@@ -187,6 +232,12 @@ def _sized(hidden: int, inner: int, layers: int, **more: int) -> dict[str, int]:
         # ibm-granite/granite-vision-4.1-4b and granite-4.0-3b-vision, a word apart
         ({**GRANITE, "text_config": {**_GRANITE_TEXT, "vocab_size": 100352}}, 3_997_203_904, 0),
         ({**GRANITE, "text_config": {**_GRANITE_TEXT, "vocab_size": 100353}}, 3_997_206_464, 0),
+        (GOT, 716_033_280, 151860 * 1024),  # stepfun-ai/GOT-OCR2_0, which stores its tied head
+        (STEP, 10_171_750_144, 0),  # stepfun-ai/Step3-VL-10B
+        # MiniMaxAI/MiniMax-VL-01, without the norm behind a tower whose last layer is not read
+        (MINIMAX_VL, 456_437_219_328, -2 * 1024),
+        # nvidia/LocateAnything-3B, which stores its tied head
+        (LOCATE, 3_830_665_968, 152681 * 2048),
         (SOLAR_PRO, 22_140_032_000, 0),  # upstage/solar-pro-preview-instruct
         # ByteDance/Ouro-1.4B and 2.6B
         ({**OURO, **_sized(2048, 5632, 24)}, 1_434_652_673, 0),

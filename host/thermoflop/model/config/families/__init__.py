@@ -103,6 +103,7 @@ MODULES = {
     " nemotron_sound",
     "compass": "cohere_compass cohere_compass_text cohere_compass_vision granite4_vision"
     " granite4_vision_text",
+    "published_seers": "GOT got_text locateanything minimax_vl_01 step_robotics step_robotics_vision",
     "phi4mm": "phi4mm phi4mm_audio phi4mm_text",
     "listening_wrappers": "audioflamingo3 glmasr moss_transcribe_diarize musicflamingo qwen3_asr"
     " voxtral_realtime",
@@ -180,6 +181,7 @@ _PARTS |= {*spaced(
     " hunyuan_vl_vision inkling2_vision inkling_audio inkling_vision intern_vit_6b mimovl"
     " nemotron_radio nemotron_sound phi4mm_audio phi4mm_text"
     " pix2struct_text_model pix2struct_vision_model qwen3_moe_vit step3_vision_encoder"
+    " got_text step_robotics_vision"
     " t5_gemma_module"
 )}  # fmt: skip
 _PARTS |= set(MODULES["speaking"].split()) - {"qwen3_omni_moe"}

@@ -14,6 +14,7 @@ from thermoflop.model.config.family import (
     at_least_zero,
     family,
     maybe,
+    only,
     required,
     sizes,
     spaced,
@@ -186,10 +187,14 @@ family(
         "use_qk_norm": False,
         "use_bias": False,
         "moe_intermediate_size": 1408,
+        "moe_router_enable_shared_expert": only(True),
     },
     traits={"o_bias": use("use_bias")},
     # max_window_layers belongs to use_sliding_window, which is false wherever it is published
-    ignored=("multi_gate", "norm_head", "norm_softmax", "score_function", "max_window_layers"),
+    ignored=spaced(
+        "multi_gate norm_head norm_softmax score_function max_window_layers"
+        " moe_router_enable_routed_scaling"
+    ),
 )
 family("bailing_moe_v2", "bailing_moe")  # Ling 2.0, of the same code
 # the first DeepSeek mixture (deepseek-moe-16b) has the same layers, with other names of its keys

@@ -18,14 +18,14 @@ from thermoflop.model.config.keys import Config
 from thermoflop.model.config.projectors import ending, linear
 from thermoflop.model.config.sam import neck
 
-_GOT = {
+GOT = {
     **sizes(vocab=151860, hidden=1024, inner=2816, layers=24, heads=16, kv_heads=16),
     "tie_word_embeddings": True,
 }
 for _name in ("got_ocr2", "pp_chart2table"):
     wrapper(
         _name,
-        text_of("qwen2", _GOT),
+        text_of("qwen2", GOT),
         eyes_of(f"{_name}_vision", fixed=True),
         connectors.upsampled,
         tie=True,

@@ -126,7 +126,7 @@ family(
         "moe_layer_freq kda_safe_gate kda_lower_bound mtp_loss_scaling_factor moe_renormalize"
         " num_expert_group qk_head_dim group_norm_size linear_silu use_linear_silu linear_rope"
         " score_function use_qk_norm use_bias use_qkv_bias moe_router_enable_expert_bias"
-        " expert_swiglu_limit_list share_expert_swiglu_limit_list"
+        " expert_swiglu_limit_list share_expert_swiglu_limit_list max_window_layers"
     ),
 )
 

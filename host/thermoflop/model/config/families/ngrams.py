@@ -147,7 +147,10 @@ family(
         "layer_norms": 0,
         "final_norm": False,
     },
-    ignored=spaced("output_gate_type split_ngram_parts attn_output_gate number_of_conv_states"),
+    ignored=spaced(
+        "output_gate_type split_ngram_parts attn_output_gate number_of_conv_states"
+        " index_share_for_mtp_iteration"
+    ),
 )
 # the name that it had before
 family("qwen3_8_flash_next_text", "qwen4_exp_text")

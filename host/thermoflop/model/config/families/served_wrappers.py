@@ -166,6 +166,6 @@ for _name in _READERS:
                 "num_key_value_heads",
                 "intermediate_size",
             ),
-            *("candidate_resolutions", "sliding_window", "sliding_window_size"),
+            *("candidate_resolutions", "sliding_window", "sliding_window_size", "rswa_window"),
         ),
     )

@@ -1,0 +1,88 @@
+"""Models with eyes whose published files are of other types than transformers' classes of the same
+parts: GOT-OCR 2, Step3-VL-10B, MiniMax-VL-01, LocateAnything.
+
+Totals: tests/model/config/families/test_served_2026.py.
+"""
+
+from __future__ import annotations
+
+from thermoflop.model.architecture.description import Stack
+from thermoflop.model.config import connectors, projectors
+from thermoflop.model.config.blocks import layer_norm
+from thermoflop.model.config.families import (  # noqa: F401 - parents are there
+    document_towers,
+    other_towers,
+    served,
+    towers,
+    vision,
+)
+from thermoflop.model.config.families.document_wrappers import GOT
+from thermoflop.model.config.families.sections import eyes_of, text_of, wrapper
+from thermoflop.model.config.families.wrappers import any_resolution, newline
+from thermoflop.model.config.family import Key, family, only, spaced
+from thermoflop.model.config.tower import sides
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from thermoflop.model.config.keys import Config
+
+family(
+    "got_text",
+    "qwen2",
+    ignored=spaced(
+        "image_token_len im_start_token im_end_token im_patch_token use_im_start_end"
+        " freeze_vision_tower vision_select_layer"
+    ),
+)
+wrapper(
+    "GOT",
+    text_of("got_text", GOT, fixed=True, flat=True, merged=True),
+    eyes_of("got_ocr2_vision", fixed=True),
+    connectors.upsampled,
+    tie=True,
+    like="got_text",
+)
+family(
+    "step_robotics_vision",
+    "step3p5_vision",
+    keys={"use_cls_token": only(False), "output_dim": None},
+)
+wrapper(
+    "step_robotics",
+    text_of("qwen3"),
+    eyes_of("step_robotics_vision", fixed=True),
+    projectors.step,
+    tied="text",
+    keys={"projector_bias": True, "understand_projector_stride": only(2)},
+    ignored=("image_token_len", "patch_token_len", "use_im_start_end", "vision_select_layer"),
+)
+wrapper(
+    "minimax_vl_01",
+    text_of("minimax_text_01", fixed=True),
+    eyes_of("clip_vision_model"),
+    projectors.mlp,
+    tied="text",
+    keys={"vision_feature_layer": Key("any", -2), "multimodal_projector_bias": True},
+    traits={"extras": newline, "grid": any_resolution},
+)
+
+
+def _neighbours(_config: Config, tower: Config, stack: Stack, hidden: int) -> Stack:
+    """LocateAnything: neighbouring patches side by side, a norm, two matrices."""
+    height, width = sides(tower["merge_kernel_size"] or 2, "merge_kernel_size")
+    seen = stack.hidden * height * width
+    both = projectors.two_layers(seen, hidden)
+    norm = layer_norm("layer_norm", seen)
+    return projectors.ending(stack, norm, *both, left=stack.patches // (height * width))
+
+
+wrapper(
+    "locateanything",
+    text_of("qwen2"),
+    eyes_of("kimi_k25_vision", fixed=True),
+    _neighbours,
+    tied="text",
+    keys={"mlp_connector_layers": only(2)},
+    traits={"note": "a step of one token is counted, where it may write a box of several at once"},
+    ignored=("n_future_tokens", "block_size", "causal_attn"),
+)
