@@ -103,7 +103,8 @@ MODULES = {
     " nemotron_sound",
     "compass": "cohere_compass cohere_compass_text cohere_compass_vision granite4_vision"
     " granite4_vision_text",
-    "published_seers": "GOT got_text locateanything minimax_vl_01 step_robotics step_robotics_vision",
+    "published_seers": "GOT got_text locateanything minimax_vl_01 step_robotics"
+    " step_robotics_vision",
     "phi4mm": "phi4mm phi4mm_audio phi4mm_text",
     "listening_wrappers": "audioflamingo3 glmasr moss_transcribe_diarize musicflamingo qwen3_asr"
     " voxtral_realtime",
