@@ -131,6 +131,12 @@ def test_a_cache_is_in_a_format_of_the_engines_option(engine, kv_dtype, has):
         (lambda m: tf.fit(m, "h100", profile="vllm", kv_dtype="q8_0"), "no cache in q8_0"),
         (lambda m: tf.estimate(m, "h100", profile="llama.cpp", cp=2), "no context parallel"),
         (lambda m: tf.fit(m, "h100", profile="ollama", cp=2), "no context parallel"),
+        # where none is named, of the engine that its files stand for
+        (
+            lambda m: tf.estimate(m, "h100", dtype="q4_k_m", cp=2),
+            r"no context parallel: cp=2 \(no engine is named, and llama.cpp stands for it\)",
+        ),
+        (lambda m: tf.fit(m, "h100", dtype="q8_0", cp=2), "no context parallel"),
         (lambda m: tf.compare(m, "mi300x", profile="tensorrt-llm"), "does not run on MI300X"),
         (lambda m: tf.speculate(m, m, "h100", profile="llama.cpp", dtype="awq"), "weights in awq"),
     ],

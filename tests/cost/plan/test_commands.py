@@ -115,7 +115,11 @@ def test_ollama_is_started_by_its_environment():
     plain = unit("llama.cpp", Layout(), asked="ollama")
     said = launch(plain, MODEL, 4)
     assert said == "OLLAMA_NUM_PARALLEL=4 OLLAMA_CONTEXT_LENGTH=1024 ollama serve"
-    (note,) = launch_notes(said, MODEL, "q4_k_m")
+    note, longest = launch_notes(said, MODEL, "q4_k_m")
+    assert longest == (
+        "note: OLLAMA_CONTEXT_LENGTH is for 1,024 tokens a request, as asked for: say more for "
+        "longer"
+    )
     assert "in q4_k_m" in note
     assert "num_ctx" in note
     pair = unit("llama.cpp", Layout(pp=2), kv_dtype="q8_0", asked="Ollama")
@@ -161,6 +165,16 @@ def test_no_sequence_is_longer_than_the_model_has_positions():
     short = decoder(max_position_embeddings=1100)
     said = launch(unit("vllm", Layout(), shape="lognormal", model=short), short, 8)
     assert "--max-model-len 1100" in said
+
+
+@pytest.mark.parametrize("engine", ["vllm", "sglang", "tensorrt-llm", "llama.cpp"])
+def test_a_command_for_sequences_as_long_as_asked_for_says_so_where_the_model_has_room(engine):
+    """1,000 of prompt and 24 of output; its slots share the context of llama.cpp."""
+    roomy, full = (decoder(max_position_embeddings=n) for n in (4096, 1024))
+    said = launch(unit(engine, Layout(), model=roomy), roomy, 8)
+    note = " is for 1,024 tokens a request, as asked for: say more for longer"
+    assert [each for each in launch_notes(said, roomy, "bf16") if each.endswith(note)]
+    assert not [each for each in launch_notes(said, full, "bf16") if each.endswith(note)]
 
 
 def test_weights_of_a_format_that_no_engine_makes_have_a_name_to_be_replaced():

@@ -505,6 +505,21 @@ def test_a_model_published_in_8_bits_is_tried_in_4() -> None:
     assert any(note.endswith("of weights in int4, such as AWQ or GPTQ") for note in found.notes)
 
 
+def test_formats_that_need_other_weights_come_after_those_of_the_models_own() -> None:
+    """vLLM makes fp8 of 16 bits as it loads them, and reads nvfp4 alone; of 8 x 192 GB both fit."""
+    found = tf.plan("llama-3-70b", "b200", max_devices=1, top=20)
+    dtypes = [choice.dtype for choice in found.choices]
+    assert (dtypes[0], dtypes[-1]) == ("fp8", "nvfp4")
+    assert not any("CHECKPOINT" in each.launch for each in found.choices if each.dtype != "nvfp4")
+    (note,) = (note for note in found.notes if "would cost" in note)
+    best, other = found.choices[0], found.choices[-1]
+    saved = 1 - best.per_device[1] / other.per_device[1]
+    assert note.startswith(f"note: nvfp4 on 1 x B200-SXM would cost {saved:.0%} less, with weights")
+    named = tf.plan("llama-3-70b", "b200", max_devices=1, dtypes=["fp8", "nvfp4"])
+    assert named.choices[0].dtype == "nvfp4"
+    assert not any("would cost" in note for note in named.notes)
+
+
 def test_a_macs_plan_runs_mlxs_files_by_the_engine_of_its_estimate():
     name = "mlx-community/Qwen3-8B-4bit"
     found = tf.plan(name, "m4 max", users=1)

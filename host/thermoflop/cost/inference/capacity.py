@@ -143,7 +143,7 @@ def fit(
         )  # fmt: skip
     devices = len(cards) if cards and devices is None else devices
     plan = room.plan(devices, tp, pp, dp, ep, cp)
-    check_layout(profile, plan, device)
+    check_layout(profile, plan, device, known, dtype)
     share = room.share(plan)
     fewest, memory = room.fewest(replace(load, sequences=sequences)), room.memory(share, load)
     if memory.fits and (fewest is None or plan.devices < fewest.devices):

@@ -66,7 +66,7 @@ def setting_of(
     known = as_run(model, device, profile, dtype)
     check_engine(profile, device, dtype, kv_dtype, known)
     check_cards(profile, more.get("cards", ()))
-    check_layout(profile, plan, device)
+    check_layout(profile, plan, device, known, dtype)
     precision, checkpoint = choose_formats(known, device, dtype, kv_dtype, profile)
     rates = rates_on(known, device, profile, dtype)
     return Setting(known, device, plan, precision, rates, checkpoint, asked=profile, **more)
@@ -105,10 +105,18 @@ def not_run(profile: Profile, device: Device) -> str:
     return "" if profile.knows(device) else no_device(profile.engine, device)
 
 
-def check_layout(profile: str | Profile | None, layout: Layout, device: Device) -> None:
-    """UsageError for a layout that a profile's engine does not have on a device."""
-    if profile is not None:
-        _refuse(no_layout(find_profile(profile).engine, layout, device))
+def check_layout(
+    profile: str | Profile | None, layout: Layout, device: Device, model: Model, dtype: str | None
+) -> None:
+    """UsageError for a layout that a profile's engine does not have on a device; of no profile, the
+    engine that stands for one (``engine_of_files``)."""
+    named = engine_of_files(model, device, dtype) if profile is None else profile
+    if named is not None:
+        reason = no_layout(find_profile(named).engine, layout, device)
+        _refuse(
+            reason
+            and reason + f" (no engine is named, and {named} stands for it)" * (profile is None)
+        )
 
 
 def _refuse(reason: str) -> None:

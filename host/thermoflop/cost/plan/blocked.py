@@ -20,13 +20,13 @@ MOST = 4096  # devices in all, as ``plan`` takes at most
 @record
 class Tried:
     """What so many devices gave: units that hold a sequence, their highest loads within the
-    targets, the choices that do what was asked, best first, and a sentence where another would cost
+    targets, the choices that do what was asked, best first, and sentences where another would cost
     less than the first."""
 
     units: list[Unit]
     found: list[Found]
     choices: list[Choice]
-    cheaper: str = ""
+    cheaper: tuple[str, ...] = ()
 
 
 def blocked(

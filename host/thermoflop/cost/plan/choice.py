@@ -7,8 +7,11 @@ from typing import Any
 import numpy as np
 
 from thermoflop.base.record import record, replace
+from thermoflop.cost.hardware.precision import format_name
+from thermoflop.cost.plan.launch import is_own
 from thermoflop.cost.plan.unit import Loads, Unit
 from thermoflop.cost.serving.targets import Targets
+from thermoflop.model.model import Model
 
 REFINED = 33  # points between two of the grid
 # What stages have to be worth before they come before a layout without, which answers sooner and
@@ -181,6 +184,8 @@ def cost(found: Found, question: Question) -> float:
 
 def cheaper_in_stages(found: list[Found], question: Question) -> str:
     """A sentence where a layout with stages costs less than the best, which has none; else ""."""
+    if not found:
+        return ""
     best = min(found, key=lambda each: cost(each, question))
     least = min(found, key=lambda each: spent(each, question))
     saved = 1 - spent(least, question) / spent(best, question)
@@ -190,6 +195,34 @@ def cheaper_in_stages(found: list[Found], question: Question) -> str:
     return (
         f"{name} would cost {saved:.1%} less: stages come first only where they are worth "
         f"{STAGES_COST:.0%}"
+    )
+
+
+def own_first(
+    found: list[Found], model: Model, question: Question
+) -> tuple[list[Found], list[Found]]:
+    """Of choices in the order of their costs those in formats that the engine makes of the model's
+    own weights, and the others."""
+    own, others = list[Found](), list[Found]()
+    for each in sorted(found, key=lambda each: cost(each, question)):
+        setting = each.unit.setting
+        is_made = is_own(model, setting.precision.name, setting.profile.engine.name)
+        (own if is_made else others).append(each)
+    return own, others
+
+
+def cheaper_in_others(own: list[Found], others: list[Found], question: Question) -> str:
+    """A sentence where weights in another format would cost less than the best; else ""."""
+    if not own or not others or cost(others[0], question) >= cost(own[0], question):
+        return ""
+    saved, setting = (
+        1 - spent(others[0], question) / spent(own[0], question),
+        others[0].unit.setting,
+    )
+    name = format_name(setting.precision)
+    return (
+        f"{name} on {others[0].devices} x {setting.device.name} would cost {saved:.0%} less, with "
+        f"weights that have to be found or made: --dtype {name}"
     )
 
 

@@ -3,7 +3,9 @@ each engine documents, with where; a test holds every printed one against it."""
 
 from __future__ import annotations
 
+import math
 import os
+import re
 import shlex
 from collections.abc import Mapping
 from math import ceil
@@ -22,6 +24,9 @@ QUANTIZATION = {"fp8": "fp8"}
 # not the format's own name in capitals.
 ENCODING = {"int4": "Q4_0", "int8": "Q8_0", "int8-wo": "Q8_0", "fp16": "F16", "fp32": "F32"}
 OLLAMA = "ollama serve"
+_CONTEXT = re.compile(
+    r"(--max-model-len|--context-length|--max_seq_len|--ctx-size|OLLAMA_CONTEXT_LENGTH)[ =](\d+)"
+)
 GGUF_CACHE = {1.0625: "q8_0", 0.75: "q5_1", 0.6875: "q5_0", 0.625: "q4_1", 0.5625: "q4_0"}
 
 
@@ -29,14 +34,20 @@ GGUF_CACHE = {1.0625: "q8_0", 0.75: "q5_1", 0.6875: "q5_0", 0.625: "q4_1", 0.562
 PLAIN = ("bf16", "fp16", "fp32")
 
 
+def is_own(model: Model, dtype: str, engine: str) -> bool:
+    """Whether an engine has a format from the weights that the model is published with; of GGUF
+    files and MLX's all are others' files."""
+    published = None if model.quantization is None else model.quantization.default
+    made = PLAIN if engine == "tensorrt-llm" else (*PLAIN, *QUANTIZATION)  # it reads fp8, no more
+    return engine in ("llama.cpp", "mlx") or dtype in (*made, published and published.name)
+
+
 def checkpoint(model: Model, dtype: str, engine: str) -> tuple[str, str]:
     """What a command calls the weights of a model in a format, and a sentence where a person has to
     put something else in its place."""
     from thermoflop.model.config.catalogue import hub_id
 
-    published = None if model.quantization is None else model.quantization.default
-    made = PLAIN if engine == "tensorrt-llm" else (*PLAIN, *QUANTIZATION)  # it reads fp8, no more
-    if dtype not in (*made, published and published.name):
+    if not is_own(model, dtype, engine):
         plain = (model.hub_id or hub_id(model.name) or model.name).rstrip("/").rpartition("/")[2]
         placeholder = f"YOUR-{dtype.upper()}-CHECKPOINT-OF/{plain}"
         kind = "int4, such as AWQ or GPTQ" if dtype == "int4" else dtype
@@ -114,6 +125,21 @@ def launch_notes(command: str, model: Model, dtype: str) -> list[str]:
     """Sentences on what a person has to put into the command, for weights in a format."""
     if not command.strip():
         return ["note: no command is known that starts this engine as a server: none is printed"]
+    return [*_weights_notes(command, model, dtype), *_longest_notes(command, model)]
+
+
+def _longest_notes(command: str, model: Model) -> list[str]:
+    """A sentence on the context that a command sets, where the model has room for more."""
+    found = _CONTEXT.search(command)
+    slots = re.search(r"--ctx-size \d+ --parallel (\d+)", command)
+    each = int(found[2]) // int(slots[1] if slots else 1) if found else math.inf
+    if found is None or each >= (model.max_positions or math.inf):
+        return []
+    return [f"note: {found[1]} is for {each:,} tokens a request, as asked for: say more for longer"]
+
+
+def _weights_notes(command: str, model: Model, dtype: str) -> list[str]:
+    """Sentences on the name of the weights in a command."""
     if command.endswith(OLLAMA):
         named = f"note: the model is the one in {dtype} under its name at ollama.com"
         return [f"{named}; num_ctx of a request or a Modelfile comes before OLLAMA_CONTEXT_LENGTH"]

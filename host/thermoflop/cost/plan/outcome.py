@@ -27,7 +27,7 @@ MORE = 1.5  # times the replicas of the mean load that are tried for requests at
 @record
 class Context:
     """The model, prices, the question, and the question as a sentence; a sentence for each device
-    that is left out; options of the engine that its command has too."""
+    that is left out; options of the engine that its command has too; whether formats were named."""
 
     model: Model
     prices: dict[str, Price]
@@ -35,6 +35,7 @@ class Context:
     asked: str
     left_out: tuple[str, ...] = ()
     engine_options: dict[str, Any] | None = None
+    named: bool = False
 
     @property
     def notes(self) -> tuple[str, ...]:

@@ -16,7 +16,15 @@ from thermoflop.cost.inference.arguments import as_model, checked_whole, validat
 from thermoflop.cost.inference.formats import as_named, as_planned, lacking, unread
 from thermoflop.cost.inference.held_to import engine_of_files, not_run
 from thermoflop.cost.plan.blocked import REPLICA, Tried, blocked
-from thermoflop.cost.plan.choice import Question, best_load, cheaper_in_stages, cost, replicated
+from thermoflop.cost.plan.choice import (
+    Question,
+    best_load,
+    cheaper_in_others,
+    cheaper_in_stages,
+    cost,
+    own_first,
+    replicated,
+)
 from thermoflop.cost.plan.disaggregated import pooled
 from thermoflop.cost.plan.launch import launch_notes
 from thermoflop.cost.plan.layouts import check_formats
@@ -166,7 +174,7 @@ def plan(
         return _tried(every, wider, disaggregate, top)
 
     said = f"{asked(known, devices, shape, question)}, {_under(chosen, asked_for)}"
-    context = Context(known, prices, question, said, left_out, engine_options)
+    context = Context(known, prices, question, said, left_out, engine_options, bool(dtypes))
     tried, usual = solve(max_devices), [] if dtypes else search.formats()
     if not tried.units and not dtypes and (narrower := search.in_4_bits(usual)):
         wanted = narrower
@@ -191,14 +199,18 @@ def _tried(every: list[Unit], context: Context, pools: bool, top: int) -> Tried:
     found += _pools(every, question) if pools else []
     enough = [each for one in found if (each := replicated(one, question)) is not None]
     enough = [each for one in enough if (each := _as_served(one, question)) is not None]
-    enough.sort(key=lambda each: cost(each, question))
+    ready, others = own_first(enough, context.model, question)
+    if context.named:
+        ready, others = sorted(enough, key=lambda each: cost(each, question)), []
     choices: list[Choice] = []
-    for each in _different(enough):
+    for each in _different([*ready, *others]):
         choice = choice_of(each, context)
         choices += [] if choice is None else [choice]
         if len(choices) == top:
             break
-    return Tried(every, found, choices, cheaper_in_stages(enough, question) if choices else "")
+    stages = cheaper_in_stages(ready or others, question)
+    cheaper = cheaper_in_others(ready, others, question), stages
+    return Tried(every, found, choices, tuple(filter(None, cheaper)))
 
 
 def _as_served(found: Found, question: Question) -> Found | None:
@@ -222,7 +234,7 @@ def _said(tried: Tried) -> list[str]:
 def _result(context: Context, tried: Tried, nearest: str) -> PlanResult:
     """What was found, with what to know of it."""
     notes, choices = list(context.notes), tried.choices
-    notes += [f"note: {tried.cheaper}"] if tried.cheaper else []
+    notes += [f"note: {sentence}" for sentence in tried.cheaper]
     if choices and choices[0].dtype == context.model.named_format:
         notes.append(f"note: {context.model.format_said}")
     vendors = {unit.setting.device.vendor for unit in tried.units}

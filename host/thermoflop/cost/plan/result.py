@@ -116,7 +116,8 @@ class PlanResult:
 
     Attributes:
         question: what was asked, as a sentence.
-        choices: the best few, best first; none where nothing meets the targets.
+        choices: the best few, best first, those in formats that the engine makes of the model's own
+            weights before others, unless formats were named; none where nothing meets the targets.
         frontier: tokens/s a device against tokens/s a user, by device.
         nearest: what comes nearest where nothing meets the targets, and what blocks it; "".
         candidates: configurations that were evaluated, each load of a layout one.

@@ -184,7 +184,7 @@ def serving(
     room = room_of(known, device, dtype, kv_dtype, None, profile, engine_options).drafting(drafted)
     precision, chosen = room.precision, rates_on(known, device, profile, dtype)
     layout = choose_layout(devices, tp, pp, dp, ep, node_size=device.network.node_size)
-    check_layout(profile, layout, device)
+    check_layout(profile, layout, device, known, dtype)
     budget, where = count_asked("budget", budget, 16, 2**20), ""
     if budget is None:
         budget, where = tokens_apart(room.engine, tokens_asked(room.engine, engine_options), layout)
