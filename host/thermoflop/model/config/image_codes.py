@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import pairwise
 
+from thermoflop.base.messages import quote_value
 from thermoflop.errors import InputError
 from thermoflop.model.architecture.parts import Convolution, Norm, Part, Table
 from thermoflop.model.config.blocks import layer_norm
@@ -100,3 +101,37 @@ def janus_codes(config: Config) -> Iterator[Part]:
         yield linear("generation_aligner", width, width, group=_GROUP)
     yield linear("generation_head 1", config["image_token_embed_dim"], width, group=_GROUP)
     yield linear("generation_head 2", width, config["num_embeddings"], group=_GROUP)
+
+
+def apertus_codes(config: Config) -> Iterator[Part]:
+    """Apertus 1.5: from pixels to codes alone, which the text reads as words."""
+    latent, code = config["latent_channels"], config["embed_dim"]
+    channels = [config["base_channels"] * times for times in config["channel_multiplier"] or ()]
+    coarsest = config["resolution"] // 2 ** max(0, len(channels) - 1)
+    if not channels or list(config["attn_resolutions"] or ()) != [coarsest]:
+        raise InputError(
+            f"attn_resolutions is {quote_value(config['attn_resolutions'])}: expected the coarsest "
+            f"alone, {[coarsest]}"
+        )
+    yield from _encoder(config, channels, latent)
+    yield _convolution(latent, code, 1)
+    yield linear("codes", code, config["codebook_size"], False, _GROUP)
+
+
+def sound_codes(config: Config) -> int:
+    """Weights of WavTokenizer's encoder (Ji et al. 2024): convolutions by halves, an LSTM."""
+
+    def convolution(inputs: int, outputs: int, taps: int) -> int:
+        return outputs * inputs * taps + 2 * outputs  # a bias, and the length of each filter
+
+    width: int = config["num_filters"]
+    taps: int = config["kernel_size"]
+    weights: int = convolution(config["audio_channels"], width, taps)
+    for ratio in reversed(config["upsampling_ratios"] or ()):
+        inner = width // config["compress"]
+        block = convolution(width, inner, config["residual_kernel_size"])
+        block += convolution(inner, width, 1) + convolution(width, width, 1)
+        weights += config["num_residual_layers"] * block + convolution(width, 2 * width, 2 * ratio)
+        width *= 2
+    weights += config["num_lstm_layers"] * 8 * (width * width + width)
+    return weights + convolution(width, config["hidden_size"], config["last_kernel_size"])

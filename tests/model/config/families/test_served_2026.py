@@ -261,6 +261,34 @@ def test_a_model_is_as_large_as_its_checkpoint(
     assert read_model(config).params == total - stored
 
 
+@pytest.mark.parametrize(
+    ("sizes", "total"),
+    [
+        ((4096, 21504, 32, 32), 8_903_547_555),  # swiss-ai/Apertus-v1.5-8B
+        ((8192, 43008, 80, 64), 72_005_819_139),  # and 70B
+    ],
+)
+def test_apertus_1_5_reads_more_words_than_it_writes(sizes: tuple[int, ...], total: int) -> None:
+    """Both checkpoints hold 68,007,011 numbers more than transformers' class: what makes sound of
+    codes, and the codes of sound."""
+    hidden, inner, layers, heads = sizes
+    text = {
+        "model_type": "apertus1p5_text", "vocab_size": 266752, "output_vocab_size": 131072,
+        **_sized(hidden, inner, layers), "num_attention_heads": heads, "num_key_value_heads": 8,
+        "post_norm": False, "qk_norm": True,
+    }  # fmt: skip
+    assert (
+        read_model({"model_type": "apertus1p5", "text_config": text}).params == total - 68_007_011
+    )
+    wide = {key: value for key, value in text.items() if key != "output_vocab_size"}
+    assert read_model(wide).params - read_model(text).params == (266752 - 131072) * hidden
+
+
+def test_codes_of_apertus_attend_at_the_coarsest_resolution_alone() -> None:
+    with pytest.raises(InputError, match="attn_resolutions"):
+        read_model({"model_type": "apertus1p5", "vision_config": {"attn_resolutions": [32, 16]}})
+
+
 def test_glm_5_3_flash_is_as_large_as_its_checkpoint() -> None:
     """zai-org/GLM-5.3-Flash-BF16, which holds the module that predicts further, and a bias an
     expert for 43 routers; its file says of parts that the class always has that they are there."""

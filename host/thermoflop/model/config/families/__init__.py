@@ -37,7 +37,7 @@ MODULES = {
     "latent_kin": "axk1 beam lara_mini minicpm3 mistral4 sarvam_mla youtu",
     "recurrences": "recurrent_gemma rwkv",
     "xlnet": "xlnet",
-    "own_parts": "afmoe apertus apertus1p5_text bitnet diffllama doge dory hrm_text laguna moshi",
+    "own_parts": "afmoe apertus bitnet diffllama doge dory hrm_text laguna moshi",
     "gpt_kin": "ctrl gpt-sw3 gpt_neox_japanese modernbert-decoder openai-gpt xglm",
     "recurrent": "falcon_mamba jamba mamba mamba2 nemotron_h nemotron_h_puzzle",
     "per_layer": "gemma3n_text gemma4_text gemma4_unified_text nemotron-nas",
@@ -105,6 +105,7 @@ MODULES = {
     " granite4_vision_text",
     "published_seers": "GOT got_text locateanything minimax_vl_01 step_robotics"
     " step_robotics_vision",
+    "apertus": "apertus1p5 apertus1p5_text apertus1p5_vision_tokenizer wavtokenizer_encoder",
     "phi4mm": "phi4mm phi4mm_audio phi4mm_text",
     "listening_wrappers": "audioflamingo3 glmasr moss_transcribe_diarize musicflamingo qwen3_asr"
     " voxtral_realtime",
@@ -175,14 +176,14 @@ _ALONE = {"siglip2_vision_model", *spaced(
 )}  # fmt: skip
 _PARTS = {name for kind in _TOWERS for name in MODULES[kind].split()} - _ALONE
 _PARTS |= {*spaced(
-    "DFNRope_vision_transformer canary_decoder cohere_compass_vision deepseek_ocr2_encoder"
-    " deepseek_ocr2_sam_vision_model deepseek_ocr2_vision deepseek_ocr_vision"
+    "DFNRope_vision_transformer apertus1p5_vision_tokenizer canary_decoder cohere_compass_vision"
+    " deepseek_ocr2_encoder deepseek_ocr2_sam_vision_model deepseek_ocr2_vision deepseek_ocr_vision"
     " deepseek_v41_vision dots3_note_audio_encoder dots3_note_vision_encoder"
     " dots_vision granite_speech_encoder granite_speech_projector"
     " hunyuan_vl_vision inkling2_vision inkling_audio inkling_vision intern_vit_6b mimovl"
     " nemotron_radio nemotron_sound phi4mm_audio phi4mm_text"
     " pix2struct_text_model pix2struct_vision_model qwen3_moe_vit step3_vision_encoder"
-    " got_text step_robotics_vision"
+    " got_text step_robotics_vision wavtokenizer_encoder"
     " t5_gemma_module"
 )}  # fmt: skip
 _PARTS |= set(MODULES["speaking"].split()) - {"qwen3_omni_moe"}

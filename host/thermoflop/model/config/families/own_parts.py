@@ -54,7 +54,6 @@ family(
     },
     ignored=("mlp_bias", "post_norm", "qk_norm"),
 )
-family("apertus1p5_text", "apertus", keys={"vocab_size": 266752})
 family(
     "bitnet",
     "llama",
