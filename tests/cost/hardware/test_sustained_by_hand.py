@@ -155,6 +155,30 @@ def test_published_tokens_lie_in_the_interval(
     assert low < published_ms / 1e3 < high
 
 
+@pytest.mark.parametrize(
+    ("device", "users", "generate", "published_ms", "options"),
+    [  # AI-Hypercomputer/tpu-recipes, inference/ironwood and trillium/vLLM/Qwen3.8-27B
+        ("tpu v7", 64, 1024, 18.8, {}),
+        ("tpu v7", 128, 8192, 25.6, {}),
+        ("tpu v6e", 64, 1024, 32.9, {"kv_dtype": "fp8"}),
+        ("tpu v6e", 128, 1024, 49.0, {"kv_dtype": "fp8"}),
+    ],
+)  # fmt: skip
+def test_recurrent_layers_on_tpus_lie_in_an_interval_of_their_own_kernels(
+    device, users, generate, published_ms, options
+):
+    asked = {"tp": 4, "devices": 4, "dtype": "bf16", "prompt": 1024, "profile": "vllm 0.26"}
+    found = tf.serving(
+        "qwen3.8-27b", device, users=users, generate=generate, **asked, **options
+    )  # fmt: skip
+    low, _, high = found.token_s
+    assert low < published_ms / 1e3 < high
+    assert "its backend's own kernels run recurrent layers: interval widened" in found.provenance
+    like = tf.load_model("qwen3.8-27b")
+    assert "scans" not in find_profile("vllm").unseen(MI300X, model=like)  # Triton's, as NVIDIA's
+    assert "scans" not in find_profile("vllm").unseen(tf.find_device(device))
+
+
 def test_another_maker_is_unseen_and_said():
     vllm = find_profile("vllm")
     assert vllm.unseen(MI300X) == ("device", "architecture", "maker")

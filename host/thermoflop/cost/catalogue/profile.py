@@ -12,6 +12,7 @@ from math import exp
 
 from thermoflop.base.record import record, replace
 from thermoflop.cost.catalogue.seen import (
+    COMPILED,
     SAID,
     Seen,
     kind_of_model,
@@ -197,6 +198,8 @@ class Profile:
         if precision and self.seen.formats and precision.name not in self.seen.formats:
             names.append("expert format" if "experts" in kind else "format")
         names += ["kind"] if kind and kind not in self.seen.kinds else []
+        compiled = "maker" in names and device.vendor in COMPILED
+        names += ["scans"] if compiled and "recurrent layers" in kind else []
         generation, version = self.generation, version_of(self.asked)
         names += ["version"] if generation and version and not generation.holds(version) else []
         renewed_since = self.engine.name in RENEWED and self.engine not in ENGINES
