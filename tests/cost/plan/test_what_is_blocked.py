@@ -215,6 +215,10 @@ def test_each_device_has_the_price_that_stands_under_its_name():
     assert [prices[device.name].dollars for device in devices] == [3.5, 2.5]
     with pytest.raises(UsageError, match="price has none of H200"):
         prices_of({"h100": 2.5}, devices)
+    with pytest.raises(UsageError, match="price has none of H100"):
+        prices_of({"h100": None, "h200": 3.5}, devices)
+    with pytest.raises(UsageError, match="expected dollars above 0"):
+        prices_of({"h100": {"h100": 2}, "h200": 3.5}, devices)
 
 
 @pytest.mark.parametrize("experts", [False, True])

@@ -4,7 +4,13 @@ themselves; and the bytes that a step of the optimizer moves."""
 import pytest
 import thermoflop as tf
 from thermoflop.cost.hardware.precision import choose_precision
-from thermoflop.cost.training.states import MOMENTS, optimizer_bytes, recipe_of, state_bytes
+from thermoflop.cost.training.states import (
+    MOMENTS,
+    RECIPES,
+    optimizer_bytes,
+    recipe_of,
+    state_bytes,
+)
 from thermoflop.errors import UsageError
 
 N = 8  # replicas
@@ -33,23 +39,40 @@ def test_a_trainer_keeps_what_it_says(trainer, zero, total):
     assert sum(held) == pytest.approx(1000 * total)
 
 
-# The same where the format of gradients is asked for, beside a weight and its master.
+# The same where the format of gradients is asked for, beside a weight and its master. DeepSpeed's
+# BF16_Optimizer is what sums in fp32; gradients in 16 bits are its ZeRO's, with a copy in fp32.
 @pytest.mark.parametrize(
     ("trainer", "asked", "total"),
     [("megatron-bridge", "fp32", 6 + 12 / N), ("megatron-lm", "bf16", 4 + 12 / N),
-     ("megatron-deepspeed", "fp32", 6 + 12 / N), ("default", "fp16", 4 + 12 / N),
-     ("llm-foundry", "fp32", 4 + 4 + 8 / N), ("llm-foundry", "bf16", 4 + 2 + 8 / N)],
+     ("megatron-deepspeed", "fp32", 8 + 12 / N), ("megatron-deepspeed", "bf16", 4 + 16 / N),
+     ("default", "fp16", 4 + 12 / N)],
 )  # fmt: skip
 def test_gradients_are_as_wide_as_is_asked(trainer, asked, total):
     recipe = recipe_of(trainer, BF16, "adamw", 1, asked)
     assert sum(state_bytes(600.0, 400.0, recipe, "adamw", 1, N)) == pytest.approx(1000 * total)
 
 
+@pytest.mark.parametrize("zero", [1, 3])
+@pytest.mark.parametrize("trainer", sorted(RECIPES))
+def test_gradients_asked_for_in_the_trainers_own_format_change_nothing(trainer, zero):
+    usual = recipe_of(trainer, BF16, "adamw", zero)
+    own = "bf16" if usual.gradient == 2 else "fp32"
+    assert recipe_of(trainer, BF16, "adamw", zero, own) == usual
+
+
+def test_masters_in_fp32_read_gradients_in_fp32():
+    """Megatron-Core's ``_copy_model_grads_to_main_grads``: 4 read, 12 read and written, 2."""
+    recipe = recipe_of("megatron-lm", BF16, "adamw", 1, "bf16")
+    assert optimizer_bytes(recipe, "adamw") == 4 + 2 * 12 + 2
+
+
 @pytest.mark.parametrize(
     ("asked", "options", "said"),
-    [("fp32", {"optimizer": "adamw_bf16"}, "not that of optimizer=adamw_bf16, .* in 16 bits"),
+    [("fp32", {"optimizer": "adamw_bf16"}, "not that of optimizer=adamw-bf16, .* in 16 bits"),
      ("bf16", {"dtype": "fp32"}, "not that of dtype=fp32, whose gradients are in fp32"),
      ("bf16", {"lora": 8}, "not that of lora, whose gradients are in fp32"),
+     ("bf16", {"lora": 8, "optimizer": "adamw-bf16"}, "not that of lora, whose .* in fp32"),
+     ("bf16", {"profile": "torchtitan"}, "not that of profile=torchtitan, whose .* in fp32"),
      ("fp8", {}, "gradient_dtype='fp8'.*fp32")],
 )  # fmt: skip
 def test_gradients_that_another_option_makes_are_not_asked_for(asked, options, said):

@@ -36,17 +36,21 @@ def prices_of(
         return {}
     if isinstance(price, Mapping):
         named = {find_device(name).name: dollars for name, dollars in price.items()}
-        if missing := [device.name for device in devices if device.name not in named]:
+        if missing := [each.name for each in devices if named.get(each.name) is None]:
             raise UsageError(f"price has none of {missing[0]}: expected one of each device")
-        return {each.name: prices_of(named[each.name], [each])[each.name] for each in devices}
+        return {device.name: _price_of(named[device.name]) for device in devices}
     if isinstance(price, str):
         listed = read_prices(price)
         missing = [device.name for device in devices if device.name not in listed]
         if missing:
             raise InputError(f"{price} has no price of {missing[0]}: expected {ENTRIES}")
         return {device.name: listed[device.name] for device in devices}
-    checked_between("price", price, 0, 1e6, "dollars above 0, below 1,000,000, or a file")
-    return {device.name: Price(float(price)) for device in devices}
+    return {device.name: _price_of(price, ", or a file") for device in devices}
+
+
+def _price_of(dollars: float, instead: str = "") -> Price:
+    checked_between("price", dollars, 0, 1e6, f"dollars above 0, below 1,000,000{instead}")
+    return Price(float(dollars))
 
 
 def read_prices(path: str) -> dict[str, Price]:

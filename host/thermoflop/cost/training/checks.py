@@ -11,9 +11,10 @@ from thermoflop.cost.hardware.precision import Precision
 from thermoflop.cost.inference.arguments import BEYOND, checked_whole
 from thermoflop.cost.training.counts import document_tokens
 from thermoflop.cost.training.discarded import FEED_FORWARDS, is_in_place
+from thermoflop.cost.training.iteration import Iteration
 from thermoflop.cost.training.kept import KEPT_BYTES
 from thermoflop.cost.training.narrow import NARROW
-from thermoflop.cost.training.states import GRADIENT_BYTES, PURE, optimizer_named
+from thermoflop.cost.training.states import ADAPTER_RECIPE, GRADIENT_BYTES, PURE
 from thermoflop.errors import UsageError
 from thermoflop.model.model import Model
 
@@ -87,19 +88,25 @@ def check_kept(kept_dtype: str | None, precision: Precision) -> None:
         )
 
 
-def check_gradients(
-    gradient_dtype: str | None, precision: Precision, optimizer: str, lora: int | None
-) -> None:
-    """UsageError for a format that gradients are not summed in, or where another one is given."""
-    if gradient_dtype is None:
+def check_gradients(iteration: Iteration) -> None:
+    """UsageError for a format that gradients are not summed in, or that is not that of weights
+    without masters: PyTorch gives a gradient its weight's format, FSDP once it has summed it
+    (``_cast_grad_to_param_dtype``)."""
+    asked, precision = iteration.gradient_dtype, iteration.precision
+    if asked is None:
         return
-    check_word("gradient_dtype", gradient_dtype, GRADIENT_BYTES)
-    narrow = optimizer_named(optimizer) in PURE
-    wide = precision.activation_bytes >= 4 or lora is not None
-    if (narrow and gradient_dtype == "fp32") or (wide and gradient_dtype != "fp32"):
-        whose = f"optimizer={optimizer}" if narrow else f"dtype={precision.name}"
-        whose = whose if lora is None else "lora"
-        raise UsageError(
-            f"gradient_dtype={gradient_dtype!r:.40} is not that of {whose}, whose gradients are in "
-            f"{'fp32' if wide else '16 bits'}"
-        )
+    check_word("gradient_dtype", asked, GRADIENT_BYTES)
+    recipe = iteration.recipe if iteration.lora is None else ADAPTER_RECIPE
+    if recipe.beside or GRADIENT_BYTES[asked] == recipe.weight:
+        return
+    whose = f"profile={iteration.engine}"
+    if iteration.lora is not None:
+        whose = "lora"
+    elif iteration.optimizer in PURE:
+        whose = f"optimizer={iteration.optimizer}"
+    elif precision.activation_bytes >= 4:
+        whose = f"dtype={precision.name}"
+    raise UsageError(
+        f"gradient_dtype={asked!r:.40} is not that of {whose}, whose gradients are in "
+        f"{'fp32' if recipe.weight >= 4 else '16 bits'}, as its weights"
+    )

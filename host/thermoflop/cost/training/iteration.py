@@ -131,8 +131,8 @@ class Iteration:
     @property
     def recipe(self) -> Recipe:
         """Bytes a parameter that the trainer keeps."""
-        asked = self.gradient_dtype
-        return recipe_of(self.engine, self.precision, self.optimizer, self.zero, asked)
+        how = self.optimizer, self.zero, self.gradient_dtype
+        return recipe_of(self.engine, self.precision, *how)
 
     @property
     def micro_batches(self) -> float:

@@ -95,18 +95,20 @@ def recipe_of(
     trainer: str, precision: Precision, optimizer: str, zero: int, gradients: str | None = None
 ) -> Recipe:
     """What a trainer keeps for a parameter beside the moments, under a stage of ZeRO; its gradients
-    in the format that is asked for. UsageError for an optimizer that is not known."""
+    in the format that is asked for, where masters are beside them. UsageError for an optimizer that
+    is not known."""
     check_word("optimizer", optimizer, MOMENTS)
     if optimizer in PURE:
         return PURE_RECIPE
     if precision.activation_bytes >= 4:
         return Recipe(4, 4, 0)  # fp32 weights are their own masters
-    if gradients is not None:
-        weight = RECIPES.get(trainer, RECIPES["default"]).weight
-        return Recipe(weight, GRADIENT_BYTES[gradients], 4 if weight < 4 else 0)
-    if trainer in SUMMED_IN_FP32 and zero <= 1 and precision.name != "fp16":
-        return SUMMED_IN_FP32[trainer]
-    return RECIPES.get(trainer, RECIPES["default"])
+    usual = RECIPES.get(trainer, RECIPES["default"])
+    summed = usual if zero > 1 or precision.name == "fp16" else SUMMED_IN_FP32.get(trainer, usual)
+    width = None if gradients is None else GRADIENT_BYTES[gradients]
+    if width in (None, min(summed.gradient, 4)) or not usual.beside:
+        return summed
+    # masters in fp32 step with gradients in fp32, whatever these were summed in
+    return usual if width == usual.gradient else Recipe(usual.weight, width, 4, stepped=4)
 
 
 def state_bytes(

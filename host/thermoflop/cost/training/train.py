@@ -174,7 +174,7 @@ def train(
             loss while it runs forward again (LitGPT). None: 1 of int8, else 0.
         kept_dtype: how what products in 8 or 4 bits and activations read is kept for the backward
             pass: ``fp8`` (DeepSeek-V3, section 3.3.3). None: as the trainer does; mostly 16 bits.
-        gradient_dtype: gradients in ``fp32`` or ``bf16``. None: as the trainer does; mostly fp32.
+        gradient_dtype: gradients beside masters in ``fp32`` or ``bf16``. None: the trainer's own.
         feed_forward: how gated feed-forwards make their gradients: ``in-place`` (those of gate and
             up in their places: Liger) or ``fused`` (the product made again besides: Unsloth).
             None: beside what is kept.
@@ -233,7 +233,6 @@ def train(
     precision = choose_precision(in_16_bits(device, dtype))
     check_4_bits(device, precision.name)
     check_kept(kept_dtype, precision)
-    check_gradients(gradient_dtype, precision, optimizer, lora)
     length = written("sequence", sequence)
     if length is None:
         length = min(SEQUENCE, known.max_positions or SEQUENCE)
@@ -277,6 +276,7 @@ def train(
         **{**usual, **{name: each for name, each in asked.items() if each is not None}},
     )  # fmt: skip
     check_source(iteration)
+    check_gradients(iteration)
     check_in_backward(iteration)
     check_feed_forward(known, feed_forward)
     if iteration.optimizer in PAGED:
