@@ -242,3 +242,31 @@ def test_chunks_of_a_family_that_has_none_are_refused() -> None:
     kinds = ["chunked_attention", "full_attention"]
     with pytest.raises(InputError, match="attention_chunk_size"):
         tf.load_model({**config, "layer_types": kinds})
+
+
+@pytest.mark.parametrize(
+    ("name", "keys", "former"),
+    [
+        (
+            "qwen4_exp_text",
+            {"indexer_n_heads": 4, "indexer_head_dim": 64, "indexer_kv_heads": 1,
+             "indexer_compress_ratio": 4, "indexer_budget": 2048},
+            "qwen_sparse_attention",
+        ),
+        ("glm5_next_text", {}, "deepseek_sparse_attention"),
+        ("kimi_linear", {}, "attention"),
+    ],
+)  # fmt: skip
+def test_former_words_of_kinds_of_layers_are_those_of_today(
+    name: str, keys: dict[str, Any], former: str
+) -> None:
+    """transformers 5.24 puts one in the place of the other (``_LEGACY_LAYER_TYPE_REMAP``)."""
+    today = "full_attention" if former == "attention" else "indexed_attention"
+    counts = {
+        word: tf.load_model({
+            "model_type": name, "num_hidden_layers": 4, **keys,
+            "layer_types": ["linear_attention"] * 3 + [word],
+        }).params
+        for word in (former, today)
+    }  # fmt: skip
+    assert counts[former] == counts[today]

@@ -174,8 +174,7 @@ family(
 def _glm_kinds(config: Config) -> Sequence[str]:
     """Three layers of linear attention, then one that chooses keys or takes a choice."""
     layers = config["num_hidden_layers"]
-    full = ("full_attention", "indexed_attention", "deepseek_sparse_attention")
-    table = {"linear_attention": "linear", **dict.fromkeys(full, "full")}
+    table = {"linear_attention": "linear", "full_attention": "full", "indexed_attention": "full"}
     kinds = by_words(config, table) or ["full" if at % 4 == 3 else "linear" for at in range(layers)]
     chosen = zip(kinds, indexer_kinds(config), strict=True)
     return [kind if kind == "linear" else chooses for kind, chooses in chosen]

@@ -30,6 +30,15 @@ LAYER_KINDS = {
 }
 
 
+# words of published files by those of today (``_LEGACY_LAYER_TYPE_REMAP`` of transformers 5.24)
+_FORMER = {
+    "mamba": "linear_attention",
+    "attention": "full_attention",
+    "deepseek_sparse_attention": "indexed_attention",
+    "qwen_sparse_attention": "indexed_attention",
+}
+
+
 def from_layer_types(config: Config, layers: int) -> list[str] | None:
     """The kinds in ``layer_types``, one a layer, or None when the key is absent."""
     kinds = config["layer_types"]
@@ -192,6 +201,7 @@ def words(config: Config, key: str, allowed: Container[str]) -> Sequence[str]:
     layers, found = config["num_hidden_layers"], config[key]
     if len(found) < layers:
         raise InputError(f"{key} names {len(found)} layers where num_hidden_layers is {layers}")
+    found = [word if word in allowed else _FORMER.get(word, word) for word in found]
     unknown = next((word for word in found if word not in allowed), None)
     if unknown is not None:
         raise InputError(f"{key} holds {quote_value(unknown)}, which is no kind known here")

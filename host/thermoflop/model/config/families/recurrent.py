@@ -269,7 +269,11 @@ family(
         "shared_inner": use("moe_shared_expert_intermediate_size"),
         "tied": False,  # whatever tie_word_embeddings says: the class ties no weights
     },
-    aliases={"attention_head_dim": "head_dim", "layer_types": "layers_block_type"},
+    aliases={
+        "attention_head_dim": "head_dim",
+        "layer_types": "layers_block_type",
+        "num_local_experts": "n_routed_experts",
+    },
     ignored=("expand", "is_mamba2", "sliding_window", "mamba_proj_bias"),
 )
 
