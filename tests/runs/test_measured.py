@@ -6,6 +6,8 @@ import json
 
 import pytest
 from thermoflop.errors import InputError
+from thermoflop.model.config.gguf_formats import FILE_TYPES
+from thermoflop.runs.engines.llama_bench import format_of, llama_bench_tests
 from thermoflop.runs.measured import read_measured, read_number
 
 SAVED = {
@@ -87,3 +89,56 @@ def test_formats_and_devices_that_a_result_names_are_its_own():
     }  # fmt: skip
     measured = read_measured("-", json.dumps(report).encode())
     assert (measured.dtype, measured.devices, measured.profile) == ("fp8", 2, "tensorrt-llm")
+
+
+# ``llama_model_ftype_name`` of llama.cpp's src/llama-model-loader.cpp, in the order of its numbers.
+PRINTED = (
+    "all F32, F16, Q4_0, Q4_1, Q8_0, Q5_0, Q5_1, Q2_K - Medium, Q3_K - Small, Q3_K - Medium, "
+    "Q3_K - Large, Q4_K - Small, Q4_K - Medium, Q5_K - Small, Q5_K - Medium, Q6_K, "
+    "IQ2_XXS - 2.0625 bpw, IQ2_XS - 2.3125 bpw, Q2_K - Small, IQ3_XS - 3.3 bpw, "
+    "IQ3_XXS - 3.0625 bpw, IQ1_S - 1.5625 bpw, IQ4_NL - 4.5 bpw, IQ3_S - 3.4375 bpw, "
+    "IQ3_S mix - 3.66 bpw, IQ2_S - 2.5 bpw, IQ2_M - 2.7 bpw, IQ4_XS - 4.25 bpw, "
+    "IQ1_M - 1.75 bpw, BF16, TQ1_0 - 1.69 bpw ternary, TQ2_0 - 2.06 bpw ternary, MXFP4 MoE, NVFP4"
+)
+
+
+def test_every_format_that_llama_cpp_prints_is_known():
+    printed = [f"gpt-oss 20B {name}" for name in PRINTED.split(", ")]
+    assert [format_of(name) for name in printed] == [FILE_TYPES[n] for n in sorted(FILE_TYPES)]
+
+
+def test_a_format_of_llama_bench_that_is_not_known_keeps_its_name():
+    table = b"| model | test | t/s |\n| llama 8B Q9_Z - Fancy | tg128 | 99.5 |\n"
+    assert read_measured("-", table).dtype == "llama 8B Q9_Z - Fancy"
+
+
+def test_tests_after_a_context_are_read_from_json_as_from_a_table():
+    saved = {"model_type": "llama 8B F16", "n_prompt": 0, "n_gen": 32, "n_depth": 64, "avg_ts": 9.5}
+    table = b"| model | test | t/s |\n| llama 8B F16 | tg32 @ d64 | 9.5 |\n"
+    tests = llama_bench_tests(json.dumps([saved]).encode())
+    assert tests == llama_bench_tests(table)
+    assert [(test.generate, test.depth, test.tokens_per_s) for test in tests] == [(32, 64, 9.5)]
+
+
+PRINTED_ZEROS = """\
+============ Serving Benchmark Result ============
+Successful requests:                     0
+Total generated tokens:                  0
+Output token throughput (tok/s):         0.00
+Mean TTFT (ms):                          0.00
+"""
+
+
+@pytest.mark.parametrize(
+    "output", [PRINTED_ZEROS, json.dumps(dict.fromkeys(SAVED, 0)),
+               '{"total_num_tokens": 0, "num_requests": 3, "requests_per_second": 3.0}',
+               '{"avg_latency": "x", "latencies": [1.5]}'],
+)  # fmt: skip
+def test_a_benchmark_of_which_nothing_was_answered_has_no_result(output):
+    with pytest.raises(InputError, match="no result of a benchmark"):
+        read_measured("-", output.encode())
+
+
+def test_a_count_that_is_none_is_as_if_it_was_not_there():
+    saved = SAVED | {"max_concurrency": float("inf")}
+    assert read_measured("-", json.dumps(saved).encode()).users is None

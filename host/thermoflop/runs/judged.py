@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from thermoflop.base.record import record
 from thermoflop.base.units import digits, seconds, table, wrapped
 
@@ -41,8 +43,8 @@ class Judged:
     @property
     def verdict(self) -> str:
         """``inside`` its interval, ``slower`` or ``faster``, or ``beyond`` its bound."""
-        beyond = self.bound is not None and self._is_faster_than(self.bound * (1 + 1e-9))
-        if beyond:
+        bound = self.measured if self.bound is None else self.bound
+        if self._is_faster_than(bound) and not math.isclose(self.measured, bound):
             return "beyond"
         if self.low <= self.measured <= self.high:
             return "inside"

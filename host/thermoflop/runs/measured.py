@@ -32,7 +32,9 @@ _BACKENDS = {
 }  # fmt: skip
 _ALL_AT_ONCE = ("vllm bench throughput", "engine")  # programs and backends without a server
 _AS_ASKED = 0.9  # of the rate that was asked for: below that requests waited for others
+_MOST = 1e9  # requests at once, or devices: more is no count
 _MOST_SAVED_BYTES = 64 << 20  # with every token's time
+_FIGURES = {"ttft_s", "token_s", "total_s", "tokens_per_s", "requests_per_s"}  # that are judged
 _IN_A_SECOND = {"ms": 1e3, "s": 1.0, "us": 1e6, "µs": 1e6}
 _READ = re.compile(
     r"(\d+|\d{1,3}(?:,\d{3})+|(?=\.\d))(\.\d+)?(e[+-]?\d+)? ?"
@@ -98,16 +100,17 @@ def read_measured(source: str, data: bytes | None = None) -> Measured:
     if saved := saved_results(data):
         result, load = saved[-1]
         several = f"{len(saved)} results in it: the last one is checked"
-        return _told(result, (), load, (several,) * (len(saved) > 1))
-    output = data[-MOST_BYTES:]
-    tests, printed = tuple(llama_bench_tests(output)), read_result(output)
-    if not tests and printed is None:
+        measured = _told(result, (), load, (several,) * (len(saved) > 1))
+    else:
+        output = data[-MOST_BYTES:]
+        measured = _told(read_result(output), tuple(llama_bench_tests(output)), _said(output))
+    if not (measured.tests or _FIGURES & measured.values.keys()):
         raise InputError(
             f"{source!r:.60} has no result of a benchmark in it: expected what llama-bench, ollama "
             "run --verbose, vllm bench, sglang's benchmarks, trtllm-bench, genai-perf or aiperf "
             "print or save, or guidellm saves"
         )
-    return _told(printed, tests, _said(output))
+    return measured
 
 
 def _read(source: str) -> bytes:
@@ -144,14 +147,17 @@ def _told(
     numbers = {key: float(v) for key, v in values.items() if not isinstance(v, str)}
     if program == "sglang.bench_one_batch" and "generated_tokens" not in numbers:
         numbers.pop("total_s", None)  # of outputs of a length that is not known
-    dtype = format_of(models.pop()) if models else str(said.get("dtype") or "").lower()
-    backend, devices = said.get("backend"), said.get("devices")
+    dtype = str(said.get("dtype")).lower()
+    dtype = dtype if dtype in ("fp8", "nvfp4") else ""
+    for model in models:
+        dtype = format_of(model) or model  # what is none is refused by its name
+    backend, devices = said.get("backend"), _positive(said.get("devices"), _MOST)
     profiles = (engine for name, engine in _BACKENDS.items() if str(backend).startswith(name))
     return Measured(
         program, numbers, tests,
         next(profiles, None) if backend else _PROFILES.get(program),
         said.get("gpu"), **_load(program, numbers, said),
-        dtype=dtype if tests or dtype in ("fp8", "nvfp4") else None,
+        dtype=dtype or None,
         devices=round(devices) if devices else None,
         accepted=_positive(said.get("accepted")) or 1.0, notes=notes,
     )  # fmt: skip
@@ -160,8 +166,8 @@ def _told(
 def _load(program: str, values: dict[str, float], said: dict[str, Any]) -> dict[str, Any]:
     """How requests came: as many users, at a rate, or all at once where neither was limited."""
     if program == "sglang.bench_one_batch":
-        return {"users": round(_positive(said.get("limit")) or values.get("requests", 1))}
-    limit, rate = _positive(said.get("limit")), _positive(said.get("rate"))
+        return {"users": round(_positive(said.get("limit"), _MOST) or values.get("requests", 1))}
+    limit, rate = _positive(said.get("limit"), _MOST), _positive(said.get("rate"))
     requests, tokens = values.get("requests"), values.get("generated_tokens")
     if rate is not None and rate < math.inf:
         answered = (
@@ -177,10 +183,10 @@ def _load(program: str, values: dict[str, float], said: dict[str, Any]) -> dict[
     return {}
 
 
-def _positive(value: Any) -> float | None:
-    """A number above 0, or None; vLLM writes an infinite rate as a text."""
+def _positive(value: Any, most: float = math.inf) -> float | None:
+    """A number above 0 and up to ``most``, or None; vLLM writes an infinite rate as a text."""
     try:
         number = float(value)
     except (TypeError, ValueError):
         return None
-    return number if number > 0 else None
+    return number if 0 < number <= most else None

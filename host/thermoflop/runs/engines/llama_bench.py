@@ -9,6 +9,11 @@ from collections.abc import Iterable, Iterator
 from thermoflop.base.record import record
 from thermoflop.runs.engines.lines import NUMBER, lines_of
 
+# llama.cpp's words for formats (``llama_model_ftype_name`` of its llama-model-loader.cpp).
+_FORMAT = re.compile(
+    r" (B?F16|F32|[IT]?Q\d\w*|MXFP4|NVFP4)( mix)?(?: MoE)?(?: - (?:(Small|Medium|Large)|.*bpw.*))?$"
+)
+_OTHERWISE = {"f16": "fp16", "f32": "fp32", "q2_k_m": "q2_k", "iq3_s mix": "iq3_m"}
 _FIELD = re.compile(r'"(model_type|n_prompt|n_gen|n_depth|avg_ts)":\s*"?([^",}]+)')
 
 
@@ -57,10 +62,12 @@ def _rate(cell: str) -> float:
 def format_of(model: str) -> str:
     """The format in a model's name, as llama.cpp writes it: ``llama 8B Q4_K - Medium``; "" for
     none."""
-    sizes = {"Small": "_s", "Medium": "_m", "Large": "_l", None: ""}
-    match = re.search(r" (B?F16|I?Q\w+)(?: - (Small|Medium|Large))?$", model)
-    name = match[1].lower() + sizes[match[2]] if match else ""
-    return {"f16": "fp16"}.get(name, name)
+    match = _FORMAT.search(model)
+    if match is None:
+        return ""
+    size = f"_{match[3][0].lower()}" if match[3] else ""
+    name = f"{match[1].lower()}{match[2] or ''}{size}"
+    return _OTHERWISE.get(name, name)
 
 
 def read_tests(lines: list[str]) -> dict[str, float]:
@@ -93,9 +100,10 @@ def _tests(lines: list[str]) -> Iterator[dict[str, str]]:
     yield from _below(map(_markdown, lines), "test", "t/s")
     separated = _below(csv.reader(lines), "n_prompt", "n_gen", "avg_ts")
     for each in (*_objects(lines), *separated):
-        read, made = each.get("n_prompt", ""), each.get("n_gen", "")
-        if "0" in (read, made) and each.get("n_depth", "0") == "0":
+        read, made, depth = (each.get(name, "0") for name in ("n_prompt", "n_gen", "n_depth"))
+        if "0" in (read, made):
             test = f"tg{made}" if read == "0" else f"pp{read}"
+            test += "" if depth == "0" else f" @ d{depth}"
             yield {"test": test, "t/s": each["avg_ts"], "model": each.get("model_type", "")}
 
 

@@ -43,7 +43,7 @@ def read_result(output: bytes) -> EngineResult | None:
     """
     lines = lines_of(output)
     for program, read in _READERS.items():
-        if numbers := {key: v for key, v in read(lines).items() if math.isfinite(v)}:
+        if numbers := {key: v for key, v in read(lines).items() if 0 < v < math.inf}:
             values: Values = {**numbers, **format_in(lines)} if read is read_tests else {**numbers}
             return EngineResult(program, values)
     return None
