@@ -152,3 +152,34 @@ def test_a_rate_is_of_a_server_alone():
     assert check("llama-3-8b", "h100", 800, users=8).title == (
         check("llama-3-8b", "h100", 800.0, batch=8).title
     )
+
+
+ROW = b"| llama 8B Q4_K - Medium | 4.58 GiB | {} | CUDA | 20 | tg128 | 20.00 |\n"
+HEAD = b"| model | size | params | backend | ngl | test | t/s |\n"
+
+
+def test_another_model_than_llama_bench_ran_is_refused():
+    """8.03 billion parameters; a file of Gemma 3 4B (4.3 billion) has 3.88, its eyes apart."""
+    ran = HEAD + ROW.replace(b"{}", b"8.03 B")
+    with pytest.raises(UsageError, match=r"1\.24 billion .* ran one of 8\.03 \(llama 8B Q4_K"):
+        check("llama-3.2-1b", "rtx 4070", ran)
+    with pytest.raises(UsageError, match=r"4\.30 billion"):
+        check("gemma-3-4b", "rtx 4070", ran)
+    assert check("gemma-3-4b", "rtx 4070", ran.replace(b"8.03", b"3.88")).figures
+    assert check("llama-3.1-8b", "rtx 4070", ran.replace(b"8.03 B", b"8030.26 M")).figures
+
+
+def test_layers_that_llama_bench_left_with_the_processor_are_said():
+    ran = HEAD + ROW.replace(b"{}", b"8.03 B")
+    said = "llama-bench had 20 of 32 layers on the GPU, and all are estimated"
+    assert check("llama-3.1-8b", "rtx 4070", ran).notes[0] == said
+    assert said not in check("llama-3.1-8b", "rtx 4070", ran.replace(b"| 20 |", b"| 99 |")).notes
+    with pytest.raises(UsageError, match="ran on the processor"):
+        check("llama-3.1-8b", "rtx 4070", ran.replace(b"CUDA", b"CPU"))
+    assert check("llama-3.1-8b", "epyc-9654", ran.replace(b"CUDA", b"CPU")).figures
+
+
+def test_what_does_not_fit_is_said_beside_the_verdict():
+    """70.6 billion parameters in some 4.8 bits are 42.5 GB."""
+    notes = check("llama-3-70b", "rtx 4070", 9, dtype="q4_k_m").notes
+    assert "and the device has 12.9 GB: the estimate is as if it fitted" in notes[0]

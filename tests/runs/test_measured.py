@@ -26,6 +26,10 @@ def test_a_number_is_tokens_a_second_while_decoding(typed, tokens_per_s):
     assert read_measured(typed).values == {"tokens_per_s": tokens_per_s}
 
 
+def test_a_number_may_be_piped_in():
+    assert read_measured("-", b"52.3 tok/sec\n").values == {"tokens_per_s": 52.3}
+
+
 @pytest.mark.parametrize("typed", ["13.9ms", "13.9 ms", "13.9 ms/token", "0.0139 s", "13,900 us"])
 def test_a_number_with_a_unit_of_time_is_the_time_of_a_token(typed):
     assert read_measured(typed).values == {"token_s": pytest.approx(0.0139)}

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from thermoflop.cost.roofline.span import Span
     from thermoflop.cost.serving.result import Serving
     from thermoflop.model.model import Model
+    from thermoflop.runs.engines.llama_bench import BenchTest
 
 _SERVERS = (
     "a serving benchmark", "vllm bench throughput", "trtllm-bench", "genai-perf", "guidellm",
@@ -34,6 +35,9 @@ _NO_FIRST = (
     "checked"
 )
 _SAME = 0.02  # of the tokens of a request
+# Of the parameters, as files count them: some hold what predicts further ahead, and those of a
+# model that sees or hears have nothing of that, which is half of a small one.
+_SAME_PARAMS, _WITHOUT_SENSES = 0.15, 0.45
 
 
 def check(
@@ -182,8 +186,33 @@ def _tested(
         span = estimated.first_token if test.prompt else estimated.per_token
         tokens = estimated.batch * (test.prompt or 1)
         figures.append(_judged(test.name, span, tokens / test.tokens_per_s, tokens))
-    notes = (*_beyond_memory(estimated), estimated.provenance)
+    notes = (
+        *_unlike(model, estimated.device, measured.tests[0]), *_beyond_memory(estimated),
+        estimated.provenance,
+    )  # fmt: skip
     return Check(_title(estimated, measured), tuple(figures), notes)
+
+
+def _unlike(model: Model, device: Device, test: BenchTest) -> list[str]:
+    """A sentence where llama-bench left layers with the processor. UsageError where it says that
+    it ran another model, or no GPU."""
+    from thermoflop.cost.work.weights import layers_of
+
+    perceives = any(model.description.stack(kind) for kind in ("image", "audio"))
+    least = _WITHOUT_SENSES if perceives else 1 - _SAME_PARAMS
+    if test.params and not least < test.params / model.params < 1 + _SAME_PARAMS:
+        raise UsageError(
+            f"{model.name} has {digits(model.params / 1e9)} billion parameters, and llama-bench "
+            f"ran one of {digits(test.params / 1e9)} ({test.model}): expected the same model"
+        )
+    if test.backend == "CPU" and device.vendor != "CPU":
+        raise UsageError(
+            f"llama-bench ran on the processor (backend CPU), and not on {device.name}"
+        )
+    layers = layers_of(model.description)
+    if test.layers is None or test.layers >= layers or device.vendor == "CPU":
+        return []
+    return [f"llama-bench had {test.layers} of {layers} layers on the GPU, and all are estimated"]
 
 
 def _run(

@@ -33,6 +33,7 @@ _BACKENDS = {
 _ALL_AT_ONCE = ("vllm bench throughput", "engine")  # programs and backends without a server
 _AS_ASKED = 0.9  # of the rate that was asked for: below that requests waited for others
 _MOST = 1e9  # requests at once, or devices: more is no count
+_LONGEST_NUMBER = 100
 _MOST_SAVED_BYTES = 64 << 20  # with every token's time
 _FIGURES = {"ttft_s", "token_s", "total_s", "tokens_per_s", "requests_per_s"}  # that are judged
 _IN_A_SECOND = {"ms": 1e3, "s": 1.0, "us": 1e6, "µs": 1e6}
@@ -91,7 +92,9 @@ def read_number(text: str) -> Measured | None:
 def read_measured(source: str, data: bytes | None = None) -> Measured:
     """What a source says: a number, or the output or the result file of a benchmark, which is in
     ``data`` or else in the file that the source names. InputError where it says nothing."""
-    if data is None and (number := read_number(source)):
+    piped = b"" if data is None or len(data) > _LONGEST_NUMBER else data
+    typed = source if data is None else piped.decode("utf-8", "replace")
+    if (number := read_number(typed)) is not None:
         return number
     if data is None:
         data = _read(source)
@@ -103,7 +106,8 @@ def read_measured(source: str, data: bytes | None = None) -> Measured:
         measured = _told(result, (), load, (several,) * (len(saved) > 1))
     else:
         output = data[-MOST_BYTES:]
-        measured = _told(read_result(output), tuple(llama_bench_tests(output)), _said(output))
+        tests = tuple(llama_bench_tests(output))
+        measured = _told(read_result(output), tests, _said(output, tests))
     if not (measured.tests or _FIGURES & measured.values.keys()):
         raise InputError(
             f"{source!r:.60} has no result of a benchmark in it: expected what llama-bench, ollama "
@@ -123,15 +127,14 @@ def _read(source: str) -> bytes:
     return read_bytes(source, _EXPECTED, _MOST_SAVED_BYTES)
 
 
-def _said(output: bytes) -> dict[str, Any]:
-    """What an output says of its load and its device."""
+def _said(output: bytes, tests: tuple[BenchTest, ...]) -> dict[str, Any]:
+    """What an output says of its load and its devices, if those are alike."""
     text = output.decode("utf-8", "replace")
     backend = re.search(r"^Backend:\s+(\S+)", text, re.MULTILINE)
     gpus = re.findall(r"^ *Device \d+: ([^,\n]+), compute capability", text, re.MULTILINE)
-    return {
-        **load_printed(output), "backend": backend and backend[1],
-        "gpu": gpus[0] if len(gpus) == 1 else None,
-    }  # fmt: skip
+    gpus = gpus or [name for test in tests[:1] for name in test.gpu.split(", ") if name]
+    alike = {"gpu": gpus[0], "devices": len(gpus)} if len(set(gpus)) == 1 else {}
+    return {**load_printed(output), "backend": backend and backend[1], **alike}
 
 
 def _told(

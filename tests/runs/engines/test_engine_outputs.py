@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 
 import pytest
+from thermoflop.runs.engines.llama_bench import llama_bench_tests
 from thermoflop.runs.engines.printed import read_result
+from thermoflop.runs.measured import read_measured
 
 VLLM_SERVE = """\
 ============ Serving Benchmark Result ============
@@ -109,6 +111,12 @@ llama_print_timings:      sample time =   301.80 ms /   512 runs   (    0.59 ms 
 llama_print_timings: prompt eval time =  6294.68 ms /   271 tokens (   23.23 ms per token,    43.05 tokens per second)
 llama_print_timings:        eval time = 115222.19 ms /   510 runs   (  225.93 ms per token,     4.43 tokens per second)
 """  # noqa: E501
+LLAMA_SERVER = """\
+slot print_timing: id  0 | task 0 |
+prompt eval time =     262.33 ms /   512 tokens (    0.51 ms per token,  1951.74 tokens per second)
+       eval time =    1725.25 ms /   128 tokens (   13.48 ms per token,    74.19 tokens per second)
+      total time =    1987.58 ms /   640 tokens
+"""
 TENSORRT_LLM = """\
 ===========================================================
 = REQUEST DETAILS 
@@ -327,6 +335,11 @@ Total token throughput (tok/s):          2898.68
             {"prompt_tokens": 271, "ttft_s": 6.29468, "generated_tokens": 510,
              "token_s": 0.22592586}, id="llama.cpp",
         ),
+        pytest.param(  # printed by ggml-org/llama.cpp tools/server: 1725.25 ms / 128
+            LLAMA_SERVER, "llama.cpp",
+            {"prompt_tokens": 512, "ttft_s": 0.26233, "generated_tokens": 128,
+             "token_s": 0.0134785156}, id="llama-server",
+        ),
         pytest.param(  # github.com/NVIDIA/TensorRT-LLM/pull/7104
             TENSORRT_LLM, "trtllm-bench", {"requests": 6144, "tokens_per_s": 7517.2584,
              "prompt_tokens": 6144 * 1024, "generated_tokens": 6144 * 1024}, id="trtllm-bench",
@@ -368,6 +381,21 @@ def test_only_the_end_of_a_long_output_is_read() -> None:
     assert result is not None
     assert result.values == {"total_s": 2.5}
     assert read_result(b"Avg latency: 2.5 seconds\n" + b"x\n" * (1 << 16)) is None
+
+
+def test_tests_of_a_file_have_their_depth_and_what_ran_them() -> None:
+    """-o json of two cards; ``n_depth`` tokens stand before."""
+    deep = LLAMA_BENCH_JSON.replace('"n_depth": 0', '"n_depth": 4096').replace(
+        '"backends": "CUDA"',
+        '"backends": "CUDA", "gpu_info": "RTX 3090, RTX 3090", "model_n_params": 7615616512, '
+        '"n_gpu_layers": 99',
+    )
+    tests = llama_bench_tests(deep.encode())
+    assert [test.name for test in tests] == ["pp512 @ d4096", "tg128 @ d4096"]
+    assert (tests[0].params, tests[0].layers) == (7_615_616_512, 99)
+    assert (tests[0].backend, tests[0].gpu) == ("CUDA", "RTX 3090, RTX 3090")
+    measured = read_measured("-", deep.encode())
+    assert (measured.gpu, measured.devices) == ("RTX 3090", 2)
 
 
 def test_answers_of_ollama_add_up_and_what_the_model_says_of_itself_does_not() -> None:

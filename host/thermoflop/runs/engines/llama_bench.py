@@ -14,13 +14,24 @@ _FORMAT = re.compile(
     r" (B?F16|F32|[IT]?Q\d\w*|MXFP4|NVFP4)( mix)?(?: MoE)?(?: - (?:(Small|Medium|Large)|.*bpw.*))?$"
 )
 _OTHERWISE = {"f16": "fp16", "f32": "fp32", "q2_k_m": "q2_k", "iq3_s mix": "iq3_m"}
-_FIELD = re.compile(r'"(model_type|n_prompt|n_gen|n_depth|avg_ts)":\s*"?([^",}]+)')
+_FIELD = re.compile(
+    r'"(model_type|model_n_params|backends|gpu_info|n_gpu_layers|n_prompt|n_gen|n_depth|avg_ts)":'
+    r'\s*(?:"([^"]*)"|([^",}]+))'
+)
+# column of its csv and json -> that of its table
+_COLUMNS = {
+    "model_type": "model", "model_n_params": "params", "backends": "backend", "gpu_info": "gpu",
+    "n_gpu_layers": "ngl", "avg_ts": "t/s",
+}  # fmt: skip
+_SCALES = {"": 1.0, "K": 1e3, "M": 1e6, "B": 1e9}
 
 
 @record
 class BenchTest:
     """One test of llama-bench: ``pp512`` reads 512 tokens, ``tg128 @ d4096`` generates 128 after
-    4,096; ``model`` is the name that it prints."""
+    4,096; ``model`` is the name that it prints, ``params`` how many it has (0.0: not said), ``gpu``
+    and ``backend`` what ran it, ``layers`` how many of them were to lie on a GPU (None: not
+    said)."""
 
     name: str
     model: str
@@ -28,6 +39,10 @@ class BenchTest:
     generate: int
     depth: int
     tokens_per_s: float
+    params: float = 0.0
+    backend: str = ""
+    gpu: str = ""
+    layers: int | None = None
 
 
 def llama_bench_tests(output: bytes) -> list[BenchTest]:
@@ -46,7 +61,12 @@ def llama_bench_tests(output: bytes) -> list[BenchTest]:
             tokens, model = int(match[2]), cells.get("model", "")
             sizes = (tokens, 0) if match[1] == "pp" else (0, tokens)
             name = f"{match[1]}{tokens}{f' @ d{match[3]}' if match[3] else ''}"
-            tests[name, model] = BenchTest(name, model, *sizes, int(match[3] or 0), rate)
+            layers = cells.get("ngl", "")
+            tests[name, model] = BenchTest(
+                name, model, *sizes, int(match[3] or 0), rate, _count(cells.get("params", "")),
+                cells.get("backend", ""), cells.get("gpu", ""),
+                int(layers) if layers.isdecimal() else None,
+            )  # fmt: skip
     return list(tests.values())
 
 
@@ -57,6 +77,12 @@ def _test(cell: str) -> re.Match[str] | None:
 def _rate(cell: str) -> float:
     rate = re.fullmatch(rf"{NUMBER}(?: ± [\d.]+)?", cell)
     return float(rate[1]) if rate else 0.0
+
+
+def _count(cell: str) -> float:
+    """A number such as ``8.03 B``; 0.0 for what is none."""
+    found = re.fullmatch(rf"{NUMBER} ?([KMB]?)", cell)
+    return float(found[1]) * _SCALES[found[2]] if found else 0.0
 
 
 def format_of(model: str) -> str:
@@ -103,16 +129,16 @@ def _tests(lines: list[str]) -> Iterator[dict[str, str]]:
         read, made, depth = (each.get(name, "0") for name in ("n_prompt", "n_gen", "n_depth"))
         if "0" in (read, made):
             test = f"tg{made}" if read == "0" else f"pp{read}"
-            test += "" if depth == "0" else f" @ d{depth}"
-            yield {"test": test, "t/s": each["avg_ts"], "model": each.get("model_type", "")}
+            cells = {name: each[column] for column, name in _COLUMNS.items() if column in each}
+            yield {**cells, "test": test + f" @ d{depth}" * (depth != "0")}
 
 
 def _objects(lines: list[str]) -> Iterator[dict[str, str]]:
     """What stands in JSON objects, on one line or on many; the rate comes after the sizes."""
     fields: dict[str, str] = {}
     for line in lines:
-        for name, value in _FIELD.findall(line):
-            fields[name] = value.strip()
+        for name, text, number in _FIELD.findall(line):
+            fields[name] = text or number.strip()
             if name == "avg_ts":
                 yield fields
                 fields = {}

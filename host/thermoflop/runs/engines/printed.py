@@ -241,14 +241,14 @@ def _seconds(duration: str) -> float:
 
 
 def _llama_cpp(lines: list[str]) -> dict[str, float]:
-    """The timings that llama.cpp's programs print, in milliseconds."""
-    head, tail = r"\w*(?:timings|perf_context_print):\s*", r"\s*\(.*\)"
+    """The timings that llama.cpp's programs print, in milliseconds; of its server the last ones."""
+    head, tail = r"(?:\S.*[:|]\s*)?", r"\s*\(.*\)"
     values: dict[str, float] = {}
     for line in lines:
         n = r"\s*/\s*(\d+)\s*"
         if match := re.fullmatch(rf"{head}prompt eval time =\s*{NUMBER} ms{n}tokens{tail}", line):
             values |= {"ttft_s": float(match[1]) / 1000, "prompt_tokens": float(match[2])}
-        match = re.fullmatch(rf"{head}eval time =\s*{NUMBER} ms{n}runs{tail}", line)
+        match = re.fullmatch(rf"{head}eval time =\s*{NUMBER} ms{n}(?:runs|tokens){tail}", line)
         if match and (runs := int(match[2])) > 0:
             values |= {"token_s": float(match[1]) / 1000 / runs, "generated_tokens": float(runs)}
     return values
