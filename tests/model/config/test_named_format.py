@@ -16,6 +16,7 @@ from thermoflop.model.config.named_format import named_format
         ("bartowski/gemma-2-9b-it-IQ4_XS", "iq4_xs"),
         ("llama-3-8b-q4_K", "q4_k_m"),
         ("Llama 3 8B Q4_K_M", "q4_k_m"),
+        ("llama-3-8b-UD-TQ1_0", "tq1_0"),
         ("hugging-quants/Meta-Llama-3.1-70B-Instruct-AWQ-INT4", "awq-int4-g128"),
         ("Qwen/Qwen2.5-72B-Instruct-GPTQ-Int8", "gptq-int8-g128"),
         ("mlx-community/Qwen3-8B-4bit", "mlx-int4-g64"),
@@ -29,6 +30,11 @@ from thermoflop.model.config.named_format import named_format
 )
 def test_the_word_and_what_it_means(name: str, meant: str | None) -> None:
     assert named_format(name) == meant
+
+
+@pytest.mark.parametrize("form", ["q4_K_M", "UD-Q2_K_XL", "iq3_xxs", "tq1_0", "mxfp4_moe"])
+def test_a_format_behind_a_name_of_the_catalogue_is_no_shape(form: str) -> None:
+    assert tf.load_model(f"qwen3-30b-a3b-{form}").name == "qwen3-30b-a3b"
 
 
 # Of a matrix of 4,096 x 4,096 and its scales: fp8 in blocks of 128, a scale of 4 bytes each; fp8

@@ -29,10 +29,6 @@ _TUNED = frozenset(
     unsloth qat meta nvidia text
     """.split()  # noqa: SIM905 - a list of words
 )
-# llama.cpp's names of its formats, as in q4_K_M, iq3_xxs, ud-q2_k_xl
-_GGUF_FORMAT = r"[-_.: ](ud[-_])?i?q\d(_[a-z0-9]+)*$"
-# that, and which attempt at a format it is: DeepSeek-R1-FP4-v2
-_NOT_SHAPE = rf"{_GGUF_FORMAT}|(?<=fp[48])-v\d$"
 _BETWEEN = str.maketrans("", "", "-_ :")
 
 
@@ -117,7 +113,11 @@ def _by_other_name(name: str) -> str | None:
     """The name in the catalogue that a spelling, a short name or a tuned form stands for."""
     import re
 
-    words = re.split(r"[-_ :]+|(?<=quantized)\.", re.sub(_NOT_SHAPE, "", name))
+    from thermoflop.model.config.named_format import GGUF
+
+    # a format, and which attempt at one it is (DeepSeek-R1-FP4-v2), are no shape
+    shape = re.sub(rf"{GGUF}|(?<=fp[48])-v\d$", "", name)
+    words = re.split(r"[-_ :]+|(?<=quantized)\.", shape)
     # without a size, "flan-t5-base" would lose the word that says which one it is
     tuned = (
         _TUNED

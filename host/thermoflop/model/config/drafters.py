@@ -14,7 +14,7 @@ from thermoflop.model.architecture.description import Description, Placed, Stack
 from thermoflop.model.architecture.mixers import Attention
 from thermoflop.model.architecture.parts import Linear, StatesMap, Table, lm_head
 from thermoflop.model.config.decoder import DEFAULTS, decoder_runs, norm_of
-from thermoflop.model.config.eagle import map_of_states, stated_layers
+from thermoflop.model.config.eagle import map_of_states, states_read
 from thermoflop.model.config.family import Section
 from thermoflop.model.config.keys import Config, Traits
 from thermoflop.model.config.readers import read_section, reader_of
@@ -24,7 +24,12 @@ def read_dflash(config: Config) -> Description:
     """Layers over a block of masked tokens, whose keys and values are of states before it too."""
     traits = Traits(config, DEFAULTS)
     hidden, vocab = traits["hidden"], traits["vocab"]
-    states, target = stated_layers(config) or traits["layers"], config["target_hidden_size"]
+    states, target = states_read(config, traits["layers"]), config["target_hidden_size"]
+    section = config["dflash_config"] or {}
+    others = [key for key in ("use_swa", "attention_sink_bias") if section.get(key)]
+    if others or not states:
+        what = f"dflash_config.{others[0]}" if others else "use_aux_hidden_state false"
+        raise UnknownModel(f"{config.family.name} with {what} is not described")
     front = (
         *map_of_states(config, states, target or hidden, hidden, block=True),
         Placed(norm_of(traits, "norm of states' map", hidden)),

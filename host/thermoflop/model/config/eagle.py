@@ -11,6 +11,7 @@ own state in place of fc's, which is counted for each.
 
 from __future__ import annotations
 
+from thermoflop.base.messages import quote_value
 from thermoflop.base.record import replace
 from thermoflop.errors import InputError
 from thermoflop.model.architecture.description import Description, Placed, Run, Stack
@@ -20,6 +21,10 @@ from thermoflop.model.config.architectures import class_name
 from thermoflop.model.config.decoder import DEFAULTS, layer_of, norm_of
 from thermoflop.model.config.drafting_classes import CLASSES
 from thermoflop.model.config.keys import Config, Traits
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 STATES = 3  # of the model that it drafts for, where nothing is said
 
@@ -40,7 +45,7 @@ def read_eagle(config: Config) -> Description:
     if traits["layers"] > 1:
         runs.append(Run(layer, traits["layers"] - 1))
     own = (Placed(Table("embed_tokens", "embed_tokens", vocab, hidden)),) * (target != hidden)
-    states = stated_layers(config) or config["num_aux_hidden_states"] or STATES
+    states = states_read(config, config["num_aux_hidden_states"] or STATES)
     front = (
         *own,
         Placed(norm_of(traits, "embedding norm", hidden)),
@@ -54,7 +59,10 @@ def read_eagle(config: Config) -> Description:
 def map_of_states(
     config: Config, states: int, target: int, hidden: int, *, block: bool = False
 ) -> tuple[Placed, ...]:
-    """``fc`` of the states, behind a norm of all of them or of each where the file has one."""
+    """``fc`` of the states, behind a norm of all of them or of each where the file has one; nothing
+    where none are read."""
+    if not states:
+        return ()
     width = states * target
     norms = []
     if config.get("norm_before_fc"):
@@ -65,13 +73,22 @@ def map_of_states(
     return (*norms, Placed(fc))
 
 
-def stated_layers(config: Config) -> int:
-    """How many layers of the model a file names whose states are read; 0: it names none."""
-    for key in ("eagle_config", "dflash_config", None):
-        place = config.raw if key is None else config.raw.get(key)
-        for name in ("eagle_aux_hidden_state_layer_ids", "aux_hidden_state_layer_ids",
-                     "target_layer_ids", "layer_ids"):  # fmt: skip
-            listed = place.get(name) if isinstance(place, dict) else None
-            if isinstance(listed, list) and listed:
-                return len(listed)
-    return 0
+def states_read(config: Config, otherwise: int) -> int:
+    """How many states of the model are read: those of the layers that a file names, or
+    ``otherwise``; 0 where it says that the last one is taken as it is."""
+    if _said(config, "use_aux_hidden_state") is False:
+        return 0
+    listed = _said(config, "eagle_aux_hidden_state_layer_ids", "aux_hidden_state_layer_ids",
+                   "target_layer_ids", "layer_ids")  # fmt: skip
+    if listed is not None and not isinstance(listed, list):
+        raise InputError(
+            f"the layers whose states are read are {quote_value(listed)}: expected a list of them"
+        )
+    return len(listed or ()) or otherwise
+
+
+def _said(config: Config, *names: str) -> Any:
+    """What a file says by one of these names, in a section of its own or beside it."""
+    sections = config.raw.get("eagle_config"), config.raw.get("dflash_config"), config.raw
+    said = (each.get(name) for each in sections if isinstance(each, dict) for name in names)
+    return next((value for value in said if value is not None), None)

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from typing import Any
 
 # The patterns of this module are not compiled before they are asked for: a name asks for few.
-_GGUF = r"[-_.: ](?:ud[-_])?((?:i|t)?q\d(?:_[a-z0-9]+)*|mxfp4_moe)$"
+# llama.cpp's names of its formats, as in q4_K_M, iq3_xxs, ud-q2_k_xl
+GGUF = r"[-_.: ](?:ud[-_])?((?:i|t)?q\d(?:_[a-z0-9]+)*|mxfp4_moe)$"
 # Words of a name, the first that is there, and the format that they mean. The groups and scales are
 # those that the method's own tools have by default (AutoAWQ, GPTQModel, bitsandbytes as Unsloth
 # publishes it, mlx_lm.convert, llm-compressor).
@@ -96,7 +97,7 @@ def said_format(name: str, config: Mapping[str, Any]) -> tuple[str | None, str]:
 def named_format(name: str) -> str | None:
     """The format in a name, or None where it says none."""
     low = name.lower()
-    match = re.search(_GGUF, low)
+    match = re.search(GGUF, low)
     if match is not None:
         return _gguf(match[1])
     words = set(re.split(r"[-_ :/]+|(?<=quantized)\.", low))
@@ -134,7 +135,7 @@ def ollama_format(name: str) -> tuple[str | None, str]:
         means = next((form for names, form in _DOWNLOADS if re.fullmatch(names, whole)), _DOWNLOAD)
     if means is None:
         return None, ""
-    said = re.search(_GGUF, whole)
+    said = re.search(GGUF, whole)
     if tag and said is not None:
         raise InputError(
             f"{said[1]} of {name!r:.60} is no format of GGUF files: expected one such as "

@@ -45,8 +45,11 @@ def test_a_head_is_counted_without_the_table_of_its_model() -> None:
         ({"architectures": ["Eagle3LlamaForCausalLM"]}, 0),
         ({"eagle_config": {"eagle_aux_hidden_state_layer_ids": [1, 15, 28]}}, 0),
         ({"norm_before_residual": True}, 0),
+        # as nvidia/gpt-oss-120b-Eagle3-v2 has it: the model's last state is taken as it is
+        ({"eagle_config": {"eagle_aux_hidden_state_layer_ids": [], "use_aux_hidden_state": False}},
+         -FC),
     ],
-)
+)  # fmt: skip
 def test_what_a_file_says_changes_the_head(changes: dict[str, Any], more: int) -> None:
     assert load_model({**HEAD, **changes}).params == FC + FIRST + TAIL + more
 
@@ -117,6 +120,20 @@ def test_what_drafts_a_block_is_counted_without_the_table_and_head_of_its_model(
     changes: dict[str, Any], params: int
 ) -> None:
     assert load_model({**DFLASH, **changes}).params == params
+
+
+@pytest.mark.parametrize(
+    ("section", "said"),
+    [({"use_swa": True, "swa_window_size": 1024}, "with dflash_config.use_swa is not described"),
+     ({"attention_sink_bias": True}, "with dflash_config.attention_sink_bias is not described"),
+     ({"use_aux_hidden_state": False}, "with use_aux_hidden_state false is not described"),
+     ({"target_layer_ids": 5}, "layers whose states are read are 5: expected a list")],
+)  # fmt: skip
+def test_what_a_section_says_and_is_not_understood_is_refused(
+    section: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(InputError, match=said):
+        load_model({**DFLASH, "dflash_config": section})
 
 
 def test_a_block_in_one_step_has_no_time_here() -> None:
