@@ -170,6 +170,10 @@ MIMO = {
     "moe_intermediate_size": 2048, "num_experts_per_tok": 8, "sliding_window_size": 128,
 }  # fmt: skip
 
+JINA: dict[str, Any] = {
+    "model_type": "jina_embeddings_v5", "architectures": ["JinaEmbeddingsV5Model"],
+    "task_names": ["retrieval"],
+}  # fmt: skip
 GOT: dict[str, Any] = {
     "model_type": "GOT", "architectures": ["GOTQwenForCausalLM"], "vocab_size": 151860,
     "hidden_size": 1024, "intermediate_size": 2816, "num_hidden_layers": 24,
@@ -232,6 +236,31 @@ def _sized(hidden: int, inner: int, layers: int, **more: int) -> dict[str, int]:
         # ibm-granite/granite-vision-4.1-4b and granite-4.0-3b-vision, a word apart
         ({**GRANITE, "text_config": {**_GRANITE_TEXT, "vocab_size": 100352}}, 3_997_203_904, 0),
         ({**GRANITE, "text_config": {**_GRANITE_TEXT, "vocab_size": 100353}}, 3_997_206_464, 0),
+        # jinaai/jina-embeddings-v5-text-small and nano, of which the latter is a EuroBERT
+        (
+            {
+                **JINA,
+                "vocab_size": 151936,
+                **_sized(1024, 3072, 28),
+                "head_dim": 128,
+                "num_attention_heads": 16,
+                "num_key_value_heads": 8,
+            },
+            596_049_920,
+            0,
+        ),
+        (
+            {
+                **JINA,
+                "vocab_size": 128256,
+                **_sized(768, 3072, 12),
+                "is_decoder": False,
+                "num_attention_heads": 12,
+                "num_key_value_heads": 12,
+            },
+            211_766_016,
+            0,
+        ),
         (GOT, 716_033_280, 151860 * 1024),  # stepfun-ai/GOT-OCR2_0, which stores its tied head
         (STEP, 10_171_750_144, 0),  # stepfun-ai/Step3-VL-10B
         # MiniMaxAI/MiniMax-VL-01, without the norm behind a tower whose last layer is not read

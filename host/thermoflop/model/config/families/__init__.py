@@ -93,8 +93,8 @@ MODULES = {
     " kosmos-2 kosmos-2.5",
     "newest_seers": "bailing_moe_v3_vl colmodernvbert colpali colqwen2 diffusion_gemma"
     " diffusion_gemma_text qwen3_moe_vit",
-    "served": "Dream bidirectional_pplx_qwen3 llada llada2_moe minimax_m1 minimax_text_01"
-    " nemotron_labs_diffusion sdar sdar_moe solar",
+    "served": "Dream bidirectional_pplx_qwen3 jina_embeddings_v5 llada llada2_moe minimax_m1"
+    " minimax_text_01 nemotron_labs_diffusion sdar sdar_moe solar",
     "served_wrappers": "deepseek_ocr_vision deepseek_vl_v2 dots_ocr dots_vision kimi_vl"
     " unlimited-ocr",
     "beside_experts": "arctic grok-2",
@@ -211,6 +211,8 @@ def own_type(name: str, raw: Mapping[str, Any]) -> str:
         return "jina_bert"
     if name == "xlm-roberta" and raw.get("position_embedding_type") == "rotary":
         return "jina_embeddings_v3"
+    if name == "jina_embeddings_v5" and raw.get("is_decoder") is False:
+        return "eurobert"  # the nano ones
     if name == "git" and raw.get("architectures") == ["Grok1ForCausalLM"]:
         return "grok-2"  # as xAI's file has it
     return drafting_family(raw) or name

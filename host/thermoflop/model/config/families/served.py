@@ -104,13 +104,15 @@ family(
         " num_diffusion_layers num_skip_loss_tokens complementary_mask global_loss_avg"
     ),
 )
-# pplx-embed: a Qwen 3 without a head that sees both sides
+# pplx-embed: a Qwen 3 without a head that sees both sides; jina-embeddings-v5: one that sees what
+# was before, with an adapter for each task in files of its own
 family(
     "bidirectional_pplx_qwen3",
     "qwen3",
     traits={"class": "Model", "causal": False},
     ignored=("use_bidirectional_attention",),
 )
+family("jina_embeddings_v5", "qwen3", traits={"class": "Model"}, ignored=("task_names",))
 # Solar Pro, whose states skip blocks of layers; vLLM and SGLang build it without a window
 family(
     "solar",
