@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 import thermoflop as tf
 from thermoflop.cost.catalogue.devices import find_device
 from thermoflop.cost.catalogue.profiles import find_profile
-from thermoflop.cost.data import published, read_data
+from thermoflop.cost.data import published, read_lines
 from thermoflop.cost.engines.generation import GENERATIONS
 from thermoflop.cost.fitting.crossval import GENERATED, Measured
 from thermoflop.cost.fitting.profiles import (
@@ -29,7 +31,7 @@ CLOSE = 1e-3
 
 
 def carried(name: str) -> dict[str, dict]:
-    return {profile["name"]: profile for profile in read_data(name)}
+    return {profile["name"]: profile for profile in map(json.loads, read_lines(name))}
 
 
 @pytest.fixture(scope="module")
@@ -146,7 +148,7 @@ def test_mixtures_built_alike_tell_of_each_other_alone() -> None:
     pooled = {"spread": {"all": (0.8, 1.3, 99)}, "spread_elsewhere": {"all": (0.8, 1.3, 99)}}
     assert _of_one(made, pooled, 2, 3, twins=True)["spread"] == {"all": (0.7, 1.1, 8)}
     assert _of_one(made, pooled, 2, 3, twins=False)["spread"] == {"all": (0.9, 1.1, 8)}
-    (mixtures,) = [each for each in read_data("training_profiles")
+    (mixtures,) = [each for each in map(json.loads, read_lines("training_profiles"))
                    if each["name"] == "megatron-bridge/experts"]  # fmt: skip
     assert mixtures["models"] == 2
     assert mixtures["spread"]["all"] == mixtures["spread_elsewhere"]["all"]

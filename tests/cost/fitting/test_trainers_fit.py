@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
-from thermoflop.cost.data import published, read_data
+from thermoflop.cost.data import published, read_lines
 from thermoflop.cost.fitting.crossval import OF_TRAINERS, Measured
 from thermoflop.cost.fitting.regression import _posed, solve, start
 from thermoflop.cost.published.row import rows_of
@@ -15,7 +17,11 @@ def test_a_step_of_the_fit_from_the_pooled_trainers_leads_nowhere() -> None:
     """Of the posterior of all rows, a trainer's weighed by their root: a wrong row, term, start or
     width would move it."""
     measured = Measured(rows_of(published("training"), training_row)[0])
-    (carried,) = [each for each in read_data("training_profiles") if each["name"] == "default"]
+    (carried,) = [
+        each
+        for each in map(json.loads, read_lines("training_profiles"))
+        if each["name"] == "default"
+    ]
     counts = {name: len(measured.rows(name)) for name in measured.engine}
     weights = np.array([counts[name] ** -0.5 for name in measured.engine])
     groups = [

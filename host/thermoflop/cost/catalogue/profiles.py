@@ -26,26 +26,29 @@ _ENGINES_FILE, _TRAINERS_FILE = "profiles", "training_profiles"
 
 def profiles() -> dict[str, Profile]:
     """Every profile of an inference engine that the package carries, by name."""
-    return {name: _carried(_ENGINES_FILE, name) for name in _raw_profiles(_ENGINES_FILE)}
+    return {name: _carried(_ENGINES_FILE, name) for name in _lines(_ENGINES_FILE)}
 
 
 def training_profiles() -> dict[str, Profile]:
     """Every trainer's profile, and the pooled ``default``."""
-    return {name: _carried(_TRAINERS_FILE, name) for name in _raw_profiles(_TRAINERS_FILE)}
+    return {name: _carried(_TRAINERS_FILE, name) for name in _lines(_TRAINERS_FILE)}
 
 
 @cache
-def _raw_profiles(file: str) -> dict[str, Any]:
-    """What one data file says of each profile, by name."""
-    from thermoflop.cost.data import read_data
+def _lines(file: str) -> dict[str, str]:
+    """What one data file says of each profile, by name: who asks for one has its line alone read,
+    which begins with its name."""
+    from thermoflop.cost.data import read_lines
 
-    return {raw["name"]: raw for raw in read_data(file)}
+    return {line.split('"', 4)[3]: line for line in read_lines(file)}
 
 
 @cache
 def _carried(file: str, name: str) -> Profile:
     """A profile that the package carries, made when it is asked for."""
-    return profile_from(_raw_profiles(file)[name])
+    import json
+
+    return profile_from(json.loads(_lines(file)[name]))
 
 
 def profile_from(raw: dict[str, Any]) -> Profile:
@@ -105,7 +108,7 @@ def find_profile(name: str | Profile | None) -> Profile:
         raise UsageError(f"profile={name!r:.60} is no profile: expected a name or a file")
     if name.endswith(".json"):
         return _read_profile(name)
-    known, low = _raw_profiles(_ENGINES_FILE), _name_on_disk(name)
+    known, low = _lines(_ENGINES_FILE), _name_on_disk(name)
     if low in known:
         return _of_version(low, name)
     from thermoflop.cost.catalogue.machine import machine_profile_names

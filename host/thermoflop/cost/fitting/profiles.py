@@ -1,6 +1,6 @@
 """Making profiles from measured rows: those that the package carries, or a user's own.
 
-``python -m thermoflop.cost.fitting.profiles`` rewrites ``data/profiles.json`` from the carried
+``python -m thermoflop.cost.fitting.profiles`` rewrites ``data/profiles.jsonl`` from the carried
 rows.
 """
 
@@ -300,9 +300,9 @@ def main() -> None:
         "training_profiles": build_training_profiles(data.published("training")),
     }
     for name, built in made.items():
-        path = str(Path(data.__file__).with_name(f"{name}.json"))
-        text = ",\n".join(json.dumps(profile, ensure_ascii=False) for profile in built)
-        write_text(path, f"[\n{text}\n]\n")
+        path = str(Path(data.__file__).with_name(f"{name}.jsonl"))
+        lines = (f"{json.dumps(profile, ensure_ascii=False)}\n" for profile in built)
+        write_text(path, "".join(lines))
 
 
 if __name__ == "__main__":
