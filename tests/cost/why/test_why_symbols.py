@@ -19,6 +19,7 @@ CASES = [
     ("bert-large-uncased", {"batch": 2, "prompt": 128, "generate": 0}),
     ("llama-3-8b", {"pp": 4, "batch": 8}),
     ("qwen3-32b", {"tp": 4, "batch": 2}),  # its norms of heads are whole on each device
+    ("gpt2", {"profile": "fastertransformer"}),  # kernels of prompts are others than of decoding
 ]
 
 

@@ -178,7 +178,7 @@ def symbolic_work(setting: Setting, part: Part, index: int) -> tuple[Work, dict[
         step = replace(step, kernels="eager")
     place = index - sum(work.name == DEQUANTIZE for work in part.works[:index])
     widths = setting.share.element_bytes
-    kernels = engine.kernels_in(setting.precision.family)
+    kernels = engine.kernels_in(setting.precision.family, part.new)
     symbolic = works(whole.description, step, setting.precision, kernels, widths)[place]
     written = index > 0 and part.works[index - 1].name == DEQUANTIZE
     return apply_engine_to(symbolic, engine, written=written), values
