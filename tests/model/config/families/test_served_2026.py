@@ -219,6 +219,27 @@ LOCATE: dict[str, Any] = {
     },
 }  # fmt: skip
 
+OVIS: dict[str, Any] = {
+    "model_type": "ovis2_5", "visual_vocab_size": 65536,
+    "vit_config": {
+        "model_type": "siglip2_navit", "hidden_size": 1152, "intermediate_size": 4304,
+        "num_hidden_layers": 27, "num_attention_heads": 16, "num_channels": 3, "num_patches": -1,
+        "image_size": 512, "patch_size": 16, "hidden_stride": 2, "fullatt_block_indexes": None,
+        "temporal_patch_size": 1, "window_size": 112, "preserve_original_pe": True,
+        "use_rope": True,
+    },
+}  # fmt: skip
+_OVIS_TEXT = {
+    "model_type": "qwen3", "vocab_size": 151936, "hidden_size": 2048, "num_hidden_layers": 28,
+    "intermediate_size": 6144, "num_attention_heads": 16, "num_key_value_heads": 8,
+    "head_dim": 128,
+}  # fmt: skip
+_OVIS_EXPERTS = {
+    **_OVIS_TEXT, "model_type": "qwen3_moe", "num_hidden_layers": 48, "num_attention_heads": 32,
+    "num_key_value_heads": 4, "num_experts": 128, "num_experts_per_tok": 8,
+    "moe_intermediate_size": 768,
+}  # fmt: skip
+
 
 def _sized(hidden: int, inner: int, layers: int, **more: int) -> dict[str, int]:
     sizes = {"hidden_size": hidden, "intermediate_size": inner, "num_hidden_layers": layers}
@@ -267,6 +288,35 @@ def _sized(hidden: int, inner: int, layers: int, **more: int) -> dict[str, int]:
         (MINIMAX_VL, 456_437_219_328, -2 * 1024),
         # nvidia/LocateAnything-3B, which stores its tied head
         (LOCATE, 3_830_665_968, 152681 * 2048),
+        # AIDC-AI/Ovis2.5-2B and 9B, Ovis2.6-30B-A3B and 80B-A3B
+        ({**OVIS, "llm_config": {**_OVIS_TEXT, "tie_word_embeddings": True}}, 2_570_429_672, 0),
+        (
+            {
+                **OVIS,
+                "llm_config": {**_OVIS_TEXT, **_sized(4096, 12288, 36), "num_attention_heads": 32},
+            },
+            9_174_807_784,
+            0,
+        ),
+        (
+            {
+                **OVIS,
+                "model_type": "ovis2_6_moe",
+                "num_hidden_layers": 48,
+                "llm_config": _OVIS_EXPERTS,
+            },
+            31_381_977_320,
+            0,
+        ),
+        (
+            {
+                **OVIS,
+                "model_type": "ovis2_6_next",
+                "llm_config": {"model_type": "qwen3_next", "vocab_size": 151936},
+            },
+            80_524_245_992,
+            0,
+        ),
         (SOLAR_PRO, 22_140_032_000, 0),  # upstage/solar-pro-preview-instruct
         # ByteDance/Ouro-1.4B and 2.6B
         ({**OURO, **_sized(2048, 5632, 24)}, 1_434_652_673, 0),
@@ -450,3 +500,12 @@ def test_a_tile_of_granite_vision_is_16_queries_for_each_window_of_64_patches() 
     eyes = read_model(config).description.stack("image")
     assert eyes is not None
     assert (eyes.patches, eyes.pooled) == (24 * 24, 12 * 12)
+
+
+def test_four_patches_of_ovis_are_a_mixture_of_words() -> None:
+    eyes = read_model({**OVIS, "llm_config": _OVIS_TEXT}).description.stack("image")
+    assert eyes is not None
+    assert (eyes.patches, eyes.pooled) == (64 * 64, 32 * 32)  # 1024 pixels a side, of 16 each
+    windows = {**OVIS["vit_config"], "fullatt_block_indexes": "7|15"}
+    with pytest.raises(InputError, match="fullatt_block_indexes"):
+        read_model({**OVIS, "llm_config": _OVIS_TEXT, "vit_config": windows})

@@ -43,13 +43,20 @@ wrapper(
 )
 
 
+def visual_words(tower: Config, stack: Stack, hidden: int, words: int, marks: int) -> Stack:
+    """Ovis: each patch as a mixture of the words of a visual vocabulary, marks apart."""
+    merge = tower["hidden_stride"]
+    head = projectors.linear("head_linear", stack.hidden * merge**2, words - marks, False)
+    table = projectors.linear("visual_embeddings_table", words, hidden, False)
+    return projectors.ending(
+        stack, head, layer_norm("head_norm", words - marks), table, merge=merge
+    )
+
+
 def _ovis(config: Config, tower: Config, stack: Stack, _hidden: int) -> Stack:
-    """Ovis 2: each patch as a mixture of the words of a visual vocabulary."""
-    words, merge = tower["vocab_size"], tower["hidden_stride"]
-    left = words - tower["num_visual_indicator_tokens"]
-    head = projectors.linear("head_linear", stack.hidden * merge**2, left, False)
-    table = projectors.linear("visual_embeddings_table", words, config["hidden_size"], False)
-    return projectors.ending(stack, head, layer_norm("head_norm", left), table, merge=merge)
+    """Ovis 2, whose tower says how many words there are."""
+    words, marks = tower["vocab_size"], tower["num_visual_indicator_tokens"]
+    return visual_words(tower, stack, config["hidden_size"], words, marks)
 
 
 wrapper(

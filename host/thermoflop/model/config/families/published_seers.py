@@ -1,5 +1,5 @@
 """Models with eyes whose published files are of other types than transformers' classes of the same
-parts: GOT-OCR 2, Step3-VL-10B, MiniMax-VL-01, LocateAnything.
+parts: GOT-OCR 2, Step3-VL-10B, MiniMax-VL-01, LocateAnything, Ovis 2.5 and 2.6.
 
 Totals: tests/model/config/families/test_served_2026.py.
 """
@@ -17,9 +17,11 @@ from thermoflop.model.config.families import (  # noqa: F401 - parents are there
     vision,
 )
 from thermoflop.model.config.families.document_wrappers import GOT
+from thermoflop.model.config.families.newer_wrappers import visual_words
 from thermoflop.model.config.families.sections import eyes_of, text_of, wrapper
+from thermoflop.model.config.families.towers import VIT, tower
 from thermoflop.model.config.families.wrappers import any_resolution, newline
-from thermoflop.model.config.family import Key, family, only, spaced
+from thermoflop.model.config.family import FAMILIES, Key, Section, family, only, sizes, spaced
 from thermoflop.model.config.tower import sides
 
 TYPE_CHECKING = False
@@ -86,3 +88,41 @@ wrapper(
     traits={"note": "a step of one token is counted, where it may write a box of several at once"},
     ignored=("n_future_tokens", "block_size", "causal_attn"),
 )
+
+tower(
+    "siglip2_navit",
+    keys={
+        **VIT,
+        **sizes(hidden=1152, inner=4304, layers=27, heads=16, image=512),
+        "hidden_act": "gelu_pytorch_tanh",
+        "hidden_stride": 2,
+        "temporal_patch_size": only(1),
+        "num_patches": only(-1),
+        "preserve_original_pe": only(True),
+    },
+    traits={"rule": ("smart", 448 * 448, 1792 * 1792), "post_norm": True},
+    ignored=("window_size", "use_rope"),
+)
+
+
+def _ovis(config: Config, tower: Config, stack: Stack, hidden: int) -> Stack:
+    """Ovis 2.5: four of the words are marks."""
+    return visual_words(tower, stack, hidden, config["visual_vocab_size"], 4)
+
+
+for _name, _text in (
+    ("ovis2_5", "qwen3"),
+    ("ovis2_6", "qwen3"),
+    ("ovis2_6_moe", "qwen3_moe"),
+    ("ovis2_6_next", "qwen3_next"),
+):
+    wrapper(
+        _name,
+        Section("llm_config", _text, fixed=False),
+        Section("vit_config", "siglip2_navit"),
+        _ovis,
+        tied="text",
+        keys={"visual_vocab_size": 65536},
+        # sizes of the text that files repeat outside its section
+        ignored=(*(FAMILIES[_text].keys.keys() - {"hidden_act"}), "conversation_formatter_class"),
+    )
