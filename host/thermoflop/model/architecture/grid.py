@@ -159,7 +159,7 @@ def _patches(grid: Grid, height: int, width: int, step: int) -> tuple[int, int]:
     (least, most), patch = grid.limits, grid.patch[0]
     near = [round(side / patch + 0.5) for side in (height, width)]
     factor = min(1.0, sqrt(most / (near[0] * near[1])))
-    tall, wide = (floor(factor * side) for side in near)
+    tall, wide = (max(1, floor(factor * side)) for side in near)
     if tall * wide < least < most:
         factor = sqrt(least / (tall * wide))
         tall, wide = ceil(factor * tall), ceil(factor * wide)
@@ -171,7 +171,7 @@ def _patches(grid: Grid, height: int, width: int, step: int) -> tuple[int, int]:
 def _whole(count: int, other: int, most: int, unit: int) -> int:
     """Patches of a side as whole tokens: the next more, or, beyond the most in all, fewer."""
     more = -(-count // unit) * unit
-    return more if more * other <= most else max(unit, count // unit * unit)
+    return more if more * other <= most else max(unit, min(count, most // other) // unit * unit)
 
 
 RESIZED = {

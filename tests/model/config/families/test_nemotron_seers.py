@@ -95,6 +95,12 @@ def test_an_image_keeps_its_size_between_the_fewest_and_most_patches(
     assert media.tokens == tokens
 
 
+def test_a_sliver_of_an_image_keeps_a_row_of_tokens() -> None:
+    """10 x 100,000 pixels: a row of 6,250 patches is made 1,024 at most, 0.4 of one high."""
+    seen = see(Grid("patches", (16, 16), merge=2, limits=(512, 1024)), 10, 100_000, 0)
+    assert (seen.rows, seen.columns, seen.tokens) == (2, 512, 256)
+
+
 def test_a_clip_has_a_token_for_eight_mel_frames() -> None:
     _, media = with_media(read_model(OMNI).description, "", None, "30s")
     assert media.tokens == 375
