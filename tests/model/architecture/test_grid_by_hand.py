@@ -17,6 +17,7 @@ SHAPE = Grid("shape", (5, 5), (10, 20), limits=(6,))
 CUT = Grid("cut", (5, 5), (20, 20))
 CANVAS = Grid("canvas", (5, 5), (10, 20), limits=(6,))
 POINTS = Grid("pinpoints", (5, 5), (20, 20), sizes=((20, 40), (40, 20), (40, 40)))
+OVERLAP = Grid("overlap", (10, 10), (40, 40), limits=(6, 1))
 CASES: list[tuple[Grid, int, int, tuple[int, ...]]] = [
     # grid, height, width: tiles, rows and columns of a tile, tokens (5 are left of a whole tile)
     (FIXED, 3, 999, (1, 4, 12, 5)),
@@ -98,6 +99,16 @@ CASES: list[tuple[Grid, int, int, tuple[int, ...]]] = [
     (POINTS, 40, 24, (5, 4, 4, 16 + 8 * 5)),
     (POINTS, 40, 28, (5, 4, 4, 16 + 8 * 7)),
     (POINTS, 28, 40, (5, 4, 4, 16 + 6 * 9)),
+    # crops end to end after the whole, each of 16 patches that meet, and of which 20 x 20 pixels
+    # are its own: one where a side of the image has no more
+    (OVERLAP, 40, 100, (1, 2 * 4, 4, 5, 2 * 16**2)),
+    # 40 x 60 beyond the edges is two rows of three; of 100 x 100, 25 are too many: 5 sqrt(6 / 25)
+    (OVERLAP, 60, 80, (1, 7 * 4, 4, 5, 7 * 16**2)),
+    (OVERLAP, 120, 120, (1, 5 * 4, 4, 5, 5 * 16**2)),
+    (OVERLAP, 50, 120, (1, 4 * 4, 4, 5, 4 * 16**2)),
+    # 21 x 60 asks for two rows, and for sqrt(6 x 60 / 21) = 4 columns: three are left
+    (OVERLAP, 41, 80, (1, 7 * 4, 4, 5, 7 * 16**2)),
+    (OVERLAP, 80, 41, (1, 7 * 4, 4, 5, 7 * 16**2)),
 ]  # fmt: skip
 
 

@@ -40,7 +40,8 @@ class Grid:
     ``split``: ``smart`` while that is not much smaller, else ``shape`` (LFM2-VL). ``slices``:
     pieces that keep the image's shape, all padded to the largest (MiniCPM-V); ``packed``: the same
     end to end, each patch meeting those of its piece, ``limits`` patches of a side becoming one
-    token. ``breaks``: each row of tokens ends in one more. ``window``: patches of a side of a
+    token; ``overlap``: crops with edges of ``limits`` patches in common become as many tokens as
+    one. ``breaks``: each row of tokens ends in one more. ``window``: patches of a side of a
     window.
     """
 
@@ -87,6 +88,9 @@ def see(grid: Grid, height: int, width: int, pooled: int) -> Seen:
     if grid.rule == "crops":
         return _crops(grid, height, width, pooled)
     rows, columns = grid.side[0] // grid.patch[0], grid.side[1] // grid.patch[1]
+    if grid.rule == "overlap":
+        tiles = 1 + _overlapping(grid, height, width)
+        return Seen(1, tiles * rows, columns, pooled, tiles * (rows * columns) ** 2)
     if grid.rule == "pinpoints":
         return _pinpoints(grid, height, width, (rows, columns))
     tiles = 1
@@ -200,6 +204,29 @@ def _crops(grid: Grid, height: int, width: int, pooled: int) -> Seen:
     count = _shape(replace(grid, side=own), height, width, grid.limits[0], fewest=2)
     tokens = count * (pooled * tile**2 // whole**2) + pooled + 1
     return Seen(count + round(whole**2 / tile**2), tile, tile, tokens)
+
+
+def _overlapping(grid: Grid, height: int, width: int) -> int:
+    """``select_tiling`` of Moondream 2: crops beside the whole, by what each shows alone."""
+    most, margin = grid.limits
+    edge = 2 * margin * grid.patch[0]
+    own, sides = grid.side[0] - edge, (height - edge, width - edge)
+    if min(sides) <= own:
+        return 1
+    least = [ceil(side / own) for side in sides]
+    if least[0] * least[1] > most:
+        ratio = sqrt(most / (least[0] * least[1]))
+        down, across = (max(1, floor(few * ratio)) for few in least)
+        return down * across
+    ratio = sides[0] / sides[1]
+    down, across = (
+        max(least[0], floor(sqrt(most * ratio))),
+        max(least[1], floor(sqrt(most / ratio))),
+    )
+    if down * across > most:
+        fewer = min(down, across)
+        return fewer * (most // fewer)
+    return down * across
 
 
 def _shape(grid: Grid, height: int, width: int, most: int, fewest: int = 1) -> int:

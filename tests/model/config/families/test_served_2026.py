@@ -219,6 +219,9 @@ LOCATE: dict[str, Any] = {
     },
 }  # fmt: skip
 
+MOONDREAM: dict[str, Any] = {
+    "architectures": ["HfMoondream"], "model_type": "moondream1", "config": {},
+}  # fmt: skip
 OVIS: dict[str, Any] = {
     "model_type": "ovis2_5", "visual_vocab_size": 65536,
     "vit_config": {
@@ -317,6 +320,7 @@ def _sized(hidden: int, inner: int, layers: int, **more: int) -> dict[str, int]:
             80_524_245_992,
             0,
         ),
+        (MOONDREAM, 1_927_237_104, 0),  # vikhyatk/moondream2
         (SOLAR_PRO, 22_140_032_000, 0),  # upstage/solar-pro-preview-instruct
         # ByteDance/Ouro-1.4B and 2.6B
         ({**OURO, **_sized(2048, 5632, 24)}, 1_434_652_673, 0),
@@ -509,3 +513,16 @@ def test_four_patches_of_ovis_are_a_mixture_of_words() -> None:
     windows = {**OVIS["vit_config"], "fullatt_block_indexes": "7|15"}
     with pytest.raises(InputError, match="fullatt_block_indexes"):
         read_model({**OVIS, "llm_config": _OVIS_TEXT, "vit_config": windows})
+
+
+@pytest.mark.parametrize("change", [{"config": {"text": {}}}, {"text_config": {"vocab_size": 7}}])
+def test_another_moondream_is_refused(change: dict[str, Any]) -> None:
+    """Sizes of its own, and the first files, whose projector is another."""
+    with pytest.raises(InputError, match=next(iter(change))):
+        read_model({**MOONDREAM, **change})
+
+
+def test_crops_of_moondream_become_as_many_tokens_as_one() -> None:
+    eyes = read_model(MOONDREAM).description.stack("image")
+    assert eyes is not None
+    assert (eyes.patches, eyes.near, eyes.pooled) == (2 * 27**2, 2 * 27**4, 27**2)

@@ -103,8 +103,9 @@ MODULES = {
     " nemotron_sound",
     "compass": "cohere_compass cohere_compass_text cohere_compass_vision granite4_vision"
     " granite4_vision_text",
-    "published_seers": "GOT got_text locateanything minimax_vl_01 ovis2_5 ovis2_6"
-    " ovis2_6_moe ovis2_6_next siglip2_navit step_robotics step_robotics_vision",
+    "published_seers": "GOT got_text locateanything minimax_vl_01 moondream1"
+    " moondream_vision ovis2_5 ovis2_6 ovis2_6_moe ovis2_6_next siglip2_navit step_robotics"
+    " step_robotics_vision",
     "apertus": "apertus1p5 apertus1p5_text apertus1p5_vision_tokenizer wavtokenizer_encoder",
     "phi4mm": "phi4mm phi4mm_audio phi4mm_text",
     "listening_wrappers": "audioflamingo3 glmasr moss_transcribe_diarize musicflamingo qwen3_asr"
@@ -181,7 +182,7 @@ _PARTS |= {*spaced(
     " deepseek_v41_vision dots3_note_audio_encoder dots3_note_vision_encoder"
     " dots_vision granite_speech_encoder granite_speech_projector"
     " hunyuan_vl_vision inkling2_vision inkling_audio inkling_vision intern_vit_6b mimovl"
-    " nemotron_radio nemotron_sound phi4mm_audio phi4mm_text"
+    " moondream_vision nemotron_radio nemotron_sound phi4mm_audio phi4mm_text"
     " pix2struct_text_model pix2struct_vision_model qwen3_moe_vit step3_vision_encoder"
     " got_text siglip2_navit step_robotics_vision wavtokenizer_encoder"
     " t5_gemma_module"

@@ -1,5 +1,7 @@
 """Models with eyes whose published files are of other types than transformers' classes of the same
-parts: GOT-OCR 2, Step3-VL-10B, MiniMax-VL-01, LocateAnything, Ovis 2.5 and 2.6.
+parts: GOT-OCR 2, Step3-VL-10B, MiniMax-VL-01, LocateAnything, Ovis 2.5 and 2.6;
+and Moondream 2, whose file says nothing, and whose sizes are those of its classes (moondream/torch
+of the repository vikhyat/moondream).
 
 Totals: tests/model/config/families/test_served_2026.py.
 """
@@ -7,6 +9,8 @@ Totals: tests/model/config/families/test_served_2026.py.
 from __future__ import annotations
 
 from thermoflop.model.architecture.description import Stack
+from thermoflop.model.architecture.parts import Vector
+from thermoflop.model.architecture.perceived import tower_on
 from thermoflop.model.config import connectors, projectors
 from thermoflop.model.config.blocks import layer_norm
 from thermoflop.model.config.families import (  # noqa: F401 - parents are there
@@ -21,11 +25,13 @@ from thermoflop.model.config.families.newer_wrappers import visual_words
 from thermoflop.model.config.families.sections import eyes_of, text_of, wrapper
 from thermoflop.model.config.families.towers import VIT, tower
 from thermoflop.model.config.families.wrappers import any_resolution, newline
-from thermoflop.model.config.family import FAMILIES, Key, Section, family, only, sizes, spaced
+from thermoflop.model.config.family import FAMILIES, Key, Section, family, only, sizes, spaced, use
 from thermoflop.model.config.tower import sides
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from thermoflop.model.config.keys import Config
 
 family(
@@ -126,3 +132,50 @@ for _name, _text in (
         # sizes of the text that files repeat outside its section
         ignored=(*(FAMILIES[_text].keys.keys() - {"hidden_act"}), "conversation_formatter_class"),
     )
+
+tower(
+    "moondream_vision",
+    keys={
+        **VIT,
+        **sizes(hidden=1152, inner=4304, layers=27, heads=16, image=378, patch=14),
+        "hidden_act": "gelu_pytorch_tanh",
+    },
+    # no patch meets one of another crop
+    traits={"rule": ("overlap", 12, 4), "post_norm": True, "windowed": use("num_hidden_layers")},
+)
+
+
+def _moondream(_config: Config, _tower: Config, stack: Stack, hidden: int) -> Stack:
+    """The image whole and its crops, put together and averaged to as many, patch by patch."""
+    first = projectors.linear("fc1", 2 * stack.hidden, 8192)
+    seen = projectors.ending(stack, first, projectors.linear("fc2", 8192, hidden))
+    return tower_on(seen, 378, 378)
+
+
+def _regions(_config: Config, hidden: int) -> list[Any]:
+    """What reads and writes coordinates and sizes of boxes."""
+    return [
+        part
+        for features, words in ((256, 1024), (512, 2048))
+        for part in (
+            Vector("fourier_features", "region", features // 2 * (features // 256)),
+            projectors.linear("encoder", features, hidden, group="region"),
+            projectors.linear("decoder_fc1", hidden, 8192, group="region"),
+            projectors.linear("decoder_fc2", 8192, words, group="region"),
+        )
+    ]
+
+
+wrapper(
+    "moondream1",
+    Section("text", "phi"),  # no file has it; the first ones have a text_config, and other parts
+    Section("vision", "moondream_vision"),
+    _moondream,
+    tied="text",
+    keys={"config": Key("only", {})},
+    traits={
+        "extras": _regions,
+        "whole": ("HfMoondream",),
+        "note": "what points at places in an image is kept, and its work is not counted",
+    },
+)
