@@ -126,6 +126,8 @@ def check(
                 f"cp={cp} is of one batch: {measured.program} is held against a server"
             )
         load = _load(measured, users if users is not None else batch, rate)
+        if load != {"users": measured.users, "rate": None}:
+            measured = replace(measured, at_once=False)
         return _served(known, hardware, measured, {**options, **load, "prefix_hit": prefix_hit})
     if (rate, prefix_hit) != (None, None):
         raise UsageError(f"{measured.program} serves no requests: expected no rate or prefix_hit")

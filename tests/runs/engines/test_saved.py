@@ -92,6 +92,13 @@ def test_a_result_file_is_read_in_the_units_of_marks(written, program, values, l
         assert {key: value for key, value in said.items() if value is not None} == load
 
 
+def test_requests_in_flight_follow_from_rate_and_latency_where_nothing_says_them():
+    """4 a second that each take 2.5 s."""
+    written = AIPERF | {"input_config": {}, "request_throughput": {"avg": 4.0}}
+    ((_, said),) = saved_results(json.dumps(written).encode())
+    assert said["limit"] == 10
+
+
 def test_each_line_is_a_result_and_what_is_none_is_left_out():
     lines = [json.dumps(SGLANG), "", "no result", json.dumps({"results": {}}), json.dumps(VLLM)]
     assert [said["limit"] for _, said in saved_results("\n".join(lines).encode())] == [16, 32]

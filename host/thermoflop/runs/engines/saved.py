@@ -147,6 +147,9 @@ def _load(file: _File, each: dict[str, Any]) -> dict[str, Any]:
     for key, paths in file.load.items():
         values = (value for path in paths if (value := _at(each, path.split("."))) is not None)
         found[key] = next(values, None)
+    rate, latency_ms = (_number(each, f"request_{name}.avg") for name in ("throughput", "latency"))
+    if found.get("limit") is None and found.get("rate") is None and rate and latency_ms:
+        found["limit"] = rate * latency_ms / 1e3  # Little's law
     return found
 
 
