@@ -222,6 +222,13 @@ LOCATE: dict[str, Any] = {
 MOONDREAM: dict[str, Any] = {
     "architectures": ["HfMoondream"], "model_type": "moondream1", "config": {},
 }  # fmt: skip
+ZAYA: dict[str, Any] = {
+    "model_type": "zaya1_vl", "vocab_size": 262272, "hidden_size": 2048, "num_hidden_layers": 40,
+    "ffn_hidden_size": 4096, "num_experts": 16, "moe_router_topk": 1, "num_attention_heads": 8,
+    "num_key_value_heads": 2, "num_query_groups": 2, "head_dim": 128, "zaya_mlp_expansion": 256,
+    "zaya_use_mod": True, "zaya_use_eda": True, "vision_lora": True, "vision_lora_rank_attn": 8,
+    "vision_lora_rank_mlp": 32, "vision_config": {"model_type": "qwen2_5_vl"},
+}  # fmt: skip
 OVIS: dict[str, Any] = {
     "model_type": "ovis2_5", "visual_vocab_size": 65536,
     "vit_config": {
@@ -321,6 +328,8 @@ def _sized(hidden: int, inner: int, layers: int, **more: int) -> dict[str, int]:
             0,
         ),
         (MOONDREAM, 1_927_237_104, 0),  # vikhyatk/moondream2
+        # Zyphra/ZAYA1-VL-8B, whose file holds a bias for each of what its routers choose among
+        (ZAYA, 9_722_232_312, 40 * 17),
         (SOLAR_PRO, 22_140_032_000, 0),  # upstage/solar-pro-preview-instruct
         # ByteDance/Ouro-1.4B and 2.6B
         ({**OURO, **_sized(2048, 5632, 24)}, 1_434_652_673, 0),
@@ -526,3 +535,11 @@ def test_crops_of_moondream_become_as_many_tokens_as_one() -> None:
     eyes = read_model(MOONDREAM).description.stack("image")
     assert eyes is not None
     assert (eyes.patches, eyes.near, eyes.pooled) == (2 * 27**2, 2 * 27**4, 27**2)
+
+
+def test_adapters_of_zaya_for_images_are_narrow_matrices_beside_each_other() -> None:
+    """Queries, keys, both halves of the values and the output; both maps of each of 16 experts."""
+    bare = read_model({**ZAYA, "vision_lora": False})
+    around = 8 * (2 * (2048 + 1024) + (2048 + 256) + 2 * (2048 + 128))
+    experts = 16 * 32 * ((2048 + 4096) + (2048 + 2048))
+    assert read_model(ZAYA).params - bare.params == 40 * (around + experts)

@@ -70,7 +70,7 @@ MODULES = {
     "dots_note": "dots3_note dots3_note_audio_encoder dots3_note_vision_encoder",
     "deepseek_ocr2": "deepseek_ocr2 deepseek_ocr2_encoder deepseek_ocr2_sam_vision_model"
     " deepseek_ocr2_text deepseek_ocr2_vision",
-    "zaya": "zaya",
+    "zaya": "zaya zaya1_vl zaya1_vl_text zaya1_vl_vision",
     "newest_served": "iquest_q1 k2_horizon nanbeige ouro plamo3 spark2_5 telechat3 xing4_0"
     " youtu_llm",
     "qwen_towers": "exaone4_5_vision glm4v_moe_vision glm4v_vision glm5_next_vision glm_ocr_vision"
@@ -185,6 +185,7 @@ _PARTS |= {*spaced(
     " moondream_vision nemotron_radio nemotron_sound phi4mm_audio phi4mm_text"
     " pix2struct_text_model pix2struct_vision_model qwen3_moe_vit step3_vision_encoder"
     " got_text siglip2_navit step_robotics_vision wavtokenizer_encoder"
+    " zaya1_vl_vision"
     " t5_gemma_module"
 )}  # fmt: skip
 _PARTS |= set(MODULES["speaking"].split()) - {"qwen3_omni_moe"}

@@ -8,8 +8,9 @@ from __future__ import annotations
 from thermoflop.errors import InputError
 from thermoflop.model.architecture.description import Placed
 from thermoflop.model.architecture.parts import Convolution, Vector
-from thermoflop.model.config.families import dense  # noqa: F401 - llama is defined there
+from thermoflop.model.config.families import dense, qwen_towers  # noqa: F401 - parents
 from thermoflop.model.config.families.patterns import by_words
+from thermoflop.model.config.families.sections import eyes_of, text_of, wrapper
 from thermoflop.model.config.family import family, names, only, sizes, spaced, use
 
 TYPE_CHECKING = False
@@ -22,9 +23,27 @@ if TYPE_CHECKING:
 
 def _layers(config: Config) -> int:
     """Zyphra's first files count attention and experts of a layer apart, and both halves of an
-    expert's first map (``ffn_hidden_size``)."""
+    expert's first map (``ffn_hidden_size``); that of the one with eyes counts whole layers."""
     layers: int = config["num_hidden_layers"]
-    return layers // 2 if config["ffn_hidden_size"] else layers
+    return layers // 2 if config["ffn_hidden_size"] and "vision_lora" not in config else layers
+
+
+def _expert_inner(config: Config) -> int:
+    inner: int = config["moe_intermediate_size"]
+    return config["ffn_hidden_size"] // 2 if config["ffn_hidden_size"] else inner
+
+
+def _adapters(config: Config) -> tuple[Vector, ...]:
+    """Two narrow matrices beside each of a layer that works on images: queries, keys, both halves
+    of the values and the output, and both maps of each expert."""
+    if not config.get("vision_lora"):
+        return ()
+    hidden, dim, inner = config["hidden_size"], config["head_dim"], _expert_inner(config)
+    queries, keys = (config[key] * dim for key in ("num_attention_heads", "num_key_value_heads"))
+    around = (queries, keys, keys // 2, keys // 2, queries)
+    attention = config["vision_lora_rank_attn"] * sum(hidden + each for each in around)
+    expert = config["vision_lora_rank_mlp"] * ((hidden + 2 * inner) + (inner + hidden))
+    return (Vector("adapters", "adapters", attention + config["num_experts"] * expert),)
 
 
 def _kinds(config: Config) -> Sequence[str]:
@@ -46,8 +65,9 @@ def _shapes(config: Config) -> list[dict[str, Any]]:
     )
     scales = Vector("residual scales", "other", 8 * config["hidden_size"])
     router = Vector("router states scale", "router", config["router_hidden_size"])
+    kept = (scales, *_adapters(config))
     return [
-        {"others": others, "kept": (scales, router) if index else (scales,)}
+        {"others": others, "kept": (*kept, router) if index else kept}
         for index in range(_layers(config))
     ]
 
@@ -77,11 +97,7 @@ family(
     },
     traits={
         "layers": _layers,
-        "expert_inner": lambda config: (
-            config["ffn_hidden_size"] // 2
-            if config["ffn_hidden_size"]
-            else config["moe_intermediate_size"]
-        ),
+        "expert_inner": _expert_inner,
         "kinds": _kinds,
         "shapes": _shapes,
         "qk_norm": "l2",
@@ -106,4 +122,25 @@ family(
         "zaya_high_prec apply_rope_fusion bias_activation_fusion clamp_temp"
         " activation_func_fp8_input_store"
     ),
+)
+family(
+    "zaya1_vl_text",
+    "zaya",
+    keys={"vision_lora": True, "vision_lora_rank_attn": 8, "vision_lora_rank_mlp": 32},
+)
+family(
+    "zaya1_vl_vision",
+    "qwen2_5_vl_vision",
+    keys={"hidden_size": 1280, "temporal_patch_size": 1, "out_hidden_size": 2048},
+)
+wrapper(
+    "zaya1_vl",
+    text_of("zaya1_vl_text", fixed=True, flat=True),
+    eyes_of("zaya1_vl_vision", fixed=True),
+    tie=True,
+    like="zaya1_vl_text",
+    traits={
+        "extras": lambda _config, _hidden: (),  # the text has its own
+        "note": "its adapters for images are kept, and what they work is not counted",
+    },
 )
