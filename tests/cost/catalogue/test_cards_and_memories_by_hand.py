@@ -19,7 +19,7 @@ from thermoflop.cost.catalogue.machine import folder
 from thermoflop.cost.catalogue.own_kernels import REPLACED, _replaced
 from thermoflop.cost.catalogue.profile import HIGHEST, RECALLED_RATE, Spread, _value
 from thermoflop.cost.catalogue.profiles import find_profile, training_profiles
-from thermoflop.cost.catalogue.seen import EXTRA, architecture_of, widened
+from thermoflop.cost.catalogue.seen import ALONG, EXTRA, architecture_of, widened
 from thermoflop.cost.catalogue.typed_names import find_typed
 from thermoflop.cost.hardware.precision import choose_precision
 from thermoflop.errors import InputError, UsageError
@@ -186,8 +186,10 @@ def test_every_limit_is_above_what_any_profile_reaches_by_little():
 
 
 def test_one_thing_more_that_was_never_seen_never_narrows_an_interval():
-    """Over all sets of what may be unseen, and each name that may come on top."""
-    for count in range(len(EXTRA)):
+    """Over all sets of up to three of what may be unseen, and each name that may come on top: no
+    more than four are not simply added by their squares (``ALONG``, and the version)."""
+    assert len(ALONG) == 3
+    for count in range(4):
         for names in combinations(EXTRA, count):
             low, high = widened(0.8, 1.5, names)
             for name in set(EXTRA) - {*names}:
