@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 import thermoflop as tf
 from thermoflop.errors import InputError, UsageError
@@ -149,6 +151,8 @@ def test_tokens_of_drafts_are_refused():
 def test_a_rate_is_of_a_server_alone():
     with pytest.raises(UsageError, match="serves no requests"):
         check("llama-3-8b", "h100", 72, rate=3)
+    with pytest.raises(UsageError, match="users=0 makes no sense"):
+        check("llama-3-8b", "h100", 72, users=0)
     assert check("llama-3-8b", "h100", 800, users=8).title == (
         check("llama-3-8b", "h100", 800.0, batch=8).title
     )
@@ -167,6 +171,24 @@ def test_another_model_than_llama_bench_ran_is_refused():
         check("gemma-3-4b", "rtx 4070", ran)
     assert check("gemma-3-4b", "rtx 4070", ran.replace(b"8.03", b"3.88")).figures
     assert check("llama-3.1-8b", "rtx 4070", ran.replace(b"8.03 B", b"8030.26 M")).figures
+
+
+@pytest.mark.parametrize(
+    ("named", "model", "is_other"),
+    [("meta-llama/Llama-3.1-8B-Instruct", "llama-3-70b", True),
+     ("meta-llama/Llama-3.1-8B-Instruct", "llama-3.1-8b", False),
+     ("our-own-name", "llama-3-70b", False), ("/etc", "llama-3-70b", False)],
+)  # fmt: skip
+def test_another_model_than_a_result_names_is_refused(named, model, is_other):
+    """Where the name is in the catalogue; a server may call its model what it likes."""
+    saved = {"model_id": named, "output_throughput": 100.0, "total_output_tokens": 256,
+             "total_input_tokens": 1024, "completed": 1, "max_concurrency": 1}  # fmt: skip
+    data = json.dumps(saved).encode()
+    if is_other:
+        with pytest.raises(UsageError, match=r"70\.6 billion .* one of 8\.03 \(meta-llama/"):
+            check(model, "b200", data, dtype="fp8")
+    else:
+        assert check(model, "b200", data, dtype="fp8").figures
 
 
 def test_layers_that_llama_bench_left_with_the_processor_are_said():

@@ -6,9 +6,11 @@ server against ``tf.serving``: the sizes are those that the benchmark prints, or
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from thermoflop.base.record import replace
 from thermoflop.base.units import digits, gigabytes
-from thermoflop.errors import UsageError
+from thermoflop.errors import ThermoflopError, UsageError
 from thermoflop.runs.judged import Check, Judged
 from thermoflop.runs.measured import NUMBER, Measured, read_measured
 
@@ -107,7 +109,7 @@ def check(
         >>> tf.check("llama3.1:8b", "rtx 4070", "5 ms").figures[0].verdict
         'beyond'
     """
-    from thermoflop.cost.inference.arguments import as_model
+    from thermoflop.cost.inference.arguments import as_model, checked_whole
 
     measured = result if isinstance(result, Measured) else _as_measured(result)
     if measured.accepted > 1:
@@ -120,6 +122,7 @@ def check(
     given = {name: value for name, value in given.items() if value is not None}
     options = {**_stated(measured, tp, pp), **given, "pp": pp, "dp": dp, "ep": ep, "cp": cp}
     known = _as_served(as_model(model), options)
+    _check_same(known, measured)
     if measured.program in _SERVERS:
         if cp != 1:
             raise UsageError(
@@ -132,7 +135,7 @@ def check(
     if (rate, prefix_hit) != (None, None):
         raise UsageError(f"{measured.program} serves no requests: expected no rate or prefix_hit")
     if users is not None:
-        options["batch"] = users
+        options["batch"] = checked_whole("users", users, 1)
     return (_tested if measured.tests else _run)(known, hardware, measured, options)
 
 
@@ -195,18 +198,33 @@ def _tested(
     return Check(_title(estimated, measured), tuple(figures), notes)
 
 
-def _unlike(model: Model, device: Device, test: BenchTest) -> list[str]:
-    """A sentence where llama-bench left layers with the processor. UsageError where it says that
-    it ran another model, or no GPU."""
-    from thermoflop.cost.work.weights import layers_of
+def _check_same(model: Model, measured: Measured) -> None:
+    """UsageError where the result is of a model of another size, by what llama-bench prints of it,
+    or by its name where that is in the catalogue."""
+    params, name = 0.0, measured.model
+    if measured.tests:
+        params, name = measured.tests[0].params, measured.tests[0].model
+    elif name:
+        from thermoflop.model.config.source import named_source
+        from thermoflop.model.load import read_model
 
+        with suppress(ThermoflopError):  # a name of somebody's own
+            source = named_source(name)
+            params = read_model(source.raw, source.name, source.origin, found=source).params
     perceives = any(model.description.stack(kind) for kind in ("image", "audio"))
     least = _WITHOUT_SENSES if perceives else 1 - _SAME_PARAMS
-    if test.params and not least < test.params / model.params < 1 + _SAME_PARAMS:
+    if params and not least < params / model.params < 1 + _SAME_PARAMS:
         raise UsageError(
-            f"{model.name} has {digits(model.params / 1e9)} billion parameters, and llama-bench "
-            f"ran one of {digits(test.params / 1e9)} ({test.model}): expected the same model"
+            f"{model.name} has {digits(model.params / 1e9)} billion parameters, and "
+            f"{measured.program} ran one of {digits(params / 1e9)} ({name:.60}): expected the same"
         )
+
+
+def _unlike(model: Model, device: Device, test: BenchTest) -> list[str]:
+    """A sentence where llama-bench left layers with the processor. UsageError where it says that
+    no GPU ran it."""
+    from thermoflop.cost.work.weights import layers_of
+
     if test.backend == "CPU" and device.vendor != "CPU":
         raise UsageError(
             f"llama-bench ran on the processor (backend CPU), and not on {device.name}"

@@ -66,6 +66,7 @@ class Measured:
     devices: int | None = None
     accepted: float = 1.0
     notes: tuple[str, ...] = ()
+    model: str = ""
 
 
 def read_number(text: str) -> Measured | None:
@@ -163,6 +164,7 @@ def _told(
         dtype=dtype or None,
         devices=round(devices) if devices else None,
         accepted=_positive(said.get("accepted")) or 1.0, notes=notes,
+        model=str(said.get("model") or ""),
     )  # fmt: skip
 
 

@@ -40,7 +40,8 @@ _FILES = (
          "generated_tokens": ("total_output_tokens", 1), "tokens_per_s": ("output_throughput", 1),
          "ttft_s": ("mean_ttft_ms", 1e-3), "token_s": ("mean_tpot_ms", 1e-3)},
         {"limit": ("max_concurrency",), "rate": ("request_rate",),
-         "accepted": ("spec_decode_acceptance_length", "accept_length"), "backend": ("backend",)},
+         "accepted": ("spec_decode_acceptance_length", "accept_length"), "backend": ("backend",),
+         "model": ("model_id",)},
     ),
     _File("vllm bench latency", ("avg_latency", "latencies"), {"total_s": ("avg_latency", 1)}, {}),
     _File(
@@ -64,7 +65,8 @@ _FILES = (
          "ttft_s": ("streaming_metrics.avg_ttft_ms", 1e-3),
          "token_s": ("streaming_metrics.avg_tpot_ms", 1e-3)},
         {"limit": ("request_info.avg_num_concurrent_requests",),
-         "devices": ("world_info.world_size",), "dtype": ("engine.quantization",)},
+         "devices": ("world_info.world_size",), "dtype": ("engine.quantization",),
+         "model": ("engine.model",)},
         means=True,
     ),
     _File(
@@ -95,7 +97,8 @@ _FILES = (
 
 def saved_results(data: bytes) -> list[tuple[EngineResult, dict[str, Any]]]:
     """The results in a file's bytes, in their order, each with what it says of its load: ``limit``
-    of requests at once, ``rate`` a second, ``accepted`` tokens a check, ``backend``, ``devices``.
+    of requests at once, ``rate`` a second, ``accepted`` tokens a check, ``backend``,
+    ``devices``, ``model``.
 
     Example:
         >>> result, load = saved_results(b'{"avg_latency": 1.5, "latencies": [1.5]}')[0]
