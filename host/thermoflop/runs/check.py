@@ -341,7 +341,7 @@ def _output_per_s(served: Serving, measured: Measured) -> float | None:
     """Output tokens a second; of a file that counts prompts and outputs together by its requests.
     UsageError where the sizes are others than it counts."""
     values = measured.values
-    if "requests_per_s" not in values:
+    if not {"requests_per_s", "all_tokens", "requests"} <= values.keys():
         return values.get("tokens_per_s")
     each, tokens = served.prompt + served.generate, values["all_tokens"] / values["requests"]
     if abs(tokens - each) > _SAME * tokens:

@@ -33,6 +33,7 @@ _BACKENDS = {
 _ALL_AT_ONCE = ("vllm bench throughput", "engine")  # programs and backends without a server
 _AS_ASKED = 0.9  # of the rate that was asked for: below that requests waited for others
 _MOST = 1e9  # requests at once, or devices: more is no count
+_LEAST = 1e-15  # of what is counted or timed, and of its inverse
 _LONGEST_NUMBER = 100
 _MOST_SAVED_BYTES = 64 << 20  # with every token's time
 _FIGURES = {"ttft_s", "token_s", "total_s", "tokens_per_s", "requests_per_s"}  # that are judged
@@ -82,7 +83,7 @@ def read_number(text: str) -> Measured | None:
     value = (
         float("".join(part or "" for part in found.groups()[:3]).replace(",", "")) if found else 0
     )
-    if not found or not 0 < value < math.inf:
+    if not found or not _LEAST < value < 1 / _LEAST:
         return None
     unit = found["time"]
     return Measured(
@@ -149,6 +150,7 @@ def _told(
     program = "llama-bench" if result is None else result.program
     values = {} if result is None else result.values
     numbers = {key: float(v) for key, v in values.items() if not isinstance(v, str)}
+    numbers = {key: value for key, value in numbers.items() if _LEAST < value < 1 / _LEAST}
     if program == "sglang.bench_one_batch" and "generated_tokens" not in numbers:
         numbers.pop("total_s", None)  # of outputs of a length that is not known
     dtype = str(said.get("dtype")).lower()

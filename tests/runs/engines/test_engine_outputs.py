@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import re
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from thermoflop.errors import InputError
 from thermoflop.runs.engines.llama_bench import llama_bench_tests
 from thermoflop.runs.engines.printed import read_result
 from thermoflop.runs.measured import read_measured
@@ -411,3 +415,22 @@ def test_answers_of_ollama_add_up_and_what_the_model_says_of_itself_does_not() -
     assert result.values == pytest.approx({
         "requests": 2, "prompt_tokens": 10, "ttft_s": 0.2, "generated_tokens": 40, "token_s": 0.05,
     })  # fmt: skip
+
+
+OUTPUTS = sorted(value for name, value in globals().items() if name.isupper())
+EXTREMES = ["0", "-1", "nan", "inf", "1e308", "1e-308", "9" * 400, "", "null"]
+
+
+@given(st.sampled_from(OUTPUTS), st.data())
+def test_no_number_in_an_output_leads_to_a_crash_or_a_value_that_is_none(
+    output: str, data: st.DataObject
+) -> None:
+    places = [match.span() for match in re.finditer(r"\d+(?:\.\d+)?", output)]
+    start, end = data.draw(st.sampled_from(places))
+    changed = output[:start] + data.draw(st.sampled_from(EXTREMES)) + output[end:]
+    try:
+        measured = read_measured("-", changed.encode())
+    except InputError:
+        return
+    counts = [*measured.values.values(), *(test.tokens_per_s for test in measured.tests)]
+    assert all(0 < value < math.inf for value in counts)

@@ -23,6 +23,7 @@ _COLUMNS = {
     "model_type": "model", "model_n_params": "params", "backends": "backend", "gpu_info": "gpu",
     "n_gpu_layers": "ngl", "avg_ts": "t/s",
 }  # fmt: skip
+_MOST_PER_S = 1e12
 _SCALES = {"": 1.0, "K": 1e3, "M": 1e6, "B": 1e9}
 
 
@@ -71,12 +72,12 @@ def llama_bench_tests(output: bytes) -> list[BenchTest]:
 
 
 def _test(cell: str) -> re.Match[str] | None:
-    return re.fullmatch(r"(pp|tg) ?(\d+)(?: @ d(\d+))?", cell)  # with a space in older ones
+    return re.fullmatch(r"(pp|tg) ?(\d{1,9})(?: @ d(\d{1,9}))?", cell)  # with a space in older ones
 
 
 def _rate(cell: str) -> float:
     rate = re.fullmatch(rf"{NUMBER}(?: ± [\d.]+)?", cell)
-    return float(rate[1]) if rate else 0.0
+    return float(rate[1]) if rate and float(rate[1]) < _MOST_PER_S else 0.0
 
 
 def _count(cell: str) -> float:

@@ -121,14 +121,14 @@ def _sglang_one_batch(lines: list[str]) -> dict[str, float]:
         for key, head, more in (("ttft_s", r"Prefill\. ", ""), ("total_s", r"Total\. ", ""),
                                 ("token_s", r"Decode\.\s+median ", "median "))
     }  # fmt: skip
-    values = {key: each["s"] for key, each in found.items() if each}
-    if len(values) == 3 and all(values.values()):
-        tokens = {key: each["s"] * each["rate"] for key, each in found.items()}
+    values = {key: each["s"] for key, each in found.items() if "s" in each}
+    tokens = {key: math.prod(each.values()) for key, each in found.items() if len(each) == 2}
+    if len(tokens) == 3 and all(map(math.isfinite, tokens.values())) and values["total_s"]:
         batch = max(1, round(tokens["token_s"]))
         values |= {"requests": batch, "prompt_tokens": batch * round(tokens["ttft_s"] / batch)}
         if 5e-4 / values["total_s"] * tokens["total_s"] < batch / 2:
             output = round((tokens["total_s"] - values["prompt_tokens"]) / batch)
-            values["generated_tokens"] = batch * output
+            values["generated_tokens"] = batch * max(output, 1)
     return values
 
 
@@ -245,7 +245,7 @@ def _llama_cpp(lines: list[str]) -> dict[str, float]:
     head, tail = r"(?:\S.*[:|]\s*)?", r"\s*\(.*\)"
     values: dict[str, float] = {}
     for line in lines:
-        n = r"\s*/\s*(\d+)\s*"
+        n = r"\s*/\s*(\d{1,9})\s*"
         if match := re.fullmatch(rf"{head}prompt eval time =\s*{NUMBER} ms{n}tokens{tail}", line):
             values |= {"ttft_s": float(match[1]) / 1000, "prompt_tokens": float(match[2])}
         match = re.fullmatch(rf"{head}eval time =\s*{NUMBER} ms{n}(?:runs|tokens){tail}", line)
