@@ -22,7 +22,7 @@ from thermoflop.cost.fitting.profiles import (
 from thermoflop.cost.fitting.rows import engine_name
 from thermoflop.cost.fitting.together import Together
 from thermoflop.cost.hardware.precision import choose_precision
-from thermoflop.cost.published.row import rows_of
+from thermoflop.cost.published.row import Row, rows_of
 from thermoflop.cost.published.training import training_row
 from thermoflop.cost.roofline.formula import PARAMETERS, PROFILE_KEYS, TIED
 
@@ -35,8 +35,14 @@ def carried(name: str) -> dict[str, dict]:
 
 
 @pytest.fixture(scope="module")
-def of_serving() -> Measured:
-    return Measured(separate(expected_rows(carried_rows()))[0])
+def rows() -> tuple[list[Row], list[Row]]:
+    """Those that are fitted engine by engine, and those of generations of one time."""
+    return separate(expected_rows(carried_rows()))
+
+
+@pytest.fixture(scope="module")
+def of_serving(rows) -> Measured:
+    return Measured(rows[0])
 
 
 @pytest.fixture(scope="module")
@@ -78,9 +84,8 @@ def test_a_carried_profile_is_the_fit_to_its_published_rows(fixture, file, reque
     assert not profiles
 
 
-def test_generations_of_one_time_are_the_fit_to_all_their_rows_together():
-    rows = separate(expected_rows(carried_rows()))[1]
-    steps = [row for row in rows if row.phase != "client"]
+def test_generations_of_one_time_are_the_fit_to_all_their_rows_together(rows):
+    steps = [row for row in rows[1] if row.phase != "client"]
     together, profiles = Together(steps), carried("profiles")
     regression, _ = together.fitted(np.full(len(steps), True))
     assert together.engines == sorted(each.name for each in GENERATIONS if each.together)
@@ -121,14 +126,13 @@ def test_prompts_of_an_engine_that_was_measured_decoding_have_an_interval_wider_
      ("transformers", "Jetson AGX Orin 64GB", "token")],
 )  # fmt: skip
 def test_a_phase_that_was_not_measured_on_a_device_has_the_interval_of_another_device(
-    engine, device, phase
+    engine, device, phase, rows
 ):
     """Decoding tells nothing of how fast a device reads prompts."""
-    everything = separate(expected_rows(carried_rows()))[0]
-    own = [row for row in everything if engine_name(row.question) == engine]
-    rows = [row for row in own if row.question.device.name == device]
+    own = [row for row in rows[0] if engine_name(row.question) == engine]
+    here = [row for row in own if row.question.device.name == device]
     other_phase = {"prefill": "token", "token": "prefill"}[phase]
-    assert {"token" if row.phase in GENERATED else row.phase for row in rows} == {other_phase}
+    assert {"token" if row.phase in GENERATED else row.phase for row in here} == {other_phase}
     profile, known = find_profile(engine), find_device(device)
     ends = profile.intervals_unseen_device.get(phase) or profile.intervals_unseen_device["all"]
     other = next(name for name in profile.devices if name not in profile.lacking[phase])
