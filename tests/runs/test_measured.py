@@ -143,6 +143,7 @@ def test_a_benchmark_of_which_nothing_was_answered_has_no_result(output):
         read_measured("-", output.encode())
 
 
-def test_a_count_that_is_none_is_as_if_it_was_not_there():
-    saved = SAVED | {"max_concurrency": float("inf")}
+@pytest.mark.parametrize("limit", [float("inf"), 10**400, -1, "four", [4]])
+def test_a_count_that_is_none_is_as_if_it_was_not_there(limit):
+    saved = SAVED | {"max_concurrency": limit}
     assert read_measured("-", json.dumps(saved).encode()).users is None

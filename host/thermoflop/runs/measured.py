@@ -194,6 +194,6 @@ def _positive(value: Any, most: float = math.inf) -> float | None:
     """A number above 0 and up to ``most``, or None; vLLM writes an infinite rate as a text."""
     try:
         number = float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return None
     return number if 0 < number <= most else None
