@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from thermoflop.model.architecture.feedforward import Mlp, Moe
-from thermoflop.model.architecture.linear import GatedDelta, KimiDelta, Lightning
+from thermoflop.model.architecture.linear import GatedDelta, GeneralizedDelta, KimiDelta, Lightning
 from thermoflop.model.architecture.mixers import Attention, LatentAttention
 from thermoflop.model.architecture.recurrences import GatedRecurrence, Mamba, Mamba2, TimeMix
 from thermoflop.model.architecture.sparse import CompressedAttention, Compressor, Indexer, Streams
@@ -165,6 +165,10 @@ CASES: list[tuple[str, Any, EmitContext, list[Row]]] = [
     ]),
     ("lightning", Lightning(20, 5, 4), scope(), [
         passed("norm", 14 * 20, 4), scanned(20 * 4, 1, 3, 80), passed("silu gate", 14 * 20, 5, 2),
+    ]),
+    ("generalized delta", GeneralizedDelta(22, 5, 4, (3, 2, 0, 6)), scope(), [
+        passed("k_norm", 14 * 20, 3), passed("g_norm", 14 * 20, 7),
+        scanned(20 * 4, 2, 5, 80 + 2 * 22), passed("silu gate", 14 * 20, 5, 2),
     ]),
     ("time mix", TimeMix(22, 30), scope(), [
         scanned(30, 0, 16, 3 * 30 + 2 * 22), passed("silu gate", 14 * 30, 5, 2),

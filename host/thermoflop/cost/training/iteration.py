@@ -12,13 +12,11 @@ from thermoflop.cost.training.states import Recipe, recipe_of
 from thermoflop.cost.work.share import Layout
 from thermoflop.cost.work.weights import has_experts
 from thermoflop.errors import UsageError
-from thermoflop.model.architecture.linear import GatedDelta, KimiDelta, Lightning
-from thermoflop.model.architecture.recurrences import GatedRecurrence, Mamba, Mamba2, TimeMix
+from thermoflop.model.architecture.recurrences import Recurrence
 from thermoflop.model.model import Model
 from thermoflop.model.operators.again import FINE_GRAINED
 from thermoflop.model.operators.training import RECOMPUTE
 
-STATEFUL = (Mamba, Mamba2, GatedDelta, KimiDelta, Lightning, GatedRecurrence, TimeMix)
 # Trainers whose recomputation of a layer ends with what its backward pass needs last: PyTorch's
 # checkpoints that are not reentrant stop there since 2.1 (torch.utils.checkpoint,
 # ``set_checkpoint_early_stop``), and XLA drops what nothing needs.
@@ -114,7 +112,7 @@ class Iteration:
         """The kind of a model whose layers are not attention and one feed-forward: mixtures of
         experts, or layers with a state; "" for all others."""
         description = self.model.description
-        if any(isinstance(each, STATEFUL) for each in description.mixers):
+        if any(isinstance(each, Recurrence) and each.scanned for each in description.mixers):
             return "stateful"
         return "experts" if has_experts(description) else ""
 

@@ -16,7 +16,7 @@ from thermoflop.base.record import replace
 from thermoflop.errors import UsageError
 from thermoflop.model.architecture.description import Description, Layer, Placed, Run, Stack
 from thermoflop.model.architecture.feedforward import FeedForward, Mlp
-from thermoflop.model.architecture.linear import GatedDelta, KimiDelta, Lightning
+from thermoflop.model.architecture.linear import GatedDelta, GeneralizedDelta, KimiDelta, Lightning
 from thermoflop.model.architecture.mixers import Attention, LatentAttention, Mixer, SideBySide
 from thermoflop.model.architecture.parts import LOOKED_UP, Linear, Norm, Part, Table
 from thermoflop.model.architecture.recurrences import (
@@ -104,6 +104,7 @@ _DIVIDED: dict[type, dict[str, str]] = {
     GatedDelta: {"value_heads": "the value heads"},
     KimiDelta: {"heads": "the heads of linear attention"},
     Lightning: {"heads": "the heads of linear attention"},
+    GeneralizedDelta: {"heads": "the heads of RWKV"},
     TimeMix: {"inner": "the channels of RWKV"},
     GatedRecurrence: {"heads": "the blocks of the recurrence", "inner": "its channels"},
 }

@@ -1,7 +1,8 @@
 """Linear attention with a matrix for each head as its state: delta rules, Lightning.
 
 Sources: Yang 2024 (gated delta rule); Kimi Linear (2025, section 3: a decay for every channel);
-MiniMax-01 (2025, section 2.2: Lightning attention, a fixed decay for every head).
+MiniMax-01 (2025, section 2.2: Lightning attention, a fixed decay for every head); Peng et al. 2025
+(arXiv 2503.14456: RWKV-7).
 """
 
 from __future__ import annotations
@@ -145,3 +146,49 @@ class Lightning(_Squares):
         """The norm on the results of all heads, and those on queries and keys."""
         each = (Norm(name, self.dim, vectors=self.heads) for name in ("q_norm", "k_norm"))
         return (*(each if self.normed else ()), Norm("norm", self.inner))
+
+
+@record
+class GeneralizedDelta(_Squares):
+    """RWKV-7: S = S diag(w) + (S a) b' + v k', a delta rule with a decay and a rate for every
+    channel, read by y = S r.
+
+    Decay, rate, what is taken of the first layer's values (0: it is the first) and gate each go
+    through so many elements (``ranks``). The mixing with the token before is element-wise.
+    """
+
+    ranks: tuple[int, int, int, int]
+
+    @property
+    def state_elements(self) -> Number:
+        """The matrices, and the token before, here and in the feed-forward."""
+        return self.scanned + self.kept_window
+
+    @property
+    def kept_window(self) -> Number:
+        """The token before, twice, in the format of the activations."""
+        return 2 * self.hidden
+
+    def linears(self) -> tuple[Linear, ...]:
+        """Receptance, key and value, the four pairs of narrow maps, and back."""
+        pairs = []
+        for name, rank in zip("wavg", self.ranks, strict=True):
+            if rank:
+                pairs.append(Linear(f"{name}_lora_a", GROUP, ROLE, self.hidden, rank))
+                pairs.append(Linear(f"{name}_lora_b", GROUP, ROLE, rank, self.inner, name != "g"))
+        return (
+            *(Linear(f"{name}_proj", GROUP, ROLE, self.hidden, self.inner) for name in "rkv"),
+            *pairs,
+            Linear("o_proj", GROUP, ROLE, self.inner, self.hidden),
+        )
+
+    def vectors(self) -> tuple[Vector, ...]:
+        """Shares of the token before, and what weighs keys, rates and the bonus."""
+        shares = Vector("x_r, x_w, x_k, x_v, x_a, x_g", GROUP, 6 * self.hidden)
+        return shares, Vector("k_k, k_a, r_k", GROUP, 3 * self.inner)
+
+    def norms(self) -> tuple[Norm, ...]:
+        """The length of each head's removal key, and the norm on each head's result."""
+        heads = self.heads
+        removal = Norm("k_norm", self.dim, "l2", weight=False, vectors=heads)
+        return removal, Norm("g_norm", self.dim, "layer", bias=True, vectors=heads, copies=heads)

@@ -18,7 +18,6 @@ REFUSED = {
     "molmo": "its image tower, which pools by attention, is not described here; molmo2 is",
     "musicgen": "a decoder of several codes at once is not described here",
     "plamo2": "its state spaces, with norms of their own, are not described here",
-    "rwkv7": "its state, which is decayed by vectors of low rank, is not described here; rwkv is",
     "seamless_m4t": "encoders and decoders of texts and of sound in one are not described here",
     "seamless_m4t_v2": "encoders and decoders of texts and of sound in one are not described here",
     "ultravox": "its projector is not described here; its text alone is the text_config's model",

@@ -6,15 +6,15 @@ y = c h (Gu and Dao 2023, eq. 2): reading is a contraction over the states, one 
 each; updating is element-wise work, six operations for each (the decay: a product and an
 exponential; a h; b x and its step; the sum). The gated delta rule reads its matrix with the key
 and with the query, two contractions, decays it and adds an outer product (Yang et al. 2024,
-eq. 10); Kimi's decays every channel for itself, at the same cost. Lightning attention reads its
-matrix with the query alone. Chunked
-kernels do more work, in larger matrices.
+eq. 10); Kimi's decays every channel for itself, at the same cost. RWKV-7 adds a second outer
+product (Peng et al. 2025, eq. 17). Lightning attention reads its matrix with the query alone.
+Chunked kernels do more work, in larger matrices.
 """
 
 from __future__ import annotations
 
 from thermoflop.base.record import replace
-from thermoflop.model.architecture.linear import GatedDelta, KimiDelta, Lightning
+from thermoflop.model.architecture.linear import GatedDelta, GeneralizedDelta, KimiDelta, Lightning
 from thermoflop.model.architecture.recurrences import GatedRecurrence, ShortConvolution, TimeMix
 from thermoflop.model.operators.context import EmitContext, elementwise, normalize
 from thermoflop.model.operators.kinds import Convolve, Scan
@@ -33,6 +33,7 @@ _SCANS = {
     GatedDelta: ("linear_attn_scan", 2, 3),
     KimiDelta: ("linear_attn_scan", 2, 3),
     Lightning: ("linear_attn_scan", 1, 3),
+    GeneralizedDelta: ("linear_attn_scan", 2, 5),
     # products element by element alone: both exponentials, numerator, denominator, their quotient
     TimeMix: ("attn_scan", 0, 16),
     GatedRecurrence: ("recurrence", 0, 8),
