@@ -20,7 +20,8 @@ from typing import Any
 
 from thermoflop.base.files import read_toml
 from thermoflop.errors import BoardError, BoardRefused, InputError, StorageError, ThermoflopError
-from thermoflop.pico.client import ask
+from thermoflop.pico.client import say
+from thermoflop.pico.link import Link
 from thermoflop.pico.ports import Target, list_ports
 from thermoflop.pico.track import BoardLine
 from thermoflop.pico.wire import Settings, encode_command, printable
@@ -105,18 +106,21 @@ def apply_settings(
     Without ``is_saved`` it is saved even if nothing is missing: an earlier attempt broke off.
     Raises BoardError, and BoardRefused with the board's reason.
     """
+    if not wanted:
+        return []
     known: dict[str, Any] = {}
-    for line in ask(target, "get").lines if wanted else ():
-        if isinstance(line.message, Settings):
-            known.update(line.message.values)
-    changed = [key for key, value in wanted.items() if not _is_same(known.get(key), value)]
-    _set_in_some_order(target, {key: wanted[key] for key in changed})
-    if changed or (wanted and not is_saved):
-        ask(target, "save")
+    with Link(target) as link:
+        for line in say(link, "get").lines:
+            if isinstance(line.message, Settings):
+                known.update(line.message.values)
+        changed = [key for key, value in wanted.items() if not _is_same(known.get(key), value)]
+        _set_in_some_order(link, {key: wanted[key] for key in changed})
+        if changed or not is_saved:
+            say(link, "save")
     return changed
 
 
-def _set_in_some_order(target: Target, wanted: Mapping[str, str]) -> None:
+def _set_in_some_order(link: Link, wanted: Mapping[str, str]) -> None:
     """Set all of them; the board holds each against the others that it has at that moment, so what
     it refuses now (an ``off_c`` above the old ``on_c``) it may take after the rest. The model comes
     last: with it three points must fit each other, which half of them seldom do."""
@@ -126,7 +130,7 @@ def _set_in_some_order(target: Target, wanted: Mapping[str, str]) -> None:
         before = len(left)
         for key, value in tuple(left.items()):
             try:
-                ask(target, "set", (key, value))
+                say(link, "set", (key, value))
                 del left[key]
             except BoardRefused as error:
                 refused = refused or error
