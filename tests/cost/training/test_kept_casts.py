@@ -41,6 +41,16 @@ def test_models_that_drop_nothing_keep_no_masks(trainer, masks):
     )
 
 
+def test_scores_that_nothing_drops_out_keep_what_the_softmax_makes_alone():
+    """Of 5 bytes a pair (Korthikanti et al. 2022, section 4.1) the mask and what it leaves, 3."""
+    whole, undropped = (
+        kept(DENSE, "bf16", trainer, compiled=False, flash=False)
+        - kept(DENSE, "bf16", trainer, compiled=False)
+        for trainer in (None, "torchtitan")
+    )
+    assert whole - undropped == LAYERS * HEADS * SEEN**2 * 3
+
+
 def test_what_is_made_again_is_not_kept_narrow():
     """Neither norms' results nor the product of activation and gate; what experts read is."""
     again = {"recompute": "fine-grained"}

@@ -23,6 +23,9 @@ CASTS_KEPT = frozenset({"megatron-bridge"})
 # MaxText's layers have none.
 NO_DROPOUT = frozenset({"megatron-bridge", "llm-foundry", "torchtitan", "maxtext"})
 MASK = 0.5  # of an element in 16 bits
+# Of what is kept of scores, where nothing drops them out: the softmax's result, which is 2 of
+# Korthikanti's 5 bytes; the others are a mask and what it leaves.
+UNDROPPED = 0.4
 
 
 def narrowed(
@@ -46,6 +49,11 @@ def narrowed(
         # attention keeps its result, and the product behind it what it has cast of that
         attention += (1 - spared) * _attended(layer)
     return attention, inner, norms + (MASK * blocks if iteration.engine in NO_DROPOUT else 0.0)
+
+
+def kept_of_scores(iteration: Iteration, scores: float) -> float:
+    """Scores a token of which as much is kept as of so many that are dropped out."""
+    return UNDROPPED * scores if iteration.engine in NO_DROPOUT else scores
 
 
 def keeps_casts(iteration: Iteration) -> bool:

@@ -42,7 +42,7 @@ from thermoflop.cost.training.discarded import (
 )
 from thermoflop.cost.training.host import left_on_device
 from thermoflop.cost.training.iteration import Iteration
-from thermoflop.cost.training.kept import KEPT_BYTES, narrowed
+from thermoflop.cost.training.kept import KEPT_BYTES, kept_of_scores, narrowed
 from thermoflop.cost.training.lora import Lora, is_on_source, sets_run
 from thermoflop.cost.training.loss import gathered_elements, loss_bytes
 from thermoflop.cost.training.replicas import adapters_held, experts_shared_by, in_experts
@@ -204,8 +204,8 @@ def _layer_bytes(layer: Layer, form: str, iteration: Iteration, role: str = "dec
         width = KEPT_BYTES[iteration.kept_dtype]
     attention, inner, norms = narrowed(layer, iteration, attention, inner, norms)
     kept = generalized_layer_bytes(
-        form, tokens, hidden, attention + across, inner, scores + met, plan.tp, wide,
-        blocks_of(layer), norms,
+        form, tokens, hidden, attention + across, inner, kept_of_scores(iteration, scores + met),
+        plan.tp, wide, blocks_of(layer), norms,
     )  # fmt: skip
     if lora is not None and form != "full":
         dropped = max(0.0, lora.dropped_elements(layer) - again)
