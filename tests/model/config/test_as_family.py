@@ -103,7 +103,7 @@ def test_a_name_that_wins_over_a_key_states_its_size() -> None:
     ("name", "near"),
     [
         ("molmo3", "molmo2"),
-        ("jet_nemotron2", "nemotron"),
+        ("jet_nemotron2", "jet_nemotron"),
         ("gpt9", "gpt2"),
         ("qwen4", "qwen3"),
         ("deepseek_v5", "deepseek_v4"),

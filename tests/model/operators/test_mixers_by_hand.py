@@ -10,7 +10,13 @@ from typing import Any
 
 import pytest
 from thermoflop.model.architecture.feedforward import Mlp, Moe
-from thermoflop.model.architecture.linear import GatedDelta, GeneralizedDelta, KimiDelta, Lightning
+from thermoflop.model.architecture.linear import (
+    GatedDelta,
+    GeneralizedDelta,
+    KimiDelta,
+    Lightning,
+    MatrixMemory,
+)
 from thermoflop.model.architecture.mixers import Attention, LatentAttention
 from thermoflop.model.architecture.recurrences import GatedRecurrence, Mamba, Mamba2, TimeMix
 from thermoflop.model.architecture.sparse import CompressedAttention, Compressor, Indexer, Streams
@@ -169,6 +175,19 @@ CASES: list[tuple[str, Any, EmitContext, list[Row]]] = [
     ("generalized delta", GeneralizedDelta(22, 5, 4, (3, 2, 0, 6)), scope(), [
         passed("k_norm", 14 * 20, 3), passed("g_norm", 14 * 20, 7),
         scanned(20 * 4, 2, 5, 80 + 2 * 22), passed("silu gate", 14 * 20, 5, 2),
+    ]),
+    ("matrix memory", MatrixMemory(22, 5, 3, 4), scope(), [
+        passed("multihead_norm", 14 * 20, 6), scanned(5 * 3 * (4 + 1), 1, 3, 75 + 5),
+        passed("silu gate", 14 * 20, 5, 2),
+    ]),
+    ("made taps", GatedDelta(22, 2, 4, 3, 5, 4, taps=6), scope(convolution="needed"), [
+        convolved(20, positions=7), passed("gated_norm", 14 * 20, 4),
+        scanned(4 * 3 * 5, 2, 3, 60 + 20 * 4), passed("silu gate", 14 * 20, 5, 2),
+    ]),
+    ("selecting mamba 2", Mamba2(22, 4, 11, 1, 3, 4, normed=False, dt_rank=5), scope(0), [
+        convolved(44, True, 7 + 3), passed("dt_norm", 14 * 5, 4), passed("b_norm", 14 * 3, 4),
+        passed("c_norm", 14 * 3, 4), scanned(44 * 3, 1, 6, 44 * 3 + 44 * 4),
+        passed("silu gate", 14 * 44, 5, 2),
     ]),
     ("time mix", TimeMix(22, 30), scope(), [
         scanned(30, 0, 16, 3 * 30 + 2 * 22), passed("silu gate", 14 * 30, 5, 2),

@@ -16,7 +16,13 @@ from thermoflop.base.record import replace
 from thermoflop.errors import UsageError
 from thermoflop.model.architecture.description import Description, Layer, Placed, Run, Stack
 from thermoflop.model.architecture.feedforward import FeedForward, Mlp
-from thermoflop.model.architecture.linear import GatedDelta, GeneralizedDelta, KimiDelta, Lightning
+from thermoflop.model.architecture.linear import (
+    GatedDelta,
+    GeneralizedDelta,
+    KimiDelta,
+    Lightning,
+    MatrixMemory,
+)
 from thermoflop.model.architecture.mixers import Attention, LatentAttention, Mixer, SideBySide
 from thermoflop.model.architecture.parts import LOOKED_UP, Linear, Norm, Part, Table
 from thermoflop.model.architecture.recurrences import (
@@ -105,6 +111,7 @@ _DIVIDED: dict[type, dict[str, str]] = {
     KimiDelta: {"heads": "the heads of linear attention"},
     Lightning: {"heads": "the heads of linear attention"},
     GeneralizedDelta: {"heads": "the heads of RWKV"},
+    MatrixMemory: {"heads": "the heads of xLSTM"},
     TimeMix: {"inner": "the channels of RWKV"},
     GatedRecurrence: {"heads": "the blocks of the recurrence", "inner": "its channels"},
 }

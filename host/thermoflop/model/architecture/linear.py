@@ -2,7 +2,7 @@
 
 Sources: Yang 2024 (gated delta rule); Kimi Linear (2025, section 3: a decay for every channel);
 MiniMax-01 (2025, section 2.2: Lightning attention, a fixed decay for every head); Peng et al. 2025
-(arXiv 2503.14456: RWKV-7).
+(arXiv 2503.14456: RWKV-7); Beck et al. 2024 (arXiv 2405.04517, section 2.3: mLSTM).
 """
 
 from __future__ import annotations
@@ -17,13 +17,18 @@ GROUP, ROLE = "linear_attn", "linear_attn_proj"
 
 @record
 class GatedDelta(Recurrence):
-    """The gated delta rule of Qwen3-Next: a key x value matrix per value head is the state."""
+    """The gated delta rule of Qwen3-Next: a key x value matrix per value head is the state.
+
+    ``taps``: a convolution over the values alone, whose taps two maps make of each token, through
+    so many elements (Jet-Nemotron).
+    """
 
     key_heads: Number
     value_heads: Number
     key_dim: Number
     value_dim: Number
     kernel: Number
+    taps: Number | None = None
 
     @property
     def inner(self) -> Number:
@@ -32,7 +37,7 @@ class GatedDelta(Recurrence):
 
     @property
     def mixed(self) -> Number:
-        """Channels that pass the convolution: queries, keys and values."""
+        """Channels of queries, keys and values."""
         return 2 * self.key_heads * self.key_dim + self.inner
 
     @property
@@ -42,13 +47,23 @@ class GatedDelta(Recurrence):
 
     def convolution(self) -> Convolution:
         """The short causal convolution over each channel, without bias."""
-        return Convolution("conv1d", GROUP, "linear_attn_conv", 1, self.mixed, self.kernel)
+        made = self.taps is not None
+        channels = self.inner if made else self.mixed
+        return Convolution("conv1d", GROUP, "linear_attn_conv", 1, channels, self.kernel, tied=made)
 
     def linears(self) -> tuple[Linear, ...]:
-        """Projections to queries, keys, values and gate, to both rates, and back."""
+        """Projections to queries, keys, values and gate, to both rates, to taps, and back."""
+        taps: tuple[Linear, ...] = ()
+        if self.taps is not None:
+            made = self.inner * self.kernel
+            taps = (
+                Linear("taps_w1", GROUP, ROLE, self.hidden, self.taps),
+                Linear("taps_w2", GROUP, ROLE, self.taps, made, bias=True),
+            )
         return (
             Linear("in_proj_qkvz", GROUP, ROLE, self.hidden, self.mixed + self.inner),
             Linear("in_proj_ba", GROUP, ROLE, self.hidden, 2 * self.value_heads),
+            *taps,
             Linear("out_proj", GROUP, ROLE, self.inner, self.hidden),
         )
 
@@ -192,3 +207,42 @@ class GeneralizedDelta(_Squares):
         heads = self.heads
         removal = Norm("k_norm", self.dim, "l2", weight=False, vectors=heads)
         return removal, Norm("g_norm", self.dim, "layer", bias=True, vectors=heads, copies=heads)
+
+
+@record
+class MatrixMemory(Recurrence):
+    """xLSTM's mLSTM: C = f C + i v k', n = f n + i k, read by C q over n q: ``heads`` matrices of
+    ``key_dim`` x ``value_dim``, and a normalizer that is one column more."""
+
+    heads: Number
+    key_dim: Number
+    value_dim: Number
+
+    @property
+    def inner(self) -> Number:
+        """Value channels of all heads together."""
+        return self.heads * self.value_dim
+
+    @property
+    def scanned(self) -> Number:
+        """State elements that are updated for each token."""
+        return self.heads * self.key_dim * (self.value_dim + 1)
+
+    @property
+    def state_elements(self) -> Number:
+        """Those, and the largest exponent of each head."""
+        return self.scanned + self.heads
+
+    def linears(self) -> tuple[Linear, ...]:
+        """Queries, keys, values and output gate, input and forget gates, and back."""
+        width = 2 * self.heads * self.key_dim + 2 * self.inner
+        return (
+            Linear("qkv_opreact", GROUP, ROLE, self.hidden, width),
+            Linear("ifgate_preact", GROUP, ROLE, self.hidden, 2 * self.heads, bias=True),
+            Linear("out_proj", GROUP, ROLE, self.inner, self.hidden),
+        )
+
+    def norms(self) -> tuple[Norm, ...]:
+        """The norm on the result of each head."""
+        heads = self.heads
+        return (Norm("multihead_norm", self.value_dim, "layer", vectors=heads, copies=heads),)

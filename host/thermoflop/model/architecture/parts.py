@@ -172,11 +172,13 @@ class Probe:
 class Convolution(Map):
     """``outputs`` channels, each from ``inputs`` channels of its group, over ``kernel`` taps.
 
-    A depth-wise convolution has one input channel per output channel: ``inputs=1``.
+    A depth-wise convolution has one input channel per output channel: ``inputs=1``. ``tied``: its
+    taps are made by maps that are counted (Jet-Nemotron).
     """
 
     kernel: Number
     bias: bool = False
+    tied: bool = False
 
     @property
     def matrix_parameters(self) -> Number:

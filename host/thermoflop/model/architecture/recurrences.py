@@ -112,19 +112,19 @@ class Mamba(Recurrence):
 
     def norms(self) -> tuple[Norm, ...]:
         """Jamba normalizes the step and both selections."""
-        if not self.inner_norms:
-            return ()
-        return (
-            Norm("dt_norm", self.dt_rank),
-            Norm("b_norm", self.state),
-            Norm("c_norm", self.state),
-        )
+        return selection_norms(self.dt_rank, self.state) if self.inner_norms else ()
+
+
+def selection_norms(dt_rank: Number, state: Number) -> tuple[Norm, ...]:
+    """Norms on the step and on both selections."""
+    return Norm("dt_norm", dt_rank), Norm("b_norm", state), Norm("c_norm", state)
 
 
 @record
 class Mamba2(Recurrence):
     """The state-space duality of Mamba-2: ``heads`` of ``head_dim``, ``groups`` share B and C.
-    ``out_bias`` None: as ``bias``. ``normed``: a gated norm before the output projection."""
+    ``out_bias`` None: as ``bias``. ``normed``: a gated norm before the output projection.
+    ``dt_rank``: B, C and steps are made of the convolved values, as in Mamba (PLaMo 2)."""
 
     heads: Number
     head_dim: Number
@@ -135,6 +135,7 @@ class Mamba2(Recurrence):
     conv_bias: bool = True
     out_bias: bool | None = None
     normed: bool = True
+    dt_rank: Number | None = None
 
     @property
     def inner(self) -> Number:
@@ -144,7 +145,7 @@ class Mamba2(Recurrence):
     @property
     def mixed(self) -> Number:
         """Channels that pass the convolution: values, B and C."""
-        return self.inner + 2 * self.groups * self.state
+        return self.inner + (2 * self.groups * self.state if self.dt_rank is None else 0)
 
     @property
     def scanned(self) -> Number:
@@ -156,12 +157,21 @@ class Mamba2(Recurrence):
         return Convolution("conv1d", "ssm", "ssm_conv", 1, self.mixed, self.kernel, self.conv_bias)
 
     def linears(self) -> tuple[Linear, ...]:
-        """Input and output projections."""
-        width = self.inner + self.mixed + self.heads
+        """Input and output projections, and what selects where that is Mamba's."""
+        where, rank = ("ssm", "ssm_proj"), self.dt_rank
+        width = self.inner + self.mixed + (self.heads if rank is None else 0)
+        selects: tuple[Linear, ...] = ()
+        if rank is not None:
+            selected = rank + 2 * self.groups * self.state
+            selects = (
+                Linear("bcdt_proj", *where, self.inner, selected),
+                Linear("dt_proj", "ssm", "ssm_scan", rank, self.heads),
+            )
         out_bias = self.bias if self.out_bias is None else self.out_bias
         return (
-            Linear("in_proj", "ssm", "ssm_proj", self.hidden, width, self.bias),
-            Linear("out_proj", "ssm", "ssm_proj", self.inner, self.hidden, out_bias),
+            Linear("in_proj", *where, self.hidden, width, self.bias),
+            *selects,
+            Linear("out_proj", *where, self.inner, self.hidden, out_bias),
         )
 
     def vectors(self) -> tuple[Vector, ...]:
@@ -170,8 +180,11 @@ class Mamba2(Recurrence):
         return Vector("A_log, D", "ssm", 2 * self.heads), step
 
     def norms(self) -> tuple[Norm, ...]:
-        """The gated norm before the output projection."""
-        return (Norm("gated_norm", self.inner),) if self.normed else ()
+        """The gated norm before the output projection, and those on what selects."""
+        gated = (Norm("gated_norm", self.inner),) if self.normed else ()
+        return (
+            gated if self.dt_rank is None else (*gated, *selection_norms(self.dt_rank, self.state))
+        )
 
 
 @record

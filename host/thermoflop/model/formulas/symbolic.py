@@ -10,7 +10,13 @@ from thermoflop.base.record import record, replace
 from thermoflop.errors import MissingExtra
 from thermoflop.model.architecture.description import Description, Layer, Placed, Run, Stack
 from thermoflop.model.architecture.feedforward import Mlp, Moe
-from thermoflop.model.architecture.linear import GatedDelta, GeneralizedDelta, KimiDelta, Lightning
+from thermoflop.model.architecture.linear import (
+    GatedDelta,
+    GeneralizedDelta,
+    KimiDelta,
+    Lightning,
+    MatrixMemory,
+)
 from thermoflop.model.architecture.mixers import Attention, LatentAttention, SideBySide
 from thermoflop.model.architecture.parts import Convolution, Linear, Norm, Probe, Table, Vector
 from thermoflop.model.architecture.recurrences import (
@@ -220,6 +226,7 @@ _ROLES: dict[type, dict[str, str]] = {
     KimiDelta: {"heads": "n_k", "dim": "d_k", "kernel": "q"},
     Lightning: {"heads": "n_k", "dim": "d_k"},
     GeneralizedDelta: {"heads": "n_k", "dim": "d_k"},
+    MatrixMemory: {"heads": "n_k", "key_dim": "d_k", "value_dim": "d_v"},
     TimeMix: {"inner": "i"},
     GatedRecurrence: {"inner": "i", "heads": "n", "kernel": "q"},
     GatedDelta: {

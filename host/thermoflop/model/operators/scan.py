@@ -7,14 +7,20 @@ each; updating is element-wise work, six operations for each (the decay: a produ
 exponential; a h; b x and its step; the sum). The gated delta rule reads its matrix with the key
 and with the query, two contractions, decays it and adds an outer product (Yang et al. 2024,
 eq. 10); Kimi's decays every channel for itself, at the same cost. RWKV-7 adds a second outer
-product (Peng et al. 2025, eq. 17). Lightning attention reads its matrix with the query alone.
-Chunked kernels do more work, in larger matrices.
+product (Peng et al. 2025, eq. 17). Lightning attention and xLSTM read their matrices with the query
+alone. Chunked kernels do more work, in larger matrices.
 """
 
 from __future__ import annotations
 
 from thermoflop.base.record import replace
-from thermoflop.model.architecture.linear import GatedDelta, GeneralizedDelta, KimiDelta, Lightning
+from thermoflop.model.architecture.linear import (
+    GatedDelta,
+    GeneralizedDelta,
+    KimiDelta,
+    Lightning,
+    MatrixMemory,
+)
 from thermoflop.model.architecture.recurrences import GatedRecurrence, ShortConvolution, TimeMix
 from thermoflop.model.operators.context import EmitContext, elementwise, normalize
 from thermoflop.model.operators.kinds import Convolve, Scan
@@ -34,6 +40,7 @@ _SCANS = {
     KimiDelta: ("linear_attn_scan", 2, 3),
     Lightning: ("linear_attn_scan", 1, 3),
     GeneralizedDelta: ("linear_attn_scan", 2, 5),
+    MatrixMemory: ("linear_attn_scan", 1, 3),
     # products element by element alone: both exponentials, numerator, denominator, their quotient
     TimeMix: ("attn_scan", 0, 16),
     GatedRecurrence: ("recurrence", 0, 8),

@@ -36,7 +36,7 @@ MODULES = {
     "sliding_experts": "cohere2_moe exaone_moe flint granitemoe_swa kolibri1 mellum",
     "latent_kin": "axk1 beam lara_mini minicpm3 mistral4 sarvam_mla youtu",
     "recurrences": "recurrent_gemma rwkv",
-    "matrix_states": "rwkv7",
+    "matrix_states": "jet_nemotron plamo2 rwkv7 xlstm",
     "xlnet": "xlnet",
     "own_parts": "afmoe apertus bitnet diffllama doge dory hrm_text laguna moshi",
     "gpt_kin": "ctrl gpt-sw3 gpt_neox_japanese modernbert-decoder openai-gpt xglm",
