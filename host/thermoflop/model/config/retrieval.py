@@ -8,6 +8,7 @@ transformers.
 from __future__ import annotations
 
 from thermoflop.base.record import replace
+from thermoflop.errors import InputError
 from thermoflop.model.architecture.description import Description
 from thermoflop.model.architecture.parts import Linear
 from thermoflop.model.config.architectures import built
@@ -22,6 +23,8 @@ def read_retrieval(config: Config) -> Description:
     inner = config.nested["text_config"] = read_section(config, section, architectures=["Model"])
     described = reader_of(inner.family.reader)(inner)
     inner.check_all()
+    if described.stack("image") is None:
+        raise InputError(f"vlm_config is a {inner.family.name}, which does not see pages")
     hidden = described.stacks[-1].hidden
     role, width = "projection", config["embedding_dim"]
     head = Linear("embedding_proj_layer", role, role, hidden, width, True, unquantized=True)

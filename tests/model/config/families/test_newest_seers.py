@@ -111,6 +111,8 @@ def test_they_are_counted_as_their_classes_build_them(config: dict[str, Any], pa
 
 def test_what_reads_pages_makes_vectors() -> None:
     assert {load_model({"model_type": name}).purpose for name, *_ in RETRIEVAL} == {"embed"}
+    with pytest.raises(InputError, match="llama, which does not see"):
+        load_model({"model_type": "colpali", "vlm_config": {"model_type": "llama"}})
 
 
 QWEN3 = {"model_type": "qwen3", "hidden_size": 1024, "intermediate_size": 3072,
