@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import thermoflop as tf
 from thermoflop.cost.inference.formats import choose_formats
+from thermoflop.errors import InputError
 from thermoflop.model.config.named_format import named_format
 
 
@@ -24,12 +25,20 @@ from thermoflop.model.config.named_format import named_format
         ("RedHatAI/Llama-3.3-70B-Instruct-quantized.w4a16", "w4a16-g128"),
         ("RedHatAI/Qwen3-235B-A22B-Instruct-2507-FP8-dynamic", "fp8-dynamic"),
         ("nvidia/DeepSeek-R1-NVFP4", "nvfp4"),
-        ("llama-3-8b-q9_x", None),
         ("meta-llama/Llama-3.1-8B-Instruct", None),
     ],
 )
 def test_the_word_and_what_it_means(name: str, meant: str | None) -> None:
     assert named_format(name) == meant
+
+
+@pytest.mark.parametrize(
+    ("name", "said"), [("llama-3-8b-q9_x", "q9_x of .* such as q4_k_m"), ("qwen3-8b-q4", "q4 of"),
+                       ("llama3.1:8b-q8", "q8 of .* such as q8_0")],
+)  # fmt: skip
+def test_a_format_in_a_name_that_is_none_is_refused(name: str, said: str) -> None:
+    with pytest.raises(InputError, match=said):
+        tf.load_model(name)
 
 
 @pytest.mark.parametrize("form", ["q4_K_M", "UD-Q2_K_XL", "iq3_xxs", "tq1_0", "mxfp4_moe"])

@@ -95,11 +95,16 @@ def said_format(name: str, config: Mapping[str, Any]) -> tuple[str | None, str]:
 
 
 def named_format(name: str) -> str | None:
-    """The format in a name, or None where it says none."""
+    """The format in a name, or None where it says none. InputError for one that is none."""
     low = name.lower()
     match = re.search(GGUF, low)
+    if match is not None and (form := _gguf(match[1])):
+        return form
     if match is not None:
-        return _gguf(match[1])
+        raise InputError(
+            f"{match[1]} of {name!r:.60} is no format of GGUF files: expected one such as "
+            + USUAL.get(match[1].lstrip("itq")[:1], "q4_k_m")
+        )
     words = set(re.split(r"[-_ :/]+|(?<=quantized)\.", low))
     if "community" in words and "mlx" in words:
         words.add("mlx")
@@ -135,12 +140,6 @@ def ollama_format(name: str) -> tuple[str | None, str]:
         means = next((form for names, form in _DOWNLOADS if re.fullmatch(names, whole)), _DOWNLOAD)
     if means is None:
         return None, ""
-    said = re.search(GGUF, whole)
-    if tag and said is not None:
-        raise InputError(
-            f"{said[1]} of {name!r:.60} is no format of GGUF files: expected one such as "
-            + USUAL.get(said[1].lstrip("itq")[:1], "q4_k_m")
-        )
     where = " is a name of GGUF files" if files else _SAID
     return means, (
         f"{whole}{where}, whose download is {means} where the tag says no format: "
