@@ -41,7 +41,7 @@ def test_a_format_in_a_name_that_is_none_is_refused(name: str, said: str) -> Non
         tf.load_model(name)
 
 
-@pytest.mark.parametrize("form", ["q4_K_M", "UD-Q2_K_XL", "iq3_xxs", "tq1_0", "mxfp4_moe"])
+@pytest.mark.parametrize("form", ["q4_K_M", "UD-Q2_K_XL", "iq3_xxs", "tq1_0", "mxfp4_moe", "f16"])
 def test_a_format_behind_a_name_of_the_catalogue_is_no_shape(form: str) -> None:
     assert tf.load_model(f"qwen3-30b-a3b-{form}").name == "qwen3-30b-a3b"
 

@@ -24,8 +24,8 @@ _FOLDER = os.path.join(os.path.dirname(os.path.dirname(__file__)), "data", "mode
 # Words of a name that change no shape: how it was tuned, and what it was stored in.
 _TUNED = frozenset(
     """
-    instruct it chat hf base pt sft dpo thinking latest gguf ggml awq gptq exl2 bnb mlx fp16 bf16
-    fp8 nvfp4 mxfp4 fp4 nf4 int4 int8 4bit 8bit w4a16 w8a8 w8a16 w4a8 dynamic block quantized
+    instruct it chat hf base pt sft dpo thinking latest gguf ggml awq gptq exl2 bnb mlx f16 fp16
+    bf16 fp8 nvfp4 mxfp4 fp4 nf4 int4 int8 4bit 8bit w4a16 w8a8 w8a16 w4a8 dynamic block quantized
     unsloth qat meta nvidia text
     """.split()  # noqa: SIM905 - a list of words
 )

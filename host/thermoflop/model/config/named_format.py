@@ -80,7 +80,7 @@ _FORMS = (
 )
 # Of a model that is published in fp8 or less, the repositories in 16 bits: those that say so, and
 # what Mistral publishes beside its Instruct (the table of precisions in the cards of Ministral 3).
-_WIDE_NAMES = r".*[-_](?:bf16|fp16)|.*mi(?:ni)?stral-(?:large-)?3-\d+b-(?:base|reasoning)(?:-2512)?"
+_WIDE_NAMES = r".*[-_](?:b?f|fp)16|.*mi(?:ni)?stral-(?:large-)?3-\d+b-(?:base|reasoning)(?:-2512)?"
 
 
 def said_format(name: str, config: Mapping[str, Any]) -> tuple[str | None, str]:
