@@ -256,7 +256,8 @@ def answer(config: dict[str, Any]) -> tuple[Any, ...]:
     """Everything that is counted, in short."""
     model = read_model(config)
     if model.is_encoder:
-        tables = [model.operators(2, 7)]
+        # windows of what sees both sides, which no step of one token shows
+        tables = [model.operators(2, 7), model.operators(1, PROBE, attention="windowed")]
     elif model.description.stack("image") is not None:
         tables = [model.operators(1, 7, images=1), model.decode(30)]
     else:
