@@ -12,7 +12,6 @@ REFUSED = {
     "convnextv2": "stages of convolutions that halve the image are not described here",
     # known by the code beside their weights, or by a class whose parts have no description here
     "florence2": "an image tower of convolutions and windows (DaViT) is not described here",
-    "grok-1": "its code, in JAX, is no class that its description could be held to",
     "iquestloopcoder": "loops with a gate between two passes are not described here; iquest_q1 is",
     "molmo": "its image tower, which pools by attention, is not described here; molmo2 is",
     "musicgen": "a decoder of several codes at once is not described here",

@@ -37,6 +37,47 @@ HORIZON: dict[str, Any] = {
     "layernorm_num_groups": 1, "router_scaling_factor": 2.5, "use_sliding_window": False,
 }  # fmt: skip
 
+JOY: dict[str, Any] = {
+    "model_type": "joyai_llm_flash", "vocab_size": 129280, "hidden_size": 2048,
+    "intermediate_size": 7168, "moe_intermediate_size": 768, "num_hidden_layers": 40,
+    "num_attention_heads": 32, "num_key_value_heads": 32, "n_routed_experts": 256,
+    "n_shared_experts": 1, "num_experts_per_tok": 8, "first_k_dense_replace": 1,
+    "q_lora_rank": 1536, "kv_lora_rank": 512, "qk_nope_head_dim": 128, "qk_rope_head_dim": 64,
+    "v_head_dim": 128, "n_group": 1, "topk_group": 1, "topk_method": "noaux_tc",
+    "num_nextn_predict_layers": 1, "tie_word_embeddings": False,
+}  # fmt: skip
+GROK: dict[str, Any] = {
+    "model_type": "grok-1", "architectures": ["Grok1ModelForCausalLM"], "vocab_size": 131072,
+    "hidden_size": 6144, "intermediate_size": 32768, "num_hidden_layers": 64,
+    "num_attention_heads": 48, "num_key_value_heads": 8, "num_experts": 8,
+    "num_experts_per_tok": 2, "attn_output_multiplier": 0.08838834764831845,
+    "max_attn_value": 30.0, "embedding_multiplier_scale": 78.38367176906169,
+    "output_multiplier_scale": 0.5773502691896257, "tie_word_embeddings": True,
+}  # fmt: skip
+
+
+def test_every_number_of_joyai_is_counted() -> None:
+    """jdopensource/JoyAI-LLM-Flash: 49,286,094,592 numbers in the repository (llmfit 1.1.17 on
+    PyPI, October 2026). Sizes are those of its card, and latents and dense layers DeepSeek's, with
+    which all add up: the module that predicts further is dense (arXiv 2604.03044) and has the
+    token table once more; routers of 39 layers have a correction bias, which is a buffer here."""
+    model = read_model(JOY, mtp=True)
+    attention = 2048 * (1536 + 576) + 1536 * 32 * 192 + 512 * 32 * 256 + 4096 * 2048 + 1536 + 512
+    module = attention + 3 * 2048 * 7168 + 2 * 2048**2 + 5 * 2048
+    assert model.params_by_group["mtp"] == module
+    assert model.params == 49_286_094_592 - 129280 * 2048 - 39 * 256
+
+
+def test_grok_1_is_as_large_as_its_weights() -> None:
+    """xAI: 314 billion. TevunahAI/Grok-1-BF16, with a head of its own: 633 GB in bfloat16."""
+    attention = 2 * 6144 * 6144 + 2 * 6144 * 1024
+    layer = attention + 8 * 3 * 6144 * 32768 + 8 * 6144 + 4 * 6144
+    tied = read_model(GROK).params
+    assert tied == 64 * layer + 131072 * 6144 + 6144
+    untied = read_model({**GROK, "tie_word_embeddings": False}).params
+    assert untied == tied + 131072 * 6144
+    assert round(2 * untied / 1e9) == 633
+
 
 def test_spark_is_as_large_as_its_weights() -> None:
     """XHToken/Spark-X2.5-4B: 4,112,079,360 parameters in BF16, three layers of four slide."""

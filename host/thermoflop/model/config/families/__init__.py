@@ -72,8 +72,8 @@ MODULES = {
     "deepseek_ocr2": "deepseek_ocr2 deepseek_ocr2_encoder deepseek_ocr2_sam_vision_model"
     " deepseek_ocr2_text deepseek_ocr2_vision",
     "zaya": "zaya zaya1_vl zaya1_vl_text zaya1_vl_vision",
-    "newest_served": "iquest_q1 k2_horizon nanbeige ouro plamo3 spark2_5 telechat3 xing4_0"
-    " youtu_llm",
+    "newest_served": "iquest_q1 joyai_llm_flash k2_horizon nanbeige ouro plamo3 spark2_5"
+    " telechat3 xing4_0 youtu_llm",
     "qwen_towers": "exaone4_5_vision glm4v_moe_vision glm4v_vision glm5_next_vision glm_ocr_vision"
     " qwen2_5_omni_vision_encoder qwen2_5_vl_vision qwen3_omni_moe_vision_encoder"
     " qwen2_vl_vision qwen3_5_vision qwen3_vl_vision",
@@ -98,7 +98,7 @@ MODULES = {
     " minimax_text_01 nemotron_labs_diffusion sdar sdar_moe solar",
     "served_wrappers": "deepseek_ocr_vision deepseek_vl_v2 dots_ocr dots_vision kimi_vl"
     " unlimited-ocr",
-    "beside_experts": "arctic grok-2",
+    "beside_experts": "arctic grok-1 grok-2",
     "beside_wrappers": "intern_vit_6b interns1 internvl_chat lfm2-vl minicpmv phi3_v",
     "nemotron_seers": "NemotronH_Nano_Omni_Reasoning_V3 NemotronH_Nano_VL_V2 nemotron_radio"
     " nemotron_sound",

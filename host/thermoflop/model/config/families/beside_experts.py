@@ -1,4 +1,5 @@
-"""Mixtures with a dense feed-forward beside the experts: Grok 2 and Snowflake's Arctic.
+"""Mixtures with a dense feed-forward beside the experts: Grok 2 and Snowflake's Arctic; Grok 1, of
+Grok 2's class without it.
 
 Structure: SGLang's Grok1ForCausalLM of 0.5.23, and vLLM's ArcticForCausalLM of 0.11.
 """
@@ -7,7 +8,7 @@ from __future__ import annotations
 
 from thermoflop.errors import UnknownModel
 from thermoflop.model.config.families import mixtures  # noqa: F401 - mixtral is defined there
-from thermoflop.model.config.family import family, only, sizes, spaced, use
+from thermoflop.model.config.family import family, only, required, sizes, spaced, use
 from thermoflop.model.config.keys import Config
 
 # two norms around attention, two around the feed-forwards
@@ -27,6 +28,17 @@ family(
         " global_attn_every_n sliding_window_size sliding_window scaling_factor"
         " extrapolation_factor attn_factor"
     ),
+)
+# as hpcai-tech's and other files have it, whose classes differ in their defaults
+family(
+    "grok-1",
+    "grok-2",
+    keys={
+        **sizes(vocab=required(), hidden=required(), inner=required(), layers=required()),
+        **sizes(heads=required(), kv_heads=required()),
+        "tie_word_embeddings": True,
+    },
+    ignored=("attn_output_multiplier", "max_attn_value"),
 )
 
 

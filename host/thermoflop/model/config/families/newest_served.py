@@ -42,6 +42,10 @@ family("telechat3", "llama", keys=_SIZES)
 family("youtu_llm", "youtu")
 
 
+# JD's JoyAI-LLM-Flash, which mlx-lm runs as DeepSeek-V3; the layer that predicts further is dense
+family("joyai_llm_flash", "deepseek_v3", traits={"ahead": [[("full", False, {})]]})
+
+
 # XingChen-AGI's Xing 4.0: DeepSeek-V3 on several residual streams, of which the mean is read last
 family(
     "xing4_0",
