@@ -155,9 +155,11 @@ def _attention(attention: Attention, tp: int) -> Attention:
             ("v_norm", (attention.kv_heads, kv_heads)),
         )
     }
+    joined = None if attention.joined is None else divided(attention.joined, tp, "its results")
     return replace(
-        attention, heads=heads, kv_heads=kv_heads, extras=extras, relative=relative, **norms
-    )
+        attention, heads=heads, kv_heads=kv_heads, extras=extras, relative=relative, joined=joined,
+        **norms,
+    )  # fmt: skip
 
 
 def _norm_of_heads(norm: Norm | None, heads: int, held: int) -> Norm | None:

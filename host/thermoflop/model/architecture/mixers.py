@@ -88,6 +88,8 @@ class Attention:
     of so many tokens, the last filled up, meets itself alone, by content and by distance (Granite).
     ``once``: tokens are the same in every sequence until they have met others, and work once.
     Queries come from a latent of ``q_rank`` elements, and its norm (None: from the hidden state).
+    The output projection takes ``joined`` elements (None: the values of all heads), where some
+    heads are subtracted from others (Motif).
     """
 
     hidden: Number
@@ -125,6 +127,7 @@ class Attention:
     block: Number | None = None
     once: bool = False
     q_rank: Number | None = None
+    joined: Number | None = None
 
     @property
     def keyless(self) -> bool:
@@ -185,7 +188,7 @@ class Attention:
                 "o_proj",
                 self.output_group or group,
                 self.output_group or role,
-                self.heads * values,
+                self.heads * values if self.joined is None else self.joined,
                 self.hidden if self.outputs is None else self.outputs,
                 self.o_bias,
             ),

@@ -54,6 +54,53 @@ GROK: dict[str, Any] = {
     "max_attn_value": 30.0, "embedding_multiplier_scale": 78.38367176906169,
     "output_multiplier_scale": 0.5773502691896257, "tie_word_embeddings": True,
 }  # fmt: skip
+MOTIF: dict[str, Any] = {
+    "model_type": "Motif", "architectures": ["MotifForCausalLM"], "vocab_size": 219520,
+    "hidden_size": 2048, "intermediate_size": 8192, "num_hidden_layers": 32,
+    "num_attention_heads": 16, "num_key_value_heads": 16, "hidden_act": "poly_norm",
+    "use_bias": False, "use_sliding_window": False, "tie_word_embeddings": True,
+}  # fmt: skip
+MOTIF_2: dict[str, Any] = {
+    **MOTIF, "hidden_size": 4096, "intermediate_size": 16384, "num_hidden_layers": 40,
+    "num_attention_heads": 40, "head_dim": 128, "num_noise_heads": 8, "k_ratio": 1,
+    "tie_word_embeddings": False,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("config", "total", "left"), [(MOTIF, 2_597_218_432, 8), (MOTIF_2, 12_703_860_896, 32)]
+)
+def test_motif_is_as_large_as_its_weights(config: dict[str, Any], total: int, left: int) -> None:
+    """Motif-Technologies/Motif-2.6B and Motif-2-12.7B-Base (llmfit 1.1.17 on PyPI, October 2026).
+    Each head attends to two values of 128 elements, as vLLM's kernels do; what is left after
+    others are subtracted is 256 elements wide, and has one norm."""
+    model = read_model(config)
+    assert model.params == total
+    layers, heads = config["num_hidden_layers"], config["num_attention_heads"]
+    rows = model.operators(1, 1, 999)
+    for group in ("attn_score", "attn_value"):
+        assert rows.by_group()[group] == 2 * layers * 2 * heads * 128 * 1000
+    (output,) = (each for each in rows if each.name == "o_proj")
+    (norm,) = (each for each in rows if each.name == "subln")
+    assert output.k == norm.n == left * 256
+    assert cache_elements(model.description, 1) == layers * 2 * 16 * 128
+
+
+def test_poly_norm_is_17_operations_and_the_product_with_up() -> None:
+    """Two powers; of each a square, a sum and a scale; three weights, two sums and a bias."""
+    rows = {each.name: each for each in read_model(MOTIF).operators(1, 1, 0)}
+    work = sum(each.operations * each.n for each in (rows["poly_norm"], rows["gelu x up"]))
+    assert work == (2 + 3 * 3 + 3 + 3 + 1) * 8192
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"num_attention_heads": 1}, {"num_noise_heads": 16}, {"num_noise_heads": 6},
+     {"num_key_value_heads": 1}, {"num_key_value_heads": 14}],
+)  # fmt: skip
+def test_heads_of_motif_that_do_not_divide_into_groups_are_refused(change: dict[str, Any]) -> None:
+    with pytest.raises(InputError, match="heads of Motif"):
+        read_model({**MOTIF, "head_dim": 128, **change})
 
 
 def test_every_number_of_joyai_is_counted() -> None:

@@ -38,7 +38,7 @@ MODULES = {
     "recurrences": "recurrent_gemma rwkv",
     "matrix_states": "jet_nemotron plamo2 rwkv7 xlstm",
     "xlnet": "xlnet",
-    "own_parts": "afmoe apertus bitnet diffllama doge dory hrm_text laguna moshi",
+    "own_parts": "Motif afmoe apertus bitnet diffllama doge dory hrm_text laguna moshi motif",
     "gpt_kin": "ctrl gpt-sw3 gpt_neox_japanese modernbert-decoder openai-gpt xglm",
     "recurrent": "falcon_mamba jamba mamba mamba2 nemotron_h nemotron_h_puzzle",
     "per_layer": "gemma3n_text gemma4_text gemma4_unified_text nemotron-nas",

@@ -7,8 +7,10 @@ structure are those of the classes of transformers 5.24.
 from __future__ import annotations
 
 from thermoflop.errors import InputError, UnknownModel
+from thermoflop.model.architecture.mixers import Attention
 from thermoflop.model.architecture.parts import Linear, Norm, Part, Vector
 from thermoflop.model.config.architectures import class_name
+from thermoflop.model.config.decoder import head_width
 from thermoflop.model.config.families import llama_kin  # noqa: F401 - parents are there
 from thermoflop.model.config.families.patterns import (
     all_sliding,
@@ -24,6 +26,8 @@ from thermoflop.model.config.family import (
     maybe,
     maybe_zero,
     names,
+    only,
+    required,
     sizes,
     spaced,
 )
@@ -32,6 +36,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from thermoflop.model.architecture.mixers import Mixer
     from thermoflop.model.config.keys import Config
 
 
@@ -86,6 +91,56 @@ family(
     traits={"attention_extras": _lambdas, "attention_calls": 2},
     drop=("mlp_bias",),
 )
+
+
+def _motif(config: Config) -> Mapping[str, tuple[Mixer, str]]:
+    """Half of the heads are subtracted from the others (DiffLlama's way), or each of the
+    ``num_noise_heads`` from a group of them (arXiv 2510.06949); a head attends to two values."""
+    hidden, heads, kv_heads = (
+        config[key] for key in ("hidden_size", "num_attention_heads", "num_key_value_heads")
+    )
+    noise, dim = config["num_noise_heads"], config["head_dim"] or head_width(hidden, heads)
+    kv_heads = heads if kv_heads is None else kv_heads
+    subtracted = heads // 2 if noise is None else noise
+    left, pairs = heads - subtracted, kv_heads // 2
+    if left < 1 or heads % (subtracted or 2) or kv_heads % 2 or subtracted % pairs:
+        raise InputError(
+            f"{heads} heads of Motif, {subtracted} of them subtracted, do not divide into as many "
+            f"groups, each with two of {kv_heads} key-value heads"
+        )
+    parts = (Vector("lambdas", "attn", 4 * dim), Norm("subln", 2 * dim, vectors=left))
+    attention = Attention(
+        hidden, heads, kv_heads, dim, rotary=dim, calls=2, extras=parts, joined=2 * left * dim
+    )
+    return {"full": (attention, "attention")}
+
+
+def _poly_norm(config: Config) -> tuple[Part, ...]:
+    """w1 n(x^3) + w2 n(x^2) + w3 n(x) + b (arXiv 2411.03884): its norms; the rest is as much
+    element-wise work as gelu's, eight operations."""
+    inner = config["intermediate_size"]
+    norms = Norm("poly_norm", inner, "l2", weight=False, vectors=3)
+    return Vector("poly_norm", "mlp", 4), norms
+
+
+# Motif 2.6B and 2 12.7B: the code beside the weights, vLLM's MotifForCausalLM, mlx-motif
+for _name in ("Motif", "motif"):
+    family(
+        _name,
+        "llama",
+        keys={
+            **sizes(vocab=required(), hidden=required(), inner=required(), layers=required()),
+            **sizes(heads=required(), head_dim=None),
+            "num_noise_heads": None,
+            "k_ratio": only(1),
+            "hidden_act": only("poly_norm"),
+            "use_bias": only(False),
+            "use_sliding_window": only(False),
+        },
+        traits={"mixers": _motif, "mlp_extras": _poly_norm, "activation": "gelu"},
+        drop=("mlp_bias",),
+        ignored=spaced("attention_bias sliding_window max_window_layers fused_rope expanded"),
+    )
 
 
 def _doge_experts(config: Config) -> int:
