@@ -12,6 +12,7 @@ import thermoflop as tf
 from kit.gguf_layouts import Shapes, written
 from thermoflop.cost.training.train import text_of
 from thermoflop.errors import UnknownModel
+from thermoflop.model.config import gguf_formats
 from thermoflop.model.config.catalogue import entry
 
 
@@ -187,3 +188,43 @@ def test_an_architecture_that_is_not_read_is_weighed_all_the_same(tmp_path: Path
     path = written(tmp_path / "m.gguf", "PLAMO", {"block_count": 1}, {"token_embd.weight": (7, 64)})
     with pytest.raises(UnknownModel, match=r"'plamo' is not read.*: 448 numbers in 896 B; expe"):
         tf.load_model(path)
+
+
+def test_a_file_of_rwkv_7_says_its_model(tmp_path: Path) -> None:
+    """rwkv7-0.1B as convert_hf_to_gguf.py writes it: of the first layer copies of its rates stand
+    where others take a share of its values; the file has no heads."""
+    h, f, w, a, v, g = 768, 3072, 64, 64, 32, 128
+    vectors = ("w0", "a0", "v0", "k_k", "k_a", "r_k", "ln")
+    layer: Shapes = {f"time_mix_{name}.weight": (h,) for name in vectors}
+    layer |= {
+        f"time_mix_{name}.weight": (h, h) for name in ("key", "value", "receptance", "output")
+    }
+    for name, rank in (("w", w), ("a", a), ("v", v), ("g", g)):
+        layer |= {f"time_mix_{name}1.weight": (rank, h), f"time_mix_{name}2.weight": (h, rank)}
+    layer |= {f"{name}.{kind}": (h,) for name in ("attn_norm", "attn_norm_2")
+              for kind in ("weight", "bias")}  # fmt: skip
+    layer |= {"time_mix_ln.bias": (h,), "time_mix_lerp_fused.weight": (6, h),
+              "channel_mix_lerp_k.weight": (h,), "channel_mix_key.weight": (f, h),
+              "channel_mix_value.weight": (h, f)}  # fmt: skip
+    shapes: Shapes = {"token_embd.weight": (65536, h), "output.weight": (65536, h)}
+    shapes |= {f"{name}.{kind}": (h,) for name in ("token_embd_norm", "output_norm")
+               for kind in ("weight", "bias")}  # fmt: skip
+    for number in range(12):
+        shapes |= {f"blk.{number}.{tensor}": shape for tensor, shape in layer.items()}
+    shapes |= {"blk.0.time_mix_v1.weight": (a, h), "blk.0.time_mix_v2.weight": (h, a)}
+    keys = {
+        "block_count": 12, "embedding_length": h, "feed_forward_length": f, "context_length": 2**20,
+        "attention.head_count": 0, "wkv.head_size": 64, "attention.decay_lora_rank": w,
+        "attention.iclr_lora_rank": a, "attention.value_residual_mix_lora_rank": v,
+        "attention.gate_lora_rank": g,
+    }  # fmt: skip
+    found = tf.load_model(written(tmp_path / "m.gguf", "RWKV7", keys, shapes))
+    assert found.params == 191_034_624
+    assert not any("tensors hold" in note for note in found.notes)
+    assert found.stored is not None
+    assert found.stored.size_bytes == 2 * (191_034_624 + 2 * a * h + h)
+    later = max(found.description.runs, key=lambda run: run.times).layer
+    maps = {each for each, shape in layer.items() if len(shape) == 2 and "lerp" not in each}
+    named = {gguf_formats._MATRICES[each.removesuffix(".weight")] for each in maps}
+    mixing = {f"linear_attn.{each.name}" for each in later.mixer.linears()}
+    assert named == {*mixing, "mlp.up_proj", "mlp.down_proj"}

@@ -105,6 +105,8 @@ def test_every_matrix_of_a_file_has_the_format_of_its_tensor() -> None:
     for layout in LAYOUTS:
         described |= _matrices(layout)
     for tensor, modules in matrices.items():
+        if "_mix_" in tensor:
+            continue  # RWKV's, which test_gguf_architectures.py holds to its layer
         wanted = {module.rpartition(".")[2] for module in modules.split()}
         assert wanted & described or tensor in ("attn_k_b", "attn_out"), tensor
 

@@ -161,6 +161,9 @@ _ENTRIES = {
     " num_heads=ssm.time_step_rank n_groups=ssm.group_count",
     "jamba": "jamba num_experts=expert_count mamba_d_state=ssm.state_size"
     " mamba_d_conv=ssm.conv_kernel mamba_dt_rank=ssm.time_step_rank",
+    "rwkv7": "rwkv7 head_dim=wkv.head_size decay_low_rank_dim=attention.decay_lora_rank"
+    " a_low_rank_dim=attention.iclr_lora_rank gate_low_rank_dim=attention.gate_lora_rank"
+    " v_low_rank_dim=attention.value_residual_mix_lora_rank",
     "stablelm": "stablelm use_qkv_bias?attn_q.bias qk_layernorm?attn_q_norm.weight",
     "baichuan": "baichuan",
     "internlm2": "internlm2 bias?attn_q.bias",

@@ -34,7 +34,12 @@ _MATRICES = {
     "laurel_l": "laurel.laurel_left", "laurel_r": "laurel.laurel_right",
     "attn_o": "self_attn.o_proj", "cross_attn_q": "cross_attn.q_proj",
     "cross_attn_k": "cross_attn.k_proj", "cross_attn_v": "cross_attn.v_proj",
-    "cross_attn_o": "cross_attn.o_proj",
+    "cross_attn_o": "cross_attn.o_proj", "time_mix_receptance": "linear_attn.r_proj",
+    "time_mix_key": "linear_attn.k_proj", "time_mix_value": "linear_attn.v_proj",
+    "time_mix_output": "linear_attn.o_proj", "channel_mix_key": "mlp.up_proj",
+    "channel_mix_value": "mlp.down_proj",
+    **{f"time_mix_{each}1": f"linear_attn.{each}_lora_a" for each in "wavg"},
+    **{f"time_mix_{each}2": f"linear_attn.{each}_lora_b" for each in "wavg"},
 }  # fmt: skip
 _OUTSIDE = {
     "token_embd": "embed_tokens", "output": "lm_head", "position_embd": "embed_positions",

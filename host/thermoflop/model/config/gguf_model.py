@@ -184,6 +184,8 @@ def _is_beside(data: Metadata, config: Mapping[str, Any], tensor: StoredTensor) 
         return True
     if part in ("attn_k_b.weight", "attn_v_b.weight"):
         return data.has("attn_kv_b.weight")
+    if part in ("time_mix_v0.weight", "time_mix_v1.weight", "time_mix_v2.weight"):
+        return tensor.name.startswith("blk.0.")  # copies that stand for what RWKV-7 has not there
     if part in ("attn_k.weight", "attn_v.weight", "attn_k_norm.weight"):
         block = int(tensor.name.split(".")[1])
         shared: int = config.get("num_kv_shared_layers", 0)
