@@ -95,7 +95,11 @@ def test_the_first_layer_of_rwkv_7_takes_no_share_of_other_values() -> None:
     assert linears[11] - linears[1] == {"v_lora_a", "v_lora_b"}
 
 
-@pytest.mark.parametrize("change", [{"attn": {"layers": [3]}}, {"value_dim": [1024] * 12}])
+@pytest.mark.parametrize(
+    "change",
+    [{"attn": {"layers": [3]}}, {"value_dim": [1024] * 12}, {"value_dim": [768] * 11},
+     {"value_dim": [[768]]}],
+)  # fmt: skip
 def test_layers_of_rwkv_7_that_no_checkpoint_has_are_refused(change: dict[str, Any]) -> None:
     with pytest.raises(UnknownModel, match="rwkv7"):
         read_model({**SMALL, **change})

@@ -50,8 +50,8 @@ def _times(key: str, factor: Any, size: int) -> int:
 def _goose(config: Config) -> Mapping[str, tuple[Mixer, str]]:
     """Layers of time mixing; the first has values that all others take a share of."""
     hidden, dim = config["hidden_size"], config["head_dim"]
-    values = config["value_dim"] or hidden
-    if config["attn"] is not None or {hidden} != set(values if type(values) is list else [values]):
+    alike = (None, hidden, [hidden] * config["num_hidden_layers"])
+    if config["attn"] is not None or config["value_dim"] not in alike:
         raise UnknownModel(
             "layers of attention (attn) and a value_dim beside hidden_size are not described for "
             "rwkv7"
