@@ -36,6 +36,21 @@ def figure(result, key):
     return next(each for each in result.figures() if each.key == key)
 
 
+def test_users_at_once_stand_beside_what_a_server_gives_them():
+    """Decoding alone is faster than a server that reads prompts in between, as `serving` says."""
+    asked = {"tp": 4, "dtype": "fp8", "profile": "vllm", "prompt": 1024}
+    inputs = replace(DEFAULTS, model="llama-3.3-70b", users=79, output=256, **asked)
+    served = tf.serving("llama-3.3-70b", "h100", users=79, generate=256, **asked)
+    user, together = answer(inputs).headline[:2]
+    for head, rate in ((user, 1 / served.token_s[1]), (together, served.tokens_per_s)):
+        said = re.search(r"with prompts read in between ([\d,.]+) tokens/s", head.detail)
+        assert said is not None
+        assert float(said[1].replace(",", "")) == pytest.approx(rate, rel=0.01)
+        assert head.value > rate
+    for alone in (replace(inputs, users=1), replace(inputs, users=4, tp=1, dp=4)):
+        assert all("in between" not in each.detail for each in answer(alone).headline)
+
+
 @pytest.mark.parametrize(
     ("gpu", "texts"),
     [

@@ -35,11 +35,12 @@ def builds_of(inputs: Any) -> Counter[tuple[int, str]]:
 
 @pytest.mark.parametrize("profile", sorted(profiles()))
 def test_a_move_of_a_slider_builds_each_step_of_each_model_once(profile: str) -> None:
+    """And what is said of a server besides builds its own, of which it may share one."""
     device = "Apple M4 Max (40c)" if profile == "mlx" else ASKED.device
     asked = replace(ASKED, profile=profile, device=device)
     answer(replace(asked, users=16))
     builds = builds_of(replace(asked, users=18))
-    assert set(builds.values()) == {1}
+    assert sum(builds.values()) - len(builds) <= 1
     models = {description for description, _ in builds}
     assert len(models) == 4  # llama-3-8b, which is GQA, and its attention as MHA, MQA and MLA
     assert any("cached=575," in step for _, step in builds)  # the middle step, 512 + 127 // 2

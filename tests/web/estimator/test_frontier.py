@@ -19,8 +19,10 @@ def test_the_page_shows_the_frontier_that_plan_finds_and_its_own_place() -> None
     assert [(x, y) for x, y, _, _ in data["points"]] == [
         (each.tokens_per_s_user, each.tokens_per_s_device) for each in found
     ]
-    user, device = data["here"]
-    assert device == pytest.approx(4 * user)  # one GPU, four users
+    served = tf.serving("gpt2", "h100", users=4, prompt=512, generate=128)
+    assert data["here"] == [1 / served.token_s[1], served.tokens_per_s_device]
+    alone = frontier(replace(inputs, users=1))["here"]
+    assert alone[1] == pytest.approx(alone[0])  # one GPU, one user
     assert frontier(replace(inputs, users=8))["points"] == data["points"]
 
 

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from thermoflop.base.explanation import Explanation
     from thermoflop.cost.hardware.device import Device
     from thermoflop.cost.inference.result import Estimate
+    from thermoflop.cost.serving.result import Serving
     from thermoflop.model.model import Model
     from thermoflop.web.estimator.inputs import Inputs
 
@@ -159,6 +160,23 @@ def _compute(inputs: Inputs) -> Computed:
         model, estimate(model, device, **options), fit(model, device, **options), options,
         inputs.price,
     )  # fmt: skip
+
+
+@lru_cache(maxsize=64)
+def served(inputs: Inputs) -> Serving | None:
+    """What the same users get of a server, which reads their prompts in between; None for users who
+    do not wait for each other's prompts, for what does not fit, and where that is not told."""
+    from thermoflop.cost.serving.serving import serving
+
+    known = compute(inputs)
+    options = {name: value for name, value in known.options.items() if name != "batch"}
+    alone = known.estimate.batch <= known.estimate.plan.dp
+    if alone or known.estimate.generate < 2 or not known.capacity.fits or _perceived(inputs):
+        return None
+    try:
+        return serving(known.model, known.estimate.device, users=inputs.users, **options)
+    except ThermoflopError:
+        return None
 
 
 def _check_positions(model: Model, prompt: int, output: int) -> None:

@@ -21,7 +21,13 @@ from thermoflop.runs.check import held_against
 from thermoflop.runs.measured import read_number
 from thermoflop.web.estimator.answer import Answer
 from thermoflop.web.estimator.chart_data import charts_of
-from thermoflop.web.estimator.computed import compute, growing_batches, positions_of, variants_of
+from thermoflop.web.estimator.computed import (
+    compute,
+    growing_batches,
+    positions_of,
+    served,
+    variants_of,
+)
 from thermoflop.web.estimator.fields import FIELDS
 from thermoflop.web.estimator.markup import spoken
 
@@ -30,6 +36,7 @@ if TYPE_CHECKING:
 
     from thermoflop.cost.inference.remedies import Remedy
     from thermoflop.cost.roofline.span import Span
+    from thermoflop.cost.serving.result import Serving
     from thermoflop.runs.measured import Measured
     from thermoflop.web.estimator.computed import Computed
     from thermoflop.web.estimator.inputs import Inputs
@@ -68,7 +75,7 @@ def estimate_answer(inputs: Inputs) -> Answer:
         estimate, growing_batches(computed), figures_of([memory]), first_of(computed.model)
     )
     remedies = computed.capacity.remedies
-    headline, measured = _headline(computed, figures, client), ""
+    headline, measured = _headline(computed, figures, client, served(inputs)), ""
     number = read_number(inputs.measured) if inputs.is_used("measured") else None
     if number is not None:
         beside, measured = _beside(estimate, number)
@@ -151,9 +158,10 @@ def _changes(
 
 
 def _headline(
-    computed: Computed, figures: dict[str, Figure], client: Span | None
+    computed: Computed, figures: dict[str, Figure], client: Span | None, server: Serving | None
 ) -> tuple[Figure, ...]:
-    """The answer in four or five figures, each with its interval."""
+    """The answer in four or five figures, each with its interval; beside those of users at once
+    what ``server`` gives them, where prompts are read in between."""
     estimate = computed.estimate
     named = first_of(computed.model).capitalize()
     first = ("first", named, figures["first.expected"], _first_detail(estimate, client))
@@ -163,9 +171,14 @@ def _headline(
         ends = (1 / span.bound_s, 1 / span.high_s, 1 / span.low_s)
         user = figure("user", "each user", 1 / span.expected_s, "tokens/s", ends=ends,
                       why="token.expected")  # fmt: skip
+        every, between = f"a token every {figures['token.expected'].text}", "while decoding"
+        if server is not None:
+            alone, all_of_them = digits(1 / server.token_s[1]), digits(server.tokens_per_s)
+            every += f"; with prompts read in between {alone} tokens/s"
+            between += f"; with prompts read in between {all_of_them} tokens/s"
         heads = [
-            ("user", "Each user gets", user, f"a token every {figures['token.expected'].text}"),
-            ("all", "All users together", figures["rate.decode"], "while decoding"),
+            ("user", "Each user gets", user, every),
+            ("all", "All users together", figures["rate.decode"], between),
             first,
             ("total", "Whole answer", figures["total.expected"], f"{estimate.generate:,} tokens"),
         ]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from thermoflop.base.record import replace
 from thermoflop.errors import ThermoflopError
-from thermoflop.web.estimator.computed import compute
+from thermoflop.web.estimator.computed import compute, served
 from thermoflop.web.estimator.fields import FieldError
 
 if TYPE_CHECKING:
@@ -32,6 +32,8 @@ def frontier(inputs: Inputs) -> dict[str, Any]:
     except ThermoflopError as error:
         raise FieldError("device", str(error)) from None
     here = (1 / estimate.per_token.expected_s, estimate.decode_tokens_per_s / estimate.plan.devices)
+    if (server := served(inputs)) is not None:  # as the points are
+        here = (1 / server.token_s[1], server.tokens_per_s_device)
     return {
         "devices": most,
         "points": [
