@@ -118,8 +118,18 @@ def test_nano_vl_cuts_an_image_into_tiles_of_256_tokens() -> None:
 
 @pytest.mark.parametrize(
     ("args", "error"),
-    [({"model": "vit_giant"}, UnknownModel), ({"cpe_max_size": "2048"}, InputError)],
+    [
+        ({"model": "vit_giant"}, UnknownModel),
+        ({"cpe_max_size": "2048"}, InputError),
+        ({"teachers": ["clip"]}, InputError),
+        ({"teachers": 5}, InputError),
+    ],
 )
 def test_a_tower_that_is_not_known_is_refused(args: dict[str, Any], error: type) -> None:
     with pytest.raises(error, match="args"):
         read_model({**OMNI, "vision_config": {**EYES, "args": args}})
+
+
+def test_patches_that_are_no_count_do_not_change_the_rule_of_images() -> None:
+    with pytest.raises(InputError, match="min_num_patches"):
+        read_model({**OMNI, "vision_config": {**EYES, "min_num_patches": "x"}})

@@ -472,6 +472,11 @@ def test_a_block_of_a_puzzle_that_is_not_understood_is_refused(block: Any) -> No
         read_model({**PUZZLE, "block_configs": [block]})
 
 
+def test_a_puzzle_without_blocks_is_refused() -> None:
+    with pytest.raises(InputError, match="needs block_configs"):
+        read_model({**PUZZLE, "block_configs": []})
+
+
 def test_phi_4_without_adapters_is_the_class_of_transformers() -> None:
     """Adapters of rank 256 and 320 on queries, keys and values, output, gates and down."""
     bare = read_model({**PHI, "vision_lora": None, "speech_lora": None})
@@ -485,6 +490,7 @@ def test_phi_4_without_adapters_is_the_class_of_transformers() -> None:
     [
         ({"vision_lora": {"r": "256"}}, "vision_lora.r"),
         ({"audio_processor": {"config": {"input_layer": "conv2d"}}}, "input_layer"),
+        ({"audio_processor": {"config": {"nemo_conv_settings": 5}}}, "nemo_conv_settings"),
     ],
 )
 def test_another_adapter_or_tower_of_phi_4_is_refused(change: dict[str, Any], named: str) -> None:
@@ -496,6 +502,7 @@ def test_another_adapter_or_tower_of_phi_4_is_refused(change: dict[str, Any], na
     ("change", "error"),
     [
         ({"downsample_rate": "half"}, InputError),
+        ({"downsample_rate": "5/7"}, InputError),
         ({"deepstack_layer_map": [3]}, InputError),
         ({"qformer_config": {"cross_attention_frequency": 2}}, UnknownModel),
     ],

@@ -59,6 +59,11 @@ def _windows(config: Config, _tower: Config, stack: Stack, hidden: int) -> Stack
         said = quote_value(layers)
         raise InputError(f"granite4_vision needs pairs of layers: deepstack_layer_map is {said}")
     queries, patches = (side**2 for side in _rate(config))
+    if stack.patches % patches:
+        raise InputError(
+            f"downsample_rate is {quote_value(config['downsample_rate'])}: {stack.patches:,} "
+            "patches are no whole number of such windows"
+        )
     own, width = config.nested["qformer_config"], stack.hidden
     if own["use_qformer_text_input"] or own["cross_attention_frequency"] != 1:
         raise UnknownModel(

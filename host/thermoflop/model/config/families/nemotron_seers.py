@@ -61,7 +61,10 @@ def _count(config: Config, key: str, otherwise: int) -> int:
 def _learned(config: Config) -> int:
     """A token for each teacher, and as many more as make their number a multiple."""
     args = _args(config)
-    teachers = {str(each.get("name")) for each in args.get("teachers") or () if each}
+    listed = args.get("teachers") or []
+    if not isinstance(listed, list) or not all(isinstance(each, dict) for each in listed):
+        raise InputError(f"args.teachers is {quote_value(listed)}: expected a list of objects")
+    teachers = {str(each.get("name")) for each in listed if each}
     tokens = len(teachers) if args.get("cls_token_per_teacher") and teachers else 1
     if not args.get("register_multiple"):
         return tokens
@@ -74,9 +77,13 @@ def _patches_between(config: Config) -> tuple[Any, ...]:
     stated = [
         config[key] or _args(config).get(key) for key in ("min_num_patches", "max_num_patches")
     ]
-    if all(map(is_count, stated)):
-        return ("patches", *stated)
-    return ("shape", 12)
+    if stated == [None, None]:
+        return ("shape", 12)
+    if not all(map(is_count, stated)):
+        raise InputError(
+            f"min_num_patches and max_num_patches are {quote_value(stated)}: expected two counts"
+        )
+    return ("patches", *stated)
 
 
 family(

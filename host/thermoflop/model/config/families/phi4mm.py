@@ -53,8 +53,11 @@ def _hears(config: Config) -> Stack:
     for name, key in _CALLED.items():
         outer, _, inner = name.partition(".")
         held = own.get(outer)
-        held = held.get(inner) if inner and isinstance(held, dict) else held
-        if held is not None and (not inner or isinstance(own[outer], dict)):
+        if inner and held is not None:
+            if not isinstance(held, dict):
+                raise InputError(f"{outer} is {quote_value(held)}: expected an object with keys")
+            held = held.get(inner)
+        if held is not None:
             raw[key] = held
     tower = Config(FAMILIES["phi4_multimodal_audio"], raw, config.ignore)
     tower.check_all()

@@ -290,7 +290,7 @@ _BLOCK_TRAITS = {
 def _blocks(config: Config, key: str) -> list[tuple[str, dict[str, Any]]]:
     """Of each block its kind, and the traits that are its own."""
     listed, found = config[key], []
-    if listed is None:
+    if not listed:
         raise InputError(f"{config.family.name} needs {key}")
     for block in listed if isinstance(listed, list) else [listed]:
         rest = dict(block) if isinstance(block, dict) else {}
