@@ -6,10 +6,11 @@ import json
 
 import pytest
 import thermoflop as tf
+from thermoflop.base.paper import paper
 from thermoflop.errors import InputError, UsageError
 from thermoflop.model.load import load_model
 from thermoflop.runs.check import check
-from thermoflop.runs.judged import Check, Judged
+from thermoflop.runs.judged import Check, Judged, off_text
 from thermoflop.runs.measured import read_measured
 
 LLAMA_BENCH = b"""\
@@ -205,3 +206,52 @@ def test_what_does_not_fit_is_said_beside_the_verdict():
     """70.6 billion parameters in some 4.8 bits are 42.5 GB."""
     notes = check("llama-3-70b", "rtx 4070", 9, dtype="q4_k_m").notes
     assert "and the device has 12.9 GB: the estimate is as if it fitted" in notes[0]
+
+
+def lines_at(columns, check):
+    with paper(columns):
+        return str(check).splitlines()
+
+
+@pytest.mark.parametrize("typed", ["72", "14ms", "1e9", "1us"])
+def test_a_narrow_page_keeps_the_bound_that_was_passed_and_the_rows_name(typed):
+    """16.06 GB of weights in bf16 over the 4090's 1,008 GB/s: 15.9 ms, and no less than 14."""
+    check = tf.check("llama-3-8b", "rtx 4090", typed)
+    head, row = lines_at(80, check)[3:5]
+    assert "bound" in head
+    assert row.startswith(check.figures[0].name)
+    assert row.endswith("beyond")
+    assert len(row) <= 80
+
+
+@pytest.mark.parametrize(
+    ("measured", "said"),
+    [(95, "-5 %"), (168, "+68 %"), (990, "+890 %"), (1050, "10.5 x"), (1e9, "> 1,000 x"),
+     (1e-3, "< -99 %")],
+)  # fmt: skip
+def test_percent_are_said_up_to_tenfold(measured, said):
+    assert off_text(Judged("", True, measured, 100, 50, 150, 200)) == said
+
+
+def test_a_file_that_is_slower_and_faster_names_both_and_no_heat():
+    """400 ms to the first token and 1,400 tokens/s of eight users."""
+    mixed = SERVING.replace(b"100.00", b"400.00").replace(b"11.00", b"5.00")
+    check = tf.check("llama-3-8b", "h100", mixed.replace(b"700.00", b"1400.00"))
+    assert [each.verdict for each in check.figures] == ["slower", "faster", "faster"]
+    assert check.verdict.startswith("Slower than it should be: first token; and faster: each token")
+    assert "than heat" in check.verdict
+    assert not check.is_good
+
+
+@pytest.mark.parametrize("result", [None, [72], {"tokens_per_s": 72}])
+def test_what_is_no_result_is_refused_by_its_value(result):
+    with pytest.raises(UsageError, match="makes no sense: expected tokens/s, the time of a token"):
+        tf.check("gpt2", "h100", result)
+
+
+def test_the_format_that_a_name_means_is_said_and_so_is_a_mix_that_is_none_of_llama_cpps():
+    (said,) = (n for n in tf.check("qwen3-30b-a3b:UD-Q4_K_XL", "rtx 4090", 60).notes if "name" in n)
+    assert said.startswith("ud-q4_k_xl of the name is counted as q4_k_m: such mixes differ")
+    assert "the name means q4_k_m: the weights are counted so" in (
+        tf.check("qwen3-30b-a3b:q4_K_M", "rtx 4090", 60).notes
+    )

@@ -73,7 +73,7 @@ to begin:
   thermoflop demo                              see it work, in half a minute
   thermoflop pick --gpu 4090                   which models run on a GPU
   thermoflop estimate llama-3-8b --gpu 4090    what a run should cost
-  thermoflop check llama-3-8b 72 --gpu 4090    whether your tokens/s are good
+  thermoflop check llama3.1:8b 130 --gpu 4090  whether your tokens/s are good
   thermoflop record -- python bench.py         what it cost, with its heat
 """
 MANY_OPTIONS = 6

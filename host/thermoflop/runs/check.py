@@ -140,11 +140,16 @@ def check(
 
 
 def _as_measured(result: float | str | bytes | PathLike[str]) -> Measured:
-    from os import fspath
+    from os import PathLike, fspath
 
     if isinstance(result, bytes):
         return read_measured("the result", result)
-    return read_measured(str(result) if isinstance(result, int | float) else str(fspath(result)))
+    if not isinstance(result, str | int | float | PathLike):
+        raise UsageError(
+            f"result={result!r:.60} makes no sense: expected tokens/s, the time of a token such as "
+            "'13.9ms', or the path of what a benchmark printed or saved"
+        )
+    return read_measured(str(fspath(result) if isinstance(result, PathLike) else result))
 
 
 def _as_served(model: Model, options: dict[str, Any]) -> Model:
@@ -193,7 +198,7 @@ def _tested(
         figures.append(_judged(test.name, span, tokens / test.tokens_per_s, tokens))
     notes = (
         *_unlike(model, estimated.device, measured.tests[0]), *_beyond_memory(estimated),
-        estimated.provenance,
+        *_grounds(estimated),
     )  # fmt: skip
     return Check(_title(estimated, measured), tuple(figures), notes)
 
@@ -249,7 +254,7 @@ def held_against(estimated: Estimate, measured: Measured) -> Check:
     estimated."""
     figures = tuple(_figures(estimated, measured))
     sizes = f"batch {estimated.batch}, prompt {estimated.prompt}, {estimated.generate} generated"
-    notes = (*measured.notes, *_beyond_memory(estimated), estimated.provenance)
+    notes = (*measured.notes, *_beyond_memory(estimated), *_grounds(estimated))
     return Check(f"{_title(estimated, measured)}, {sizes}", figures, notes)
 
 
@@ -276,6 +281,18 @@ def _beyond_memory(estimated: Estimate) -> list[str]:
         return []
     takes = f"{gigabytes(memory.total_bytes)} in all, and the device has {gigabytes(has)}"
     return [f"it takes {takes}: the estimate is as if it fitted"]
+
+
+def _grounds(estimated: Estimate) -> list[str]:
+    """Which format a word of the model's name is counted as, and what the rates rest on."""
+    from thermoflop.cost.inference.formats import formats_line
+    from thermoflop.model.config.named_format import means_download
+
+    setting = estimated.setting
+    model, line = setting.model, ""
+    if model.format_said and not means_download(model.format_said, tagged=True):
+        line = formats_line(model, setting.share.checkpoint, setting.precision)
+    return [*filter(None, [line]), estimated.provenance]
 
 
 def _judged(name: str, span: Span, measured_s: float, tokens: float = 0) -> Judged:

@@ -11,6 +11,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+_MOST_OFF = 9.0  # tenfold: beyond that, percent are hard to read
+
 
 @record
 class Judged:
@@ -91,12 +93,18 @@ class Check:
                 f"Not possible: {beyond} beyond what the data sheet allows. The model, its format, "
                 "the sizes or the device is another than named here."
             )
-        if slower := self._named("slower"):
+        slower, faster = self._named("slower"), self._named("faster")
+        if slower and faster:
+            return (
+                f"Slower than it should be: {slower}; and faster: {faster}. Another load, size or "
+                "setting than named here is likelier than heat."
+            )
+        if slower:
             return (
                 f"Slower than it should be: {slower}. Heat, another program, a setting? "
                 "`thermoflop record` keeps clocks and temperatures beside the result."
             )
-        if faster := self._named("faster"):
+        if faster:
             return (
                 f"Faster than nine runs in ten: {faster}. That is good, or the model, its format, "
                 "the sizes or the device is another than named here."
@@ -108,21 +116,30 @@ class Check:
 
     def __str__(self) -> str:
         unit = "tokens/s" if all(each.is_rate for each in self.figures) else ""
-        heads = [unit, "measured", "expected", "80 % interval", "bound", "", ""]
+        heads = [unit, "measured", "expected", "80 % interval", "bound", "off", ""]
         rows = [heads, *map(_cells, self.figures)]
-        told = [wrapped(self.title), table(rows, least=("bound",)), wrapped(self.verdict)]
+        # what decides goes last
+        least = ("off", "80 % interval", "expected") if self._named("beyond") else ("bound", "off")
+        told = [wrapped(self.title), table(rows, least=least), wrapped(self.verdict)]
         return "\n\n".join([*told, "\n".join(map(wrapped, self.notes))])
+
+
+def off_text(figure: Judged) -> str:
+    """``off`` in words: percent, as far as they say anything."""
+    times = 1 + figure.off
+    if figure.off >= _MOST_OFF:
+        return f"{digits(times)} x" if times < 1000 else "> 1,000 x"
+    return f"{100 * figure.off:+.0f} %" if times > 0.005 else "< -99 %"
 
 
 def _cells(figure: Judged) -> list[str]:
     """A row of the table."""
     write = digits if figure.is_rate else seconds
-    said = {"inside": "", "beyond": "beyond the bound"}.get(figure.verdict, figure.verdict)
     return [
         figure.name, write(figure.measured), write(figure.expected),
         f"{write(figure.low)} .. {write(figure.high)}",
         "" if figure.bound is None else write(figure.bound),
-        f"{100 * figure.off:+.0f} %", said,
+        off_text(figure), figure.verdict.removeprefix("inside"),
     ]  # fmt: skip
 
 

@@ -91,7 +91,13 @@ def said_format(name: str, config: Mapping[str, Any]) -> tuple[str | None, str]:
     said = _form_of(name) or named_format(name)
     if said is None:
         return ollama_format(name)
-    return said, f"the name means {said}: the weights are counted so"
+    mix = re.search(GGUF, name.lower())
+    if mix is None or (mix[1] in (said, *_MEDIUM) and "ud" not in mix[0]):
+        return said, f"the name means {said}: the weights are counted so"
+    return said, (
+        f"{mix[0][1:]} of the name is counted as {said}: such mixes differ from model to model, "
+        "and the file itself is counted exactly"
+    )
 
 
 def named_format(name: str) -> str | None:

@@ -18,6 +18,7 @@ from thermoflop.cost.why.steps import Part, parts_shown
 from thermoflop.cost.why.table import conventions_said
 from thermoflop.model.config.catalogue import sized_as
 from thermoflop.runs.check import held_against
+from thermoflop.runs.judged import off_text
 from thermoflop.runs.measured import read_number
 from thermoflop.web.estimator.answer import Answer
 from thermoflop.web.estimator.chart_data import charts_of
@@ -201,7 +202,7 @@ def _beside(estimate: Estimate, measured: Measured) -> tuple[Figure, str]:
     found = figure(
         "head.measured", "You measured", each.measured, unit, why="token.expected",
         ends=(each.bound, each.low, each.high),
-        detail=f"{spoken(each.expected, unit)} expected, {100 * each.off:+.0f} %",
+        detail=f"{spoken(each.expected, unit)} expected, {off_text(each)}",
     )  # fmt: skip
     return found, f"{found.text} measured. {check.verdict}"
 
