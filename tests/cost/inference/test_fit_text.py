@@ -50,8 +50,9 @@ def test_every_figure_stands_beside_its_name(fitted):
     ):
         assert line in said
     assert any("7.50 GB of 10.0 GB a device" in line for line in said)
-    assert not any("kept" in line for line in said)
-    assert "the cache is kept 2 times over the devices" in lines(replace(fitted, cache_copies=2.0))
+    assert not any("copied" in line for line in said)
+    copied = lines(replace(fitted, cache_copies=2.63687))
+    assert any("keep the cache 2.64 times: what they cannot share" in line for line in copied)
     none = replace(fitted, fewest_devices=None, fewest_plan=None)
     assert "fewest devices for this: more than 1,024" in lines(none)
     any_length = replace(fitted, longest_context=LARGEST)

@@ -49,6 +49,12 @@ def test_meta_leaves_attention_and_two_layers_wide() -> None:
         assert weights(name, devices=8, dtype=dtype) == pytest.approx(57.75 * 2**30, rel=0.02)
 
 
+def test_a_list_that_leaves_the_routers_wide_leaves_nothing_else_so() -> None:
+    """MiniMax-M3-MXFP8 is some 444 GB on disk (smg pull 2553), and M3 itself 2 bytes a weight."""
+    assert weights("minimax-m3-mxfp8") == pytest.approx(444e9, rel=0.01)
+    assert weights("minimax-m3") == 2 * 427_040_132_864
+
+
 def test_deepseek_fits_eight_h200_in_fp8() -> None:
     capacity = tf.fit("deepseek-v3", "h200", devices=8)
     assert capacity.fits

@@ -86,8 +86,11 @@ SAYS: list[tuple[str, tuple[str, str], int | None, str | None]] = [
     ("kimi-k2.5", EXPERT, 1, NVFP4),
     ("kimi-k2.5", Q, 1, None),
     ("mimo-v2-flash", Q, 0, FP8),
-    ("minimax-m3", UP, 0, "mxfp8 in groups of 32"),  # quantized_layers
-    ("minimax-m3", EXPERT, 3, None),
+    ("nvidia--MiniMax-M3-NVFP4", UP, 0, "mxfp8 in groups of 32"),  # quantized_layers
+    ("nvidia--MiniMax-M3-NVFP4", ("indexer", "index_q"), 59, "mxfp8 in groups of 32"),
+    ("nvidia--MiniMax-M3-NVFP4", SHARED, 59, "mxfp8 in groups of 32"),
+    ("nvidia--MiniMax-M3-NVFP4", ROUTER, 59, None),
+    ("nvidia--MiniMax-M3-NVFP4", EXPERT, 3, NVFP4),
     ("bitnet-b1.58-2b", UP, 0, "ternary"),
     ("deepseek-ai--DeepSeek-V3.2", EXPERT, 3, FP8),
     ("deepseek-v3.2", ROUTER, 3, None),

@@ -176,7 +176,10 @@ def fit_text(capacity: Fit) -> str:
         f"{devices.label + ':':<34}{describe_devices(capacity)}",
     ]
     if capacity.cache_copies > 1:
-        lines.append(f"the cache is kept {capacity.cache_copies:g} times over the devices")
+        lines.append(
+            f"the devices together keep the cache {capacity.cache_copies:.3g} times: "
+            "what they cannot share out is copied"
+        )
     if capacity.budget is not None:
         lines += ["", *budget_text(capacity.budget)]
     if capacity.hosted is not None:

@@ -25,8 +25,8 @@ _FOLDER = os.path.join(os.path.dirname(os.path.dirname(__file__)), "data", "mode
 _TUNED = frozenset(
     """
     instruct it chat hf base pt sft dpo thinking latest gguf ggml awq gptq exl2 bnb mlx f16 fp16
-    bf16 fp8 nvfp4 mxfp4 fp4 nf4 int4 int8 4bit 8bit w4a16 w8a8 w8a16 w4a8 dynamic block quantized
-    unsloth qat meta nvidia text
+    bf16 fp8 mxfp8 nvfp4 mxfp4 fp4 nf4 int4 int8 4bit 8bit w4a16 w8a8 w8a16 w4a8 dynamic block
+    quantized unsloth qat meta nvidia text
     """.split()  # noqa: SIM905 - a list of words
 )
 _BETWEEN = str.maketrans("", "", "-_ :")
