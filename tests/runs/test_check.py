@@ -53,7 +53,8 @@ def test_every_test_of_llama_bench_is_judged_with_the_context_that_it_has():
 
 def test_a_serving_benchmark_is_held_against_a_full_server_of_its_users_and_sizes():
     found = check(load_model("llama-3-8b"), "h100", read_measured("-", SERVING))
-    served = tf.serving("llama-3-8b", "h100", users=8, prompt=1024, generate=256, profile="sglang")
+    sizes = {"prompt": 1024, "generate": 256, "prefix_hit": None}
+    served = tf.serving("llama-3-8b", "h100", users=8, profile="sglang", **sizes)
     assert [each.measured for each in found.figures] == [0.1, 0.011, 700.0]
     assert found.figures[2].expected == served.tokens_per_s
     first_s, token_s, rate = (each.bound for each in found.figures)

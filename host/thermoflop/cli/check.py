@@ -8,7 +8,6 @@ import sys
 from thermoflop.cli.arguments import add_shared, print_result
 from thermoflop.cli.cost_options import add_inference, choose_device, inference_options
 from thermoflop.cli.model_options import add_model, load
-from thermoflop.cli.serving import PREFIX_HIT
 from thermoflop.errors import UsageError
 
 TYPE_CHECKING = False
@@ -38,7 +37,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     said = "of a server (as the result says)"
     parser.add_argument("--users", type=int, metavar="N", help=f"requests at once, {said}")
     parser.add_argument("--rate", type=float, metavar="R", help=f"requests a second, {said}")
-    add_shared(parser, "--prefix-hit", default=None, help=PREFIX_HIT)
+    cached = "share of prompts cached (0, and bounds that allow any)"
+    add_shared(parser, "--prefix-hit", default=None, help=cached)
     add_shared(parser, "--profile", "--json")
 
 

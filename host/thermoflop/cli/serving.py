@@ -19,7 +19,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-PREFIX_HIT = "share of prompts cached (0, and bounds that allow any)"
 REQUESTS = 100_000  # simulated unless a number is given
 
 
@@ -41,7 +40,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_shared(load_group, "--lengths")
     add("--trace", metavar="FILE", help="recorded requests: a CSV or JSON (Azure, Mooncake, "
         "BurstGPT, Vidur, or columns such as arrival_s, prompt, generate)")  # fmt: skip
-    add_shared(load_group, "--prefix-hit", default=None, help=PREFIX_HIT)
+    add_shared(load_group, "--prefix-hit")
     engine = parser.add_argument_group("engine")
     add = engine.add_argument
     add_engine_options(engine)

@@ -251,6 +251,16 @@ def test_the_table_names_the_devices_and_every_figure(devices, many, each, of):
     )
 
 
+@pytest.mark.parametrize(("part", "said"), [
+    ("NoSuch", "no model of the catalogue with 'NoSuch' in its name generates text"),
+    ("gpt2", "vllm: no model of the catalogue with 'gpt2' in its name holds 600 tokens"),
+])  # fmt: skip
+def test_a_name_that_no_model_has_is_said_to_be_why_there_is_none(part, said):
+    text = " ".join(str(Picks(DEVICE, "vllm", "size", 4.0, (), 600, 1, part)).split())
+    assert said in text
+    assert ("tokens/s" in text) == (part == "gpt2")
+
+
 def test_a_name_that_is_given_whole_stands_for_those_of_its_sizes():
     """Without one it is the name with the longest context."""
     found = tf.pick(LAPTOP, pattern="qwen3-8b").picks[0]

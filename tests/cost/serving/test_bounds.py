@@ -18,7 +18,8 @@ def step_s(sequences: int, own: float) -> float:
 
 def test_a_users_token_takes_a_step_and_a_step_gives_each_user_one():
     """Half of 256 output tokens are cached on the average, and nothing is said of the prompt."""
-    bounds = tf.serving("llama-3-8b", "h100", users=64, generate=256, profile="vllm").bounds
+    sizes = {"users": 64, "generate": 256, "prefix_hit": None}
+    bounds = tf.serving("llama-3-8b", "h100", profile="vllm", **sizes).bounds
     assert bounds.token_s == pytest.approx(step_s(1, 128), rel=1e-3)
     assert bounds.first_s == pytest.approx(step_s(1, 0), rel=1e-3)
     assert bounds.tokens_per_s == pytest.approx(64 / step_s(64, 128), rel=1e-3)
@@ -37,20 +38,26 @@ def test_what_no_cache_holds_is_computed_once():
     assert served[2].tokens_per_s == pytest.approx(128 / (flops / PEAK), rel=0.02)
     assert served[0].tokens_per_s > 1.9 * served[1].tokens_per_s > 3.6 * served[2].tokens_per_s
     assert served[0].first_s < served[1].first_s < served[2].first_s
+    told = tf.serving("llama-3-8b", "h100", users=64, prompt=8000, generate=128)
+    assert told.bounds == served[2]  # a server is asked for one whose cache holds nothing
 
 
 def test_a_rate_bounds_by_what_is_computed_alone_and_replicas_add_up():
     """Any number of sequences shares the weights: two FLOPs of each for a token."""
-    one, two = (tf.serving("llama-3-8b", "h100", rate=5, dp=n, generate=2).bounds for n in (1, 2))
+    one, two = (
+        tf.serving("llama-3-8b", "h100", rate=5, dp=n, generate=2, prefix_hit=None).bounds
+        for n in (1, 2)
+    )
     assert one.tokens_per_s == pytest.approx(PEAK / WEIGHTS, rel=0.01)
     assert two.tokens_per_s == pytest.approx(2 * one.tokens_per_s)
-    lone = tf.serving("llama-3-8b", "h100", users=1, dp=2).bounds
+    lone = tf.serving("llama-3-8b", "h100", users=1, dp=2, prefix_hit=None).bounds
     assert lone.tokens_per_s == pytest.approx(1 / lone.token_s)
 
 
 def test_a_check_gives_as_many_tokens_as_it_checks_at_best():
     plain, drafted = (
-        tf.serving("llama-3-8b", "h100", users=1, draft_tokens=n).bounds for n in (None, 3)
+        tf.serving("llama-3-8b", "h100", users=1, draft_tokens=n, prefix_hit=None).bounds
+        for n in (None, 3)
     )
     assert drafted.token_s == pytest.approx(plain.token_s / 4, rel=1e-3)
     assert drafted.tokens_per_s == pytest.approx(4 * plain.tokens_per_s, rel=1e-3)
@@ -86,7 +93,7 @@ def test_no_published_server_beats_its_bound():
         served = tf.serving(
             model.lower(), gpu, users=row["max_concurrency"], prompt=row["input_len"],
             generate=row["output_len"], tp=row["tp"], ep=row.get("ep") or 1,
-            devices=row["gpu_count"], dtype=row["precision"],
+            devices=row["gpu_count"], dtype=row["precision"], prefix_hit=None,
             profile=next(name for name in ("vllm", "sglang", "tensorrt") if name in said),
         )  # fmt: skip
         shares.append(row["value"] / served.bounds.tokens_per_s)

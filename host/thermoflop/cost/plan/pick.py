@@ -116,6 +116,7 @@ class Picks:
         picks: the models, best first.
         context: tokens, prompt and generated, that each holds at least.
         devices: how many of the device share each model; 1, the default: it runs on one.
+        pattern: the part of the names that was asked for; "", the default: none.
 
     Example:
         >>> import thermoflop as tf
@@ -131,6 +132,7 @@ class Picks:
     picks: tuple[Pick, ...]
     context: int
     devices: int = 1
+    pattern: str = ""
 
     def __str__(self) -> str:
         return picks_text(self)
@@ -213,17 +215,15 @@ def pick(
     room = replace(device, memory_bytes=count * device.memory_bytes,
                    bandwidth_bytes_s=faster * device.bandwidth_bytes_s)  # fmt: skip
     ranked = list(_ranked(room, dtypes, sort, at_least, known, pattern.lower()))
-    apart = bool(pattern) and len(ranked) <= FEW
     for each, alike, names in ranked:
-        for tried in [[name] for name in names] if apart else [names]:
+        for tried in [[name] for name in names] if pattern and len(ranked) <= FEW else [names]:
             asked = room_for, at_least, profile
             found = _first_that_runs(device, count, each, alike, tried, asked)
             picks += [] if found is None or found in picks else [found]
         if len(picks) >= top:
             break
-    del picks[top:]
-    picks.sort(key=SORTS[sort])
-    return Picks(device, profile, sort, at_least, tuple(picks), room_for, count)
+    best = tuple(sorted(picks[:top], key=SORTS[sort]))
+    return Picks(device, profile, sort, at_least, best, room_for, count, pattern)
 
 
 def _standing_for_one(hardware: str | Device) -> str:
@@ -370,7 +370,10 @@ def picks_text(found: Picks) -> str:
     head = f"{many}{device.name}, {gigabytes(device.memory_bytes)}{each_of}, {found.engine}: "
     if not found.picks:
         asked = f"holds {found.context:,} tokens and runs at {digits(found.at_least)} tokens/s"
-        return wrapped(f"{head}no model of the catalogue {asked}")
+        which = f" with {found.pattern!r} in its name" if found.pattern else ""
+        if not any(found.pattern.lower() in each.name for each in totals()):
+            head, asked = "", "generates text"  # whatever the device
+        return wrapped(f"{head}no model of the catalogue{which} {asked}")
     rows = [["model", "format", "params", "weights", "context", "tokens/s", "first", "prompt/s"]]
     for each in found.picks:
         low, expected, high = each.tokens_per_s

@@ -302,7 +302,8 @@ def _bounds(served: Serving) -> tuple[str, str, str]:
     if served.bounds is None:
         return "", "", ""
     token_s, first_s, rate = served.bounds.__dict__.values()
-    return f"; bound {seconds(token_s)}", f"; bound {seconds(first_s)}", f"; bound {digits(rate)}"
+    most = f"; bound {digits(rate)}" + " at any rate" * (served.users is None)
+    return f"; bound {seconds(token_s)}", f"; bound {seconds(first_s)}", most
 
 
 def _replicas(served: Serving) -> str:

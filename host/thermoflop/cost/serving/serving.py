@@ -70,7 +70,7 @@ def serving(
     generate: int | str | None = None,
     lengths: str = "fixed",
     trace: str | None = None,
-    prefix_hit: float | None = None,
+    prefix_hit: float | None = 0.0,
     devices: int | None = None,
     tp: int | None = None,
     pp: int = 1,
@@ -114,8 +114,8 @@ def serving(
             a CSV, JSON lines or a JSON list with the columns of published traces (Azure's,
             Mooncake's, BurstGPT's, Vidur's), or others that say arrival, prompt and output tokens,
             such as ``arrival_s``, ``prompt`` and ``generate``. None: none.
-        prefix_hit: share of each prompt that the cache holds already, 0.0 to below 1.0. None: 0.0,
-            and the bounds allow any.
+        prefix_hit: share of each prompt that the cache holds already, 0.0 (default) to below
+            1.0. None: 0.0, and the bounds allow any.
         devices: how many devices. None: the product of the degrees below.
         tp: tensor-parallel degree, which splits heads and MLPs. None: what ``devices`` leaves over.
         pp: pipeline stages, which split the layers; 1 by default.
