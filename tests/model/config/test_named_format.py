@@ -165,6 +165,24 @@ def test_a_name_without_a_size_is_ollamas_download_whatever_else_it_may_be(name:
         assert tf.load_model(other).named_format is None
 
 
+@pytest.mark.parametrize("name", ["gpt-oss:20b", "llama3.1:8b-instruct-fp16", "qwen3:8b-q8_0"])
+@pytest.mark.parametrize("device", ["rtx 5070 ti", "m4 max"])
+def test_ollamas_name_is_its_own_file_under_llama_cpp_whatever_its_format(
+    name: str, device: str
+) -> None:
+    unnamed, ollamas = (tf.fit(name, device, profile=profile) for profile in (None, "ollama"))
+    assert unnamed.memory.weight_bytes == ollamas.memory.weight_bytes
+    assert unnamed.longest_context == ollamas.longest_context
+    assert tf.estimate(name, device).setting.profile.engine.name == "llama.cpp"
+
+
+def test_ollamas_gpt_oss_keeps_16_bits_beside_its_experts_and_llama_cpps_8() -> None:
+    """13.8 GB in Ollama's library; 11.27 GiB in llama.cpp's own file (its discussion 15396)."""
+    for profile, size in ((None, 13.8e9), ("ollama", 13.8e9), ("llama.cpp", 11.27 * 2**30)):
+        memory = tf.estimate("gpt-oss:20b", "rtx 4090", profile=profile).memory
+        assert memory.weight_bytes == pytest.approx(size, rel=0.005)
+
+
 def test_an_estimate_and_a_plan_say_that_the_format_is_ollamas() -> None:
     text = " ".join(str(tf.estimate("qwen3:4b", "rtx 4090")).split())
     assert "qwen3:4b is a name of Ollama's library, whose download is q4_k_m" in text

@@ -180,6 +180,10 @@ def as_downloaded(model: Model, profile: object, dtype: str | None = None) -> Mo
     kept = model.stored is not None or (own is not None and _name(own, own.default) == "mxfp4")
     if kept or (named is not None and not no_weights(engine, named)):
         return model
+    from thermoflop.model.config.named_format import means_file
+
+    if named is None and means_file(model.format_said, ollama=True):
+        return model  # whose download is as it was published
     said = "Ollama's downloads are q4_k_m where no tag says another format: --dtype names another"
     return replace(model, named_format="q4_k_m", format_said=said)
 

@@ -73,8 +73,13 @@ def setting_of(
 
 
 def as_run(model: Model, device: Device, profile: str | Profile | None, dtype: str | None) -> Model:
-    """The model as the files of a profile's engine have it; of none, of ``engine_of_files``."""
+    """The model as the files of a profile's engine have it; of none, of ``engine_of_files``, but
+    Ollama's where the model's name is one of its own."""
     named = engine_of_files(model, device, dtype) if profile is None else profile
+    if profile is None and dtype is None and named == "llama.cpp" and model.format_said:
+        from thermoflop.model.config.named_format import means_file
+
+        named = "ollama" if means_file(model.format_said, ollama=True) else named
     return as_downloaded(model, named, dtype)
 
 
@@ -92,9 +97,15 @@ def engine_of_files(model: Model, device: Device, dtype: str | None) -> str | No
 
 
 def meant_format(model: Model, dtype: str | None) -> str | None:
-    """The format that is asked for, or else that of the model's name or its publication."""
+    """The format that is asked for, or else that of the model's name, ``gguf`` of Ollama's names
+    whatever their download is in, or its publication."""
     if not isinstance(dtype, str | None):
         choose_precision(dtype)  # says what it is not
+    if dtype is None and model.format_said:
+        from thermoflop.model.config.named_format import means_file
+
+        if means_file(model.format_said):
+            return "gguf"
     published = None if model.quantization is None else model.quantization.method
     return dtype or model.named_format or published
 

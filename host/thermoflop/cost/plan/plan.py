@@ -296,9 +296,10 @@ def _engine(devices: list[Device], model: Model, dtypes: Sequence[str] | None) -
     GGUF formats, nor of EXL2 and MLX, for which files of llama.cpp stand; that runs on all but TPUs
     and the like. On Macs alone MLX runs its own files, as in ``estimate``."""
     from thermoflop.model.config.gguf_formats import FILE_TYPES
-    from thermoflop.model.config.named_format import means_download
+    from thermoflop.model.config.named_format import means_download, means_file
 
-    gguf = model.named_format in FILE_TYPES.values() and not means_download(model.format_said)
+    gguf = model.named_format in FILE_TYPES.values() or means_file(model.format_said)
+    gguf = gguf and not means_download(model.format_said)
     apple = any(device.vendor == "Apple" for device in devices)
     meant = {engine_of_files(model, each, name) for each in devices for name in dtypes or (None,)}
     if meant == {"mlx"}:

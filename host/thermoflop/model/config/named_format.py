@@ -65,6 +65,8 @@ _DOWNLOADS = (
     (r"deepseek-(coder(-v2)?|llm|v2)(:.*)?", "q4_0"),
 )
 _SAID = " is a name of Ollama's library"
+_FILES = " is a name of GGUF files"
+_DOWNLOADED = ", whose download is "
 _WIDE = ("fp16", "bf16", "f16", "fp32")
 _TRAINED_NARROW = "qat"  # Google's quantization-aware Gemma 3 is q4_0
 
@@ -118,9 +120,9 @@ def named_format(name: str) -> str | None:
 
 
 def ollama_format(name: str) -> tuple[str | None, str]:
-    """The format that a name of Ollama's library means, and the sentence that says so; None and ""
-    where it is none, or where the model is as its maker published it. Ollama writes its names
-    small: without a tag, ``DeepSeek-V3.1`` is what its maker calls it.
+    """The format that a name of Ollama's library means, and the sentence that says so; None with a
+    sentence where the model is as its maker published it, and with "" where the name is none of
+    Ollama's. It writes them small: without a tag, ``DeepSeek-V3.1`` is what its maker calls it.
 
     ``fp16`` stands for 16 bits, whatever the device computes in.
     """
@@ -135,9 +137,10 @@ def ollama_format(name: str) -> tuple[str | None, str]:
     if not (tag or files or spelled or owner in _LIBRARY):
         return None, ""
     words = tag.split("-")
-    if any(word in _WIDE for word in words):
-        return "fp16", f"the tag {tag} says 16 bits: the weights are counted so"
     whole = f"{model}:{tag}" if tag else model
+    where = _FILES if files else _SAID
+    if any(word in _WIDE for word in words):
+        return "fp16", f"{whole}{where}, whose tag says 16 bits: the weights are counted so"
     if _TRAINED_NARROW in words:
         means: str | None = "q4_0"
     elif files:
@@ -145,10 +148,9 @@ def ollama_format(name: str) -> tuple[str | None, str]:
     else:
         means = next((form for names, form in _DOWNLOADS if re.fullmatch(names, whole)), _DOWNLOAD)
     if means is None:
-        return None, ""
-    where = " is a name of GGUF files" if files else _SAID
+        return None, f"{whole}{where}{_DOWNLOADED}as it was published"
     return means, (
-        f"{whole}{where}, whose download is {means} where the tag says no format: "
+        f"{whole}{where}{_DOWNLOADED}{means} where the tag says no format: "
         "the weights are counted so; --dtype says another"
     )
 
@@ -156,7 +158,14 @@ def ollama_format(name: str) -> tuple[str | None, str]:
 def means_download(sentence: str, tagged: bool = False) -> bool:
     """Whether a sentence of ``ollama_format`` is about a name that says nothing but a model, or a
     size besides (``tagged``): other engines than Ollama's run it as published."""
-    return _SAID in sentence and (tagged or ":" not in sentence.partition(_SAID)[0])
+    name, said, _ = sentence.partition(_SAID + _DOWNLOADED)
+    return bool(said) and (tagged or ":" not in name)
+
+
+def means_file(sentence: str, ollama: bool = False) -> bool:
+    """Whether a sentence of ``ollama_format`` is about a name that a file of llama.cpp's has, in
+    whatever format, or one of Ollama's (``ollama``)."""
+    return _SAID in sentence or (_FILES in sentence and not ollama)
 
 
 def _gguf(word: str) -> str | None:
