@@ -13,6 +13,7 @@ from thermoflop.cost.data import read_data
 from thermoflop.cost.hardware.precision import choose_precision
 from thermoflop.cost.plan.blocked import Tried
 from thermoflop.cost.plan.launch import checkpoint, launch, launch_notes
+from thermoflop.cost.plan.nodes import node_notes
 from thermoflop.cost.plan.plan import _result
 from thermoflop.cost.plan.training import TrainingPlan, training_plan_json, training_plan_text
 from thermoflop.cost.serving.lengths import lengths_of
@@ -75,6 +76,48 @@ def unit(engine, layout, dtype="bf16", kv_dtype=None, shape="fixed", model=MODEL
 def test_a_command_has_the_flags_of_its_layout_formats_and_lengths(engine, layout, options, words):
     """1,000 and 24 tokens; a quarter more where they are drawn evenly, four times where wider."""
     assert launch(unit(engine, layout, **options), options.get("model", MODEL), 8) == words
+
+
+TWO = Layout(8, 2, node_size=8)
+GROUPS = Layout(2, 1, 16, 32, node_size=8)
+
+
+@pytest.mark.parametrize(
+    ("engine", "layout", "flags", "said"),
+    [
+        ("vllm", TWO, "--nnodes 2 --node-rank 0 --master-addr HEAD ",
+         "start it on 2 machines, with --node-rank 0 to 1, and --headless on all but the first"),
+        ("vllm", GROUPS, ("--data-parallel-size 16 --enable-expert-parallel "
+         "--data-parallel-size-local 4 --data-parallel-address HEAD "),
+         "start it on 4 machines, with --headless --data-parallel-start-rank 4 or 8 or 12 on all"),
+        ("vllm", Layout(8, 2, 2, 16, node_size=8), "--data-parallel-backend ray ",
+         "start it on one machine of a Ray cluster, with VLLM_RAY_DP_PACK_STRATEGY=span"),
+        ("vllm", Layout(1, 1, 8, 8, node_size=72), "--data-parallel-size-local 4 ", "2 machines"),
+        ("sglang", TWO, "--nnodes 2 --node-rank 0 --dist-init-addr HEAD:20000 ",
+         "start it on 2 machines, with --node-rank 0 to 1; HEAD is the address of the first"),
+        ("tensorrt-llm", TWO, ("srun -N 2 --ntasks 16 --ntasks-per-node 8 --mpi=pmix "
+         "trtllm-llmapi-launch trtllm-serve "), "mpirun starts as many processes"),
+        ("llama.cpp", Layout(1, 2, node_size=1), "", "start ggml-rpc-server on all machines but"),
+    ],
+)  # fmt: skip
+def test_a_command_for_several_machines_has_their_flags_and_says_how_each_is_started(
+    engine, layout, flags, said
+):
+    """Machines of 8, and in a rack of 72 of 4: 8 groups of 2 on 2, and so on."""
+    words = launch(unit(engine, layout), MODEL, 8)
+    assert flags in words
+    assert [each for each in node_notes(words, layout) if said in each]
+    within = replace(layout, tp=1, pp=1, dp=min(layout.dp, 2), ep=1)
+    words = launch(unit(engine, within), MODEL, 8)
+    assert not any(each in words for each in ("HEAD", "ray", "srun"))
+    assert not [each for each in node_notes(words, within) if "machine" in each]
+
+
+def test_the_file_that_a_command_names_is_said_whole():
+    words = launch(unit("tensorrt-llm", Layout(1, 1, 2)), MODEL, 8)
+    assert node_notes(words, Layout(1, 1, 2)) == [
+        "note: enable_attention_dp.yaml holds one line: enable_attention_dp: true"
+    ]
 
 
 @pytest.mark.parametrize(("asked", "said"), [(None, 8192), (4096, 4096)])

@@ -14,6 +14,7 @@ from typing import Any
 from thermoflop.cost.engines.engine import is_ollama
 from thermoflop.cost.engines.options import given_options
 from thermoflop.cost.hardware.precision import Precision
+from thermoflop.cost.plan.nodes import sglang_nodes, tensorrt_job, vllm_nodes
 from thermoflop.cost.plan.unit import Unit
 from thermoflop.model.model import Model
 
@@ -144,7 +145,7 @@ def _weights_notes(command: str, model: Model, dtype: str) -> list[str]:
         named = f"note: the model is the one in {dtype} under its name at ollama.com"
         return [f"{named}; num_ctx of a request or a Modelfile comes before OLLAMA_CONTEXT_LENGTH"]
     if not command.startswith("llama-server"):
-        engine = "tensorrt-llm" if command.startswith("trtllm-serve") else ""
+        engine = "tensorrt-llm" if "trtllm-serve " in command else ""
         said = checkpoint(model, dtype, engine)[1]
     elif model.source.endswith(".gguf"):
         said = ""
@@ -183,6 +184,7 @@ def _vllm(unit: Unit, model: str, slots: int) -> list[str]:
     parts += ["--data-parallel-size", str(layout.dp)] if layout.dp > 1 else []
     parts += ["--prefill-context-parallel-size", str(layout.cp)] if layout.cp > 1 else []
     parts += ["--enable-expert-parallel"] if layout.ep > 1 else []
+    parts += vllm_nodes(layout)
     parts += ["--max-num-seqs", str(slots), "--max-num-batched-tokens", str(unit.policy.budget)]
     parts += ["--max-model-len", str(_context(unit)), *_quantized(unit)]
     return parts + (["--kv-cache-dtype", "fp8"] if _narrow_cache(unit.setting.precision) else [])
@@ -195,6 +197,7 @@ def _sglang(unit: Unit, model: str, slots: int) -> list[str]:
     parts += ["--pp-size", str(layout.pp)] if layout.pp > 1 else []
     parts += ["--dp-size", str(layout.dp), "--enable-dp-attention"] if layout.dp > 1 else []
     parts += ["--ep-size", str(layout.ep)] if layout.ep > 1 else []
+    parts += sglang_nodes(layout)
     # the server divides both by its replicas
     parts += ["--max-running-requests", str(slots * layout.dp)]
     parts += ["--chunked-prefill-size", str(unit.policy.budget * layout.dp)]
@@ -207,7 +210,8 @@ def _sglang(unit: Unit, model: str, slots: int) -> list[str]:
 def _tensorrt(unit: Unit, model: str, slots: int) -> list[str]:
     """Attention under data parallelism is a setting of the file that ``--config`` names."""
     layout = unit.layout
-    parts = ["trtllm-serve", model, "--tp_size", str(layout.tp * layout.dp)]
+    parts = [*tensorrt_job(layout), "trtllm-serve", model]
+    parts += ["--tp_size", str(layout.tp * layout.dp)]
     parts += ["--pp_size", str(layout.pp)] if layout.pp > 1 else []
     parts += ["--ep_size", str(layout.ep)] if layout.ep > 1 else []
     parts += ["--max_batch_size", str(slots), "--max_num_tokens", str(unit.policy.budget)]

@@ -28,6 +28,7 @@ from thermoflop.cost.plan.choice import (
 from thermoflop.cost.plan.disaggregated import pooled
 from thermoflop.cost.plan.launch import launch_notes
 from thermoflop.cost.plan.layouts import check_formats
+from thermoflop.cost.plan.nodes import node_notes
 from thermoflop.cost.plan.outcome import Context, choice_of, frontier_of, in_flight
 from thermoflop.cost.plan.prices import prices_of
 from thermoflop.cost.plan.result import Choice, PlanResult
@@ -251,6 +252,7 @@ def _result(context: Context, tried: Tried, nearest: str) -> PlanResult:
         notes.append("note: context parallel layouts are computed, not measured anywhere")
     if choices:
         notes += launch_notes(choices[0].launch, context.model, choices[0].dtype)
+        notes += node_notes(choices[0].launch, choices[0].plan)
         notes += _unmeasured(tried.units, choices[0])
     frontier = frontier_of(tried.units, context.question)
     return PlanResult(context.asked, tuple(choices), frontier, nearest, count, tuple(notes))
