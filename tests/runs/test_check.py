@@ -203,10 +203,62 @@ def test_layers_that_llama_bench_left_with_the_processor_are_said():
     assert check("llama-3.1-8b", "epyc-9654", ran.replace(b"CUDA", b"CPU")).figures
 
 
-def test_what_does_not_fit_is_said_beside_the_verdict():
-    """70.6 billion parameters in some 4.8 bits are 42.5 GB."""
-    notes = check("llama-3-70b", "rtx 4070", 9, dtype="q4_k_m").notes
-    assert "and the device has 12.9 GB: the estimate is as if it fitted" in notes[0]
+@pytest.mark.parametrize(
+    ("model", "device", "profile", "measured", "says", "is_good"),
+    [
+        # which `fit` expects at 34.7 (24.8 to 48.6) with -ncmoe 24, 17.4 with -ngl 14
+        ("gpt-oss:120b", "rtx 4090", None, 35, "as fast as expected with experts of 24 of", True),
+        ("gpt-oss:120b", "rtx 4090", None, 17, "as fast as expected with 22 of 36 layers", True),
+        ("gpt-oss:120b", "rtx 4090", None, 8, "slower than with experts of 24 of", False),
+        # 70.2 GB in 16 bits, and 20.7 in 4.7: no desktop's memory gives 140 tokens/s of the first
+        ("qwen3.6-35b-a3b", "rtx 4090", None, 140, "looks like q4_k_m (--dtype q4_k_m)", False),
+        ("qwen3:30b", "rtx 5070 ti", "ollama", 60, "with 6 of 48 layers", True),
+        # an engine that leaves nothing in the computer's memory
+        ("qwen3-14b", "rtx 4090", "vllm", 30, "it takes 3", False),
+    ],
+)  # fmt: skip
+def test_what_does_not_fit_is_held_against_a_part_in_the_computers_memory(
+    model, device, profile, measured, says, is_good
+):
+    check = tf.check(model, device, measured, profile=profile)
+    assert says in check.verdict
+    assert check.is_good is is_good
+    assert not {"Good", "Heat"} & set(check.verdict.replace(":", " ").replace(".", " ").split())
+
+
+def test_the_memory_and_the_rate_beside_what_does_not_fit_are_those_of_fit():
+    check = tf.check("qwen3-coder:30b", "rtx 4060 ti 16gb", 60)
+    capacity, figure = tf.fit("qwen3-coder:30b", "rtx 4060 ti 16gb"), check.figures[0]
+    memory = capacity.memory
+    assert (
+        check.missing
+        == f"{memory.total_bytes / 1e9:.1f} GB of {memory.capacity_bytes / 1e9:.1f} GB"
+    )
+    rates = {remedy.kind: remedy.tokens_per_s for remedy in capacity.remedies}
+    assert figure.expected == pytest.approx(rates["experts on the host"])
+    assert any("llama.cpp's -ngl 43" in note for note in check.notes)
+
+
+def test_every_test_of_llama_bench_is_held_against_the_same_part():
+    """Llama 3 70B in 42.5 GB on 24: its prompts as well."""
+    ran = LLAMA_BENCH.replace(b"llama 8B", b"llama 70B").replace(b"8.03 B", b"70.55 B")
+    check = tf.check("llama-3-70b", "rtx 4090", ran)
+    assert [each.name for each in check.figures] == ["pp512", "tg128"]  # none of a cached prompt
+    assert "layers in the computer's memory" in check.hosted
+    sizes = ({"prompt": 512, "generate": 1}, {"prompt": 1, "generate": 129})
+    read, made = (tf.fit("llama-3-70b", "rtx 4090", dtype="q4_k_m", **each) for each in sizes)
+    assert check.figures[1].expected == pytest.approx(made.remedies[-1].tokens_per_s)
+    assert f"prompts at {check.figures[0].expected:.0f} (" in read.remedies[-1].text
+
+
+def test_a_rate_beyond_the_bound_of_16_bits_is_told_the_format_that_it_looks_like():
+    """29.5 GB of Qwen3 14B over 1,008 GB/s: at most 34 a second, and in q8_0 twice that."""
+    check = tf.check("qwen3-14b", "rtx 4090", 45)
+    narrow = tf.check("qwen3-14b", "rtx 4090", 45, dtype="q8_0")
+    assert check.verdict.startswith("Not possible")
+    assert "It looks like q8_0 (--dtype q8_0)" in check.verdict
+    assert narrow.is_good
+    assert tf.check("qwen3-14b", "rtx 4090", 1e6).verdict.endswith("another than named here.")
 
 
 def lines_at(columns, check):

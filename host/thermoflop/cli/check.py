@@ -18,8 +18,9 @@ EPILOG = """\
 RESULT is a file of what llama-bench, ollama run --verbose, vllm bench, sglang's benchmarks,
 trtllm-bench, genai-perf or aiperf printed or saved, or guidellm saved, - for what is piped in,
 tokens/s while decoding (72.4) or the time of a token (13.9ms). Sizes, load and format are those
-that it says; the engine is the program's own, unless --profile names another. Exit code 1:
-something is slower than its interval, or beyond its bound.
+that it says; the engine is the program's own, unless --profile names another. What does not fit
+is held against llama.cpp or Ollama with a part in the computer's memory. Exit code 1: something is
+slower than its interval, or beyond its bound; or it does not fit, and is not as with that part.
 
 examples:
   thermoflop check llama-3.1-8b yesterday.txt --gpu 4070
@@ -43,7 +44,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print the result beside its estimate; 1 where it is slower than it should be."""
+    """Print the result beside its estimate; 1 where it is not good."""
     from thermoflop.runs.check import check
     from thermoflop.runs.judged import check_json
     from thermoflop.runs.measured import read_measured

@@ -7,26 +7,28 @@ server against ``tf.serving``: the sizes are those that the benchmark prints, or
 from __future__ import annotations
 
 from contextlib import suppress
+from functools import partial
 
 from thermoflop.base.record import replace
-from thermoflop.base.units import digits, gigabytes
+from thermoflop.base.units import digits
 from thermoflop.errors import ThermoflopError, UsageError
-from thermoflop.runs.judged import Check, Judged
+from thermoflop.runs.judged import Check, Judged, beside
 from thermoflop.runs.measured import NUMBER, Measured, read_measured
+from thermoflop.runs.placed import Part, outcome
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from os import PathLike
     from typing import Any
 
     from thermoflop.cost.catalogue.profile import Profile
     from thermoflop.cost.hardware.device import Device
     from thermoflop.cost.inference.result import Estimate
-    from thermoflop.cost.roofline.span import Span
     from thermoflop.cost.serving.result import Serving
     from thermoflop.model.model import Model
     from thermoflop.runs.engines.llama_bench import BenchTest
+    from thermoflop.runs.placed import Outcome, Times
 
 _SERVERS = (
     "a serving benchmark", "vllm bench throughput", "trtllm-bench", "genai-perf", "guidellm",
@@ -136,7 +138,9 @@ def check(
         raise UsageError(f"{measured.program} serves no requests: expected no rate or prefix_hit")
     if users is not None:
         options["batch"] = checked_whole("users", users, 1)
-    return (_tested if measured.tests else _run)(known, hardware, measured, options)
+    if measured.tests:
+        return _tested(known, hardware, measured, options)
+    return held_against(known, hardware, options, measured)
 
 
 def _as_measured(result: float | str | bytes | PathLike[str]) -> Measured:
@@ -183,24 +187,45 @@ def _tested(
     model: Model, hardware: str | Device, measured: Measured, options: dict[str, Any]
 ) -> Check:
     """The tests of llama-bench, each with the context that it has: none before its first token."""
-    from thermoflop.cost.inference.estimate import estimate
-
     options = {key: value for key, value in options.items() if key not in ("prompt", "generate")}
-    figures = []
-    for test in measured.tests:
+
+    def part(test: BenchTest) -> Part:
         if test.prompt:
             sizes = {"prompt": test.depth + test.prompt, "prefix": test.depth, "generate": 1}
         else:
             sizes = {"prompt": max(1, test.depth), "generate": test.generate + 1}
-        estimated = estimate(model, hardware, **{**options, **sizes})
-        span = estimated.first_token if test.prompt else estimated.per_token
-        tokens = estimated.batch * (test.prompt or 1)
-        figures.append(_judged(test.name, span, tokens / test.tokens_per_s, tokens))
+        return _part(model, hardware, {**options, **sizes}, partial(_of_test, test))
+
+    parts = [part(test) for test in measured.tests]
+    judged, estimated = outcome(parts, None), parts[-1].estimate
     notes = (
-        *_unlike(model, estimated.device, measured.tests[0]), *_beyond_memory(estimated),
-        *_grounds(estimated),
+        *_unlike(model, estimated.device, measured.tests[0]), *judged.others, *_grounds(estimated),
     )  # fmt: skip
-    return Check(_title(estimated, measured), tuple(figures), notes)
+    return _checked(_title(estimated, measured), judged, notes)
+
+
+def _of_test(test: BenchTest, estimated: Estimate, times: Times) -> Iterator[Judged]:
+    span = times.first if test.prompt else times.token
+    tokens = estimated.batch * (test.prompt or 1)
+    if span is not None:
+        yield beside(test.name, span, tokens / test.tokens_per_s, tokens)
+
+
+def _part(
+    model: Model, hardware: str | Device, options: dict[str, Any],
+    judge: Callable[[Estimate, Times], Iterator[Judged]],
+) -> Part:  # fmt: skip
+    """One estimate of what was measured."""
+    from thermoflop.cost.inference.capacity import fit
+    from thermoflop.cost.inference.estimate import estimate
+
+    sizes = {name: value for name, value in options.items() if name != "prefix"}
+    return Part(estimate(model, hardware, **options), lambda: fit(model, hardware, **sizes), judge)
+
+
+def _checked(title: str, judged: Outcome, notes: Sequence[str]) -> Check:
+    said = judged.missing, judged.hosted, judged.instead
+    return Check(title, judged.figures, tuple(notes), *said)
 
 
 def _check_same(model: Model, measured: Measured) -> None:
@@ -240,47 +265,36 @@ def _unlike(model: Model, device: Device, test: BenchTest) -> list[str]:
     return [f"llama-bench had {test.layers} of {layers} layers on the GPU, and all are estimated"]
 
 
-def _run(
-    model: Model, hardware: str | Device, measured: Measured, options: dict[str, Any]
+def held_against(
+    model: Model, hardware: str | Device, options: dict[str, Any], measured: Measured
 ) -> Check:
-    """One batch: first token, each token after it, all of it."""
-    from thermoflop.cost.inference.estimate import estimate
+    """What was measured of one batch (first token, each token after it, all of it) beside its
+    estimate with these options. UsageError where nothing of it is estimated."""
+    judge = partial(_figures, measured)
 
-    return held_against(estimate(model, hardware, **options), measured)
+    def ask(dtype: str) -> list[Part]:
+        return [_part(model, hardware, {**options, "dtype": dtype}, judge)]
 
-
-def held_against(estimated: Estimate, measured: Measured) -> Check:
-    """What was measured of one batch beside its estimate. UsageError where nothing of it is
-    estimated."""
-    figures = tuple(_figures(estimated, measured))
+    part = _part(model, hardware, options, judge)
+    judged, estimated = outcome([part], ask if measured.dtype is None else None), part.estimate
     sizes = f"batch {estimated.batch}, prompt {estimated.prompt}, {estimated.generate} generated"
-    notes = (*measured.notes, *_beyond_memory(estimated), *_grounds(estimated))
-    return Check(f"{_title(estimated, measured)}, {sizes}", figures, notes)
+    notes = (*measured.notes, *judged.others, *_grounds(estimated))
+    return _checked(f"{_title(estimated, measured)}, {sizes}", judged, notes)
 
 
-def _figures(estimated: Estimate, measured: Measured) -> Iterator[Judged]:
+def _figures(measured: Measured, estimated: Estimate, times: Times) -> Iterator[Judged]:
     values, rates = measured.values, measured.program in _RATES
     batch, prompt = estimated.batch, estimated.prompt
-    if "ttft_s" in values:
+    if "ttft_s" in values and times.first is not None:
         name = "prompt" if rates else "first token"
-        yield _judged(name, estimated.first_token, values["ttft_s"], batch * prompt * rates)
+        yield beside(name, times.first, values["ttft_s"], batch * prompt * rates)
     if "token_s" in values:
         name = "while decoding" if rates else "each token after it"
-        yield _judged(name, estimated.per_token, values["token_s"], batch * rates)
-    if "total_s" in values:
-        yield _judged("all", estimated.total, values["total_s"])
+        yield beside(name, times.token, values["token_s"], batch * rates)
+    if "total_s" in values and times.total is not None:
+        yield beside("all", times.total, values["total_s"])
     if measured.program == NUMBER and "tokens_per_s" in values:
-        token_s = batch / values["tokens_per_s"]
-        yield _judged("while decoding", estimated.per_token, token_s, batch)
-
-
-def _beyond_memory(estimated: Estimate) -> list[str]:
-    """A sentence where the device does not hold what ran."""
-    memory, has = estimated.memory, estimated.device.memory_bytes
-    if memory.fits:
-        return []
-    takes = f"{gigabytes(memory.total_bytes)} in all, and the device has {gigabytes(has)}"
-    return [f"it takes {takes}: the estimate is as if it fitted"]
+        yield beside("while decoding", times.token, batch / values["tokens_per_s"], batch)
 
 
 def _grounds(estimated: Estimate) -> list[str]:
@@ -293,17 +307,6 @@ def _grounds(estimated: Estimate) -> list[str]:
     if model.format_said and not means_download(model.format_said, tagged=True):
         line = formats_line(model, setting.share.checkpoint, setting.precision)
     return [*filter(None, [line]), estimated.provenance]
-
-
-def _judged(name: str, span: Span, measured_s: float, tokens: float = 0) -> Judged:
-    """A time beside its span; as the rate of so many tokens, where there are any."""
-    times = measured_s, span.expected_s, span.low_s, span.high_s, span.bound_s
-    if not span.expected_s:
-        raise UsageError(f"nothing is estimated of {name!r}: expected at least 2 tokens generated")
-    if not tokens:
-        return Judged(name, False, *times)
-    measured, expected, high, low, bound = (tokens / time for time in times)
-    return Judged(name, True, measured, expected, low, high, bound)
 
 
 def _load(measured: Measured, users: int | None, rate: float | None) -> dict[str, Any]:

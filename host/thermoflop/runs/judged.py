@@ -6,11 +6,16 @@ import math
 
 from thermoflop.base.record import record
 from thermoflop.base.units import digits, seconds, table, wrapped
+from thermoflop.errors import UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from thermoflop.cost.roofline.span import Span
+
+_NAMED = " The model, its format, the sizes or the device is another than named here."
+_NOT_ALONE = "cannot have run so without the computer's memory."
 _MOST_OFF = 9.0  # tenfold: beyond that, percent are hard to read
 
 
@@ -69,6 +74,11 @@ class Check:
         title: what ran, on what.
         figures: each with its verdict.
         notes: what the estimate rests on, and what was not checked, as sentences.
+        missing: where it does not fit: what it takes and the device has, such as ``66.6 GB of
+            25.8 GB``; "", the default, where it does.
+        hosted: where it does not fit: which part is in the computer's memory in the run that the
+            figures are of; "", the default: none, as if it fitted.
+        instead: a sentence on another format that the result may be of; "" by default.
 
     Example:
         >>> import thermoflop as tf
@@ -79,20 +89,30 @@ class Check:
     title: str
     figures: tuple[Judged, ...]
     notes: tuple[str, ...]
+    missing: str = ""
+    hosted: str = ""
+    instead: str = ""
 
     @property
     def is_good(self) -> bool:
-        """Whether nothing is slower than its interval, nor beyond its bound."""
-        return not {"slower", "beyond"} & {each.verdict for each in self.figures}
+        """Whether nothing is slower than its interval, nor beyond its bound; of what does not fit,
+        whether all is as with a part in the computer's memory."""
+        verdicts = {each.verdict for each in self.figures}
+        if self.missing:
+            return bool(self.hosted) and verdicts == {"inside"}
+        return not {"slower", "beyond"} & verdicts
 
     @property
     def verdict(self) -> str:
         """The answer in a sentence."""
+        if self.missing and not self.hosted:
+            return f"Not possible as named: it takes {self.missing}, and {_NOT_ALONE}{self._other}"
         if beyond := self._named("beyond"):
             return (
-                f"Not possible: {beyond} beyond what the data sheet allows. The model, its format, "
-                "the sizes or the device is another than named here."
+                f"Not possible: {beyond} beyond what the data sheet allows.{self._other or _NAMED}"
             )
+        if self.missing:
+            return self._beside_host
         slower, faster = self._named("slower"), self._named("faster")
         if slower and faster:
             return (
@@ -107,9 +127,30 @@ class Check:
         if faster:
             return (
                 f"Faster than nine runs in ten: {faster}. That is good, or the model, its format, "
-                "the sizes or the device is another than named here."
+                f"the sizes or the device is another than named here.{self._other}"
             )
         return "Good: it lies in the interval in which eight in ten runs lie."
+
+    @property
+    def _other(self) -> str:
+        return self.instead and f" {self.instead}"
+
+    @property
+    def _beside_host(self) -> str:
+        """The verdict on a run with a part of the model in the computer's memory."""
+        takes = f"It does not fit ({self.missing})"
+        if self.is_good:
+            return f"{takes}, and is as fast as expected with {self.hosted}."
+        slower, faster = self._named("slower"), self._named("faster")
+        if faster and not slower:
+            why = self._other or (
+                f" Either that memory is faster, or:{_NAMED[0].lower()}{_NAMED[1:]}"
+            )
+            return f"{takes}, and is faster than with {self.hosted}: {faster}.{why}"
+        return (
+            f"{takes}, and is slower than with {self.hosted}: {slower}. More may lie there than "
+            "has to, or that memory is slower, or its channels are not all in use."
+        )
 
     def _named(self, verdict: str) -> str:
         return ", ".join(each.name for each in self.figures if each.verdict == verdict)
@@ -122,6 +163,17 @@ class Check:
         least = ("off", "80 % interval", "expected") if self._named("beyond") else ("bound", "off")
         told = [wrapped(self.title), table(rows, least=least), wrapped(self.verdict)]
         return "\n\n".join([*told, "\n".join(map(wrapped, self.notes))])
+
+
+def beside(name: str, span: Span, measured_s: float, tokens: float = 0) -> Judged:
+    """A time beside its span; as the rate of so many tokens, where there are any."""
+    times = measured_s, span.expected_s, span.low_s, span.high_s, span.bound_s
+    if not span.expected_s:
+        raise UsageError(f"nothing is estimated of {name!r}: expected at least 2 tokens generated")
+    if not tokens:
+        return Judged(name, False, *times)
+    measured, expected, high, low, bound = (tokens / time for time in times)
+    return Judged(name, True, measured, expected, low, high, bound)
 
 
 def off_text(figure: Judged) -> str:

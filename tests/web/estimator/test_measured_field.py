@@ -50,3 +50,10 @@ def test_what_is_no_number_is_refused_beside_its_field(typed):
     with pytest.raises(FieldError, match="makes no sense: expected tokens/s of all users"):
         FIELDS["measured"].read(typed)
     assert FIELDS["measured"].read("  ") == ""
+
+
+def test_what_does_not_fit_is_never_good_of_all_on_the_device():
+    result = answer(replace(DEFAULTS, model="gpt-oss-120b", device="RTX 4090", measured="35"))
+    assert not result.fits
+    assert "as fast as expected with experts of 24 of 36 layers" in result.measured
+    assert result.headline[-1].value == 35

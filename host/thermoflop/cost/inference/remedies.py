@@ -15,7 +15,7 @@ from thermoflop.cost.engines.raised import raised
 from thermoflop.cost.hardware.device import is_its_hosts
 from thermoflop.cost.inference.held_to import check_engine
 from thermoflop.cost.inference.hosted import Hosted, hosted_of, whole_of
-from thermoflop.cost.work.share import Layout, Share
+from thermoflop.cost.work.share import Layout
 from thermoflop.errors import UsageError
 from thermoflop.model.config.published_forms import MLX_FORMS
 
@@ -83,8 +83,8 @@ def remedies_of(
     yield from _less(most, room.longest(share, load))
     if fewest is not None:  # also as many or fewer, in another layout
         yield Remedy("devices", fewest.devices, f"{fewest.devices} devices ({fewest.label})")
-    if plan.devices == plan.pp and _goes_to_host(room):
-        yield from _hosted(room, share, load, host_gb_s)
+    for remedy, _ in on_host(room, plan, load, host_gb_s):
+        yield remedy
 
 
 def _narrower(room: Room) -> Sequence[str]:
@@ -171,10 +171,16 @@ def _computes(room: Room) -> bool:
     return not room.device.peaks or room.device.has_peak(room.precision.compute)
 
 
-def _hosted(room: Room, share: Share, load: Load, host_gb_s: float | None) -> Iterator[Remedy]:
-    """The fewest layers whose experts go to the host, else the most layers that stay."""
+def on_host(
+    room: Room, plan: Layout, load: Load, host_gb_s: float | None
+) -> Iterator[tuple[Remedy, Hosted]]:
+    """The fewest layers whose experts go to the host, and the most layers that stay, each with its
+    speed; nothing where no engine leaves weights there."""
     from thermoflop.cost.engines.placement import placed_layers
 
+    if plan.devices != plan.pp or not _goes_to_host(room):
+        return
+    share = room.share(plan)
     engine = room.engine or engine_memory("llama.cpp", room.device, None)[0]
     within = replace(room, engine=engine)  # whose cache it is, whoever was named
     layers, alone = placed_layers(share), room.share(Layout())
@@ -194,8 +200,8 @@ def _hosted(room: Room, share: Share, load: Load, host_gb_s: float | None) -> It
         if place < len(values):
             placed = placement_of(alone, tried(values[place]).options, load.sequences)
             hosted = hosted_of(within, alone, load, placed, host_gb_s, whole())
-            found = _remedy(kind, values[place], layers, room, hosted, share.plan.devices)
-            yield from () if found is None else (found,)
+            found = _remedy(kind, values[place], layers, room, hosted, plan.devices)
+            yield from () if found is None else ((found, hosted),)
 
 
 def _remedy(

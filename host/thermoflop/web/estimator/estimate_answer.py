@@ -79,7 +79,7 @@ def estimate_answer(inputs: Inputs) -> Answer:
     headline, measured = _headline(computed, figures, client, served(inputs)), ""
     number = read_number(inputs.measured) if inputs.is_used("measured") else None
     if number is not None:
-        beside, measured = _beside(estimate, number)
+        beside, measured = _beside(computed, number)
         headline = (*headline, beside)
     return Answer(
         inputs, _title(inputs, computed), headline,
@@ -195,12 +195,14 @@ def _headline(
     )
 
 
-def _beside(estimate: Estimate, measured: Measured) -> tuple[Figure, str]:
+def _beside(computed: Computed, measured: Measured) -> tuple[Figure, str]:
     """What was measured in the interval of what is expected, and the verdict of ``check``."""
-    check = held_against(estimate, measured)
+    device = computed.estimate.device
+    check = held_against(computed.model, device, computed.options, measured)
     each, unit = check.figures[0], "tokens/s" if check.figures[0].is_rate else "s"
     found = figure(
-        "head.measured", "You measured", each.measured, unit, why="token.expected",
+        "head.measured", "You measured", each.measured, unit,
+        why="" if check.missing else "token.expected",
         ends=(each.bound, each.low, each.high),
         detail=f"{spoken(each.expected, unit)} expected, {off_text(each)}",
     )  # fmt: skip
