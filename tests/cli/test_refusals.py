@@ -294,7 +294,9 @@ def test_a_whole_number_may_be_written_with_an_exponent(capsys: pytest.CaptureFi
     [
         ("--generate 1000000", "a prompt and --generate 1000000 pass the 1024 positions of gpt2"),
         ("--prompt 9 --generate 1016", "--prompt 9 + --generate 1016 passes the 1024 positions"),
-        ("--prompt 1k", "that together, such as --prompt 896, or --beyond-context"),
+        ("--prompt 1025", "--prompt 1025 passes the 1024 positions"),
+        ("--prompt 1025", "that together, such as --prompt 896, or --beyond-context"),
+        ("--prompt 1k --generate 1", "--prompt 1024 + --generate 1 passes the 1024 positions"),
     ],
 )
 def test_sizes_that_pass_the_positions_are_named_as_they_were_asked_for(
@@ -302,6 +304,24 @@ def test_sizes_that_pass_the_positions_are_named_as_they_were_asked_for(
 ) -> None:
     assert main(["estimate", "gpt2", "--gpu", "h100", *sizes.split()]) == 2
     assert said in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("prompt", "said"),
+    [
+        ("1k", "--prompt 1,024 takes all positions of gpt2: 896 are counted as read and 128 as"),
+        ("1000", "24 tokens are generated: the prompt leaves no more positions"),
+    ],
+)
+@pytest.mark.parametrize("command", ["estimate", "fit", "compare", "serving"])
+def test_a_full_context_is_answered_where_nobody_said_the_output(
+    command: str, prompt: str, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    load = ["--users", "1"] if command == "serving" else []
+    if load:
+        said = said.replace("896", "768").replace("128", "256")
+    assert main([command, "gpt2", "--gpu", "h100", "--prompt", prompt, *load]) == 0
+    assert said in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

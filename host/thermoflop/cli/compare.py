@@ -35,7 +35,7 @@ def run(args: argparse.Namespace) -> None:
         page = Page(peak_flops_s=peak, bandwidth_bytes_s=bandwidth)
         print_result(args, lambda: page_numbers(page), lambda: page_text(page), indented=True)
         return
-    from thermoflop.cli.model_options import say_format
+    from thermoflop.cli.model_options import say_format, say_sizes
     from thermoflop.cost.inference.compare import compare, compare_json, compare_text
     from thermoflop.model.load import load_model
 
@@ -49,5 +49,6 @@ def run(args: argparse.Namespace) -> None:
     model = load_model(args.model[0])
     options = inference_options(args)
     say_format(args, model)
+    say_sizes(args, model)
     forms = compare(model, args.hardware, args.gqa, args.mla, **options)
     print_result(args, lambda: compare_json(forms), lambda: compare_text(forms), indented=True)

@@ -7,7 +7,7 @@ import argparse
 from thermoflop.cli.arguments import add_option, add_shared, show, with_assumed
 from thermoflop.cli.cost_options import add_inference, inference_options
 from thermoflop.cli.draft_options import DRAFTED, acceptance, add_draft
-from thermoflop.cli.model_options import add_model, load
+from thermoflop.cli.model_options import add_model, load, say_sizes
 from thermoflop.cli.parser import length, share, svg_path
 from thermoflop.errors import UsageError
 
@@ -45,6 +45,7 @@ def run(args: argparse.Namespace) -> int:
     args.mtp = args.mtp or args.draft == "mtp"
     model = load(args)
     options = inference_options(args)
+    say_sizes(args, model)
     options |= {"prefix": args.prefix, "chunk": args.chunk, "overlap": args.comm_overlap}
     options |= {"node_size": args.node_size, "network_gb_s": args.network_gb_s}
     said = (args.draft_tokens, args.acceptance, args.tokens_per_check)

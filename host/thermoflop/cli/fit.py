@@ -11,7 +11,7 @@ from thermoflop.cli.cost_options import (
     engine_options,
     inference_options,
 )
-from thermoflop.cli.model_options import add_model, load
+from thermoflop.cli.model_options import add_model, load, say_sizes
 from thermoflop.cli.parser import bandwidth
 from thermoflop.cli.questions import questions_text
 
@@ -42,6 +42,7 @@ def run(args: argparse.Namespace) -> int:
 
     model, given = load(args), engine_options(args)
     options = inference_options(args)
+    say_sizes(args, model)
     capacity = fit(
         model, args.hardware, engine_options=given,
         host_bandwidth=args.host_bandwidth, **options,

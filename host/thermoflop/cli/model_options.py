@@ -80,6 +80,24 @@ def say_format(args: argparse.Namespace, model: Model) -> None:
         assume(args, meant)
 
 
+def say_sizes(args: argparse.Namespace, model: Model, output: int = 0) -> None:
+    """Say above what is printed that a prompt leaves less than the default output (``output``; 0:
+    that of one run), without a --generate."""
+    if not args.prompt or args.generate is not None or model.max_positions is None:
+        return
+    from thermoflop.base.units import wrapped
+    from thermoflop.cost.inference.arguments import GENERATE, default_sizes
+
+    output = output or GENERATE
+    prompt, generate = default_sizes(model, args.prompt, None, output=output)
+    if prompt != args.prompt:
+        said = f"--prompt {args.prompt:,} takes all positions of {model.name}"
+        said += f": {prompt:,} are counted as read and {generate:,} as generated"
+        assume(args, wrapped(said))
+    elif 0 < generate < output:
+        assume(args, f"{generate:,} tokens are generated: the prompt leaves no more positions")
+
+
 def add_conventions(parser: argparse.ArgumentParser) -> None:
     """Add an option for each convention of counting, with its choices."""
     from thermoflop.model.operators.step import CONVENTIONS, Step

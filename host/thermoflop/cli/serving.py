@@ -12,7 +12,7 @@ from thermoflop.cli.cost_options import (
     inference_options,
 )
 from thermoflop.cli.draft_options import acceptance, accepted, add_draft
-from thermoflop.cli.model_options import add_model, load, say_format
+from thermoflop.cli.model_options import add_model, load, say_format, say_sizes
 from thermoflop.errors import UsageError
 
 TYPE_CHECKING = False
@@ -101,12 +101,14 @@ def _target_s(text: str, most_s: float) -> float:
 
 def run(args: argparse.Namespace) -> int:
     """Print the steady state; 1 where a target is missed, or requests pile up."""
+    from thermoflop.cost.serving.asked import OUTPUT
     from thermoflop.cost.serving.result import serving_json, serving_text
     from thermoflop.cost.serving.serving import serving
 
     model = load(args)
     options = _options(args)
     say_format(args, model)
+    say_sizes(args, model, OUTPUT)
     served = serving(model, args.hardware, **options)
     print_result(args, lambda: serving_json(served), lambda: serving_text(served), indented=True)
     return int(served.saturated or served.meets is False)

@@ -172,8 +172,9 @@ def test_a_cache_is_as_an_engines_options_say():
         (100_000, (None, 9), (1024, 9)), (1152, (None, None), (1024, 128)),
         (1151, (None, None), (1023, 128)), (200, (None, None), (100, 100)),
         (200, (150, None), (150, 50)), (200, (None, 150), (50, 150)),
+        (200, (200, None), (100, 100)), (4096, (4096, None), (4096 - 128, 128)),
         # none is left: what is asked for is for its check to refuse
-        (200, (200, None), (200, 128)), (200, (None, 200), (1, 200)), (200, (9, 9), (9, 9)),
+        (200, (201, None), (201, 128)), (200, (None, 200), (1, 200)), (200, (9, 9), (9, 9)),
     ],
 )  # fmt: skip
 def test_sizes_nobody_gave_fit_the_positions(positions, asked, sizes):

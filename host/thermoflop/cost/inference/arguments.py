@@ -57,17 +57,18 @@ def validate_arguments(
     *,
     images: str | None = None,
     audio: str | float | None = None,
+    output: int = GENERATE,
 ) -> tuple[Model, Device, Workload]:
     """The model, the device and the sizes, or UsageError naming the value that makes no sense.
 
     The tokens of ``images`` and ``audio`` are added to the prompt. A size that is None becomes what
-    the model has room for.
+    the model has room for, of ``output`` tokens at most where that is ``generate``.
     """
     sizes = {"batch": batch, "prompt": prompt, "generate": generate, "prefix": prefix}
     batch, prompt, generate, prefix = (written(name, size) for name, size in sizes.items())
     known, media = perceived(as_model(model), images, audio)
     device, prompt_asked = as_device(hardware), prompt is not None
-    prompt, generate = default_sizes(known, prompt, generate, media.tokens)
+    prompt, generate = default_sizes(known, prompt, generate, media.tokens, output)
     sizes = {"batch": batch, "prompt": prompt, "generate": generate, "prefix": prefix}
     least = {"batch": 1, "prompt": 1, "generate": 0, "prefix": 0}
     carried = {name: checked_size(name, value, least[name]) for name, value in sizes.items()}
@@ -109,9 +110,12 @@ def written(name: str, size: Any) -> Any:
 
 
 def default_sizes(
-    model: Model, prompt: Number | None, generate: Number | None, media_tokens: int = 0
-) -> tuple[Number, Number]:
-    """Tokens of the prompt and after it; 1024 and 128 for None, fewer where positions end sooner.
+    model: Model, prompt: Number | None, generate: Number | None, media_tokens: int = 0,
+    output: int = GENERATE,
+) -> tuple[Number, Number]:  # fmt: skip
+    """Tokens of the prompt and after it; 1024 and ``output`` for None, fewer where positions end
+    sooner. A prompt that takes all of them means a context that is full at the end: its last tokens
+    are those that are generated.
 
     An encoder generates nothing, nor does what embeds or ranks. A size that is no number is left
     for its check to refuse.
@@ -119,7 +123,10 @@ def default_sizes(
     room = LARGEST if model.max_positions is None else model.max_positions - media_tokens
     if generate is None:
         left = room // 2 if prompt is None else room - _most(prompt)
-        generate = 0 if not model.generates else min(GENERATE, left) if left > 0 else GENERATE
+        generate = 0 if not model.generates else min(output, left) if left > 0 else output
+        if model.generates and left == 0 and type(prompt) is int:
+            generate = min(output, room // 2)
+            prompt = room - generate
     if prompt is None:
         prompt = max(1, min(PROMPT, room - _most(generate)))
     return prompt, generate
@@ -233,6 +240,8 @@ def _check_positions(model: Model, prompt: Number, generate: Number, *, asked: b
     if most is not None and any_of(prompt + generate > most):
         sizes = f"generate={generate!r:.40}"
         sizes = f"prompt={prompt!r:.40} + {sizes}" if asked else f"a prompt and {sizes}"
+        if asked and _most(prompt) > most:
+            sizes = f"prompt={prompt!r:.40}"
         verb = "passes" if asked else "pass"
         room = most - _most(generate)
         such = f", such as prompt={room}" if asked and room > 0 else ""

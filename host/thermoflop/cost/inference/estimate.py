@@ -88,7 +88,8 @@ def estimate(
         prompt: tokens of each prompt; a whole number, an array, or as on the command line
             (``32k`` is 32,768). None: 1024, or as many as the model has room for.
         generate: tokens generated after each prompt; the prefill gives the first. A whole number or
-            an array. None: 128, or what the model has room for; 0 for an encoder.
+            an array. None: 128, or what the model has room for, the last tokens of a prompt that
+            takes all of it; 0 for an encoder.
         dtype: number format of weights and arithmetic. None: each matrix as the model is published;
             where nothing is said, bf16, or fp32 where the device does no other. Else bf16, fp16,
             fp32, fp8, int8, int4, awq, gptq, mxfp4, nvfp4, nf4, q4_k_m, ``int4-g64``,

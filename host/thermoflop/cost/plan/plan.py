@@ -141,9 +141,7 @@ def plan(
     check_formats(dtypes)
     devices = as_devices(hardware)
     known = generating(as_model(model), written("generate", generate))
-    known, _, workload = validate_arguments(
-        known, devices[0], 1, prompt, OUTPUT if generate is None else generate
-    )
+    known, _, workload = validate_arguments(known, devices[0], 1, prompt, generate, output=OUTPUT)
     cached = checked_share("prefix_hit", prefix_hit)
     asked_for = _engine(devices, known, dtypes) if profile == "auto" else profile
     chosen = find_profile(asked_for)

@@ -161,7 +161,6 @@ def serving(
     """
     load = load_asked(users, rate, burstiness, trace)
     known = generating(as_model(model), written("generate", generate))
-    output = OUTPUT if generate is None else generate
     check_degrees(devices=devices, tp=tp, pp=pp, dp=dp, ep=ep)
     cards = unlike(hardware)
     hardware, devices, tp, pp = pooled(
@@ -169,7 +168,9 @@ def serving(
     )
     if getattr(prompt, "ndim", 0):
         checked_whole("prompt", prompt, 1)
-    known, device, workload = validate_arguments(known, hardware, 1, prompt, output)
+    known, device, workload = validate_arguments(
+        known, hardware, 1, prompt, generate, output=OUTPUT
+    )
     shape = lengths_of(workload.prompt, workload.generate, lengths)
     if load.trace is not None:
         if prompt is not None or generate is not None:
