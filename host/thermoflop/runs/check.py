@@ -14,7 +14,7 @@ from thermoflop.base.units import digits
 from thermoflop.errors import ThermoflopError, UsageError
 from thermoflop.runs.judged import Check, Judged, beside
 from thermoflop.runs.measured import NUMBER, Measured, read_measured
-from thermoflop.runs.placed import Part, outcome
+from thermoflop.runs.placed import Part, laid_by, outcome
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -194,13 +194,13 @@ def _tested(
             sizes = {"prompt": test.depth + test.prompt, "prefix": test.depth, "generate": 1}
         else:
             sizes = {"prompt": max(1, test.depth), "generate": test.generate + 1}
-        return _part(model, hardware, {**options, **sizes}, partial(_of_test, test))
+        one = _part(model, hardware, {**options, **sizes}, partial(_of_test, test))
+        return replace(one, laid=laid_by(model, hardware, {**options, **sizes}, test))
 
     parts = [part(test) for test in measured.tests]
     judged, estimated = outcome(parts, None), parts[-1].estimate
-    notes = (
-        *_unlike(model, estimated.device, measured.tests[0]), *judged.others, *_grounds(estimated),
-    )  # fmt: skip
+    left = _unlike(model, estimated.device, measured.tests[0], judged.hosted)
+    notes = (*left, *judged.others, *_grounds(estimated))
     return _checked(_title(estimated, measured), judged, notes)
 
 
@@ -250,9 +250,9 @@ def _check_same(model: Model, measured: Measured) -> None:
         )
 
 
-def _unlike(model: Model, device: Device, test: BenchTest) -> list[str]:
-    """A sentence where llama-bench left layers with the processor. UsageError where it says that
-    no GPU ran it."""
+def _unlike(model: Model, device: Device, test: BenchTest, hosted: str) -> list[str]:
+    """A sentence where llama-bench left layers with the processor, which are ``hosted`` or
+    estimated. UsageError where it says that no GPU ran it."""
     from thermoflop.cost.work.weights import layers_of
 
     if test.backend == "CPU" and device.vendor != "CPU":
@@ -262,7 +262,8 @@ def _unlike(model: Model, device: Device, test: BenchTest) -> list[str]:
     layers = layers_of(model.description)
     if test.layers is None or test.layers >= layers or device.vendor == "CPU":
         return []
-    return [f"llama-bench had {test.layers} of {layers} layers on the GPU, and all are estimated"]
+    left = f"llama-bench had {test.layers} of {layers} layers on the GPU"
+    return [left if hosted else f"{left}, and all are estimated"]
 
 
 def held_against(

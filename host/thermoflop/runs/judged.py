@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from thermoflop.cost.roofline.span import Span
 
 _NAMED = " The model, its format, the sizes or the device is another than named here."
-_NOT_ALONE = "cannot have run so without the computer's memory."
+_NOT_ALL = "cannot all have run there."
 _MOST_OFF = 9.0  # tenfold: beyond that, percent are hard to read
 
 
@@ -76,8 +76,8 @@ class Check:
         notes: what the estimate rests on, and what was not checked, as sentences.
         missing: where it does not fit: what it takes and the device has, such as ``66.6 GB of
             25.8 GB``; "", the default, where it does.
-        hosted: where it does not fit: which part is in the computer's memory in the run that the
-            figures are of; "", the default: none, as if it fitted.
+        hosted: which part of the model is in the computer's memory in the run that the figures are
+            of, where it does not fit or llama-bench says so; "", the default: none.
         instead: a sentence on another format that the result may be of; "" by default.
 
     Example:
@@ -106,12 +106,12 @@ class Check:
     def verdict(self) -> str:
         """The answer in a sentence."""
         if self.missing and not self.hosted:
-            return f"Not possible as named: it takes {self.missing}, and {_NOT_ALONE}{self._other}"
+            return f"Not possible as named: it takes {self.missing}, and {_NOT_ALL}{self._other}"
         if beyond := self._named("beyond"):
             return (
                 f"Not possible: {beyond} beyond what the data sheet allows.{self._other or _NAMED}"
             )
-        if self.missing:
+        if self.hosted:
             return self._beside_host
         slower, faster = self._named("slower"), self._named("faster")
         if slower and faster:
@@ -138,19 +138,17 @@ class Check:
     @property
     def _beside_host(self) -> str:
         """The verdict on a run with a part of the model in the computer's memory."""
-        takes = f"It does not fit ({self.missing})"
-        if self.is_good:
-            return f"{takes}, and is as fast as expected with {self.hosted}."
+        takes = f"It does not fit ({self.missing}), and is" if self.missing else "It is"
         slower, faster = self._named("slower"), self._named("faster")
-        if faster and not slower:
-            why = self._other or (
-                f" Either that memory is faster, or:{_NAMED[0].lower()}{_NAMED[1:]}"
+        if slower:
+            return (
+                f"{takes} slower than with {self.hosted}: {slower}. More may lie there than has "
+                "to, or that memory is slower, or its channels are not all in use."
             )
-            return f"{takes}, and is faster than with {self.hosted}: {faster}.{why}"
-        return (
-            f"{takes}, and is slower than with {self.hosted}: {slower}. More may lie there than "
-            "has to, or that memory is slower, or its channels are not all in use."
-        )
+        if faster:
+            why = self._other or " That memory is faster, or what ran is another than named here."
+            return f"{takes} faster than with {self.hosted}: {faster}.{why}"
+        return f"{takes} as fast as expected with {self.hosted}."
 
     def _named(self, verdict: str) -> str:
         return ", ".join(each.name for each in self.figures if each.verdict == verdict)

@@ -13,11 +13,15 @@ from thermoflop.errors import ThermoflopError
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
+    from typing import Any
 
+    from thermoflop.cost.hardware.device import Device
     from thermoflop.cost.inference.hosted import Hosted
     from thermoflop.cost.inference.remedies import Remedy
     from thermoflop.cost.inference.result import Estimate
     from thermoflop.cost.inference.what_fits import Fit
+    from thermoflop.model.model import Model
+    from thermoflop.runs.engines.llama_bench import BenchTest
     from thermoflop.runs.judged import Judged
 
 # Formats that a result is likely of which is none of the one that was named, the commonest first.
@@ -35,11 +39,13 @@ class Times:
 
 @record
 class Part:
-    """An estimate of what was measured, what fits of it, and which of its times are judged."""
+    """An estimate of what was measured, what fits of it, which of its times are judged, and the
+    part in the computer's memory that the result itself says."""
 
     estimate: Estimate
     capacity: Callable[[], Fit]
     judge: Callable[[Estimate, Times], Iterable[Judged]]
+    laid: Hosted | None = None
 
     def judged(self, times: Times) -> tuple[Judged, ...]:
         """What was measured beside these times."""
@@ -60,6 +66,11 @@ class Outcome:
 def outcome(parts: Sequence[Part], ask: Callable[[str], Sequence[Part]] | None) -> Outcome:
     """What was measured beside what can have run. ``ask`` says the same of another format; None:
     the result says its own."""
+    laid = [(part, part.laid) for part in parts if part.laid is not None]
+    if len(laid) == len(parts):
+        each = (part.judged(hosted_times(part.estimate, hosted)) for part, hosted in laid)
+        figures = tuple(figure for judged in each for figure in judged)
+        return Outcome(figures, hosted=f"{laid[0][1].size} in the computer's memory")
     unfit = next((part for part in parts if not part.estimate.fits), None)
     if unfit is None:
         figures = _whole(parts)
@@ -78,6 +89,22 @@ def outcome(parts: Sequence[Part], ask: Callable[[str], Sequence[Part]] | None) 
     hosted, _, _ = text.rpartition("): ")
     instead = _like(unfit.estimate, figures, ask)
     return Outcome(figures, missing, f"{hosted})", instead, others)
+
+
+def laid_by(
+    model: Model, hardware: str | Device, options: dict[str, Any], test: BenchTest
+) -> Hosted | None:
+    """What llama-bench left in the computer's memory; None for nothing, or where it is not known
+    how fast that is."""
+    from thermoflop.cost.inference.capacity import fit
+    from thermoflop.cost.work.weights import layers_of
+
+    layers = layers_of(model.description)
+    if test.layers is None or test.layers >= layers or options.get("profile") != "llama.cpp":
+        return None
+    sizes = {name: value for name, value in options.items() if name != "prefix"}
+    placed = {"n_gpu_layers": test.layers}
+    return fit(model, hardware, **sizes, engine_options=placed).hosted
 
 
 def _whole(parts: Sequence[Part]) -> tuple[Judged, ...]:
@@ -145,34 +172,38 @@ def _like(
     ask: Callable[[str], Sequence[Part]] | None,
     named: bool = False,
 ) -> str:
-    """A sentence on a narrower format that fits and whose intervals hold what is too fast for this
-    one; where there is none, and one is to be ``named``, on the first that fits."""
+    """A sentence on a narrower format whose intervals hold what is too fast for this one, on the
+    device or with a part in the computer's memory; where there is none, and one is to be ``named``,
+    on the first that fits."""
     fast = named or {"faster", "beyond"} & {each.verdict for each in figures}
     if ask is None or not fast:
         return ""
     fitting = []
     for dtype, found in _narrower(estimated, ask):
-        low, high = _ends(found[0])
-        said = f"{dtype} (--dtype {dtype}), of which {low} to {high} are expected"
-        if {each.verdict for each in found} == {"inside"}:
+        low, high = _ends(found.figures[0])
+        where = found.hosted and f" with {found.hosted}"
+        said = f"{dtype} (--dtype {dtype}){where}, of which {low} to {high} are expected"
+        if {each.verdict for each in found.figures} == {"inside"}:
             return f"It looks like {said}."
-        fitting.append(f"It fits in {said}.")
+        if not found.missing:
+            fitting.append(f"It fits in {said}.")
     return fitting[0] if fitting and named else ""
 
 
 def _narrower(
     estimated: Estimate, ask: Callable[[str], Sequence[Part]]
-) -> Iterator[tuple[str, tuple[Judged, ...]]]:
-    """Likely formats that are narrower and fit, and the figures in each."""
+) -> Iterator[tuple[str, Outcome]]:
+    """Likely formats that are narrower and can run, and what was measured beside each."""
     asked = estimated.setting.asked
     files = asked is None or estimated.setting.profile.engine.name == "llama.cpp"
     for dtype in (*_FILES, *_SERVED) if files else (*_SERVED, *_FILES):
         with suppress(ThermoflopError):  # one that the engine, the device or the model lacks
             parts = ask(dtype)
-            bits = parts[0].estimate.precision.weight_bits
-            narrow = bits < estimated.precision.weight_bits
-            if narrow and all(part.estimate.fits for part in parts):
-                yield dtype, _whole(parts)
+            if parts[0].estimate.precision.weight_bits >= estimated.precision.weight_bits:
+                continue
+            found = outcome(parts, None)
+            if found.hosted or not found.missing:
+                yield dtype, found
 
 
 def _ends(figure: Judged) -> tuple[str, str]:
