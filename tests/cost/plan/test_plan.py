@@ -12,10 +12,12 @@ import thermoflop as tf
 from thermoflop.base.record import replace
 from thermoflop.cli import main
 from thermoflop.cost.data import read_data
+from thermoflop.cost.plan.launch import published_in
 from thermoflop.cost.plan.layouts import powers
 from thermoflop.cost.plan.prices import read_prices
 from thermoflop.cost.plan.unit import Loads, grid, up_to
 from thermoflop.errors import InputError, UsageError
+from thermoflop.model.load import load_model
 
 FLAGS = read_data("launch_flags")
 
@@ -518,6 +520,48 @@ def test_formats_that_need_other_weights_come_after_those_of_the_models_own() ->
     named = tf.plan("llama-3-70b", "b200", max_devices=1, dtypes=["fp8", "nvfp4"])
     assert named.choices[0].dtype == "nvfp4"
     assert not any("would cost" in note for note in named.notes)
+
+
+def test_another_format_that_costs_as_much_is_said_by_its_time_and_by_who_published_it() -> None:
+    """Sixteen users on one device cost the same in either; NVIDIA publishes this one."""
+    asked = {"max_devices": 1, "users": 16, "prompt": 8192}
+    found = tf.plan("gemma-4-31b", "rtx pro 6000", **asked)
+    (note,) = (each for each in found.notes if "nvfp4" in each)
+    own, other = (choice.token_s[1] for choice in found.choices)
+    assert f"would take {1 - other / own:.0%} less time a token; its weights" in note
+    assert note.endswith("published: plan gemma-4-31b-it-nvfp4")
+    named = tf.plan("gemma-4-31b", "rtx pro 6000", dtypes=["nvfp4"], **asked)
+    assert any(note.endswith("such as nvidia/Gemma-4-31B-IT-NVFP4") for note in named.notes)
+    assert published_in(load_model("qwen3-235b-a22b"), "nvfp4") == "qwen3-235b-a22b-nvfp4"
+    assert published_in(load_model("qwen3-235b-a22b-2507"), "nvfp4") == ""  # not the same weights
+    assert published_in(load_model("google/gemma-4-31b-it"), "nvfp4") == "gemma-4-31b-it-nvfp4"
+
+
+@pytest.mark.parametrize(("devices", "top", "why"), [
+    (16, 40, "no pools of prefill and decode: they hold the model twice, on 32 devices at least"),
+    (32, 1, "pools of prefill and decode come behind these rows: --top shows more"),
+    (32, 2, "")])  # fmt: skip
+def test_why_no_row_has_the_pools_that_were_asked_for_is_said(devices, top, why) -> None:
+    """671 GB in 8 bits are on 16 devices of 85.5 GB at least, as layouts are powers of two."""
+    asked = {"tpot_s": 0.05, "max_devices": devices, "top": top}
+    found = tf.plan("deepseek-v3", "h100", disaggregate=True, **asked)
+    said = [note for note in found.notes if "pools of prefill and decode" in note]
+    assert any(each.disaggregated for each in found.choices) is (why == "")
+    assert len(said) == 1
+    assert said == [f"note: {why}"] or (why == "" and "computed" in said[0])
+
+
+@pytest.mark.parametrize(("model", "said"), [("deepseek-v4-flash", True), ("qwen3-32b", False)])
+def test_rows_that_stand_behind_for_their_stages_are_said_to(model, said) -> None:
+    """Nowhere else is a row better than the one before."""
+    asked = {"max_devices": 8, "profile": "sglang", "tpot_s": 0.03, "dtypes": ["fp8"]}
+    found = tf.plan(model, "h200", **asked)
+    note = "note: rows with stages (pp) stand as if they cost 10% more"
+    assert (note in found.notes) is said
+    rows = [(each.per_device[1], each.plan.pp) for each in found.choices]
+    better = [after for before, after in pairwise(rows) if after[0] > 1.001 * before[0]]
+    assert bool(better) is said
+    assert all(stages > 1 for _, stages in better)
 
 
 def test_a_macs_plan_runs_mlxs_files_by_the_engine_of_its_estimate():

@@ -75,10 +75,14 @@ def test_what_is_not_known_is_a_dash_and_what_is_known_of_no_choice_has_no_colum
         assert row.split()[-1] == last
 
 
-def test_pools_are_said_instead_of_a_layout() -> None:
-    text = plan_text(plan(replace(CHOICE, disaggregated="2 that read, 1 that writes")))
-    assert "pools, 6 devices" in text
-    assert "pools: 2 that read, 1 that writes" in text.splitlines()
+def test_the_pools_of_every_row_are_said_with_how_often_they_stand() -> None:
+    first = replace(CHOICE, disaggregated="2 that read, 1 that writes; a prompt takes 9 ms")
+    other = replace(first, replicas=1, disaggregated="1 that reads, 5 that write; a prompt 7 ms")
+    lines = plan_text(plan(first, CHOICE, other)).splitlines()
+    assert sum("pools, 6 devices" in line for line in lines) == 2
+    assert "row 1: 3 x (2 that read, 1 that writes); a prompt takes 9 ms" in lines
+    assert "row 3: 1 x (1 that reads, 5 that write); a prompt 7 ms" in lines
+    assert "start (one of each pool):" in lines
 
 
 def test_where_nothing_meets_the_target_the_nearest_stands() -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
 from thermoflop.base.record import record, replace
 from thermoflop.cost.hardware.precision import format_name
-from thermoflop.cost.plan.launch import is_own
+from thermoflop.cost.plan.launch import is_own, published_in
 from thermoflop.cost.plan.unit import Loads, Unit
 from thermoflop.cost.serving.targets import Targets
 from thermoflop.model.model import Model
@@ -18,7 +19,7 @@ REFINED = 33  # points between two of the grid
 # whose devices fail one by one: tokens of a model left out are off by 7 to 11 % at the median, by
 # engine (``thermoflop validate times``), so that less says nothing.
 STAGES_COST = 0.1
-LEAST_SAVED = 0.0005  # less is printed as 0.0 %
+LEAST_SAVED, LEAST_SHOWN = 0.0005, 0.005  # less is printed as 0.0 %, and as 0 %
 
 
 @record
@@ -173,10 +174,10 @@ def spent(found: Found, question: Question) -> float:
     return price / found.per_device
 
 
-def cost(found: Found, question: Question) -> float:
-    """What choices are ordered by, low first: what they cost, and a little more with stages
-    (``STAGES_COST``); under a given load, of as many devices those with the faster tokens first."""
-    more = 1 + STAGES_COST * (found.unit.layout.pp > 1)
+def cost(found: Found, question: Question, stages: float = STAGES_COST) -> float:
+    """What choices are ordered by, low first: what they cost, and a little more with ``stages``;
+    under a given load, of as many devices those with the faster tokens first."""
+    more = 1 + stages * (found.unit.layout.pp > 1)
     if question.users is not None or question.rate is not None:
         more *= 1 + 1e-3 * found.token_s
     return more * spent(found, question)
@@ -198,6 +199,16 @@ def cheaper_in_stages(found: list[Found], question: Question) -> str:
     )
 
 
+def stages_behind(shown: list[Found], question: Question) -> str:
+    """A sentence where one of those shown stands behind another for its stages alone; else ""."""
+    for before, after in pairwise(shown):
+        costs = [[cost(each, question, more) for each in (before, after)]
+                 for more in (0.0, STAGES_COST)]  # fmt: skip
+        if costs[0][0] > (1 + LEAST_SAVED) * costs[0][1] and costs[1][0] <= costs[1][1]:
+            return f"rows with stages (pp) stand as if they cost {STAGES_COST:.0%} more"
+    return ""
+
+
 def own_first(
     found: list[Found], model: Model, question: Question
 ) -> tuple[list[Found], list[Found]]:
@@ -211,19 +222,26 @@ def own_first(
     return own, others
 
 
-def cheaper_in_others(own: list[Found], others: list[Found], question: Question) -> str:
-    """A sentence where weights in another format would cost less than the best; else ""."""
+def cheaper_in_others(
+    own: list[Found], others: list[Found], question: Question, model: Model
+) -> str:
+    """A sentence where weights in another format would cost less than the best, or as much with
+    faster tokens; else ""."""
     if not own or not others or cost(others[0], question) >= cost(own[0], question):
         return ""
-    saved, setting = (
-        1 - spent(others[0], question) / spent(own[0], question),
-        others[0].unit.setting,
-    )
-    name = format_name(setting.precision)
-    return (
-        f"{name} on {others[0].devices} x {setting.device.name} would cost {saved:.0%} less, with "
-        f"weights that have to be found or made: --dtype {name}"
-    )
+    best, other = own[0], others[0]
+    saved = 1 - spent(other, question) / spent(best, question)
+    would, less = f"would cost {saved:.0%} less", saved
+    if saved < LEAST_SHOWN:
+        less = 1 - other.token_s / best.token_s
+        would = f"would take {less:.0%} less time a token"
+    device, name = other.unit.setting.device.name, format_name(other.unit.setting.precision)
+    known = published_in(model, name)
+    whose = (
+        f"; its weights are published: plan {known}" if known
+        else f", with weights that have to be found or made: --dtype {name}"
+    )  # fmt: skip
+    return f"{name} on {other.devices} x {device} {would}{whose}" if less >= LEAST_SHOWN else ""
 
 
 def nearest(units: list[Unit], targets: Targets) -> tuple[Unit, Loads] | None:

@@ -61,6 +61,20 @@ def pooled(units: list[Unit], question: Question) -> list[Found]:
     return found
 
 
+def no_pools(
+    units: list[Unit], paired: list[Found], enough: list[Found], question: Question
+) -> str:
+    """Why pools are among no choices: ``paired`` keep the targets, ``enough`` do what is asked."""
+    least = min(unit.devices for unit in units)
+    if any(each.pools is not None for each in enough):
+        return "pools of prefill and decode come behind these rows: --top shows more"
+    if 2 * least > question.most:
+        need = f"hold the model twice, on {2 * least} devices at least"
+        return f"no pools of prefill and decode: they {need}"
+    why = "do it on so many devices" if paired else "keep the targets on so many devices"
+    return f"no pools of prefill and decode {why}"
+
+
 def _per_device(entry: tuple[float, Unit]) -> float:
     seconds, unit = entry
     return seconds * unit.devices / unit.groups

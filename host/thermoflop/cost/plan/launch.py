@@ -43,6 +43,21 @@ def is_own(model: Model, dtype: str, engine: str) -> bool:
     return engine in ("llama.cpp", "mlx") or dtype in (*made, published and published.name)
 
 
+def published_in(model: Model, dtype: str) -> str:
+    """The name in the catalogue under which a model of it is published in a format; "" where it is
+    not known to be, or the model is somebody's own."""
+    from thermoflop.model.config.catalogue import canonical, names
+
+    # a file that is called like a model need not be that one
+    own = model.stored is not None or os.path.exists(model.source)  # noqa: PTH110
+    meant, ending = canonical(model.hub_id or model.name), f"-{dtype}"
+    found = (
+        each for each in ([] if own else names())
+        if each.endswith(ending) and canonical(each.removesuffix(ending)) == meant
+    )  # fmt: skip
+    return next(found, "")
+
+
 def checkpoint(model: Model, dtype: str, engine: str) -> tuple[str, str]:
     """What a command calls the weights of a model in a format, and a sentence where a person has to
     put something else in its place."""
@@ -52,6 +67,8 @@ def checkpoint(model: Model, dtype: str, engine: str) -> tuple[str, str]:
         plain = (model.hub_id or hub_id(model.name) or model.name).rstrip("/").rpartition("/")[2]
         placeholder = f"YOUR-{dtype.upper()}-CHECKPOINT-OF/{plain}"
         kind = "int4, such as AWQ or GPTQ" if dtype == "int4" else dtype
+        known = hub_id(published_in(model, dtype))
+        kind += f", such as {known}" if known else ""
         return placeholder, f"note: {placeholder} stands for the id or folder of weights in {kind}"
     if model.hub_id:
         return model.hub_id, ""

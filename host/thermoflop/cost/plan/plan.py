@@ -24,8 +24,9 @@ from thermoflop.cost.plan.choice import (
     cost,
     own_first,
     replicated,
+    stages_behind,
 )
-from thermoflop.cost.plan.disaggregated import pooled
+from thermoflop.cost.plan.disaggregated import no_pools, pooled
 from thermoflop.cost.plan.launch import launch_notes
 from thermoflop.cost.plan.layouts import check_formats
 from thermoflop.cost.plan.nodes import node_notes
@@ -84,7 +85,7 @@ def plan(
     parallel), in every format that model and device have, is taken under every load up to the most
     that fits. With ``users`` or a ``rate`` the fewest devices (or dollars) win; without, the most
     tokens a second and device (or dollar). A layout with pipeline stages comes before one without
-    only where it is worth 3 %; a note says where it would be the cheaper one.
+    only where it is worth 10 %; a note says where it would be the cheaper one.
 
     Args:
         model: a ``Model``, or what ``load_model`` takes: a path, a dictionary or a name.
@@ -195,20 +196,25 @@ def _tried(every: list[Unit], context: Context, pools: bool, top: int) -> Tried:
     free = replace(question, users=None)  # how many each bears, whoever asks
     found = [best for unit in every if (best := best_load(unit, question.targets)) is not None]
     found = [own for each in found if (own := _as_served(each, free)) is not None]
-    found += _pools(every, question) if pools else []
+    paired = _pools(every, question) if pools else []
+    found += paired
     enough = [each for one in found if (each := replicated(one, question)) is not None]
     enough = [each for one in enough if (each := _as_served(one, question)) is not None]
     ready, others = own_first(enough, context.model, question)
     if context.named:
         ready, others = sorted(enough, key=lambda each: cost(each, question)), []
     choices: list[Choice] = []
+    shown: list[Found] = []
     for each in _different([*ready, *others]):
         choice = choice_of(each, context)
-        choices += [] if choice is None else [choice]
+        if choice is not None:
+            choices, shown = [*choices, choice], [*shown, each]
         if len(choices) == top:
             break
-    stages = cheaper_in_stages(ready or others, question)
-    cheaper = cheaper_in_others(ready, others, question), stages
+    stages = cheaper_in_stages(ready or others, question) or stages_behind(shown, question)
+    cheaper = [cheaper_in_others(ready, others, question, context.model), stages]
+    if pools and choices and not any(each.disaggregated for each in choices):
+        cheaper.append(no_pools(every, paired, [*ready, *others], question))
     return Tried(every, found, choices, tuple(filter(None, cheaper)))
 
 

@@ -159,9 +159,12 @@ def plan_text(found: PlanResult) -> str:
         tried += [f"{head} is {what} per million tokens" for head, what in UNITS if head in shown]
         best = found.choices[0]
         lines.append(wrapped(f"limit: {LIMITS[best.limit]}"))
-        if best.disaggregated:
-            lines.append(wrapped(f"pools: {best.disaggregated}"))
+        for number, choice in enumerate(found.choices, 1):
+            pools, _, times = choice.disaggregated.partition("; ")
+            said = f"row {number}: {choice.replicas} x ({pools}); {times}"
+            lines += [wrapped(said)] if pools else []
         each = "" if best.replicas == 1 else f" (each of {best.replicas} replicas)"
+        each = " (one of each pool)" if best.disaggregated else each
         commands = [command(f"  {line}") for line in best.launch.splitlines()]
         lines += [f"start{each}:", *commands] if commands else []
     lines += [wrapped(note) for note in found.notes]
