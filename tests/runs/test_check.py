@@ -250,6 +250,7 @@ def test_the_memory_and_the_rate_beside_what_does_not_fit_are_those_of_fit():
     rates = {remedy.kind: remedy.tokens_per_s for remedy in capacity.remedies}
     assert figure.expected == pytest.approx(rates["experts on the host"])
     assert any("llama.cpp's -ngl 43" in note for note in check.notes)
+    assert "as `thermoflop fit` expects it" in check.notes[-1]
 
 
 def test_every_test_of_llama_bench_is_held_against_the_same_part():

@@ -38,6 +38,10 @@ _NO_FIRST = (
     "all requests came at once: how they wait for each other decides the first token, which is not "
     "checked"
 )
+_HOSTED = (
+    "with a part in the computer's memory: as `thermoflop fit` expects it of llama.cpp, the bound "
+    "that of all on the device"
+)
 _SAME = 0.02  # of the tokens of a request
 # Of the parameters, as files count them: some hold what predicts further ahead, and those of a
 # model that sees or hears have nothing of that, which is half of a small one.
@@ -200,7 +204,7 @@ def _tested(
     parts = [part(test) for test in measured.tests]
     judged, estimated = outcome(parts, None), parts[-1].estimate
     left = _unlike(model, estimated.device, measured.tests[0], judged.hosted)
-    notes = (*left, *judged.others, *_grounds(estimated))
+    notes = (*left, *judged.others, *_grounds(estimated, judged))
     return _checked(_title(estimated, measured), judged, notes)
 
 
@@ -279,7 +283,7 @@ def held_against(
     part = _part(model, hardware, options, judge)
     judged, estimated = outcome([part], ask if measured.dtype is None else None), part.estimate
     sizes = f"batch {estimated.batch}, prompt {estimated.prompt}, {estimated.generate} generated"
-    notes = (*measured.notes, *judged.others, *_grounds(estimated))
+    notes = (*measured.notes, *judged.others, *_grounds(estimated, judged))
     return _checked(f"{_title(estimated, measured)}, {sizes}", judged, notes)
 
 
@@ -298,7 +302,7 @@ def _figures(measured: Measured, estimated: Estimate, times: Times) -> Iterator[
         yield beside("while decoding", times.token, batch / values["tokens_per_s"], batch)
 
 
-def _grounds(estimated: Estimate) -> list[str]:
+def _grounds(estimated: Estimate, judged: Outcome) -> list[str]:
     """Which format a word of the model's name is counted as, and what the rates rest on."""
     from thermoflop.cost.inference.formats import formats_line
     from thermoflop.model.config.named_format import means_download
@@ -307,7 +311,8 @@ def _grounds(estimated: Estimate) -> list[str]:
     model, line = setting.model, ""
     if model.format_said and not means_download(model.format_said, tagged=True):
         line = formats_line(model, setting.share.checkpoint, setting.precision)
-    return [*filter(None, [line]), estimated.provenance]
+    rests = _HOSTED if judged.hosted else estimated.provenance
+    return [*filter(None, [line]), rests]
 
 
 def _load(measured: Measured, users: int | None, rate: float | None) -> dict[str, Any]:
