@@ -14,6 +14,7 @@ sympy = pytest.importorskip("sympy")
 from thermoflop.model.formulas.explain import explain  # noqa: E402
 from thermoflop.model.formulas.text import (  # noqa: E402
     explain_record,
+    explain_text,
     written,
 )
 
@@ -171,3 +172,20 @@ def test_a_decoded_token_has_the_last_position_unless_more_are_asked_for() -> No
     said = "2,048 tokens are more than the 1,024 that the configuration states."
     assert text.endswith(f"\nNote: {said}")
     assert "Note: " not in explained(model, 1, 1024)
+
+
+def test_the_text_has_the_plain_letters_and_totals_say_whether_images_are_in_them() -> None:
+    """Qwen3.5 27B: 5,120 wide, 48 layers with a state and 16 with attention, 27 for images."""
+    model = tf.load_model("qwen3.5-27b")
+    explanation = explain(model)
+    named = {str(symbol): symbol for symbol in explanation.values}
+    sizes = {name: explanation.values[named[name]] for name in ("h", "L", "L_2", "h_2", "L_3")}
+    assert sizes == {"h": 5120, "L": 48, "L_2": 16, "h_2": 1152, "L_3": 27}
+    assert explanation.meaning(named["h_2"]) == "hidden size: image"
+    lines = explain_text(explanation, model).splitlines()
+    assert lines[2].split() == ["h", "=", "5,120", "hidden", "size:", "decoder"]
+    assert "parameters of the model (with its image layers)" in lines
+    assert "forward FLOPs of the model (without its image layers: of text alone)" in lines
+    plain = explain_text(explain(tf.load_model("gpt2")), tf.load_model("gpt2")).splitlines()
+    assert "parameters of the model" in plain
+    assert "forward FLOPs of the model" in plain

@@ -10,7 +10,13 @@ from thermoflop.base.progress import tracked
 from thermoflop.base.record import record, replace
 from thermoflop.errors import UsageError
 from thermoflop.model.architecture import cache, parameters
-from thermoflop.model.formulas.symbolic import Symbolic, meaning_of, require_sympy, symbolize
+from thermoflop.model.formulas.symbolic import (
+    PERCEIVING,
+    Symbolic,
+    meaning_of,
+    require_sympy,
+    symbolize,
+)
 from thermoflop.model.operators.build import build_operators, layer_operators, stack_scopes
 from thermoflop.model.operators.context import EmitContext
 from thermoflop.model.operators.step import Step
@@ -18,7 +24,7 @@ from thermoflop.model.operators.training import in_layers
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from typing import Any
 
     from thermoflop.model.architecture.description import Description, Stack
@@ -32,18 +38,20 @@ if TYPE_CHECKING:
 class Formula:
     """One derived expression: what it counts, the expression, its unit; of a layer's FLOPs also
     the names of each group of operators, with what they have of it, and from how many tokens on
-    those that grow with their square are most of it (numerator and denominator; None: never)."""
+    those that grow with their square are most of it (numerator and denominator; None: never); of a
+    total, whether what sees or hears is in it."""
 
     title: str
     expression: Any
     unit: str
     parts: Parts = ()
     even: tuple[Any, Any] | None = None
+    scope: str = ""
 
 
-def _formula(title: str, count: Any, unit: str) -> Formula:
+def _formula(title: str, count: Any, unit: str, scope: str = "") -> Formula:
     """A formula as the sum that textbooks write."""
-    return Formula(title, require_sympy().expand(count), unit)
+    return Formula(title, require_sympy().expand(count), unit, scope=scope)
 
 
 def _even(expression: Any, tokens: Any) -> tuple[Any, Any] | None:
@@ -135,7 +143,11 @@ def _layers(model: Model, description: Description) -> dict[Any, str]:
             kinds.setdefault(run.times, {})[f"{role}{run.layer.kind}"] = None
     if sum(len(stack.runs) for stack in description.stacks) == 1:
         return {}
-    return {
+    widths: dict[Any, dict[str, None]] = {}
+    for stack in description.stacks:
+        widths.setdefault(stack.hidden, {})[_called(model, stack.role)] = None
+    hidden = {size: f"hidden size: {' and '.join(roles)}" for size, roles in widths.items()}
+    return (hidden if len(hidden) > 1 else {}) | {
         times: f"layers{' of each kind' if len(alike) > 1 else ''}: {'; '.join(alike)}"
         for times, alike in kinds.items()
     }
@@ -160,7 +172,14 @@ def _parameter_formulas(model: Model, symbolic: Symbolic) -> Iterator[Formula]:
             title = f"parameters of {_a_layer(model, stack.role)} ({run.layer.kind})"
             yield _formula(title, count, "parameters")
     whole = parameters.total(symbolic.description)
-    yield _formula("parameters of the model", whole, "parameters")
+    towers = _towers(stack.role for stack in symbolic.description.stacks)
+    scope = f"with its {towers} layers" if towers and model.generates else ""
+    yield _formula("parameters of the model", whole, "parameters", scope)
+
+
+def _towers(roles: Iterable[str]) -> str:
+    """Those of some roles that see or hear, as words; "" for none."""
+    return " and ".join(dict.fromkeys(role for role in roles if role in PERCEIVING))
 
 
 def _layer_scopes(
@@ -215,15 +234,18 @@ def _flop_formulas(
     if logits != 0:
         yield _formula("forward FLOPs of the logits", logits, "FLOP")
     whole = sum(operator.flops for operator in forward)
-    yield _formula("forward FLOPs of the model", whole, "FLOP")
+    scopes = stack_scopes(symbolic.description, prefill)
+    idle = _towers(stack.role for stack, scope in scopes if scope is None)
+    said = f"without its {idle} layers: of text alone" if idle else ""
+    yield _formula("forward FLOPs of the model", whole, "FLOP", said)
     if not model.is_encoder:
         form, sizes = mla or "absorbed", (batch, 1, cached, length)
         step = Step(*sizes, encode=False, mla=form)
         flops = sum(operator.flops for operator in build_operators(symbolic.description, step))
         yield _formula("FLOPs of a decode step", flops, "FLOP")
     again = sum(operator.flops for operator in forward if in_layers(operator))
-    yield _formula("training FLOPs, nothing recomputed", 3 * whole, "FLOP")
-    yield _formula("training FLOPs, layers recomputed", 3 * whole + again, "FLOP")
+    yield _formula("training FLOPs, nothing recomputed", 3 * whole, "FLOP", said)
+    yield _formula("training FLOPs, layers recomputed", 3 * whole + again, "FLOP", said)
 
 
 def _by_group(operators: Sequence[Operator]) -> Parts:

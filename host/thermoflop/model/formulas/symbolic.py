@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
     from thermoflop.model.model import Model
 
+# Roles of the stacks that see and hear, beside one that reads and writes text.
+PERCEIVING = ("image", "audio", "video")
 MEANINGS = {
     "L": "layers",
     "h": "hidden size",
@@ -138,10 +140,14 @@ class _Letters:
 
 
 def symbolize(model: Model) -> Symbolic:
-    """The model in symbols."""
+    """The model in symbols: those without a number behind them are the text's, where there is."""
     letters = _Letters()
     description = model.description
-    stacks = tuple(_stack(letters, stack) for stack in description.stacks)
+    text, made = description.stack("decoder"), {}
+    outer = {} if text is None else {text.hidden: letters.letter("h", text.hidden)}
+    for stack in sorted(description.stacks, key=lambda each: each.role in PERCEIVING):
+        made[id(stack)] = _stack(letters, stack, outer)
+    stacks = tuple(made[id(stack)] for stack in description.stacks)
     head = None if description.head is None else _part(letters, description.head, {})
     hidden = {
         stack.hidden: new.hidden for stack, new in zip(description.stacks, stacks, strict=True)
@@ -157,7 +163,8 @@ def _known(letters: _Letters, value: Any, sizes: dict[Any, Any], role: str) -> A
     return sizes[value] if value in sizes else letters.letter(role, value)
 
 
-def _stack(letters: _Letters, stack: Stack) -> Stack:
+def _stack(letters: _Letters, stack: Stack, outer: dict[Any, Any]) -> Stack:
+    """A stack, of which what is before and behind the layers may be as wide as the text."""
     sizes = {stack.hidden: letters.letter("h", stack.hidden)}
     runs = tuple(
         Run(
@@ -167,7 +174,7 @@ def _stack(letters: _Letters, stack: Stack) -> Stack:
         )
         for run in stack.runs
     )
-    front, tail = (_placed(letters, ends, sizes) for ends in (stack.front, stack.tail))
+    front, tail = (_placed(letters, ends, {**outer, **sizes}) for ends in (stack.front, stack.tail))
     return replace(stack, hidden=sizes[stack.hidden], runs=runs, front=front, tail=tail)
 
 

@@ -130,10 +130,11 @@ def explain_text(explanation: Explanation, model: Model, mla: str | None = None)
             lines.append(f"  {symbol!s:<4} = {value:>12,}  {explanation.meaning(symbol)}")
     for formula in explanation.formulas:
         comes_to = f"  = {int(explanation.value_of(formula)):,} {formula.unit}"
+        title = f"{formula.title} ({formula.scope})" if formula.scope else formula.title
         if not getattr(formula.expression, "free_symbols", ()):  # no cache: 0
-            lines += ["", formula.title, comes_to]
+            lines += ["", title, comes_to]
             continue
-        lines += ["", formula.title, f"  = {written(formula.expression)}"]
+        lines += ["", title, f"  = {written(formula.expression)}"]
         if len(formula.parts) > 1:
             lines += _parts(explanation, formula)
         filled = written(formula.expression, explanation.values)
