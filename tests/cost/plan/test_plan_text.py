@@ -8,16 +8,18 @@ from thermoflop.base import chart
 from thermoflop.base.paper import paper
 from thermoflop.base.record import replace
 from thermoflop.cost.plan.result import Choice, PlanResult, Point, plan_csv, plan_picture, plan_text
+from thermoflop.cost.serving.targets import Targets
 from thermoflop.cost.work.share import Layout
 
+ANY = Targets()
 CHOICE = Choice(
     "m", "D", "fp8", 6, 3, Layout(tp=2), "", 41.0, 7.25, (0.011, 0.012, 0.013),
     (0.21, 0.22, 0.23), 3417.0, (510.0, 569.5, 620.0), "memory", 0.5, 2500.0, "vllm serve m",
 )  # fmt: skip
 
 
-def plan(*choices: Choice, nearest: str = "") -> PlanResult:
-    return PlanResult("m on D", choices, (), nearest, 1234, ("a note",))
+def plan(*choices: Choice, nearest: str = "", targets: Targets = ANY) -> PlanResult:
+    return PlanResult("m on D", choices, (), nearest, 1234, ("a note",), targets)
 
 
 def test_a_row_holds_the_choice_in_the_units_of_its_head() -> None:
@@ -36,7 +38,7 @@ def test_a_row_holds_the_choice_in_the_units_of_its_head() -> None:
 
 
 def test_a_narrow_page_says_once_what_all_rows_share_and_goes_without_energy_first() -> None:
-    """Two rows of one device and layout; 54 columns hold most others, 26 what is asked for."""
+    """Two rows of one device and layout; 54 columns hold most others, 26 the format and price."""
     other = replace(CHOICE, dtype="bf16", users=33.0)
     with paper(54):
         lines = plan_text(plan(CHOICE, other)).splitlines()
@@ -46,18 +48,42 @@ def test_a_narrow_page_says_once_what_all_rows_share_and_goes_without_energy_fir
     assert lines[-1].split()[-2:] == ["million", "tokens"]
     with paper(26):
         lines = plan_text(plan(CHOICE, other)).splitlines()
-    assert ["format", "tok/s/device"] in [line.split() for line in lines]
+    assert ["format", "$/M"] in [line.split() for line in lines]
 
 
 @pytest.mark.parametrize("columns", [33, 34, 50])
 def test_a_narrow_page_keeps_the_layout_and_goes_without_intervals_first(columns: int) -> None:
     """A number, format, layout and ``570 (510-620)`` are 1 + 6 + 8 + 13 columns and three gaps."""
-    other = replace(CHOICE, dtype="bf16", plan=Layout(pp=2))
+    first = replace(CHOICE, dollars_per_million=None)
+    other = replace(first, dtype="bf16", plan=Layout(pp=2))
     with paper(columns):
-        table = plan_text(plan(CHOICE, other)).split("\n\n")[2].splitlines()
+        table = plan_text(plan(first, other)).split("\n\n")[2].splitlines()
     assert {"layout", "format", "tok/s/device"} <= set(table[0].split())
     assert ["3 x tp=2" in table[1], "3 x pp=2" in table[2]] == [True, True]
     assert ("(510-620)" in table[1]) == (columns >= 34)
+
+
+WIDE = replace(CHOICE, device="H100-SXM-80GB", plan=Layout(4, 1, 4, 16))
+OTHER = replace(WIDE, device="H200-SXM-141GB", plan=Layout(8, 1, 2, 16), dtype="bf16", users=40.0)
+
+
+@pytest.mark.parametrize(
+    ("targets", "asked"),
+    [(Targets(1.0, None), "first"), (Targets(None, 0.05), "ms/token"), (ANY, "$/M")],
+)
+@pytest.mark.parametrize("page", [64, 72, 80])
+def test_a_narrow_page_keeps_the_columns_of_the_targets_and_of_the_price(page, targets, asked):
+    """Rates lose their intervals before, and devices what follows their number."""
+    with paper(page):
+        text = plan_text(plan(WIDE, OTHER, targets=targets))
+    (heads,) = (line.split() for line in text.splitlines() if "layout" in line)
+    assert {asked, "$/M", "device", "format", "layout"} <= set(heads)
+    rows = [line for line in text.splitlines() if line[:1] in "12" and " x " in line]
+    assert ["6 x H100" in rows[0], "6 x H200" in rows[1]] == [True, True]
+    assert page > 64 or "(510-620)" not in text
+    like = replace(OTHER, device="H100-PCIe-80GB")
+    with paper(page):
+        assert "6 x H100 " not in plan_text(plan(WIDE, like, targets=targets))
 
 
 def test_one_replica_starts_once_and_three_say_so() -> None:

@@ -259,7 +259,8 @@ def _result(context: Context, tried: Tried, nearest: str) -> PlanResult:
         notes += node_notes(choices[0].launch, choices[0].plan)
         notes += _unmeasured(tried.units, choices[0])
     frontier = frontier_of(tried.units, context.question)
-    return PlanResult(context.asked, tuple(choices), frontier, nearest, count, tuple(notes))
+    found = PlanResult(context.asked, tuple(choices), frontier, nearest, count, tuple(notes))
+    return found if context.question is None else replace(found, targets=context.question.targets)
 
 
 def _unmeasured(units: list[Unit], best: Choice) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,6 +10,7 @@ from thermoflop.base.paper import command
 from thermoflop.base.record import record
 from thermoflop.base.units import digits, seconds, table, wrapped
 from thermoflop.cost.serving.result import LIMITS
+from thermoflop.cost.serving.targets import Targets
 from thermoflop.cost.work.share import Layout
 
 COLUMNS = (
@@ -122,6 +124,7 @@ class PlanResult:
         nearest: what comes nearest where nothing meets the targets, and what blocks it; "".
         candidates: configurations that were evaluated, each load of a layout one.
         notes: what to know of the answer.
+        targets: what was asked for of the tokens of a user; by default nothing.
 
     Example:
         >>> import thermoflop as tf
@@ -136,13 +139,20 @@ class PlanResult:
     nearest: str
     candidates: int
     notes: tuple[str, ...]
+    targets: Targets = Targets()
 
     def __str__(self) -> str:
         return plan_text(self)
 
 
-LEAST = ("kJ/M", "first", "ms/token", "$/M", "device", "users", "format", "layout")  # goes first
-ASKED = ("format", "layout")  # what is asked for, which stays where intervals can go
+LEAST = (
+    "kJ/M",
+    "first",
+    "ms/token",
+    "device",
+    "users",
+)  # what a narrow page goes without, in order
+ALIKE = ("device", "layout", "format", "users")  # what is said once where all rows say the same
 UNITS = (("$/M", "dollars"), ("kJ/M", "kJ"))
 
 
@@ -172,31 +182,52 @@ def plan_text(found: PlanResult) -> str:
 
 
 def _choices(found: PlanResult) -> str:
-    """The choices as a table, on a narrow page without intervals of rates."""
-    whole = _table(found, True)
-    return whole if all(head in whole for head in ASKED) else _table(found, False)
+    """The choices as a table: on a narrow page without intervals of rates, and then with short
+    names of the devices, before a column goes that was asked for."""
+    shown = [(True, False), (False, False), (False, True)]
+    tables = [_table(found, *each) for each in shown]
+    asked = _asked(found)
+    return next((one for one in tables if all(head in one for head in asked)), tables[-1])
 
 
-def _table(found: PlanResult, interval: bool) -> str:
+def _asked(found: PlanResult) -> list[str]:
+    """The columns of what was asked for, the least important first."""
+    targets, choices = found.targets, found.choices
+    asked = ["first"] * (targets.first_s is not None) + ["ms/token"] * (targets.token_s is not None)
+    asked += ["$/M"] * (choices[0].dollars_per_million is not None)
+    return [*asked, *["device"] * (len({each.device for each in choices}) > 1), "format", "layout"]
+
+
+def _short(found: PlanResult) -> dict[str, str]:
+    """Names of devices up to their number, where that tells them apart: H200 of H200-SXM-141GB."""
+    names = {choice.device for choice in found.choices}
+    short = {name: (re.match(r".*?\d\w*", name) or [name])[0] for name in names}
+    return short if len({*short.values()}) == len(names) else {name: name for name in names}
+
+
+def _table(found: PlanResult, interval: bool, is_short: bool) -> str:
     """The choices as a table; those within a tenth of the best are as good."""
     priced = found.choices[0].dollars_per_million is not None
     powered = any(choice.joules_per_million is not None for choice in found.choices)
     heads = ["", "device", "format", "layout", "users", "ms/token", "first", "tok/s/device"]
     rows = [[*heads, *["$/M"] * priced, *["kJ/M"] * powered]]
+    short = _short(found) if is_short else {}
     for number, choice in enumerate(found.choices, 1):
         low, expected, high = choice.per_device
         how = f"{choice.replicas} x {choice.plan.label}"
         if choice.disaggregated:
             how = f"pools, {choice.devices} devices"
-        joules = choice.joules_per_million
+        joules, device = choice.joules_per_million, short.get(choice.device, choice.device)
         rows.append([
-            str(number), f"{choice.devices} x {choice.device}", choice.dtype, how,
+            str(number), f"{choice.devices} x {device}", choice.dtype, how,
             f"{choice.users:,.0f}", digits(choice.token_s[1] * 1e3), seconds(choice.first_s[1]),
             digits(expected) + f" ({digits(low)}-{digits(high)})" * interval,
             *[digits(choice.dollars_per_million or 0)] * priced,
             *["-" if joules is None else digits(joules / 1e3)] * powered,
         ])  # fmt: skip
-    return table(rows, 4, least=LEAST, alike=("device", "layout", "format"))
+    asked = _asked(found)
+    least = [head for head in LEAST if head not in asked] + ["tok/s/device"] * priced + asked
+    return table(rows, 4, least=least, alike=ALIKE)
 
 
 def plan_csv(plans: Sequence[PlanResult]) -> str:
