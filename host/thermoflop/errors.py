@@ -9,7 +9,8 @@
     │   └── UnknownModel     3   a model, a family or a key that is not understood
     ├── BoardError           4   a port is missing, busy, or not a board
     │   └── BoardRefused     5   the board answered, and said no
-    ├── StorageError         6   the disk is full, read-only or gone
+    ├── StorageError         6   a file or folder cannot be written: there is no such folder,
+    │                            no permission, or the disk is full, read-only or gone
     ├── MissingExtra         7   an optional library is not installed
     ├── CommandNotRunnable 126   the command to be wrapped cannot be executed
     └── CommandNotFound    127   there is no such command
@@ -81,7 +82,7 @@ class BoardRefused(BoardError):
 
 
 class StorageError(ThermoflopError):
-    """A run folder cannot be created or written."""
+    """A file, or the folder of a run, cannot be created or written."""
 
     exit_code = 6
 

@@ -99,7 +99,7 @@ def test_the_terminal_is_written_to_as_it_is(capfd: Any) -> None:
 
 
 def test_where_nothing_can_be_written_is_one_sentence(tmp_path: Path) -> None:
-    with pytest.raises(StorageError, match=r"^cannot write .*/none/a: No such file or directory$"):
+    with pytest.raises(StorageError, match=r"^cannot write .*/none/a: there is no folder .*/none$"):
         write_text(str(tmp_path / "none" / "a"), "")
 
 

@@ -665,3 +665,25 @@ def test_what_cannot_be_meant_is_refused_with_what_may_be(
 ) -> None:
     assert main(typed.split()) == code
     assert said in " ".join(capsys.readouterr().err.split())
+
+
+@pytest.mark.parametrize("command", ["estimate", "fit"])
+def test_a_picture_in_a_folder_that_is_not_there_says_so_by_the_exit_code_of_the_help(
+    command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "nowhere"
+    assert main([command, "gpt2", "--gpu", "h100", "--svg", str(folder / "x.svg")]) == 6
+    assert f"there is no folder {folder}" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    assert "6 a file cannot be written: no such folder" in " ".join(capsys.readouterr().out.split())
+
+
+@pytest.mark.parametrize("named", ["cpu", "CPU", "processor"])
+def test_a_word_for_any_processor_is_no_device(
+    named: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["fit", "gpt2", "--gpu", named]) == 3
+    assert "expected a processor's name, such as epyc-9654" in capsys.readouterr().err
+    assert main(["fit", "gpt2", "--gpu", "epyc-9654"]) == 0
+    assert main(["fit", "gpt2", "--gpu", "i9-13900k"]) == 0

@@ -183,7 +183,11 @@ def write_file(path: str, fill: Callable[[BinaryIO], T]) -> T:
                 return fill(file)
         return replace_file(path, fill)
     except OSError as error:
-        raise StorageError(f"cannot write {path}: {error.strerror or error}") from error
+        why = str(error.strerror or error)
+        folder = os.path.dirname(path) or "."  # noqa: PTH120
+        if isinstance(error, FileNotFoundError) and not os.path.isdir(folder):  # noqa: PTH112
+            why = f"there is no folder {folder}"
+        raise StorageError(f"cannot write {path}: {why}") from error
 
 
 def write_text(path: str, text: str) -> None:

@@ -88,7 +88,7 @@ exit codes:
   3    bad input: a model, device, profile, engine or run that is not known, or a file
   4    no board at that port
   5    the board refused
-  6    disk full or read-only
+  6    a file cannot be written: no such folder, no permission, disk full or read-only
   7    an optional library is missing
   130  interrupted
 

@@ -244,6 +244,10 @@ def test_a_pasted_name_means_the_format_of_its_download(pasted: str, form: str |
         ("nowhere/config.json", "does not exist: expected a name, a file or a folder"),
         ("./nowhere", "does not exist: expected a name, a file or a folder"),
         ("meta-llama/Lama-3-8B", "the nearest name is llama-3-8b"),
+        ("gemma4:27b", "the nearest names are gemma-4-26b-a4b, gemma-4-31b, "),
+        ("qwen3.7", r"the nearest names are qwen3\.\d"),
+        ("llama3.4:8b", r"the nearest names are llama-3.1-8b, "),
+        ("deepseek-v5", r"the nearest names are deepseek-v\d"),
     ],
 )
 def test_what_means_no_model_is_refused_with_the_reason(name: str, said: str) -> None:

@@ -131,6 +131,8 @@ def find_device(name: str) -> Device:
     typed = find_typed(name)
     if typed:
         return typed[0]
+    if name.lower() in (*_PROCESSORS, *_KINDS):
+        raise _unknown(name)
     start = _plain(name)
     begin = {names[0] for key, names in plain_names().items() if key.startswith(start)}
     begin = begin or {names[0] for key, names in plain_names().items() if key.endswith(start)}
@@ -149,6 +151,8 @@ def is_known(name: str) -> bool:
         return False
 
 
+# Words for any device of a kind, which are the end of some names ("Grace CPU").
+_PROCESSORS, _KINDS = ("cpu", "processor"), ("gpu", "cuda", "mps", "metal")
 _SIZE = r"\s*(\d{1,4})\s*gi?b(?: (?:gpu|card|vram))?\s*"
 
 
@@ -176,7 +180,12 @@ def _unknown(name: str) -> InputError:
     """The refusal of a name, with those that begin with it, or are nearest."""
     from difflib import get_close_matches
 
-    if name.lower() in ("gpu", "cuda", "cpu", "mps", "metal"):
+    if name.lower() in _PROCESSORS:
+        return InputError(
+            f"{name!r} is no device: expected a processor's name, such as epyc-9654 or i9-13900k",
+            also="; `thermoflop calibrate` measures this machine's, as --gpu mine",
+        )
+    if name.lower() in _KINDS:
         return InputError(
             f"{name!r} is no device: expected its name, such as rtx-4090, or auto for the GPU of "
             "this machine",

@@ -213,8 +213,8 @@ def _from_catalogue(name: str) -> Source | None:
 
 def _unknown(name: str) -> Source:
     """UnknownModel, with the name that may be meant."""
-    from thermoflop.base.messages import nearest
-    from thermoflop.model.config.catalogue import entry, names
+    from thermoflop.model.config.catalogue import entry
+    from thermoflop.model.config.nearest_names import nearest_names
     from thermoflop.model.config.pasted import is_closed
 
     if name in ("-", "/dev/stdin") or name.startswith("/dev/fd/"):
@@ -229,8 +229,9 @@ def _unknown(name: str) -> Source:
             also=", a file or a folder"
             + (f"; as a name, {plain} is {meant['name']}" if meant else ""),
         )
-    near = nearest(name.rpartition("/")[2].lower(), names())
-    hint = f"; the nearest name is {near}" if near else ""
+    near = nearest_names(name.rpartition("/")[2].lower())
+    verb = "name is" if len(near) == 1 else "names are"
+    hint = f"; the nearest {verb} {', '.join(near)}" if near else ""
     raise UnknownModel(
         f"{name[:80]!r} is no name in the catalogue{hint}",
         also="; nor is it a file or a folder; `thermoflop models` lists the names, and the "
