@@ -27,7 +27,9 @@ A price list is a TOML file that you keep; the latest price of a device counts:
   dollars_per_hour = 2.49
   date = 2026-11-01
   source = "our contract"
-kJ/M is kJ per million tokens, of all devices; with a price, $/M dollars likewise.
+Rows come by tok/s/device, or by $/M with a price; for given users or a rate by devices, or dollars,
+then ms/token. Formats that the engine does not make of the model's own weights come last, and
+stages (pp) count a tenth more. kJ/M is kJ per million tokens, of all devices, $/M dollars.
 Exit code 1 where nothing meets what was asked; then the nearest is said, and what blocks it.
 """
 

@@ -551,6 +551,26 @@ def test_why_no_row_has_the_pools_that_were_asked_for_is_said(devices, top, why)
     assert said == [f"note: {why}"] or (why == "" and "computed" in said[0])
 
 
+@pytest.mark.parametrize(
+    ("load", "stages"), [({"rate": 20, "ttft_s": 0.2}, 1), ({"users": 600}, 3)]
+)
+def test_rows_are_in_the_order_of_what_they_show(load, stages) -> None:
+    """Requests at random take devices that an even stream of them would not: those count."""
+    found = tf.plan("llama-3.3-70b", "h100", max_devices=16, profile="vllm", top=20, **load)
+    costs = [
+        (each.devices * (1.1 if each.plan.pp > 1 else 1.0), each.plan.pp == 1 and each.token_s[1])
+        for each in found.choices
+    ]
+    assert [each for each, _ in costs] == sorted(each for each, _ in costs)
+    flat = [each for each in costs if each[1]]
+    assert flat == sorted(flat)
+    assert len(costs) - len(flat) >= stages
+    note = "note: rows with stages (pp) stand as if they cost 10% more"
+    assert (note in found.notes) is (
+        "users" in load
+    )  # one of them has faster tokens than before it
+
+
 @pytest.mark.parametrize(("model", "said"), [("deepseek-v4-flash", True), ("qwen3-32b", False)])
 def test_rows_that_stand_behind_for_their_stages_are_said_to(model, said) -> None:
     """Nowhere else is a row better than the one before."""

@@ -204,7 +204,7 @@ def stages_behind(shown: list[Found], question: Question) -> str:
     for before, after in pairwise(shown):
         costs = [[cost(each, question, more) for each in (before, after)]
                  for more in (0.0, STAGES_COST)]  # fmt: skip
-        if costs[0][0] > (1 + LEAST_SAVED) * costs[0][1] and costs[1][0] <= costs[1][1]:
+        if costs[0][0] > costs[0][1] and costs[1][0] <= costs[1][1]:
             return f"rows with stages (pp) stand as if they cost {STAGES_COST:.0%} more"
     return ""
 

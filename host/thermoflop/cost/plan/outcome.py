@@ -48,21 +48,20 @@ class Context:
         return (f"prices: {'; '.join(dated)}", *self.left_out) if dated else self.left_out
 
 
-def choice_of(found: Found, context: Context) -> Choice | None:
-    """A choice with its interval, cost and command; None where requests that come at random need
-    more devices than there are."""
+def settled(found: Found, question: Question) -> Found | None:
+    """What is shown and ordered: with the replicas that requests at random need, else in the state
+    of those users who have a slot; None where the former are more devices than there are."""
+    if found.pools is not None:
+        return found
+    if question.rate is not None:
+        return _at_random(found, question)
+    return in_flight(found, question, _users(found, question, _slots(found, question)))
+
+
+def choice_of(found: Found, context: Context) -> Choice:
+    """A choice that is settled, with its interval, cost and command."""
     question = context.question
-    if question.rate is not None and found.pools is None:
-        kept = _at_random(found, question)
-        if kept is None:
-            return None
-        found = kept
     slots = _slots(found, question)
-    if question.rate is None and found.pools is None:
-        kept = in_flight(found, question, _users(found, question, slots))
-        if kept is None:
-            return None
-        found, slots = kept, _slots(kept, question)
     unit, setting = found.unit, found.unit.setting
     price = context.prices.get(setting.device.name)
     tokens_per_s = found.rate * unit.lengths.tokens

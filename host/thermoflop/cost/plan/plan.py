@@ -30,7 +30,7 @@ from thermoflop.cost.plan.disaggregated import no_pools, pooled
 from thermoflop.cost.plan.launch import launch_notes
 from thermoflop.cost.plan.layouts import check_formats
 from thermoflop.cost.plan.nodes import node_notes
-from thermoflop.cost.plan.outcome import Context, choice_of, frontier_of, in_flight
+from thermoflop.cost.plan.outcome import Context, choice_of, frontier_of, in_flight, settled
 from thermoflop.cost.plan.prices import prices_of
 from thermoflop.cost.plan.result import Choice, PlanResult
 from thermoflop.cost.plan.search import Search
@@ -200,22 +200,23 @@ def _tried(every: list[Unit], context: Context, pools: bool, top: int) -> Tried:
     found += paired
     enough = [each for one in found if (each := replicated(one, question)) is not None]
     enough = [each for one in enough if (each := _as_served(one, question)) is not None]
-    ready, others = own_first(enough, context.model, question)
-    if context.named:
-        ready, others = sorted(enough, key=lambda each: cost(each, question)), []
-    choices: list[Choice] = []
-    shown: list[Found] = []
-    for each in _different([*ready, *others]):
-        choice = choice_of(each, context)
-        if choice is not None:
-            choices, shown = [*choices, choice], [*shown, each]
-        if len(choices) == top:
-            break
+    ready, others = _in_order(enough, context)
+    kinds = (settled(each, question) for each in _different([*ready, *others]))
+    plain, made = _in_order([each for each in kinds if each is not None], context)
+    shown = [*plain, *made][:top]
+    choices = [choice_of(each, context) for each in shown]
     stages = cheaper_in_stages(ready or others, question) or stages_behind(shown, question)
     cheaper = [cheaper_in_others(ready, others, question, context.model), stages]
     if pools and choices and not any(each.disaggregated for each in choices):
         cheaper.append(no_pools(every, paired, [*ready, *others], question))
     return Tried(every, found, choices, tuple(filter(None, cheaper)))
+
+
+def _in_order(found: list[Found], context: Context) -> tuple[list[Found], list[Found]]:
+    """By their costs, those in formats that the engine makes apart unless formats were named."""
+    if context.named:
+        return sorted(found, key=lambda each: cost(each, context.question)), []
+    return own_first(found, context.model, context.question)
 
 
 def _as_served(found: Found, question: Question) -> Found | None:
