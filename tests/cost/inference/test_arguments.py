@@ -152,9 +152,9 @@ def test_sizes_that_were_not_said_are_such_as_the_model_can_do(capsys, words, sa
     assert said in capsys.readouterr().out
 
 
-def test_a_size_that_was_said_is_never_changed(capsys):
-    """It is refused where it does not fit."""
-    assert main(["estimate", "gpt2", "--prompt", "1024"]) == 2
+@pytest.mark.parametrize("sizes", ["--prompt 1025", "--prompt 1024 --generate 1"])
+def test_sizes_that_were_said_are_refused_where_they_do_not_fit(capsys, sizes):
+    assert main(["estimate", "gpt2", *sizes.split()]) == 2
     assert "1024 positions" in capsys.readouterr().err
 
 
