@@ -384,7 +384,7 @@ def test_commands(words, capsys):
 @pytest.mark.parametrize(
     ("words", "code", "said"),
     [
-        (["estimate", "gpt2", "--prompt", "1k", "--generate", "1"], 2, "1024 positions"),
+        (["estimate", "gpt2", "--prompt", "1024", "--generate", "1"], 2, "1024 positions"),
         (["estimate", "gpt2", "--gpu", "x9000"], 3, "x9000"),
         (["estimate", "nothing-7b"], 3, "nothing-7b"),
         (["fit", "llama-3-70b", "--gpu", "t4"], 1, ""),
