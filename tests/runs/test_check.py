@@ -257,12 +257,20 @@ def test_every_test_of_llama_bench_is_held_against_the_same_part():
     """Llama 3 70B in 42.5 GB on 24: its prompts as well."""
     ran = LLAMA_BENCH.replace(b"llama 8B", b"llama 70B").replace(b"8.03 B", b"70.55 B")
     check = tf.check("llama-3-70b", "rtx 4090", ran)
-    assert [each.name for each in check.figures] == ["pp512", "tg128"]  # none of a cached prompt
+    assert [each.name for each in check.figures] == ["pp512", "tg128"]
+    cached = [note for note in check.notes if "not checked, as prompts after others" in note]
+    assert [note.partition(":")[0] for note in cached] == ["pp512 @ d4096"]
     assert "layers in the computer's memory" in check.hosted
     sizes = ({"prompt": 512, "generate": 1}, {"prompt": 1, "generate": 129})
     read, made = (tf.fit("llama-3-70b", "rtx 4090", dtype="q4_k_m", **each) for each in sizes)
     assert check.figures[1].expected == pytest.approx(made.remedies[-1].tokens_per_s)
     assert f"prompts at {check.figures[0].expected:.0f} (" in read.remedies[-1].text
+
+
+def test_a_result_of_which_nothing_can_be_checked_has_no_verdict():
+    ran = HEAD + ROW.replace(b"{}", b"8.03 B").replace(b"tg128", b"pp512 @ d4096")
+    with pytest.raises(UsageError, match="nothing of this result can be checked"):
+        tf.check("llama-3.1-8b", "rtx 4070", ran)
 
 
 def test_a_rate_beyond_the_bound_of_16_bits_is_told_the_format_that_it_looks_like():

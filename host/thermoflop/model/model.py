@@ -37,16 +37,13 @@ class Model(Sizes):
         source: where the configuration comes from: a path, a measurement or a publication.
         notes: sentences on what is counted in an unusual way; most models have none.
         quantization: the formats of weights and cache as published; None where nothing is said.
-        stored: the weights as files beside the configuration hold them, by their headers; None
-            where there are no such files.
+        stored: the weights by the headers of files beside the configuration; None without them.
         named_format: the number format that the name says by which it was asked for, such as
             ``q4_k_m`` of ``llama3.1:8b-q4_K_M``, or means as a name of Ollama's library; None
             where it says none.
-        format_said: the sentence about ``named_format``, or about files of weights that are not
-            all there; empty where there is none.
+        format_said: a sentence about ``named_format``, or about files that are missing; or empty.
         hub_id: the Hugging Face id by which it was asked for; empty where it was not.
-        format_unknown: what its configuration says of the format of its weights that is not
-            understood; empty where nothing is.
+        format_unknown: what is said of the format of its weights and not understood; or empty.
         purpose: ``generate``; ``embed`` or ``rank`` where it is trained for that, by the catalogue
             or by the head of its class: then one forward pass is all that it runs; ``unmask``
             where it writes by removing masks (LLaDA, Dream), in passes over all positions.

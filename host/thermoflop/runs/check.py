@@ -38,6 +38,7 @@ _NO_FIRST = (
     "all requests came at once: how they wait for each other decides the first token, which is not "
     "checked"
 )
+_NO_PROMPT = "prompts after others, with a part in the computer's memory, are not estimated"
 _HOSTED = (
     "with a part in the computer's memory: as `thermoflop fit` expects it of llama.cpp, the bound "
     "that of all on the device"
@@ -204,7 +205,10 @@ def _tested(
     parts = [part(test) for test in measured.tests]
     judged, estimated = outcome(parts, None), parts[-1].estimate
     left = _unlike(model, estimated.device, measured.tests[0], judged.hosted)
-    notes = (*left, *judged.others, *_grounds(estimated, judged))
+    shown = {figure.name for figure in judged.figures}
+    unknown = ", ".join(test.name for test in measured.tests if test.name not in shown)
+    apart = (f"{unknown}: not checked, as {_NO_PROMPT}",) if unknown else ()
+    notes = (*left, *apart, *judged.others, *_grounds(estimated, judged))
     return _checked(_title(estimated, measured), judged, notes)
 
 
@@ -228,6 +232,8 @@ def _part(
 
 
 def _checked(title: str, judged: Outcome, notes: Sequence[str]) -> Check:
+    if not judged.figures:
+        raise UsageError(f"nothing of this result can be checked, as {_NO_PROMPT}")
     said = judged.missing, judged.hosted, judged.instead
     return Check(title, judged.figures, tuple(notes), *said)
 
